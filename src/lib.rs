@@ -1,0 +1,6 @@
+//! `deployctl` replaces an Oracle Cloud container instance without dropping a request.
+//!
+//! The modules stand in reading order, the bottom of the house first: each may use those above it in this list
+//! and none below. `tests/it/layers.rs` holds that, and `ARCHITECTURE.md` says why.
+
+pub mod run;
