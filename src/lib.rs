@@ -4,3 +4,7 @@
 //! and none below. `tests/it/layers.rs` holds that, and `ARCHITECTURE.md` says why.
 
 pub mod run;
+
+pub mod clock;
+
+pub mod retry;

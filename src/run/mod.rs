@@ -4,5 +4,15 @@
 //! moves between them, and the command line prints them.
 
 mod confidential;
+mod event;
+mod failure;
+mod id;
+mod record;
+mod state;
 
 pub use confidential::{CONFIDENTIAL_KEY, Confidential, MASK, mask};
+pub use event::{Direction, Effect, Event, EventKind, Facts, Holder, Resolution, Timestamp, Update};
+pub use failure::{Failure, FailureKind};
+pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
+pub use record::{RunRecord, StepRecord, UndoRecord, stamp};
+pub use state::{IllegalTransition, RunState, StepState, StepStatus, UndoStatus, UnknownState};

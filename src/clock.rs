@@ -1,0 +1,44 @@
+//! Time comes from here: the wall clock, and waits.
+//!
+//! A wait takes a deadline, which can be checkpointed, but runs on the monotonic clock from the moment it starts,
+//! so that a wall clock that jumps cannot cut a drain short.
+
+use std::time::Duration;
+
+use chrono::Utc;
+
+use crate::run::Timestamp;
+
+/// The source of time. Cheap to copy.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock(());
+
+impl Clock {
+    /// The machine's clock.
+    pub const fn system() -> Self {
+        Self(())
+    }
+
+    /// The time now, UTC, to the millisecond: what the journal can hold.
+    #[expect(clippy::disallowed_methods, reason = "the home of the wall clock")]
+    pub fn now(&self) -> Timestamp {
+        let now = Utc::now();
+        Timestamp::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
+    }
+
+    /// How long from now until `deadline`; zero once it has passed.
+    pub fn until(&self, deadline: Timestamp) -> Duration {
+        (deadline - self.now()).to_std().unwrap_or_default()
+    }
+
+    /// Waits for `duration` on the monotonic clock.
+    #[expect(clippy::disallowed_methods, reason = "the home of waiting")]
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    /// Waits for what is left until `deadline`.
+    pub async fn sleep_until(&self, deadline: Timestamp) {
+        self.sleep(self.until(deadline)).await;
+    }
+}

@@ -1,0 +1,69 @@
+//! Why a step did not succeed, as data: a failure is read back after a crash, by another process.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Why an activity did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Failure {
+    /// What follows from it.
+    pub kind: FailureKind,
+    /// What was being done, such as `creating the container instance`.
+    pub doing: String,
+    /// What went wrong, in words for a person; never a secret.
+    pub message: String,
+    /// The cloud's `opc-request-id`, which its support asks for.
+    pub request_id: Option<String>,
+}
+
+/// What follows from a failure. The engine branches on this and on nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// Worth trying again with the same token; when the budget is spent the run is suspended.
+    Transient {
+        /// How long the server asked us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Trying again would give the same answer: the run fails, and by default is rolled back.
+    ///
+    /// An activity may return this only when its net effect is nil or its earlier attempts are accounted for;
+    /// an unknown outcome is transient (steno issue 66).
+    Permanent,
+    /// A defect of this program or its machine: stop at once, send nothing more.
+    Ours,
+}
+
+impl Failure {
+    /// A failure that is worth another attempt.
+    pub fn transient(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::Transient { retry_after: None }, doing, message)
+    }
+
+    /// A failure that another attempt would only repeat.
+    pub fn permanent(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::Permanent, doing, message)
+    }
+
+    /// A defect on our side.
+    pub fn ours(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::Ours, doing, message)
+    }
+
+    fn of(kind: FailureKind, doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, doing: doing.into(), message: message.into(), request_id: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.doing, self.message)?;
+        match &self.request_id {
+            Some(id) if !self.message.contains(id.as_str()) => write!(formatter, " (opc-request-id {id})"),
+            Some(_) | None => Ok(()),
+        }
+    }
+}

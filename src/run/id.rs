@@ -1,0 +1,225 @@
+//! The names of things: runs, steps, fences, tokens and targets.
+//!
+//! Each is a newtype with a private field. `Display` is what a user types, `FromStr` is the only way in.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The id of a run: a random UUID (version 4), so that its first eight characters name it in practice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(Uuid);
+
+impl RunId {
+    /// Makes a new random id.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes ids")]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The first eight characters, as people quote it.
+    pub fn short(&self) -> String {
+        self.0.simple().to_string()[..8].to_owned()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
+/// How a user names a run: the newest one, or a prefix of its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunSelector {
+    /// `latest`: the run that was started last.
+    Latest,
+    /// The first characters of an id, dashes included; the whole id is the longest prefix.
+    Prefix(String),
+}
+
+impl fmt::Display for RunSelector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => formatter.write_str("latest"),
+            Self::Prefix(prefix) => formatter.write_str(prefix),
+        }
+    }
+}
+
+/// The text is neither `latest` nor the beginning of a run id.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a run id, a prefix of one, or `latest`")]
+pub struct SelectorError;
+
+impl FromStr for RunSelector {
+    type Err = SelectorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        let lower = text.to_ascii_lowercase();
+        let is_id_like = lower.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        if lower.is_empty() || lower.len() > 36 || !is_id_like {
+            return Err(SelectorError);
+        }
+        Ok(Self::Prefix(lower))
+    }
+}
+
+/// The number of a step in its run, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(NonZeroU32);
+
+impl Seq {
+    /// The number of the first step.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// The step with this number; `None` for 0.
+    pub const fn new(number: u32) -> Option<Self> {
+        match NonZeroU32::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// The plain number.
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The number after this one.
+    ///
+    /// # Panics
+    /// After 2^32 steps.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.checked_add(1).expect("a run has fewer than 2^32 steps"))
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// Grows each time that a process takes over a run. Every write names the fence it was made under, so that a
+/// process which lost its lease can change nothing more (Kleppmann, "How to do distributed locking", 2016).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fence(i64);
+
+impl Fence {
+    /// The fence with this number, as the journal holds it.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// The plain number.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// The idempotency token of one step: the same after a crash, so that a repeated request is recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RetryToken(String);
+
+/// Scopes our tokens, so that they never equal somebody else's UUIDv5 of the same name.
+const TOKEN_NAMESPACE: Uuid = Uuid::from_u128(0x6f0a_5f1c_2f43_4c8e_9d0e_7b1a_51e2_c0de);
+
+impl RetryToken {
+    /// The token of step `seq` of `run`. `purpose` tells the step's own request from its compensation's, and
+    /// `generation` one request from the next after the cloud has invalidated the token (OCI.md 1.2).
+    pub fn of(run: RunId, seq: Seq, purpose: &str, generation: u32) -> Self {
+        let name = format!("{run}/{seq}/{purpose}/{generation}");
+        Self(Uuid::new_v5(&TOKEN_NAMESPACE, name.as_bytes()).to_string())
+    }
+
+    /// The token as it is sent; 36 characters, of the 64 that are allowed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RetryToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What a run holds while it is active, so that two runs never change the same thing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Target(String);
+
+impl Target {
+    /// A target of some kind, such as `deployment` or `backend-set`, with the name that makes it unique.
+    pub fn new(kind: &str, name: &str) -> Self {
+        Self(format!("{kind}:{name}"))
+    }
+
+    /// The target as the journal holds it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<String> for Target {
+    fn from(stored: String) -> Self {
+        Self(stored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_the_same_after_a_crash_and_differs_in_every_part() {
+        let run: RunId = "7b0a6b1e-0f0e-4f0a-8f83-0d5f6c1a2b3c".parse().expect("a UUID");
+        let second = Seq::FIRST.next();
+        let token = RetryToken::of(run, Seq::FIRST, "execute", 0);
+        assert_eq!(token, RetryToken::of(run, Seq::FIRST, "execute", 0));
+        for other in [
+            RetryToken::of(RunId::random(), Seq::FIRST, "execute", 0),
+            RetryToken::of(run, second, "execute", 0),
+            RetryToken::of(run, Seq::FIRST, "undo", 0),
+            RetryToken::of(run, Seq::FIRST, "execute", 1),
+        ] {
+            assert_ne!(token, other);
+        }
+        assert!(token.as_str().len() <= 64);
+    }
+
+    #[test]
+    fn a_selector_is_latest_or_hexadecimal() {
+        assert_eq!("latest".parse::<RunSelector>().expect("a selector"), RunSelector::Latest);
+        assert_eq!("7B0A".parse::<RunSelector>().expect("a selector"), RunSelector::Prefix("7b0a".into()));
+        for wrong in ["", "web", "7b0a%", &"a".repeat(37)] {
+            assert!(wrong.parse::<RunSelector>().is_err(), "{wrong:?}");
+        }
+    }
+}
