@@ -40,8 +40,6 @@ CREATE TABLE steps (
     input_digest         TEXT NOT NULL,
     status               TEXT NOT NULL CHECK (status IN ('begun', 'completed', 'failed')),
     attempt              INTEGER NOT NULL CHECK (attempt > 0),
-    -- Grows when the cloud has invalidated the step's token, so that the next request carries another.
-    generation           INTEGER NOT NULL DEFAULT 0,
     output               TEXT CHECK (output IS NULL OR json_valid(output)),
     failure              TEXT CHECK (failure IS NULL OR json_valid(failure)),
     begun_at             INTEGER NOT NULL,

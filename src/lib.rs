@@ -8,3 +8,5 @@ pub mod run;
 pub mod clock;
 
 pub mod retry;
+
+pub mod journal;

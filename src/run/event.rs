@@ -228,6 +228,32 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// The step that the event is about, when it is about one.
+    pub const fn step(&self) -> Option<Seq> {
+        match self {
+            Self::StepBegun { seq, .. }
+            | Self::StepRetrying { seq, .. }
+            | Self::StepAdopted { seq }
+            | Self::StepCompleted { seq, .. }
+            | Self::StepFailed { seq, .. }
+            | Self::Warned { seq, .. }
+            | Self::UndoBegun { seq, .. }
+            | Self::UndoRetrying { seq, .. }
+            | Self::UndoCompleted { seq }
+            | Self::UndoFailed { seq, .. }
+            | Self::StepResolved { seq, .. } => Some(*seq),
+            Self::RunStarted { .. }
+            | Self::LeaseTaken { .. }
+            | Self::RunSuspended { .. }
+            | Self::RunInterrupted
+            | Self::RunFailed { .. }
+            | Self::RollbackStarted
+            | Self::RunFinished { .. } => None,
+        }
+    }
+}
+
 /// What a reporter gets.
 #[derive(Clone, Copy, Debug)]
 pub enum Update<'a> {

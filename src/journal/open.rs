@@ -1,0 +1,240 @@
+//! Opens the journal's file: permissions, file system, settings, integrity, schema.
+//!
+//! The invariant: a connection leaves this file only with every setting read back, because SQLite ignores a
+//! misspelt pragma in silence (ENGINES.md D.2).
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+
+use super::error::JournalError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// "dply" in ASCII: tells our files from other people's databases.
+const APPLICATION_ID: i64 = 0x6470_6c79;
+
+/// How long to wait for another process's write; ours take milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens the journal, making and migrating the file where needed.
+pub(super) async fn open(path: &Path) -> Result<SqliteConnection, JournalError> {
+    prepare_file(path)?;
+    // Two first starts at once would both create the schema.
+    let lock = lock_for_opening(path)?;
+    let mut connection = connect(path).await?;
+    check_identity(&mut connection, path).await?;
+    check_integrity(&mut connection, path).await?;
+    migrate(&mut connection, path).await?;
+    drop(lock);
+    read_back(&mut connection).await?;
+    Ok(connection)
+}
+
+/// The folder of the lock files: one a run, and one for opening.
+pub(super) fn lock_folder(path: &Path) -> PathBuf {
+    let mut folder = path.as_os_str().to_owned();
+    folder.push(".locks");
+    folder.into()
+}
+
+fn prepare_file(path: &Path) -> Result<(), JournalError> {
+    let failed = |source| JournalError::Open { path: path.to_owned(), source };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    refuse_network_file_system(folder, path)?;
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => {}
+        // The -wal and -shm files inherit the mode of the database.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::metadata(path).map_err(failed)?.permissions().readonly() {
+                return Err(JournalError::ReadOnly { path: path.to_owned() });
+            }
+        }
+        Err(error) => return Err(of_io(path, error)),
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(lock_folder(path)).map_err(failed)
+}
+
+fn of_io(path: &Path, source: io::Error) -> JournalError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full { path },
+        io::ErrorKind::ReadOnlyFilesystem => JournalError::ReadOnly { path },
+        _ => JournalError::Open { path, source },
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn refuse_network_file_system(folder: &Path, path: &Path) -> Result<(), JournalError> {
+    // Magic numbers of statfs(2).
+    const NETWORKED: [(u64, &str); 8] = [
+        (0x6969, "NFS"),
+        (0x517b, "SMB"),
+        (0xff53_4d42, "CIFS"),
+        (0xfe53_4d42, "SMB2"),
+        (0x0102_1997, "9p"),
+        (0x6573_5546, "FUSE"),
+        (0x00c3_6400, "Ceph"),
+        (0x5346_414f, "AFS"),
+    ];
+    let found = rustix::fs::statfs(folder)
+        .map_err(|error| JournalError::Open { path: path.to_owned(), source: error.into() })?;
+    // The field's type differs between targets; the numbers fit in 32 bits.
+    #[expect(clippy::cast_sign_loss, reason = "a magic number is a bit pattern, not a quantity")]
+    let magic = found.f_type as u64 & 0xffff_ffff;
+    match NETWORKED.iter().find(|(networked, _)| *networked == magic) {
+        Some((_, kind)) => Err(JournalError::NetworkFileSystem { path: path.to_owned(), kind }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_network_file_system(_folder: &Path, _path: &Path) -> Result<(), JournalError> {
+    Ok(())
+}
+
+fn lock_for_opening(path: &Path) -> Result<File, JournalError> {
+    let failed = |source| of_io(path, source);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(lock_folder(path).join("open"))
+        .map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
+}
+
+async fn connect(path: &Path) -> Result<SqliteConnection, JournalError> {
+    SqliteConnectOptions::from_str("sqlite:")
+        .expect("the scheme alone is a valid address")
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(|source| of_sqlx(path, source))
+}
+
+/// A new file gets our mark; a file with another mark, or with tables and no mark, is not ours.
+async fn check_identity(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
+    let failed = |source| of_sqlx(path, source);
+    let id: i64 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
+    if id == APPLICATION_ID {
+        return Ok(());
+    }
+    let n_objects: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if id != 0 || n_objects != 0 {
+        return Err(JournalError::NotOurs { path: path.to_owned() });
+    }
+    // 0x6470_6c79, which a pragma takes only as a literal.
+    sqlx::query("PRAGMA application_id = 1684040825").execute(connection).await.map_err(failed)?;
+    Ok(())
+}
+
+async fn check_integrity(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
+    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(connection)
+        .await
+        .map_err(|source| of_sqlx(path, source))?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(JournalError::Damaged { path: path.to_owned(), detail: verdict })
+    }
+}
+
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
+    let failed = |source| of_sqlx(path, source);
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let found: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(failed)?;
+    if found > known {
+        return Err(JournalError::Newer { path: path.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    MIGRATIONS.run_direct(None, &mut *connection, false).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(source)
+        | sqlx::migrate::MigrateError::ExecuteMigration(source, _) => of_sqlx(path, source),
+        other => JournalError::Damaged { path: path.to_owned(), detail: other.to_string() },
+    })?;
+    let statement = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {known}"));
+    sqlx::query(statement).execute(connection).await.map_err(failed)?;
+    Ok(())
+}
+
+async fn read_back(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+    for (pragma, statement, wanted) in [
+        ("journal_mode", "PRAGMA journal_mode", "wal"),
+        ("synchronous", "PRAGMA synchronous", "2"),
+        ("foreign_keys", "PRAGMA foreign_keys", "1"),
+        ("busy_timeout", "PRAGMA busy_timeout", "10000"),
+    ] {
+        let row = sqlx::query(statement).fetch_one(&mut *connection).await;
+        let found = row.as_ref().map_or_else(ToString::to_string, pragma_text);
+        if found != wanted {
+            return Err(JournalError::Pragma { pragma, found });
+        }
+    }
+    Ok(())
+}
+
+fn pragma_text(row: &sqlx::sqlite::SqliteRow) -> String {
+    use sqlx::Row as _;
+    let as_text: Result<String, _> = row.try_get_unchecked(0);
+    as_text.unwrap_or_else(|error| error.to_string())
+}
+
+/// Closes the connection, which brings the WAL into the file.
+pub(super) async fn close(connection: SqliteConnection, path: &Path) -> Result<(), JournalError> {
+    connection.close().await.map_err(|source| of_sqlx(path, source))
+}
+
+/// Says what SQLite's refusal means for the user.
+pub(super) fn of_sqlx(path: &Path, source: sqlx::Error) -> JournalError {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const READ_ONLY: u32 = 8;
+    const CORRUPT: u32 = 11;
+    const FULL: u32 = 13;
+    const CANNOT_OPEN: u32 = 14;
+    const NOT_A_DATABASE: u32 = 26;
+    // The low byte of an extended code is the primary one (sqlite.org/rescode.html).
+    let code = source
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .and_then(|code| code.parse::<u32>().ok())
+        .map(|code| code & 0xff);
+    let path = path.to_owned();
+    match code {
+        Some(BUSY | LOCKED) => JournalError::Locked { path },
+        Some(READ_ONLY | CANNOT_OPEN) => JournalError::ReadOnly { path },
+        Some(FULL) => JournalError::Full { path },
+        Some(CORRUPT) => JournalError::Damaged { path, detail: source.to_string() },
+        Some(NOT_A_DATABASE) => JournalError::NotOurs { path },
+        Some(_) | None => JournalError::Sqlite { path, source },
+    }
+}

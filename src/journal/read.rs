@@ -1,0 +1,385 @@
+//! Reads runs, steps and events. Confidential values are opened only for the process that takes a run up;
+//! everybody else gets the mask.
+
+use serde_json::Value;
+use sqlx::SqliteConnection;
+
+use super::error::{FindError, JournalError};
+use super::lease::direction;
+use super::row::Place;
+use super::seal::mask_sealed;
+use super::take::{OnFailure, is_known_dead, on_failure};
+use super::{Inner, Journal};
+use crate::run::{
+    Effect, Event, Facts, Failure, Holder, RunId, RunRecord, RunSelector, RunState, Seq, StepRecord,
+    StepState, Timestamp, UndoRecord,
+};
+
+/// Everything that a process needs to take a run up again, loaded once.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's version when the run was started.
+    pub workflow_version: u32,
+    /// What the workflow was given, opened.
+    pub input: Value,
+    /// What follows when a step fails for good.
+    pub on_failure: OnFailure,
+    /// Where the run stood before it was taken.
+    pub state_before: RunState,
+    /// The steps, in order.
+    pub steps: Vec<StoredStep>,
+    /// The facts.
+    pub facts: Facts,
+}
+
+/// One step as the engine needs it: opened, and typed.
+#[derive(Clone, Debug)]
+pub struct StoredStep {
+    /// Its number.
+    pub seq: Seq,
+    /// The activity's name.
+    pub activity: String,
+    /// What the activity acts on.
+    pub subject: Option<String>,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// The activity itself.
+    pub input: Value,
+    /// Of the input without its secrets.
+    pub input_digest: String,
+    /// Where it stands.
+    pub state: StepState,
+    /// How often it was tried.
+    pub attempt: u32,
+    /// Its checkpoint.
+    pub output: Option<Value>,
+    /// Why it, or its last attempt, failed.
+    pub failure: Option<Failure>,
+    /// When it was first begun.
+    pub begun_at: Timestamp,
+    /// Since when its attempts fail.
+    pub retry_since: Option<Timestamp>,
+    /// When the next attempt may be made.
+    pub next_attempt_at: Option<Timestamp>,
+    /// How often its compensation was tried.
+    pub undo_attempt: u32,
+    /// When its compensation was first begun.
+    pub undo_begun_at: Option<Timestamp>,
+    /// When its compensation ended.
+    pub undo_finished_at: Option<Timestamp>,
+    /// Why its compensation, or the last attempt of it, failed.
+    pub undo_failure: Option<Failure>,
+    /// Since when the attempts of its compensation fail.
+    pub undo_retry_since: Option<Timestamp>,
+    /// When the next attempt of its compensation may be made.
+    pub undo_next_attempt_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+}
+
+impl History {
+    pub(super) async fn load(
+        inner: &Inner,
+        tx: &mut SqliteConnection,
+        run: RunId,
+        state_before: RunState,
+    ) -> Result<Self, JournalError> {
+        let id = run.to_string();
+        let row =
+            sqlx::query!("SELECT workflow, workflow_version, input, on_failure FROM runs WHERE id = ?1", id)
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(|error| inner.failed(error))?;
+        let mut input: Value = Place("runs", "input").json(&row.input)?;
+        inner.sealer.open(&mut input, run)?;
+        let mut steps = load_steps(inner, tx, run).await?;
+        for step in &mut steps {
+            inner.sealer.open(&mut step.input, run)?;
+            if let Some(output) = &mut step.output {
+                inner.sealer.open(output, run)?;
+            }
+        }
+        Ok(Self {
+            workflow: row.workflow,
+            workflow_version: Place("runs", "workflow_version").number(row.workflow_version)?,
+            input,
+            on_failure: on_failure(&row.on_failure)?,
+            state_before,
+            steps,
+            facts: load_facts(inner, tx, run).await?,
+        })
+    }
+}
+
+impl Journal {
+    /// Finds the run that a user means.
+    pub async fn find(&self, selector: &RunSelector) -> Result<RunId, FindError> {
+        let mut connection = self.0.connection.lock().await;
+        let pattern = match selector {
+            RunSelector::Latest => "%".to_owned(),
+            // The prefix is hexadecimal and dashes: nothing in it is special to LIKE.
+            RunSelector::Prefix(prefix) => format!("{prefix}%"),
+        };
+        let found = sqlx::query_scalar!(
+            "SELECT id FROM runs WHERE id LIKE ?1 ORDER BY number DESC LIMIT 10",
+            pattern
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| self.0.failed(error))?;
+        let mut candidates = Vec::new();
+        for id in found {
+            candidates.push(Place("runs", "id").parse(&id)?);
+        }
+        match (selector, candidates.as_slice()) {
+            (_, []) => Err(FindError::None { selector: selector.to_string() }),
+            (RunSelector::Latest, [newest, ..]) => Ok(*newest),
+            (RunSelector::Prefix(_), [only]) => Ok(*only),
+            (RunSelector::Prefix(_), _) => {
+                Err(FindError::Ambiguous { selector: selector.to_string(), candidates })
+            }
+        }
+    }
+
+    /// One run with its steps; confidential values are masked.
+    pub async fn run(&self, run: RunId) -> Result<RunRecord, JournalError> {
+        let mut connection = self.0.connection.lock().await;
+        let id = run.to_string();
+        let row = sqlx::query_as!(
+            RunRow,
+            "SELECT id, workflow, workflow_version, name, state, direction, error, created_at, finished_at, holder, lease_until
+             FROM runs WHERE id = ?1",
+            id
+        )
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(|error| self.0.failed(error))?
+        .ok_or(JournalError::NoSuchRun(run))?;
+        let facts = load_facts(&self.0, &mut connection, run).await?;
+        let steps = load_steps(&self.0, &mut connection, run).await?;
+        row.into_record(facts, steps.into_iter().map(StoredStep::into_record).collect(), &self.0)
+    }
+
+    /// The newest runs, newest first, without their steps.
+    pub async fn runs(&self, n_most: u32) -> Result<Vec<RunRecord>, JournalError> {
+        let mut connection = self.0.connection.lock().await;
+        let rows = sqlx::query_as!(
+            RunRow,
+            "SELECT id, workflow, workflow_version, name, state, direction, error, created_at, finished_at, holder, lease_until
+             FROM runs ORDER BY number DESC LIMIT ?1",
+            n_most
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| self.0.failed(error))?;
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            let run = Place("runs", "id").parse(&row.id)?;
+            let facts = load_facts(&self.0, &mut connection, run).await?;
+            records.push(row.into_record(facts, Vec::new(), &self.0)?);
+        }
+        Ok(records)
+    }
+
+    /// The events of a run after number `n`, in order.
+    pub async fn events_after(&self, run: RunId, n: u32) -> Result<Vec<Event>, JournalError> {
+        let mut connection = self.0.connection.lock().await;
+        let id = run.to_string();
+        let rows =
+            sqlx::query!("SELECT n, at, kind FROM events WHERE run_id = ?1 AND n > ?2 ORDER BY n", id, n)
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(|error| self.0.failed(error))?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Event {
+                    run,
+                    n: Place("events", "n").number(row.n)?,
+                    at: Place("events", "at").time(row.at)?,
+                    kind: Place("events", "kind").json(&row.kind)?,
+                })
+            })
+            .collect()
+    }
+
+    /// What the caller stored with the run to be able to resume it: workflow name, and its own context.
+    pub async fn context(&self, run: RunId) -> Result<(String, Value), JournalError> {
+        let mut connection = self.0.connection.lock().await;
+        let id = run.to_string();
+        let row = sqlx::query!("SELECT workflow, context FROM runs WHERE id = ?1", id)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(|error| self.0.failed(error))?
+            .ok_or(JournalError::NoSuchRun(run))?;
+        Ok((row.workflow, Place("runs", "context").json(&row.context)?))
+    }
+}
+
+struct RunRow {
+    id: String,
+    workflow: String,
+    workflow_version: i64,
+    name: String,
+    state: String,
+    direction: String,
+    error: Option<String>,
+    created_at: i64,
+    finished_at: Option<i64>,
+    holder: Option<String>,
+    lease_until: Option<i64>,
+}
+
+impl RunRow {
+    fn into_record(
+        self,
+        facts: Facts,
+        steps: Vec<StepRecord>,
+        inner: &Inner,
+    ) -> Result<RunRecord, JournalError> {
+        let state: RunState = Place("runs", "state").parse(&self.state)?;
+        let holder: Option<Holder> = Place("runs", "holder").json_or_none(self.holder.as_deref())?;
+        let lease_until = Place("runs", "lease_until").time_or_none(self.lease_until)?;
+        let run = Place("runs", "id").parse(&self.id)?;
+        let is_advancing = lease_until.is_some_and(|until| until > inner.clock.now())
+            && holder.as_ref().is_some_and(|holder| !is_known_dead(inner, run, holder));
+        let should_advance = matches!(state, RunState::Running | RunState::RollingBack);
+        Ok(RunRecord {
+            id: run,
+            workflow: self.workflow,
+            workflow_version: Place("runs", "workflow_version").number(self.workflow_version)?,
+            name: self.name,
+            state,
+            direction: direction(&self.direction)?,
+            interrupted: should_advance && !is_advancing,
+            holder: holder.filter(|_| is_advancing),
+            created_at: Place("runs", "created_at").time(self.created_at)?,
+            finished_at: Place("runs", "finished_at").time_or_none(self.finished_at)?,
+            error: Place("runs", "error").json_or_none(self.error.as_deref())?,
+            facts,
+            steps,
+        })
+    }
+}
+
+async fn load_facts(
+    inner: &Inner,
+    connection: &mut SqliteConnection,
+    run: RunId,
+) -> Result<Facts, JournalError> {
+    let id = run.to_string();
+    let rows = sqlx::query!("SELECT name, value FROM facts WHERE run_id = ?1", id)
+        .fetch_all(connection)
+        .await
+        .map_err(|error| inner.failed(error))?;
+    Ok(rows.into_iter().map(|row| (row.name, row.value)).collect())
+}
+
+async fn load_steps(
+    inner: &Inner,
+    connection: &mut SqliteConnection,
+    run: RunId,
+) -> Result<Vec<StoredStep>, JournalError> {
+    let id = run.to_string();
+    let rows = sqlx::query_as!(
+        StepRow,
+        "SELECT seq, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
+             retry_since, next_attempt_at, undo_status, undo_attempt, undo_failure, undo_begun_at, undo_finished_at,
+             undo_retry_since, undo_next_attempt_at
+         FROM steps WHERE run_id = ?1 ORDER BY seq",
+        id
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(|error| inner.failed(error))?;
+    rows.into_iter().zip(1..).map(|(row, number)| row.into_step(number)).collect()
+}
+
+struct StepRow {
+    seq: i64,
+    activity: String,
+    subject: Option<String>,
+    effect: String,
+    input: String,
+    input_digest: String,
+    status: String,
+    attempt: i64,
+    output: Option<String>,
+    failure: Option<String>,
+    begun_at: i64,
+    finished_at: Option<i64>,
+    retry_since: Option<i64>,
+    next_attempt_at: Option<i64>,
+    undo_status: Option<String>,
+    undo_attempt: i64,
+    undo_failure: Option<String>,
+    undo_begun_at: Option<i64>,
+    undo_finished_at: Option<i64>,
+    undo_retry_since: Option<i64>,
+    undo_next_attempt_at: Option<i64>,
+}
+
+impl StepRow {
+    /// The step, which must be number `expected`: a gap would make every later step another one.
+    fn into_step(self, expected: u32) -> Result<StoredStep, JournalError> {
+        let at = |column| Place("steps", column);
+        let seq = at("seq").seq(self.seq)?;
+        if seq.get() != expected {
+            return Err(at("seq").error(format!("step {expected} is missing")));
+        }
+        Ok(StoredStep {
+            seq,
+            effect: at("effect").effect(&self.effect)?,
+            input: at("input").json(&self.input)?,
+            state: StepState {
+                status: at("status").parse(&self.status)?,
+                undo: self.undo_status.map(|status| at("undo_status").parse(&status)).transpose()?,
+            },
+            attempt: at("attempt").number(self.attempt)?,
+            output: at("output").json_or_none(self.output.as_deref())?,
+            failure: at("failure").json_or_none(self.failure.as_deref())?,
+            begun_at: at("begun_at").time(self.begun_at)?,
+            finished_at: at("finished_at").time_or_none(self.finished_at)?,
+            retry_since: at("retry_since").time_or_none(self.retry_since)?,
+            next_attempt_at: at("next_attempt_at").time_or_none(self.next_attempt_at)?,
+            undo_attempt: at("undo_attempt").number(self.undo_attempt)?,
+            undo_begun_at: at("undo_begun_at").time_or_none(self.undo_begun_at)?,
+            undo_finished_at: at("undo_finished_at").time_or_none(self.undo_finished_at)?,
+            undo_failure: at("undo_failure").json_or_none(self.undo_failure.as_deref())?,
+            undo_retry_since: at("undo_retry_since").time_or_none(self.undo_retry_since)?,
+            undo_next_attempt_at: at("undo_next_attempt_at").time_or_none(self.undo_next_attempt_at)?,
+            activity: self.activity,
+            subject: self.subject,
+            input_digest: self.input_digest,
+        })
+    }
+}
+
+impl StoredStep {
+    fn into_record(self) -> StepRecord {
+        let compensation = self.state.undo.zip(self.undo_begun_at).map(|(status, started_at)| UndoRecord {
+            status,
+            attempts: self.undo_attempt,
+            started_at,
+            finished_at: self.undo_finished_at,
+            error: self.undo_failure,
+        });
+        let result = self.output.map(|mut output| {
+            mask_sealed(&mut output);
+            output
+        });
+        StepRecord {
+            seq: self.seq,
+            name: self.activity,
+            subject: self.subject,
+            effect: self.effect,
+            status: self.state.status,
+            attempts: self.attempt,
+            started_at: self.begun_at,
+            finished_at: self.finished_at,
+            result,
+            error: self.failure,
+            compensation,
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! How a run comes under a lease: started, or taken up again after its process ended or died.
+//!
+//! The lease has two halves. A lock file per run, which the kernel frees within a millisecond of a `kill -9`,
+//! decides among the processes of one machine; holder and expiry in the row decide everything else. The fence in
+//! the row keeps a take-over safe even where both are wrong.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::error::{JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
+use super::lease::{Lease, LeaseGuard, direction, number, write_events};
+use super::read::History;
+use super::row::{Place, after, millis, text};
+use super::{Inner, Journal, open};
+use crate::run::{
+    Direction, Event, EventKind, Fence, Holder, Resolution, RunId, RunState, StepState, Target, UndoStatus,
+};
+
+/// How long a lease lasts without being renewed; the heartbeat renews it three times in that time.
+pub const LEASE_LENGTH: Duration = Duration::from_secs(30);
+
+/// What follows when a step fails for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Roll back at once.
+    Rollback,
+    /// Stop there and leave everything as it is.
+    Halt,
+}
+
+/// A run that is about to be started.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's version.
+    pub workflow_version: u32,
+    /// The deployment's name.
+    pub name: String,
+    /// What the workflow is given; confidential values are sealed.
+    pub input: Value,
+    /// What the caller needs to resume the run and the workflow does not see; never secret.
+    pub context: Value,
+    /// What follows when a step fails for good.
+    pub on_failure: OnFailure,
+    /// What the run holds from its first moment.
+    pub target: Target,
+}
+
+/// Which way a run is to be taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// On from its last checkpoint, whichever way it was going.
+    Resume,
+    /// Backwards.
+    Rollback,
+}
+
+impl Journal {
+    /// Commits a new run with its target and its first lease, in one transaction.
+    ///
+    /// # Errors
+    /// [`StartError::TargetHeld`] when a run that is not over holds the target.
+    pub async fn start(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
+        let inner = &self.0;
+        let run = RunId::random();
+        let now = inner.clock.now();
+        let lock = lock(inner, run)?;
+        let mut input = new.input;
+        inner.sealer.seal(&mut input, run).map_err(JournalError::from)?;
+        let kind = EventKind::RunStarted {
+            workflow: new.workflow.clone(),
+            version: new.workflow_version,
+            name: new.name.clone(),
+        };
+        let failed = |error| inner.failed(error);
+        let mut connection = inner.connection.lock().await;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let (id, input, context, at, until) = (
+            run.to_string(),
+            input.to_string(),
+            new.context.to_string(),
+            millis(now),
+            after(now, LEASE_LENGTH),
+        );
+        let (on_failure, holder) = (on_failure_text(new.on_failure), text(holder));
+        sqlx::query!(
+            "INSERT INTO runs (id, number, workflow, workflow_version, name, input, context, on_failure, state, direction,
+                 created_at, fence, holder, lease_until, last_event)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, 'running', 'forward', ?8, 1, ?9, ?10, 1
+             FROM runs",
+            id, new.workflow, new.workflow_version, new.name, input, context, on_failure, at, holder, until
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
+        hold(inner, &mut tx, run, &new.target).await?;
+        let events = number(run, now, 1, vec![kind]);
+        write_events(&mut tx, &events).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        drop(connection);
+        let guard = LeaseGuard::new(inner, run, Fence::new(1), until);
+        let lease =
+            Lease { inner: Arc::clone(inner), guard, state: RunState::Running, steps: Vec::new(), lock };
+        let event = events.into_iter().next().expect("one event was numbered");
+        Ok((lease, event))
+    }
+
+    /// Takes a run up again, whoever drove it before.
+    ///
+    /// # Errors
+    /// [`TakeError::Held`] while a live process drives it; [`TakeError::Over`] when there is nothing to do;
+    /// [`TakeError::Superseded`] for a rollback past a later success.
+    pub async fn take(
+        &self,
+        run: RunId,
+        way: Take,
+        holder: &Holder,
+    ) -> Result<(Lease, History, Vec<Event>), TakeError> {
+        let inner = &self.0;
+        let lock = lock(inner, run)?;
+        let now = inner.clock.now();
+        let failed = |error| inner.failed(error);
+        let mut connection = inner.connection.lock().await;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let row = lease_row(inner, &mut tx, run).await?;
+        let from = match row.holder {
+            Some((by, until)) => {
+                let is_dead = lock.is_some() && (by.boot_id == holder.boot_id || by.host == holder.host);
+                if !is_dead && until > now {
+                    return Err(TakeError::Held { run, by, until });
+                }
+                Some(by)
+            }
+            None => None,
+        };
+        check_way(&mut tx, inner, run, way, row.state).await?;
+        let goes_back = way == Take::Rollback || row.direction == Direction::Backward;
+        let mut kinds = vec![EventKind::LeaseTaken { from, by: holder.clone(), fence: row.next_fence }];
+        if goes_back {
+            kinds.push(EventKind::RollbackStarted);
+        }
+        let mut state = row.state;
+        for kind in &kinds {
+            state = state.after(kind).map_err(WriteError::from)?;
+        }
+        hold_again(inner, &mut tx, run).await?;
+        let until = after(now, LEASE_LENGTH);
+        let n = i64::try_from(kinds.len()).expect("at most two events");
+        let (id, state_text, fence) = (run.to_string(), state.as_str(), row.next_fence.get());
+        let (direction, holder) = (if goes_back { "backward" } else { "forward" }, text(holder));
+        let last = sqlx::query_scalar!(
+            "UPDATE runs SET fence = ?1, holder = ?2, lease_until = ?3, state = ?4, direction = ?5, finished_at = NULL,
+                 last_event = last_event + ?6
+             WHERE id = ?7 RETURNING last_event",
+            fence, holder, until, state_text, direction, n, id
+        )
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(failed)?;
+        let events = number(run, now, last, kinds);
+        write_events(&mut tx, &events).await.map_err(failed)?;
+        let history = History::load(inner, &mut tx, run, row.state).await?;
+        tx.commit().await.map_err(failed)?;
+        drop(connection);
+        let steps = history.steps.iter().map(|step| step.state).collect();
+        let guard = LeaseGuard::new(inner, run, row.next_fence, until);
+        Ok((Lease { inner: Arc::clone(inner), guard, state, steps, lock }, history, events))
+    }
+
+    /// Records what a person did to the step on which a run is stuck.
+    pub async fn resolve(
+        &self,
+        run: RunId,
+        step: &str,
+        resolution: Resolution,
+        reason: &str,
+        holder: &Holder,
+    ) -> Result<Event, ResolveError> {
+        let record = self.run(run).await.map_err(TakeError::from)?;
+        let wanted = record
+            .steps
+            .iter()
+            .rev()
+            .find(|candidate| candidate.name == step || candidate.seq.to_string() == step)
+            .ok_or_else(|| ResolveError::NoSuchStep { run, step: step.to_owned() })?;
+        let is_stuck = wanted.compensation.as_ref().is_some_and(|undo| undo.status == UndoStatus::Failed);
+        if record.state != RunState::Stuck || !is_stuck {
+            return Err(ResolveError::NotStuck { run, step: format!("{} ({})", wanted.seq, wanted.name) });
+        }
+        let mut lease = self.take_stuck(run, &record.steps, holder).await?;
+        let kind = EventKind::StepResolved {
+            seq: wanted.seq,
+            resolution,
+            reason: reason.to_owned(),
+            by: format!("{}@{}", holder.user, holder.host),
+        };
+        let event = lease.resolve(kind, wanted.seq).await?;
+        lease.release().await?;
+        Ok(event)
+    }
+
+    /// Takes the lease of a stuck run without turning it: only a word about it is to be written.
+    async fn take_stuck(
+        &self,
+        run: RunId,
+        steps: &[crate::run::StepRecord],
+        holder: &Holder,
+    ) -> Result<Lease, TakeError> {
+        let inner = &self.0;
+        let lock = lock(inner, run)?;
+        let failed = |error| inner.failed(error);
+        let mut connection = inner.connection.lock().await;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let row = lease_row(inner, &mut tx, run).await?;
+        let now = inner.clock.now();
+        if let Some((by, until)) = row.holder
+            && lock.is_none()
+            && until > now
+        {
+            return Err(TakeError::Held { run, by, until });
+        }
+        let (id, until, fence, holder) =
+            (run.to_string(), after(now, LEASE_LENGTH), row.next_fence.get(), text(holder));
+        sqlx::query!(
+            "UPDATE runs SET fence = ?1, holder = ?2, lease_until = ?3 WHERE id = ?4",
+            fence,
+            holder,
+            until,
+            id
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        drop(connection);
+        let states = steps
+            .iter()
+            .map(|step| StepState {
+                status: step.status,
+                undo: step.compensation.as_ref().map(|undo| undo.status),
+            })
+            .collect();
+        let guard = LeaseGuard::new(inner, run, row.next_fence, until);
+        Ok(Lease { inner: Arc::clone(inner), guard, state: row.state, steps: states, lock })
+    }
+}
+
+struct LeaseRow {
+    state: RunState,
+    direction: Direction,
+    next_fence: Fence,
+    holder: Option<(Holder, crate::run::Timestamp)>,
+}
+
+async fn lease_row(inner: &Inner, tx: &mut SqliteConnection, run: RunId) -> Result<LeaseRow, JournalError> {
+    let id = run.to_string();
+    let row = sqlx::query!("SELECT state, direction, fence, holder, lease_until FROM runs WHERE id = ?1", id)
+        .fetch_optional(tx)
+        .await
+        .map_err(|error| inner.failed(error))?
+        .ok_or(JournalError::NoSuchRun(run))?;
+    let holder: Option<Holder> = Place("runs", "holder").json_or_none(row.holder.as_deref())?;
+    let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
+    Ok(LeaseRow {
+        state: Place("runs", "state").parse(&row.state)?,
+        direction: direction(&row.direction)?,
+        next_fence: Fence::new(row.fence + 1),
+        holder: holder.zip(until),
+    })
+}
+
+/// Whether a run in `state` can be taken up that way.
+async fn check_way(
+    tx: &mut SqliteConnection,
+    inner: &Inner,
+    run: RunId,
+    way: Take,
+    state: RunState,
+) -> Result<(), TakeError> {
+    let over = Err(TakeError::Over { run, state });
+    #[expect(clippy::match_same_arms, reason = "one row of the table a line")]
+    match (way, state) {
+        (Take::Resume, RunState::Running | RunState::Suspended | RunState::RollingBack) => Ok(()),
+        (Take::Resume, RunState::Failed | RunState::Stuck | RunState::Succeeded | RunState::RolledBack)
+        | (Take::Rollback, RunState::RolledBack) => over,
+        (
+            Take::Rollback,
+            RunState::Running
+            | RunState::Suspended
+            | RunState::Failed
+            | RunState::Stuck
+            | RunState::RollingBack,
+        ) => Ok(()),
+        (Take::Rollback, RunState::Succeeded) => match superseded_by(inner, tx, run).await? {
+            Some(by) => Err(TakeError::Superseded { run, by }),
+            None => Ok(()),
+        },
+    }
+}
+
+/// A later run of one of the same targets that succeeded, also if it was rolled back since: it has replaced the
+/// instance that this run would go back from.
+async fn superseded_by(
+    inner: &Inner,
+    tx: &mut SqliteConnection,
+    run: RunId,
+) -> Result<Option<RunId>, JournalError> {
+    let id = run.to_string();
+    let later = sqlx::query_scalar!(
+        "SELECT later.id FROM runs AS mine
+         JOIN targets AS mine_on ON mine_on.run_id = mine.id
+         JOIN targets AS later_on ON later_on.target = mine_on.target
+         JOIN runs AS later ON later.id = later_on.run_id
+         WHERE mine.id = ?1 AND later.number > mine.number AND later.has_succeeded = 1
+         ORDER BY later.number DESC LIMIT 1",
+        id
+    )
+    .fetch_optional(tx)
+    .await
+    .map_err(|error| inner.failed(error))?;
+    later.map(|later| Place("runs", "id").parse(&later)).transpose()
+}
+
+/// Takes back every target of the run, for one that was over and is to be rolled back.
+async fn hold_again(inner: &Inner, tx: &mut SqliteConnection, run: RunId) -> Result<(), TakeError> {
+    let id = run.to_string();
+    let targets = sqlx::query_scalar!("SELECT target FROM targets WHERE run_id = ?1 ORDER BY target", id)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(|error| inner.failed(error))?;
+    for target in targets {
+        hold(inner, tx, run, &Target::from(target)).await.map_err(|error| match error {
+            StartError::TargetHeld(held) => TakeError::TargetHeld(held),
+            StartError::Journal(error) => error.into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Holds `target` for `run`, or says who does.
+pub(super) async fn hold(
+    inner: &Inner,
+    tx: &mut SqliteConnection,
+    run: RunId,
+    target: &Target,
+) -> Result<(), StartError> {
+    let failed = |error| StartError::from(inner.failed(error));
+    let (id, name) = (run.to_string(), target.as_str());
+    let other = sqlx::query!(
+        "SELECT runs.id, runs.state FROM targets JOIN runs ON runs.id = targets.run_id
+         WHERE targets.target = ?1 AND targets.held = 1 AND targets.run_id <> ?2",
+        name,
+        id
+    )
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(failed)?;
+    if let Some(other) = other {
+        return Err(StartError::TargetHeld(TargetHeld {
+            target: target.clone(),
+            run: Place("runs", "id").parse(&other.id)?,
+            state: Place("runs", "state").parse(&other.state)?,
+        }));
+    }
+    sqlx::query!(
+        "INSERT INTO targets (run_id, target, held) VALUES (?1, ?2, 1)
+         ON CONFLICT (run_id, target) DO UPDATE SET held = 1",
+        id,
+        name
+    )
+    .execute(tx)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+/// The kernel's boot id, which tells the processes of this boot from those of another machine or boot; empty
+/// where the kernel has none to offer.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// Whether the process that holds `run`, as the row says, is known to be dead: it was of this boot, and the kernel
+/// has freed its lock.
+pub(super) fn is_known_dead(inner: &Inner, run: RunId, holder: &Holder) -> bool {
+    holder.boot_id == boot_id() && matches!(lock(inner, run), Ok(Some(_)))
+}
+
+/// Locks the run's file; `None` when a process of this machine holds it.
+fn lock(inner: &Inner, run: RunId) -> Result<Option<File>, JournalError> {
+    let failed = |source| JournalError::Open { path: inner.path.clone(), source };
+    let path = open::lock_folder(&inner.path).join(format!("{run}.lock"));
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+const fn on_failure_text(on_failure: OnFailure) -> &'static str {
+    match on_failure {
+        OnFailure::Rollback => "rollback",
+        OnFailure::Halt => "halt",
+    }
+}
+
+/// What follows a failure, as the journal holds it.
+pub(super) fn on_failure(stored: &str) -> Result<OnFailure, JournalError> {
+    match stored {
+        "rollback" => Ok(OnFailure::Rollback),
+        "halt" => Ok(OnFailure::Halt),
+        other => Err(Place("runs", "on_failure").error(other)),
+    }
+}
