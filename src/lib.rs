@@ -10,3 +10,5 @@ pub mod clock;
 pub mod retry;
 
 pub mod journal;
+
+pub mod engine;

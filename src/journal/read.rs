@@ -113,6 +113,17 @@ impl History {
 }
 
 impl Journal {
+    /// Everything about a run that this process advances, read again.
+    pub async fn history(&self, run: RunId) -> Result<History, JournalError> {
+        let mut connection = self.0.connection.lock().await;
+        let id = run.to_string();
+        let state = sqlx::query_scalar!("SELECT state FROM runs WHERE id = ?1", id)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|error| self.0.failed(error))?;
+        History::load(&self.0, &mut connection, run, Place("runs", "state").parse(&state)?).await
+    }
+
     /// Finds the run that a user means.
     pub async fn find(&self, selector: &RunSelector) -> Result<RunId, FindError> {
         let mut connection = self.0.connection.lock().await;

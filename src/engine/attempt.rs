@@ -1,0 +1,142 @@
+//! The one retry loop's parts: one attempt, what follows a failed one, and the wait in between.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::stop::Stop;
+use crate::clock::Clock;
+use crate::retry::RetryPolicy;
+use crate::run::{Effect, Failure, FailureKind, Timestamp};
+
+/// The longest that we obey a server's `Retry-After`; beyond it the run is better suspended.
+const RETRY_AFTER_MOST: Duration = Duration::from_mins(2);
+
+/// Carries out one attempt. A read or a wait is dropped when the user interrupts; a mutation never is, so that its
+/// answer is read and checkpointed.
+pub(super) async fn once<O>(
+    cancel: &CancellationToken,
+    effect: Effect,
+    attempt: impl Future<Output = Result<O, Failure>>,
+) -> Result<Result<O, Failure>, Stop> {
+    match effect {
+        Effect::Read | Effect::Wait => {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Err(Stop::Interrupted),
+                done = attempt => Ok(done),
+            }
+        }
+        Effect::Mutation => match attempt.await {
+            // A pause inside a mutation or a compensation ends with this when the user interrupts.
+            Err(_) if cancel.is_cancelled() => Err(Stop::Interrupted),
+            done => Ok(done),
+        },
+    }
+}
+
+/// Waits between two attempts, unless the user interrupts.
+pub(super) async fn wait(clock: Clock, cancel: &CancellationToken, delay: Duration) -> Result<(), Stop> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Stop::Interrupted),
+        () = clock.sleep(delay) => Ok(()),
+    }
+}
+
+/// What follows a failed attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Gave {
+    /// Another attempt after this delay.
+    Delay(Duration),
+    /// None: the failure is permanent, or the budget is spent.
+    Up,
+}
+
+/// Counts the attempts of one step and knows its budget.
+pub(super) struct Attempts<'p> {
+    policy: &'p RetryPolicy,
+    clock: Clock,
+    number: u32,
+    n_failed: u32,
+    since: Option<Timestamp>,
+}
+
+impl<'p> Attempts<'p> {
+    /// The attempts from `number` on; `since` is when an earlier process first saw this step fail.
+    pub(super) const fn new(
+        policy: &'p RetryPolicy,
+        clock: Clock,
+        number: u32,
+        since: Option<Timestamp>,
+    ) -> Self {
+        Self { policy, clock, number, n_failed: 0, since }
+    }
+
+    /// The number of the attempt that is next or in progress.
+    pub(super) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// What follows `failure`.
+    pub(super) fn after(&mut self, failure: &Failure) -> Result<Gave, Stop> {
+        let retry_after = match failure.kind {
+            FailureKind::Transient { retry_after } => retry_after,
+            FailureKind::Permanent => return Ok(Gave::Up),
+            FailureKind::Ours => return Err(Stop::Ours(failure.clone())),
+        };
+        let now = self.clock.now();
+        let since = *self.since.get_or_insert(now);
+        self.n_failed += 1;
+        let own = self.policy.delay_after(self.n_failed);
+        let delay = own.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MOST));
+        let elapsed = (now - since).to_std().unwrap_or_default();
+        if elapsed + delay > self.policy.max_elapsed {
+            return Ok(Gave::Up);
+        }
+        self.number += 1;
+        Ok(Gave::Delay(delay))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(max_elapsed: Duration) -> RetryPolicy {
+        RetryPolicy { max_elapsed, ..RetryPolicy::default() }
+    }
+
+    #[test]
+    fn the_servers_delay_is_a_lower_bound_and_has_a_limit() {
+        let policy = policy(Duration::from_hours(1));
+        let asks = |seconds| Failure {
+            kind: FailureKind::Transient { retry_after: Some(Duration::from_secs(seconds)) },
+            ..Failure::transient("reading", "429")
+        };
+        let mut attempts = Attempts::new(&policy, Clock::system(), 1, None);
+        assert_eq!(attempts.after(&asks(7)).expect("transient"), Gave::Delay(Duration::from_secs(7)));
+        assert_eq!(attempts.after(&asks(100_000)).expect("transient"), Gave::Delay(RETRY_AFTER_MOST));
+        assert_eq!(attempts.number(), 3);
+    }
+
+    #[test]
+    fn the_budget_counts_from_the_first_failure_of_an_earlier_process() {
+        let policy = policy(Duration::from_mins(10));
+        let clock = Clock::system();
+        let failure = Failure::transient("reading", "503");
+        let long_ago = clock.now() - Duration::from_mins(11);
+        let mut attempts = Attempts::new(&policy, clock, 5, Some(long_ago));
+        assert_eq!(attempts.after(&failure).expect("transient"), Gave::Up);
+        let mut anew = Attempts::new(&policy, clock, 5, None);
+        assert!(matches!(anew.after(&failure).expect("transient"), Gave::Delay(_)));
+    }
+
+    #[test]
+    fn a_permanent_failure_is_not_repeated_and_a_defect_stops_everything() {
+        let policy = policy(Duration::from_mins(10));
+        let mut attempts = Attempts::new(&policy, Clock::system(), 1, None);
+        assert_eq!(attempts.after(&Failure::permanent("a", "b")).expect("permanent"), Gave::Up);
+        assert!(matches!(attempts.after(&Failure::ours("a", "b")), Err(Stop::Ours(_))));
+    }
+}

@@ -1,0 +1,340 @@
+//! Starts, resumes and rolls back runs, and says how they were left.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::activity::{Teller, shared};
+use super::heartbeat;
+use super::registry::Registry;
+use super::rollback::Walked;
+use super::step::{Mode, PlannedStep, Run};
+use super::stop::{End, Outcome, Stop};
+use crate::clock::Clock;
+use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError};
+use crate::retry::RetryPolicy;
+use crate::run::{Effect, Facts, Failure, Holder, RunId, RunState, Seq, StepStatus, Target, Update};
+
+/// A sequence of steps with a name and a version.
+pub trait Workflow {
+    /// The name, as the journal holds it.
+    const NAME: &'static str;
+    /// Grows when a run of the version before could not be continued.
+    const VERSION: u32;
+    /// What its activities may touch.
+    type World: 'static;
+    /// What it is given; stored with the run.
+    type Input: Serialize + DeserializeOwned;
+
+    /// The steps. Must ask for the same steps in the same order whenever it gets the same results.
+    fn steps(run: &mut Run<'_, Self::World>, input: &Self::Input) -> impl Future<Output = Result<(), Stop>>;
+}
+
+/// What a run is started with, besides the workflow's input.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The deployment's name.
+    pub name: String,
+    /// What the caller needs to resume the run; never secret.
+    pub context: serde_json::Value,
+    /// What follows when a step fails for good.
+    pub on_failure: OnFailure,
+    /// What the run holds from its first moment.
+    pub target: Target,
+}
+
+/// Everything that a run is driven with.
+pub struct Engine<'e, W> {
+    /// Where runs are kept.
+    pub journal: &'e Journal,
+    /// What activities may touch.
+    pub world: &'e W,
+    /// What can be undone.
+    pub registry: &'e Registry<W>,
+    /// Time.
+    pub clock: Clock,
+    /// How failed attempts are spaced.
+    pub retry: RetryPolicy,
+    /// Set when the user interrupts.
+    pub cancel: CancellationToken,
+    /// This process.
+    pub holder: Holder,
+    /// Gets every event after it is committed.
+    pub tell: &'e mut dyn FnMut(Update<'_>),
+}
+
+impl<W: 'static> Engine<'_, W> {
+    /// Starts a run and drives it until it is over or cannot go on.
+    pub async fn start<F: Workflow<World = W>>(
+        &mut self,
+        started: Started,
+        input: &F::Input,
+    ) -> Result<Outcome, StartError> {
+        let input_json = serde_json::to_value(input).expect("a workflow's input has string keys only");
+        let new = NewRun {
+            workflow: F::NAME.to_owned(),
+            workflow_version: F::VERSION,
+            name: started.name,
+            input: input_json,
+            context: started.context,
+            on_failure: started.on_failure,
+            target: started.target,
+        };
+        let (lease, event) = self.journal.start(new, &self.holder).await?;
+        (self.tell)(Update::Event(&event));
+        let history = Taken {
+            on_failure: started.on_failure,
+            steps: Vec::new(),
+            facts: Facts::new(),
+            forget_retries: false,
+        };
+        Ok(self.forward::<F>(lease, history, input).await)
+    }
+
+    /// Goes on from the last checkpoint, whichever way the run was going.
+    pub async fn resume<F: Workflow<World = W>>(&mut self, run: RunId) -> Result<Outcome, TakeError> {
+        let (lease, history, events) = self.journal.take(run, Take::Resume, &self.holder).await?;
+        for event in &events {
+            (self.tell)(Update::Event(event));
+        }
+        if lease.state() == RunState::RollingBack {
+            return Ok(self.backward(lease, Taken::from(history), None).await);
+        }
+        if history.workflow != F::NAME || history.workflow_version != F::VERSION {
+            let failure = Failure::ours(
+                format!("resuming {} version {}", history.workflow, history.workflow_version),
+                format!("this deployctl runs {} version {}", F::NAME, F::VERSION),
+            );
+            return Ok(self.leave(lease, Stop::Ours(failure)).await);
+        }
+        let input: F::Input = match serde_json::from_value(history.input.clone()) {
+            Ok(input) => input,
+            Err(error) => {
+                let failure = Failure::ours("reading the run's input from the journal", error.to_string());
+                return Ok(self.leave(lease, Stop::Ours(failure)).await);
+            }
+        };
+        Ok(self.forward::<F>(lease, Taken::from(history), &input).await)
+    }
+
+    /// Replays the compensations of a run in reverse. Works on every run that is not rolled back already.
+    pub async fn rollback(&mut self, run: RunId) -> Result<Outcome, TakeError> {
+        let (lease, history, events) = self.journal.take(run, Take::Rollback, &self.holder).await?;
+        for event in &events {
+            (self.tell)(Update::Event(event));
+        }
+        Ok(self.backward(lease, Taken::from(history), None).await)
+    }
+
+    async fn forward<F: Workflow<World = W>>(
+        &mut self,
+        mut lease: Lease,
+        taken: Taken,
+        input: &F::Input,
+    ) -> Outcome {
+        let (run_id, on_failure) = (lease.run(), taken.on_failure);
+        let guard = lease.guard();
+        let done = {
+            let teller = shared(self.tell);
+            let mut run = taken.run(self.world, self.clock, &self.retry, &self.cancel, &teller, &mut lease);
+            heartbeat::beside(&guard, self.clock, F::steps(&mut run, input)).await
+        };
+        let failure = match done {
+            Ok(()) => return self.finish(lease, RunState::Succeeded, End::Succeeded).await,
+            Err(Stop::Failed(failure)) => failure,
+            Err(Stop::TargetHeld(held)) => {
+                // Targets are taken before anything is changed, so there is nothing to walk back over.
+                let failure = Failure::permanent("holding the target", held.target.to_string());
+                return match self.fail(&mut lease, &failure).await {
+                    Ok(()) => self.close_untouched(lease, End::TargetHeld(held)).await,
+                    Err(stop) => self.leave(lease, stop).await,
+                };
+            }
+            Err(stop) => return self.leave(lease, stop).await,
+        };
+        if let Err(stop) = self.fail(&mut lease, &failure).await {
+            return self.leave(lease, stop).await;
+        }
+        let taken = match self.journal.history(run_id).await {
+            Ok(history) => Taken::from(history),
+            Err(error) => return self.leave(lease, Stop::Broken(error)).await,
+        };
+        if !taken.may_have_changed_anything() {
+            return self.close_untouched(lease, End::Refused(failure)).await;
+        }
+        match on_failure {
+            OnFailure::Halt => match lease.release().await {
+                Ok(()) => Outcome { run: run_id, end: End::Halted(failure) },
+                Err(error) => Outcome { run: run_id, end: ended(error.into()) },
+            },
+            OnFailure::Rollback => match lease.turn_back().await {
+                Ok(event) => {
+                    (self.tell)(Update::Event(&event));
+                    self.backward(lease, taken, Some(failure)).await
+                }
+                Err(error) => self.leave(lease, error.into()).await,
+            },
+        }
+    }
+
+    async fn fail(&mut self, lease: &mut Lease, failure: &Failure) -> Result<(), Stop> {
+        let event = lease.fail_run(failure).await?;
+        (self.tell)(Update::Event(&event));
+        Ok(())
+    }
+
+    /// Ends a failed run that changed nothing: there is nothing to roll back, and nothing to hold.
+    async fn close_untouched(&mut self, mut lease: Lease, end: End) -> Outcome {
+        match lease.turn_back().await {
+            Ok(event) => {
+                (self.tell)(Update::Event(&event));
+                self.finish(lease, RunState::RolledBack, end).await
+            }
+            Err(error) => self.leave(lease, error.into()).await,
+        }
+    }
+
+    async fn backward(&mut self, mut lease: Lease, taken: Taken, failure: Option<Failure>) -> Outcome {
+        let guard = lease.guard();
+        let walked = {
+            let teller = shared(self.tell);
+            let mut run = taken.run(self.world, self.clock, &self.retry, &self.cancel, &teller, &mut lease);
+            heartbeat::beside(&guard, self.clock, run.walk_back(self.registry)).await
+        };
+        match walked {
+            Ok(Walked::ToTheBeginning) => {
+                self.finish(lease, RunState::RolledBack, End::RolledBack(failure)).await
+            }
+            Ok(Walked::Stuck { seq, step, failure }) => {
+                let run = lease.run();
+                match lease.release().await {
+                    Ok(()) => Outcome { run, end: End::Stuck { seq, step, failure } },
+                    Err(error) => Outcome { run, end: ended(error.into()) },
+                }
+            }
+            Err(stop) => self.leave(lease, stop).await,
+        }
+    }
+
+    async fn finish(&mut self, lease: Lease, state: RunState, end: End) -> Outcome {
+        let run = lease.run();
+        match lease.finish(state).await {
+            Ok(event) => {
+                (self.tell)(Update::Event(&event));
+                Outcome { run, end }
+            }
+            Err(error) => Outcome { run, end: ended(error.into()) },
+        }
+    }
+
+    /// Leaves a run that cannot go on in this process, with as much said in the journal as can be.
+    async fn leave(&mut self, lease: Lease, stop: Stop) -> Outcome {
+        let run = lease.run();
+        let left = match &stop {
+            Stop::Suspended(failure) => lease.suspend(failure).await.map(Some),
+            Stop::Interrupted => lease.interrupt().await.map(Some),
+            Stop::LeaseLost(_) => Ok(None),
+            Stop::Failed(_) | Stop::TargetHeld(_) | Stop::Diverged(_) | Stop::Ours(_) | Stop::Broken(_) => {
+                lease.release().await.map(|()| None)
+            }
+        };
+        match left {
+            Ok(event) => {
+                if let Some(event) = &event {
+                    (self.tell)(Update::Event(event));
+                }
+                Outcome { run, end: ended(stop) }
+            }
+            // The journal was broken before: that is what the user must hear.
+            Err(_) if matches!(stop, Stop::Broken(_)) => Outcome { run, end: ended(stop) },
+            Err(error) => Outcome { run, end: ended(error.into()) },
+        }
+    }
+}
+
+/// The end that a stop amounts to.
+fn ended(stop: Stop) -> End {
+    match stop {
+        Stop::Suspended(failure) => End::Suspended(failure),
+        Stop::Failed(failure) => End::Halted(failure),
+        Stop::Interrupted => End::Interrupted,
+        Stop::LeaseLost(to) => End::LeaseLost(to),
+        Stop::TargetHeld(held) => End::TargetHeld(held),
+        Stop::Diverged(diverged) => End::Diverged(diverged),
+        Stop::Ours(failure) => End::Ours(failure),
+        Stop::Broken(error) => End::Broken(error),
+    }
+}
+
+/// What is known of a run when it is driven.
+struct Taken {
+    on_failure: OnFailure,
+    steps: Vec<crate::journal::StoredStep>,
+    facts: Facts,
+    forget_retries: bool,
+}
+
+impl Taken {
+    fn run<'r, W>(
+        self,
+        world: &'r W,
+        clock: Clock,
+        retry: &'r RetryPolicy,
+        cancel: &'r CancellationToken,
+        teller: &'r Teller<'r>,
+        lease: &'r mut Lease,
+    ) -> Run<'r, W> {
+        let mode = Mode::Live { lease, recorded: self.steps, forget_retries: self.forget_retries };
+        Run { world, clock, retry, cancel, teller, mode, facts: self.facts, next: Seq::FIRST }
+    }
+
+    /// Whether any request that changes something was answered with success, or may have been carried out.
+    fn may_have_changed_anything(&self) -> bool {
+        self.steps.iter().any(|step| {
+            let is_refused = step.state.status == StepStatus::Failed && step.attempt == 1;
+            step.effect == Effect::Mutation && !is_refused
+        })
+    }
+}
+
+impl From<History> for Taken {
+    fn from(history: History) -> Self {
+        Self {
+            on_failure: history.on_failure,
+            steps: history.steps,
+            facts: history.facts,
+            forget_retries: history.state_before != RunState::Running
+                && history.state_before != RunState::RollingBack,
+        }
+    }
+}
+
+/// What a run would do: the same workflow code, with reads that are real and everything else foreseen.
+///
+/// # Errors
+/// Whatever stops the workflow before its end.
+pub async fn plan<F: Workflow>(
+    world: &F::World,
+    input: &F::Input,
+    clock: Clock,
+    retry: &RetryPolicy,
+    cancel: &CancellationToken,
+    tell: &mut dyn FnMut(Update<'_>),
+) -> Result<Vec<PlannedStep>, Stop> {
+    let teller = shared(tell);
+    let mut run = Run {
+        world,
+        clock,
+        retry,
+        cancel,
+        teller: &teller,
+        mode: Mode::Foresee { run: RunId::random(), steps: Vec::new() },
+        facts: Facts::new(),
+        next: Seq::FIRST,
+    };
+    F::steps(&mut run, input).await?;
+    match run.mode {
+        Mode::Foresee { steps, .. } => Ok(steps),
+        Mode::Live { .. } => unreachable!("a plan stays a plan"),
+    }
+}

@@ -1,0 +1,38 @@
+//! Keeps a lease alive beside a future, without spawning anything.
+
+use std::time::Duration;
+
+use super::stop::Stop;
+use crate::clock::Clock;
+use crate::journal::{LEASE_LENGTH, LeaseGuard, WriteError};
+
+/// How often the lease is renewed: two renewals may fail before it runs out.
+const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
+
+/// Drives `work` to its end while renewing the lease. A lost lease drops `work` at an await: its step is then in
+/// doubt, which is a state that the journal knows.
+pub(super) async fn beside<T>(
+    guard: &LeaseGuard,
+    clock: Clock,
+    work: impl Future<Output = Result<T, Stop>>,
+) -> Result<T, Stop> {
+    tokio::select! {
+        biased;
+        stop = beat(guard, clock) => Err(stop),
+        done = work => done,
+    }
+}
+
+async fn beat(guard: &LeaseGuard, clock: Clock) -> Stop {
+    loop {
+        clock.sleep(INTERVAL).await;
+        match guard.renew().await {
+            Ok(()) => {}
+            Err(WriteError::LeaseLost { to }) => return Stop::LeaseLost(to),
+            // The lease has two more renewals in it; the steps themselves notice a journal that stays broken.
+            Err(error @ (WriteError::Journal(_) | WriteError::Illegal(_))) => {
+                tracing::warn!(%error, "cannot renew the lease");
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The engine: journaled runs of typed, idempotent activities, resumed from their checkpoints and rolled back by
+//! their compensations. Knows nothing of OCI.
+//!
+//! Values go down and come up; the only thing that goes sideways is `tell`, which gets each event after it is
+//! committed.
+
+mod activity;
+mod attempt;
+mod drive;
+mod heartbeat;
+mod registry;
+mod rollback;
+mod step;
+mod stop;
+
+pub use activity::{Activity, Cx, Done, Looks, Mutation, Preview, Read, Wait};
+pub use drive::{Engine, Started, Workflow, plan};
+pub use registry::Registry;
+pub use step::{PlannedStep, Run};
+pub use stop::{Diverged, End, Outcome, Stop};

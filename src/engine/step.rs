@@ -1,0 +1,293 @@
+//! One run as workflow code sees it: each step is read from the journal, or carried out and checkpointed.
+//!
+//! The invariant: there is one path for plan, run and resume. A step that has a checkpoint returns it without
+//! touching the cloud; that is all that resume is.
+
+use std::sync::Mutex;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::activity::{Activity, Cx, Mutation, Preview, Read, Teller, Wait};
+use super::attempt::{self, Attempts, Gave};
+use super::stop::{Diverged, Stop};
+use crate::clock::Clock;
+use crate::journal::{Completion, Lease, NewStep, StoredStep};
+use crate::retry::RetryPolicy;
+use crate::run::{Effect, Event, Facts, Failure, RunId, Seq, StepStatus, Target, Update, mask};
+
+/// A run in progress, or one that is only foreseen.
+pub struct Run<'e, W> {
+    pub(super) world: &'e W,
+    pub(super) clock: Clock,
+    pub(super) retry: &'e RetryPolicy,
+    pub(super) cancel: &'e CancellationToken,
+    pub(super) teller: &'e Teller<'e>,
+    pub(super) mode: Mode<'e>,
+    pub(super) facts: Facts,
+    pub(super) next: Seq,
+}
+
+/// Whether things are done or only foreseen.
+pub(super) enum Mode<'e> {
+    Live {
+        lease: &'e mut Lease,
+        recorded: Vec<StoredStep>,
+        /// A user asked to resume a suspended run: its retry budgets start anew.
+        forget_retries: bool,
+    },
+    Foresee {
+        run: RunId,
+        steps: Vec<PlannedStep>,
+    },
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedStep {
+    /// The activity's name.
+    pub name: String,
+    /// What it acts on.
+    pub subject: Option<String>,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// The request, for a mutation.
+    pub request: Option<Preview>,
+}
+
+impl<W> Run<'_, W> {
+    /// Looks at something. Done in a plan as well.
+    pub async fn read<A: Read<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
+        if let Mode::Foresee { run, .. } = self.mode {
+            let output = self.look(run, &activity).await?;
+            self.facts.extend(A::facts(&output));
+            self.foreseen(&activity, Effect::Read, None);
+            return Ok(output);
+        }
+        self.step(&activity, Effect::Read, async |_| Ok(None)).await
+    }
+
+    /// Waits until something is so.
+    pub async fn wait<A: Wait<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
+        if matches!(self.mode, Mode::Foresee { .. }) {
+            self.foreseen(&activity, Effect::Wait, None);
+            return Ok(activity.foresee());
+        }
+        self.step(&activity, Effect::Wait, async |_| Ok(None)).await
+    }
+
+    /// Changes the cloud.
+    pub async fn change<A: Mutation<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
+        if matches!(self.mode, Mode::Foresee { .. }) {
+            self.foreseen(&activity, Effect::Mutation, Some(activity.preview()));
+            return Ok(activity.foresee());
+        }
+        self.step(&activity, Effect::Mutation, async |cx: &Cx<'_, W>| activity.adopt(cx).await).await
+    }
+
+    /// Holds one more target until the run is over.
+    pub async fn hold(&mut self, target: &Target) -> Result<(), Stop> {
+        match &mut self.mode {
+            Mode::Live { lease, .. } => lease.hold(target).await?.map_err(Stop::TargetHeld),
+            Mode::Foresee { .. } => Ok(()),
+        }
+    }
+
+    fn foreseen<A: Activity>(&mut self, activity: &A, effect: Effect, request: Option<Preview>) {
+        if let Mode::Foresee { steps, .. } = &mut self.mode {
+            steps.push(PlannedStep {
+                name: A::NAME.to_owned(),
+                subject: activity.subject(),
+                effect,
+                request,
+            });
+        }
+    }
+
+    /// Reads in a plan: no journal, but the same retries.
+    async fn look<A: Read<World = W>>(&self, run: RunId, activity: &A) -> Result<A::Output, Stop> {
+        let warnings = Mutex::default();
+        let now = self.clock.now();
+        let cx = Cx {
+            world: self.world,
+            clock: self.clock,
+            run,
+            seq: self.next,
+            purpose: "plan",
+            begun_at: now,
+            entered_at: now,
+            facts: &self.facts,
+            teller: self.teller,
+            cancel: self.cancel,
+            guard: None,
+            warnings: &warnings,
+        };
+        let mut attempts = Attempts::new(self.retry, self.clock, 1, None);
+        loop {
+            match attempt::once(self.cancel, Effect::Read, activity.execute(&cx)).await? {
+                Ok(output) => {
+                    for warning in warnings.into_inner().unwrap_or_default() {
+                        (self.teller)(Update::Progress {
+                            seq: self.next,
+                            text: &format!("warning: {warning}"),
+                        });
+                    }
+                    return Ok(output);
+                }
+                Err(failure) => match attempts.after(&failure)? {
+                    Gave::Up => return Err(Stop::Failed(failure)),
+                    Gave::Delay(delay) => attempt::wait(self.clock, self.cancel, delay).await?,
+                },
+            }
+        }
+    }
+
+    /// Carries one step out under the journal, or returns its checkpoint.
+    async fn step<A: Activity<World = W>>(
+        &mut self,
+        activity: &A,
+        effect: Effect,
+        adopt: impl AsyncFnOnce(&Cx<'_, W>) -> Result<Option<A::Output>, Failure>,
+    ) -> Result<A::Output, Stop> {
+        let seq = self.next;
+        self.next = seq.next();
+        let asked = new_step(activity, effect)?;
+        let Mode::Live { lease, recorded, forget_retries } = &mut self.mode else {
+            unreachable!("a plan returns before this")
+        };
+        let stored = recorded.get(seq.get() as usize - 1);
+        if let Some(stored) = stored {
+            same(stored, &asked)?;
+            if let (StepStatus::Completed, Some(output)) = (stored.state.status, &stored.output) {
+                let output = decode::<A>(seq, output)?;
+                self.facts.extend(A::facts(&output));
+                return Ok(output);
+            }
+            if let (StepStatus::Failed, Some(failure)) = (stored.state.status, &stored.failure) {
+                return Err(Stop::Failed(failure.clone()));
+            }
+        }
+        if self.cancel.is_cancelled() {
+            return Err(Stop::Interrupted);
+        }
+        let begun = match stored {
+            None => lease.begin(&asked).await?,
+            Some(stored) => lease.begin_again(seq, &asked, stored.attempt + 1, *forget_retries).await?,
+        };
+        (self.teller)(Update::Event(&begun));
+        let warnings = Mutex::default();
+        let guard = lease.guard();
+        let cx = Cx {
+            world: self.world,
+            clock: self.clock,
+            run: lease.run(),
+            seq,
+            purpose: "execute",
+            begun_at: stored.map_or(begun.at, |stored| stored.begun_at),
+            entered_at: begun.at,
+            facts: &self.facts,
+            teller: self.teller,
+            cancel: self.cancel,
+            guard: Some(&guard),
+            warnings: &warnings,
+        };
+        let mut attempts = match stored {
+            None => Attempts::new(self.retry, self.clock, 1, None),
+            Some(stored) => {
+                if let Some(at) = stored.next_attempt_at {
+                    attempt::wait(self.clock, self.cancel, self.clock.until(at)).await?;
+                }
+                let since = stored.retry_since.filter(|_| !*forget_retries);
+                Attempts::new(self.retry, self.clock, stored.attempt + 1, since)
+            }
+        };
+        let mut adopt = stored.is_some().then_some(adopt);
+        let mut adopted = false;
+        let output = loop {
+            let tried = attempt::once(self.cancel, effect, async {
+                if let Some(adopt) = adopt.take()
+                    && let Some(output) = adopt(&cx).await?
+                {
+                    adopted = true;
+                    return Ok(output);
+                }
+                activity.execute(&cx).await
+            });
+            match tried.await? {
+                Ok(output) => break output,
+                Err(failure) => match attempts.after(&failure)? {
+                    Gave::Delay(delay) => {
+                        let event = lease.retrying(seq, &failure, attempts.number(), delay).await?;
+                        (self.teller)(Update::Event(&event));
+                        attempt::wait(self.clock, self.cancel, delay).await?;
+                    }
+                    Gave::Up if matches!(failure.kind, crate::run::FailureKind::Permanent) => {
+                        let event = lease.fail(seq, &failure).await?;
+                        (self.teller)(Update::Event(&event));
+                        return Err(Stop::Failed(failure));
+                    }
+                    Gave::Up => return Err(Stop::Suspended(failure)),
+                },
+            }
+        };
+        let facts = A::facts(&output);
+        let done = Completion {
+            output: encode(&output)?,
+            note: A::note(&output),
+            facts: facts.clone(),
+            warnings: warnings.into_inner().unwrap_or_default(),
+            adopted,
+        };
+        let events = lease.complete(seq, done).await?;
+        tell_all(self.teller, &events);
+        self.facts.extend(facts);
+        Ok(output)
+    }
+}
+
+pub(super) fn tell_all(teller: &Teller<'_>, events: &[Event]) {
+    for event in events {
+        teller(Update::Event(event));
+    }
+}
+
+fn new_step<A: Activity>(activity: &A, effect: Effect) -> Result<NewStep, Stop> {
+    let input = encode(activity)?;
+    let mut open = input.clone();
+    mask(&mut open);
+    let input_digest = STANDARD_NO_PAD.encode(Sha256::digest(open.to_string()));
+    Ok(NewStep { activity: A::NAME.to_owned(), subject: activity.subject(), effect, input, input_digest })
+}
+
+/// A resume whose code asks for another step stops before any change.
+fn same(stored: &StoredStep, asked: &NewStep) -> Result<(), Stop> {
+    let name = |activity: &str, subject: Option<&str>, digest: &str| {
+        let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();
+        format!("{activity}{subject} (input {})", digest.get(..8).unwrap_or(digest))
+    };
+    let recorded = name(&stored.activity, stored.subject.as_deref(), &stored.input_digest);
+    let asked = name(&asked.activity, asked.subject.as_deref(), &asked.input_digest);
+    if recorded == asked {
+        Ok(())
+    } else {
+        Err(Stop::Diverged(Diverged { seq: stored.seq, recorded, asked }))
+    }
+}
+
+pub(super) fn encode(value: &impl Serialize) -> Result<Value, Stop> {
+    serde_json::to_value(value)
+        .map_err(|error| Stop::Ours(Failure::ours("encoding a step", error.to_string())))
+}
+
+fn decode<A: Activity>(seq: Seq, output: &Value) -> Result<A::Output, Stop> {
+    serde_json::from_value(output.clone()).map_err(|error| {
+        Stop::Ours(Failure::ours(
+            format!("reading the checkpoint of step {seq} ({})", A::NAME),
+            error.to_string(),
+        ))
+    })
+}

@@ -1,0 +1,98 @@
+//! Why a workflow returned early, and how a run ended.
+
+use crate::journal::{JournalError, TargetHeld, WriteError};
+use crate::run::{Failure, Holder, IllegalTransition, RunId, Seq};
+
+/// Why a workflow returned early. Workflow code only passes it on with `?`.
+#[derive(Debug)]
+pub enum Stop {
+    /// The retry budget of a step is spent.
+    Suspended(Failure),
+    /// A step failed for good.
+    Failed(Failure),
+    /// The user interrupted.
+    Interrupted,
+    /// Another process took the run over.
+    LeaseLost(Option<Holder>),
+    /// Another run holds a target.
+    TargetHeld(TargetHeld),
+    /// On resume the code asked for another step than the journal holds.
+    Diverged(Diverged),
+    /// A defect of ours.
+    Ours(Failure),
+    /// The journal failed.
+    Broken(JournalError),
+}
+
+/// On resume the code asked for another step than the one that was recorded: it must not go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("step {seq} of the run is `{recorded}`, but this version of deployctl would do `{asked}`")]
+pub struct Diverged {
+    /// The step.
+    pub seq: Seq,
+    /// What the journal holds.
+    pub recorded: String,
+    /// What the code asked for.
+    pub asked: String,
+}
+
+impl From<WriteError> for Stop {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::LeaseLost { to } => Self::LeaseLost(to),
+            WriteError::Illegal(illegal) => illegal.into(),
+            WriteError::Journal(error) => Self::Broken(error),
+        }
+    }
+}
+
+impl From<IllegalTransition> for Stop {
+    fn from(illegal: IllegalTransition) -> Self {
+        Self::Ours(Failure::ours("writing the journal", illegal.to_string()))
+    }
+}
+
+/// How a process left a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The run.
+    pub run: RunId,
+    /// How it was left.
+    pub end: End,
+}
+
+/// How a process left a run: one variant for each thing that a user must be told.
+#[derive(Debug)]
+pub enum End {
+    /// The new version serves.
+    Succeeded,
+    /// Everything that the run changed is changed back. The failure is why, when it was not asked for.
+    RolledBack(Option<Failure>),
+    /// It failed before anything was changed.
+    Refused(Failure),
+    /// It found another run on a target before anything was changed.
+    TargetHeld(TargetHeld),
+    /// It failed and was told to halt.
+    Halted(Failure),
+    /// A compensation failed for good.
+    Stuck {
+        /// The step that could not be undone.
+        seq: Seq,
+        /// Its name.
+        step: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// The retry budget is spent; it can be resumed.
+    Suspended(Failure),
+    /// The user interrupted; it can be resumed.
+    Interrupted,
+    /// Another process took the run over.
+    LeaseLost(Option<Holder>),
+    /// The journal belongs to another version of the code.
+    Diverged(Diverged),
+    /// A defect of ours; the run can be resumed once it is mended.
+    Ours(Failure),
+    /// The journal failed; the run can be resumed once it is mended.
+    Broken(JournalError),
+}
