@@ -12,3 +12,12 @@ pub mod retry;
 pub mod journal;
 
 pub mod engine;
+
+pub mod oci;
+
+pub mod config;
+
+pub mod workflows;
+
+#[cfg(feature = "sandbox")]
+pub mod sandbox;

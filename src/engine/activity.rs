@@ -125,7 +125,7 @@ pub struct Cx<'a, W> {
     pub clock: Clock,
     pub(super) run: RunId,
     pub(super) seq: Seq,
-    pub(super) purpose: &'static str,
+    pub(super) step_begun_at: Timestamp,
     pub(super) begun_at: Timestamp,
     pub(super) entered_at: Timestamp,
     pub(super) facts: &'a Facts,
@@ -146,10 +146,20 @@ impl<W> Cx<'_, W> {
         self.seq
     }
 
-    /// The token of this step's request, the same after a crash. `generation` is 0 until the cloud says that it
-    /// has invalidated the token, then 1, and so on.
+    /// The token of this step's own request, the same after a crash, also while the step is being undone.
+    /// `generation` is 0 until the cloud says that it has invalidated the token, then 1, and so on.
     pub fn token(&self, generation: u32) -> RetryToken {
-        RetryToken::of(self.run, self.seq, self.purpose, generation)
+        RetryToken::of(self.run, self.seq, "execute", generation)
+    }
+
+    /// The token of a request that the step's compensation makes.
+    pub fn undo_token(&self, generation: u32) -> RetryToken {
+        RetryToken::of(self.run, self.seq, "undo", generation)
+    }
+
+    /// When the step itself was first begun, also while it is being undone.
+    pub const fn step_begun_at(&self) -> Timestamp {
+        self.step_begun_at
     }
 
     /// When the step, or its compensation, was first begun, in whichever process: the start of a durable timer.

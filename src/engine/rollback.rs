@@ -57,7 +57,7 @@ impl<W: 'static> Run<'_, W> {
             clock: self.clock,
             run: lease.run(),
             seq: step.seq,
-            purpose: "undo",
+            step_begun_at: step.begun_at,
             begun_at: step.undo_begun_at.unwrap_or(begun.at),
             entered_at: begun.at,
             facts: &self.facts,

@@ -284,7 +284,6 @@ async fn check_way(
     state: RunState,
 ) -> Result<(), TakeError> {
     let over = Err(TakeError::Over { run, state });
-    #[expect(clippy::match_same_arms, reason = "one row of the table a line")]
     match (way, state) {
         (Take::Resume, RunState::Running | RunState::Suspended | RunState::RollingBack) => Ok(()),
         (Take::Resume, RunState::Failed | RunState::Stuck | RunState::Succeeded | RunState::RolledBack)

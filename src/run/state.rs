@@ -76,7 +76,6 @@ pub struct IllegalTransition {
 }
 
 impl RunState {
-    #[expect(clippy::match_same_arms, reason = "one row of the table a line")]
     /// The state after `event`; events that concern only a step leave it as it is.
     pub fn after(self, event: &EventKind) -> Result<Self, IllegalTransition> {
         use EventKind as E;
@@ -138,7 +137,6 @@ impl StepState {
     /// The state of a step whose first begin was just committed.
     pub const BEGUN: Self = Self { status: StepStatus::Begun, undo: None };
 
-    #[expect(clippy::match_same_arms, reason = "one row of the table a line")]
     /// The state after `event`, which must be about this step.
     pub fn after(self, event: &EventKind) -> Result<Self, IllegalTransition> {
         use EventKind as E;

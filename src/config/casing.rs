@@ -1,0 +1,96 @@
+//! Names as users write them and as the wire wants them: an exact port of camel-snake-kebab, which the library we
+//! succeed used (OCI.md 6.3).
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Digit,
+    Separator,
+    Lower,
+    Upper,
+    Other,
+}
+
+fn class(c: char) -> Class {
+    match c {
+        '0'..='9' => Class::Digit,
+        '-' | '_' => Class::Separator,
+        _ if c.is_whitespace() => Class::Separator,
+        _ if c.is_lowercase() => Class::Lower,
+        _ if c.is_uppercase() => Class::Upper,
+        _ => Class::Other,
+    }
+}
+
+/// The words of a name. A separator ends a word and is dropped; a word also ends before an upper-case letter that
+/// follows another kind, before a digit, and before the last capital of an abbreviation.
+fn words(name: &str) -> Vec<String> {
+    let chars: Vec<char> = name.chars().collect();
+    let mut words = vec![String::new()];
+    for (n, &c) in chars.iter().enumerate() {
+        let here = class(c);
+        if here == Class::Separator {
+            words.push(String::new());
+            continue;
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(c);
+        }
+        let next = chars.get(n + 1).map(|&c| class(c));
+        let after = chars.get(n + 2).map(|&c| class(c));
+        let ends = (here != Class::Upper && next == Some(Class::Upper))
+            || (here != Class::Digit && next == Some(Class::Digit))
+            || (here == Class::Upper && next == Some(Class::Upper) && after == Some(Class::Lower));
+        if ends {
+            words.push(String::new());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// `memoryInGBs` to `memory-in-g-bs`.
+pub(super) fn kebab(name: &str) -> String {
+    words(name).iter().map(|word| word.to_lowercase()).collect::<Vec<_>>().join("-")
+}
+
+/// `image-url` to `imageUrl`.
+pub(super) fn camel(name: &str) -> String {
+    let mut camel = String::new();
+    for (n, word) in words(name).iter().enumerate() {
+        let lower = word.to_lowercase();
+        let mut chars = lower.chars();
+        match chars.next() {
+            Some(first) if n > 0 => {
+                camel.extend(first.to_uppercase());
+                camel.push_str(chars.as_str());
+            }
+            Some(_) | None => camel.push_str(&lower),
+        }
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_odd_cases_are_those_of_the_library_we_succeed() {
+        for (wire, keyword) in [
+            ("memoryInGBs", "memory-in-g-bs"),
+            ("memoryLimitInGBs", "memory-limit-in-g-bs"),
+            ("ipv6Addresses", "ipv-6-addresses"),
+            ("networkingBandwidthInGbps", "networking-bandwidth-in-gbps"),
+            ("vcpusLimit", "vcpus-limit"),
+            ("maxConnections", "max-connections"),
+            ("imageUrl", "image-url"),
+            ("web2", "web-2"),
+        ] {
+            assert_eq!(kebab(wire), keyword);
+        }
+        for name in ["MY_VAR", "my-var", "myVar"] {
+            assert_eq!((kebab(name), camel(name)), ("my-var".to_owned(), "myVar".to_owned()), "{name}");
+        }
+        assert_eq!(camel("memory-in-g-bs"), "memoryInGBs");
+    }
+}

@@ -1,0 +1,176 @@
+//! Where the credentials are, and what was read of them.
+//!
+//! The place is kept with the run, so that `resume` can read them again; the credentials themselves never are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::aero::{self, Surroundings};
+use super::casing::kebab;
+use super::node::{Node, Tree};
+use super::problem::{Place, Problem, Problems, unknown_key};
+use super::read;
+use super::shape::join;
+
+/// Where credentials are. Never secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialsSource {
+    /// In the official CLI's configuration file.
+    Profile,
+    /// In a file of the library that we succeed, or one like it.
+    File(PathBuf),
+    /// Under `config` in a deployment file.
+    Deployment(PathBuf),
+}
+
+/// The credentials of the library that we succeed.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The tenancy's OCID.
+    pub tenancy: String,
+    /// The user's OCID.
+    pub user: String,
+    /// The key's fingerprint.
+    pub fingerprint: String,
+    /// The private key, as PEM text.
+    pub private_key: SecretString,
+    /// What opens it.
+    pub pass_phrase: Option<SecretString>,
+    /// The region.
+    pub region: String,
+    /// Where load balancers and instances are looked for.
+    pub compartment_id: Option<String>,
+    /// Where the key was written, for the message about one that cannot be used.
+    pub place: String,
+}
+
+const KEYS: [&str; 7] = [
+    "user-ocid",
+    "tenancy-ocid",
+    "compartment-id",
+    "key-fingerprint",
+    "private-key",
+    "pass-phrase",
+    "region",
+];
+
+/// Reads the credentials of a source again; `None` for a profile, which the caller reads.
+pub fn reload_credentials(
+    source: &CredentialsSource,
+    profile: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Credentials>, Problems> {
+    let surroundings = Surroundings { profile, env };
+    let mut problems = Vec::new();
+    let node = match source {
+        CredentialsSource::Profile => return Ok(None),
+        CredentialsSource::File(path) => aero::file(path, &surroundings)?,
+        CredentialsSource::Deployment(path) => {
+            let deployment = aero::file(path, &surroundings)?;
+            match deployment.get("config") {
+                Some(config) => config.clone(),
+                None => return Err(deployment.problem("config", "is missing").into()),
+            }
+        }
+    };
+    match credentials(&node, "", &mut problems) {
+        Some(credentials) if problems.is_empty() => Ok(Some(credentials)),
+        Some(_) | None => Err(Problems(problems)),
+    }
+}
+
+/// The credentials in a map with the old library's keys.
+pub(super) fn credentials(node: &Node, path: &str, problems: &mut Vec<Problem>) -> Option<Credentials> {
+    let before = problems.len();
+    if !matches!(node.tree, Tree::Map(_)) {
+        problems.push(node.problem(path, format!("expected a map, found {}", node.kind())));
+        return None;
+    }
+    for (key, _) in node.entries() {
+        let name = key.text().unwrap_or_default();
+        if !KEYS.contains(&kebab(name).as_str()) && !name.starts_with("x-") {
+            problems.push(key.problem(&join(path, name), unknown_key(name, &KEYS)));
+        }
+    }
+    let mut text = |name: &str, is_required: bool| match node.get(name) {
+        Some(value) => match &value.tree {
+            Tree::Str(text) => Some(text.clone()),
+            _ => {
+                problems.push(
+                    value.problem(&join(path, name), format!("expected a string, found {}", value.kind())),
+                );
+                None
+            }
+        },
+        None if is_required => {
+            problems.push(node.problem(&join(path, name), "is missing"));
+            None
+        }
+        None => None,
+    };
+    let tenancy = text("tenancy-ocid", true);
+    let user = text("user-ocid", true);
+    let fingerprint = text("key-fingerprint", true);
+    let region = text("region", true);
+    let compartment_id = text("compartment-id", false);
+    let own_phrase = text("pass-phrase", false).map(SecretString::from);
+    let (private_key, pass_phrase) = match node.get("private-key").map(|key| (&key.tree, key)) {
+        Some((Tree::PrivateKey(pem, phrase), _)) => (Some(pem.clone()), phrase.clone().or(own_phrase)),
+        Some((Tree::Str(pem), _)) => (Some(SecretString::from(pem.clone())), own_phrase),
+        Some((_, key)) => {
+            let found = format!("expected a private key (#privkey #file \"key.pem\"), found {}", key.kind());
+            problems.push(key.problem(&join(path, "private-key"), found));
+            (None, None)
+        }
+        None => {
+            problems.push(node.problem(&join(path, "private-key"), "is missing"));
+            (None, None)
+        }
+    };
+    if problems.len() > before {
+        return None;
+    }
+    let source = node.place.source.as_ref().map(|source| source.display().to_string());
+    Some(Credentials {
+        tenancy: tenancy?,
+        user: user?,
+        fingerprint: fingerprint?,
+        private_key: private_key?,
+        pass_phrase,
+        region: region?,
+        compartment_id,
+        place: source.unwrap_or_else(|| "config".to_owned()),
+    })
+}
+
+/// A file that another one names, read with its tags.
+pub(super) fn named_file(
+    base: Option<&Path>,
+    node: &Node,
+    surroundings: &Surroundings<'_>,
+) -> Result<(PathBuf, Node), Problem> {
+    let Tree::Str(name) = &node.tree else {
+        return Err(node.problem("", format!("expected a file's name, found {}", node.kind())));
+    };
+    let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
+    if !path.exists() {
+        return Err(node.problem("", format!("there is no file {}", path.display())));
+    }
+    let read = aero::file(&path, surroundings)?;
+    Ok((path, read))
+}
+
+/// Text that came from a flag, with its tags evaluated.
+pub(super) fn from_flag(text: &str, flag: &str, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
+    aero::tree(&read::inline(text, flag)?, surroundings)
+}
+
+/// A file's name that came from a flag.
+pub(super) fn name_from_flag(path: &Path, flag: &str) -> Node {
+    let place = Place { source: Some(Arc::new(PathBuf::from(flag))), position: None };
+    Node::new(Tree::Str(path.display().to_string()), place)
+}

@@ -1,0 +1,139 @@
+//! A deployment with every default filled and every value valid: what a run is given and the journal keeps.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::filter::Filter;
+use crate::run::Confidential;
+
+/// What is to be deployed, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Deployment {
+    /// Names the deployment: one run of a name at a time.
+    pub name: String,
+    /// The new instance, in the words of the wire. Confidential as a whole: it holds environment values,
+    /// configuration files and pull secrets.
+    pub instance: Confidential<Value>,
+    /// Where load balancers and instances are looked for.
+    pub compartment_id: String,
+    /// Which instance is replaced.
+    pub ci_filter: Filter,
+    /// Which load balancer its traffic comes through.
+    pub lb_filter: Filter,
+    /// Where the new instance is registered; empty means the old one's own sets and ports.
+    pub backends: Vec<BackendTarget>,
+    /// How a rollout behaves.
+    pub policy: Policy,
+}
+
+/// A backend set that the new instance joins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BackendTarget {
+    /// The port that the instance listens on; never 0.
+    pub port: u16,
+    /// The set's name.
+    pub backend_set: String,
+    /// How to make the set where it is missing, in the words of the wire; without it a missing set is an error.
+    pub create: Option<Value>,
+}
+
+/// How a rollout behaves. Every field has a value (DESIGN 5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Policy {
+    /// From draining the old backends to removing them.
+    pub drain_delay: Duration,
+    /// The longest until the new backends are healthy.
+    pub backend_timeout: Duration,
+    /// The longest until an instance is active.
+    pub instance_timeout: Duration,
+    /// The longest between two looks.
+    pub poll_interval: Duration,
+    /// What follows when a step fails for good.
+    pub on_failure: OnFailure,
+    /// What becomes of the old instance.
+    pub old_instance: OldInstance,
+    /// How new backends are registered.
+    pub register: Register,
+    /// The longest until one request is answered.
+    pub request_timeout: Duration,
+    /// How failed attempts are spaced.
+    pub retry: Retry,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            drain_delay: Duration::from_secs(10),
+            backend_timeout: Duration::from_mins(2),
+            instance_timeout: Duration::from_mins(10),
+            poll_interval: Duration::from_secs(2),
+            on_failure: OnFailure::Rollback,
+            old_instance: OldInstance::Delete,
+            register: Register::Drained,
+            request_timeout: Duration::from_secs(30),
+            retry: Retry::default(),
+        }
+    }
+}
+
+/// What follows when a step fails for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Roll back at once.
+    Rollback,
+    /// Stop there and leave everything as it is.
+    Halt,
+}
+
+/// What becomes of the old instance once it has no traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldInstance {
+    /// It is deleted; a rollback creates it again from what was recorded.
+    Delete,
+    /// It is stopped; a rollback starts it. It goes on counting against the limits.
+    Stop,
+    /// It goes on running without traffic.
+    Keep,
+}
+
+/// How new backends are registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Register {
+    /// Drained, and admitted once healthy: no request reaches a backend that was not checked (ROLLOUT finding 4).
+    Drained,
+    /// Active at once, for a load balancer that does not check drained backends.
+    Active,
+}
+
+/// How failed attempts are spaced. The defaults are the official SDK's (OCI.md 3.3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Retry {
+    /// How long after the first failure the attempts go on.
+    pub max_elapsed: Duration,
+    /// The upper bound of the first delay.
+    pub initial_interval: Duration,
+    /// The upper bound of any delay.
+    pub max_interval: Duration,
+    /// How much the bound grows from one delay to the next.
+    pub multiplier: f64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_elapsed: Duration::from_mins(10),
+            initial_interval: Duration::from_secs(1),
+            max_interval: Duration::from_secs(30),
+            multiplier: 2.0,
+        }
+    }
+}

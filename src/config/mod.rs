@@ -1,0 +1,24 @@
+//! From a file to valid types: EDN with Aero's tags, YAML and JSON, and the flags over them.
+//!
+//! Everything that is wrong is found at once, each with its file, its place and what was expected; nothing raw
+//! leaves this room.
+
+mod aero;
+mod casing;
+mod credentials;
+mod deployment;
+mod filter;
+mod instance;
+mod load;
+mod node;
+mod problem;
+mod read;
+mod schema;
+mod shape;
+
+pub use credentials::{Credentials, CredentialsSource, reload_credentials};
+pub use deployment::{BackendTarget, Deployment, OldInstance, OnFailure, Policy, Register, Retry};
+pub use filter::{Filter, OUR_TAG_PREFIX};
+pub use instance::masked_instance;
+pub use load::{Flags, Loaded, Sources, Target, load, load_target};
+pub use problem::{Place, Problem, Problems};

@@ -1,0 +1,125 @@
+//! What a user wrote, before it means anything: one tree for EDN, YAML and JSON, with the place of each part.
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::casing::kebab;
+use super::problem::{Place, Problem};
+
+/// A part of what was written.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) tree: Tree,
+    pub(super) place: Place,
+}
+
+/// What a part is.
+#[derive(Clone, Debug)]
+pub(super) enum Tree {
+    Nil,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(String),
+    /// An EDN keyword or symbol, without its colon.
+    Key(String),
+    List(Vec<Node>),
+    Set(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+    /// A tagged literal that was not evaluated yet.
+    Tagged(String, Box<Node>),
+    /// What `#privkey` gives: PEM text and pass phrase.
+    PrivateKey(SecretString, Option<SecretString>),
+}
+
+impl Node {
+    pub(super) fn new(tree: Tree, place: Place) -> Self {
+        Self { tree, place }
+    }
+
+    pub(super) fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
+        Problem { place: self.place.clone(), path: path.to_owned(), message: message.into() }
+    }
+
+    pub(super) const fn is_nil(&self) -> bool {
+        matches!(self.tree, Tree::Nil)
+    }
+
+    /// The text of a string or keyword.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.tree {
+            Tree::Str(text) | Tree::Key(text) => Some(text),
+            Tree::Nil
+            | Tree::Bool(_)
+            | Tree::Int(_)
+            | Tree::Float(_)
+            | Tree::List(_)
+            | Tree::Set(_)
+            | Tree::Map(_)
+            | Tree::Tagged(..)
+            | Tree::PrivateKey(..) => None,
+        }
+    }
+
+    /// What it is, for an error.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self.tree {
+            Tree::Nil => "nothing",
+            Tree::Bool(_) => "a boolean",
+            Tree::Int(_) | Tree::Float(_) => "a number",
+            Tree::Str(_) => "a string",
+            Tree::Key(_) => "a keyword",
+            Tree::List(_) | Tree::Set(_) => "a list",
+            Tree::Map(_) => "a map",
+            Tree::Tagged(..) => "a tagged literal",
+            Tree::PrivateKey(..) => "a private key",
+        }
+    }
+
+    /// The value of a key, in any casing; nothing where it is nil.
+    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+        let Tree::Map(entries) = &self.tree else { return None };
+        let found = entries.iter().find(|(key, _)| key.text().is_some_and(|key| kebab(key) == kebab(name)));
+        found.map(|(_, value)| value).filter(|value| !value.is_nil())
+    }
+
+    pub(super) fn entries(&self) -> &[(Self, Self)] {
+        match &self.tree {
+            Tree::Map(entries) => entries,
+            Tree::Nil
+            | Tree::Bool(_)
+            | Tree::Int(_)
+            | Tree::Float(_)
+            | Tree::Str(_)
+            | Tree::Key(_)
+            | Tree::List(_)
+            | Tree::Set(_)
+            | Tree::Tagged(..)
+            | Tree::PrivateKey(..) => &[],
+        }
+    }
+
+    /// A tree from plain values, all of them at one place.
+    pub(super) fn from_json(value: Value, place: &Place) -> Self {
+        let tree = match value {
+            Value::Null => Tree::Nil,
+            Value::Bool(value) => Tree::Bool(value),
+            Value::Number(number) => match number.as_i64() {
+                Some(integer) => Tree::Int(integer),
+                None => Tree::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => Tree::Str(text),
+            Value::Array(items) => {
+                Tree::List(items.into_iter().map(|item| Self::from_json(item, place)).collect())
+            }
+            Value::Object(map) => Tree::Map(
+                map.into_iter()
+                    .map(|(key, value)| {
+                        (Self::new(Tree::Str(key), place.clone()), Self::from_json(value, place))
+                    })
+                    .collect(),
+            ),
+        };
+        Self::new(tree, place.clone())
+    }
+}

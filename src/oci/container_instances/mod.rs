@@ -1,0 +1,111 @@
+//! Container instances: the calls and what they answer (OCI.md 1.3).
+
+mod model;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use model::{
+    Container, ContainerInstance, ContainerRef, InstanceState, VnicAttachment, WorkError, WorkRequest,
+    WorkRequestStatus,
+};
+
+use super::error::OciError;
+use super::id::{InstanceId, WorkRequestId};
+use super::transport::{Answer, Call, Method, Service, Transport, encode};
+
+/// The container instances' API.
+#[derive(Clone, Copy, Debug)]
+pub struct ContainerInstances<'t>(pub(super) &'t Transport);
+
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+}
+
+impl ContainerInstances<'_> {
+    /// Creates an instance, or returns the one that the same retry token created before.
+    pub async fn create(&self, call: &Call) -> Result<Answer<ContainerInstance>, OciError> {
+        self.0.send(call).await
+    }
+
+    /// One instance.
+    pub async fn get(&self, id: &InstanceId) -> Result<Answer<ContainerInstance>, OciError> {
+        self.0.send(&call("GetContainerInstance", Method::Get, path(id))).await
+    }
+
+    /// One instance as the cloud sent it, with fields that this binary does not know.
+    pub async fn get_raw(&self, id: &InstanceId) -> Result<Answer<Value>, OciError> {
+        self.0.send(&call("GetContainerInstance", Method::Get, path(id))).await
+    }
+
+    /// Every instance of a compartment, newest first. Summaries: without containers and VNICs.
+    pub async fn list(&self, compartment: &str) -> Result<Vec<Value>, OciError> {
+        let list = call("ListContainerInstances", Method::Get, "/containerInstances".to_owned())
+            .with_query("compartmentId", compartment);
+        self.0.list(list, |page: Page<Value>| page.items).await
+    }
+
+    /// One container.
+    pub async fn container(&self, id: &str) -> Result<Answer<Container>, OciError> {
+        self.0.send(&call("GetContainer", Method::Get, format!("/containers/{}", encode(id)))).await
+    }
+
+    /// One container as the cloud sent it, for one that is to be made again. Its environment may hold secrets.
+    pub async fn container_raw(&self, id: &str) -> Result<Answer<Value>, OciError> {
+        self.0.send(&call("GetContainer", Method::Get, format!("/containers/{}", encode(id)))).await
+    }
+
+    /// The last 256 KB that a container wrote; of its previous run when `previous`. Text, whatever its label says.
+    pub async fn logs(&self, container: &str, previous: bool) -> Result<Answer<String>, OciError> {
+        let path = format!("/containers/{}/actions/retrieveLogs", encode(container));
+        let mut logs = call("RetrieveLogs", Method::Post, path);
+        if previous {
+            logs = logs.with_query("isPrevious", "true");
+        }
+        self.0.send_for_text(&logs).await
+    }
+
+    /// A work request; its `retry_after` says when to look again.
+    pub async fn work_request(&self, id: &WorkRequestId) -> Result<Answer<WorkRequest>, OciError> {
+        self.0
+            .send(&call("GetWorkRequest", Method::Get, format!("/workRequests/{}", encode(id.as_str()))))
+            .await
+    }
+
+    /// Why a work request failed.
+    pub async fn work_errors(&self, id: &WorkRequestId) -> Result<Vec<WorkError>, OciError> {
+        let path = format!("/workRequests/{}/errors", encode(id.as_str()));
+        self.0
+            .list(call("ListWorkRequestErrors", Method::Get, path), |page: Page<WorkError>| page.items)
+            .await
+    }
+}
+
+/// Creates an instance with this specification, in the words of the wire.
+pub fn create(specification: Value) -> Call {
+    call("CreateContainerInstance", Method::Post, "/containerInstances".to_owned()).with_body(specification)
+}
+
+/// Deletes an instance.
+pub fn delete(id: &InstanceId) -> Call {
+    call("DeleteContainerInstance", Method::Delete, path(id))
+}
+
+/// Stops an instance, which keeps its VNIC and loses its ephemeral storage.
+pub fn stop(id: &InstanceId) -> Call {
+    call("StopContainerInstance", Method::Post, format!("{}/actions/stop", path(id)))
+}
+
+/// Starts an instance that was stopped.
+pub fn start(id: &InstanceId) -> Call {
+    call("StartContainerInstance", Method::Post, format!("{}/actions/start", path(id)))
+}
+
+fn path(id: &InstanceId) -> String {
+    format!("/containerInstances/{}", encode(id.as_str()))
+}
+
+const fn call(operation: &'static str, method: Method, path: String) -> Call {
+    Call::new(Service::ContainerInstances, operation, method, path)
+}

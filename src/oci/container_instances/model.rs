@@ -1,0 +1,153 @@
+//! What the container instances' API answers. Unknown fields are ignored, unknown enum values tolerated, and null
+//! is absent (OCI.md, conventions).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::id::InstanceId;
+
+/// Where an instance or a container stands (OCI.md 2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum InstanceState {
+    /// Being made.
+    Creating,
+    /// Being started, stopped or changed.
+    Updating,
+    /// Running, which says nothing of the application in it.
+    Active,
+    /// Stopped.
+    Inactive,
+    /// Being deleted.
+    Deleting,
+    /// Gone; still visible for a while.
+    Deleted,
+    /// Could not be made; still counts against the limits.
+    Failed,
+    /// Something newer than this binary.
+    #[serde(other)]
+    Unknown,
+}
+
+impl InstanceState {
+    /// Whether it is gone or going.
+    pub const fn is_terminated(self) -> bool {
+        matches!(self, Self::Deleting | Self::Deleted)
+    }
+}
+
+impl fmt::Display for InstanceState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Creating => "CREATING",
+            Self::Updating => "UPDATING",
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+            Self::Deleting => "DELETING",
+            Self::Deleted => "DELETED",
+            Self::Failed => "FAILED",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// An instance, as far as we use it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerInstance {
+    /// Its OCID.
+    pub id: InstanceId,
+    /// Its name; not unique.
+    pub display_name: String,
+    /// Where it stands.
+    pub lifecycle_state: InstanceState,
+    /// Why, in the cloud's words.
+    pub lifecycle_details: Option<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub freeform_tags: BTreeMap<String, String>,
+    /// Its containers.
+    #[serde(default)]
+    pub containers: Vec<ContainerRef>,
+    /// Its network cards.
+    #[serde(default)]
+    pub vnics: Vec<VnicAttachment>,
+}
+
+/// A container of an instance, by id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerRef {
+    /// Its OCID.
+    pub container_id: String,
+    /// Its name.
+    pub display_name: Option<String>,
+}
+
+/// A network card of an instance; without an id while the instance is made (OCI.md B.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VnicAttachment {
+    /// The VNIC's OCID.
+    pub vnic_id: Option<String>,
+}
+
+/// A container: what tells whether it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    /// Its name.
+    pub display_name: String,
+    /// Where it stands.
+    pub lifecycle_state: InstanceState,
+    /// Why, in the cloud's words.
+    pub lifecycle_details: Option<String>,
+    /// The code it exited with, if it did.
+    pub exit_code: Option<i64>,
+    /// How often it was restarted.
+    #[serde(default)]
+    pub container_restart_attempt_count: u32,
+}
+
+/// Work that a call started (OCI.md 2.2).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkRequest {
+    /// Where it stands.
+    pub status: WorkRequestStatus,
+    /// From 0 to 100.
+    #[serde(default)]
+    pub percent_complete: f64,
+}
+
+/// Where work stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum WorkRequestStatus {
+    /// In the queue.
+    Accepted,
+    /// Being done.
+    InProgress,
+    /// It did not work.
+    Failed,
+    /// Done.
+    Succeeded,
+    /// Being given up.
+    Canceling,
+    /// Given up.
+    Canceled,
+    /// Something newer than this binary.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why work failed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WorkError {
+    /// The code.
+    pub code: String,
+    /// The message.
+    pub message: String,
+}

@@ -1,0 +1,186 @@
+//! What the cloud, or the way to it, said instead of the answer.
+//!
+//! Texts that the cloud sent are cleaned of control characters where they enter, so that no terminal escape gets
+//! further than this file.
+
+use std::time::Duration;
+
+use super::transport::Service;
+
+/// A call that did not bring its answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OciError {
+    /// No answer: the request may have been carried out or not.
+    #[error("{service} {operation}: {kind} ({url}): {detail}")]
+    Transport {
+        /// The service.
+        service: Service,
+        /// The operation, by its name in the API.
+        operation: &'static str,
+        /// Where the request went.
+        url: String,
+        /// What broke.
+        kind: TransportKind,
+        /// The cause, in the words of the library.
+        detail: String,
+    },
+    /// An answer that is an error.
+    #[error(
+        "{service} {operation} answered {status} {}: {message}{} (opc-request-id {request_id})",
+        code.as_deref().unwrap_or("without a code"), skew_hint(*clock_skew)
+    )]
+    Service {
+        /// The service.
+        service: Service,
+        /// The operation.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// The error code; gateways send none.
+        code: Option<String>,
+        /// The message, or the beginning of what a gateway sent.
+        message: String,
+        /// What Oracle's support asks for.
+        request_id: String,
+        /// How long the server asked us to wait.
+        retry_after: Option<Duration>,
+        /// How far our clock is from the server's, when that is why it refused the signature.
+        clock_skew: Option<Duration>,
+    },
+    /// A success whose body is not what the API promises.
+    #[error("{service} {operation}: the answer cannot be read: {detail} (opc-request-id {request_id})")]
+    Decode {
+        /// The service.
+        service: Service,
+        /// The operation.
+        operation: &'static str,
+        /// What is wrong with it, and where.
+        detail: String,
+        /// What Oracle's support asks for.
+        request_id: String,
+    },
+    /// An answer larger than anything the API sends.
+    #[error("{service} {operation}: the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The service.
+        service: Service,
+        /// The operation.
+        operation: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// A redirect, which is never followed: the signature is for one host only.
+    #[error("{service} {operation}: the server redirects to `{location}`, which deployctl never follows")]
+    Redirect {
+        /// The service.
+        service: Service,
+        /// The operation.
+        operation: &'static str,
+        /// Where to.
+        location: String,
+    },
+    /// A list that does not end.
+    #[error("{service} {operation}: the list does not end: {detail}")]
+    Pagination {
+        /// The service.
+        service: Service,
+        /// The operation.
+        operation: &'static str,
+        /// Why we stopped.
+        detail: String,
+    },
+}
+
+/// What broke on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportKind {
+    /// No connection: the request cannot have been carried out.
+    Connect,
+    /// No answer in time.
+    Timeout,
+    /// The connection ended before the whole answer was here.
+    Broken,
+}
+
+impl std::fmt::Display for TransportKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Connect => "cannot connect",
+            Self::Timeout => "no answer in time",
+            Self::Broken => "the connection broke",
+        })
+    }
+}
+
+impl OciError {
+    /// The HTTP status, when there was an answer.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Service { status, .. } => Some(*status),
+            Self::Transport { .. }
+            | Self::Decode { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirect { .. }
+            | Self::Pagination { .. } => None,
+        }
+    }
+
+    /// The error code, when the server sent one. Case sensitive (OCI.md 3.2).
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Service { code, .. } => code.as_deref(),
+            Self::Transport { .. }
+            | Self::Decode { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirect { .. }
+            | Self::Pagination { .. } => None,
+        }
+    }
+
+    /// The id that Oracle's support asks for.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Service { request_id, .. } | Self::Decode { request_id, .. } => Some(request_id),
+            Self::Transport { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirect { .. }
+            | Self::Pagination { .. } => None,
+        }
+    }
+
+    /// Whether the thing asked for is not there, or not to be seen.
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self.status(), Some(404))
+    }
+
+    /// Whether the cloud has no machine left for us. Comes as a 500, which looks worth a retry and is not
+    /// (OCI.md 2.7).
+    pub fn is_out_of_capacity(&self) -> bool {
+        match self {
+            Self::Service { message, code, .. } => {
+                message.contains("Out of host capacity")
+                    || matches!(code.as_deref(), Some("OutOfHostCapacity" | "SeOutOfCapacity"))
+            }
+            Self::Transport { .. }
+            | Self::Decode { .. }
+            | Self::TooLarge { .. }
+            | Self::Redirect { .. }
+            | Self::Pagination { .. } => false,
+        }
+    }
+}
+
+fn skew_hint(skew: Option<Duration>) -> String {
+    skew.map_or_else(String::new, |skew| {
+        format!("; this machine's clock is off by {} minutes: set it right", skew.as_secs() / 60)
+    })
+}
+
+/// `text` as one line without control characters, at most `n_most` characters of it.
+pub(super) fn clean(text: &str, n_most: usize) -> String {
+    let mut clean: String = text.chars().take(n_most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(n_most).is_some() {
+        clean.push('…');
+    }
+    clean.trim().to_owned()
+}

@@ -1,0 +1,169 @@
+//! Reads RSA private keys from PEM text: PKCS#1 and PKCS#8, encrypted or not, with whatever stands around them
+//! (the console tells users to append a line `OCI_API_KEY`).
+
+use aes::cipher::block_padding::Pkcs7;
+use aes::cipher::{BlockDecryptMut as _, KeyIvInit as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest as _, Md5};
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::DecodeRsaPrivateKey as _;
+use rsa::pkcs8::DecodePrivateKey as _;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::oci::signer::SigningKey;
+
+/// Why a private key cannot be used. Never says anything of its content.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// There is no PEM block.
+    #[error("there is no private key in it: expected a block `-----BEGIN … PRIVATE KEY-----`")]
+    NoPemBlock,
+    /// The key is encrypted and no pass phrase was given.
+    #[error("the private key is encrypted: set its pass phrase")]
+    PassPhraseMissing,
+    /// The pass phrase does not open it.
+    #[error("the pass phrase does not open the private key")]
+    PassPhraseWrong,
+    /// Something else than an RSA key.
+    #[error("the private key is not an RSA key that can be read")]
+    NotRsa,
+    /// Encrypted in a way that we cannot open.
+    #[error(
+        "the private key is encrypted with {0}, which is not supported: convert it with `openssl pkcs8 -topk8`"
+    )]
+    UnknownCipher(String),
+}
+
+/// Reads the first private key in `text`.
+///
+/// # Errors
+/// See [`KeyError`]. A pass phrase for a key that is not encrypted is ignored, as the official CLI does.
+pub fn read_key(text: &str, pass_phrase: Option<&SecretString>) -> Result<SigningKey, KeyError> {
+    let (label, block) = pem_block(text).ok_or(KeyError::NoPemBlock)?;
+    let pass_phrase = || pass_phrase.ok_or(KeyError::PassPhraseMissing).map(ExposeSecret::expose_secret);
+    let key = match label {
+        "RSA PRIVATE KEY" if block.contains("ENCRYPTED") => {
+            let der = open_legacy(block, pass_phrase()?)?;
+            RsaPrivateKey::from_pkcs1_der(&der).map_err(|_| KeyError::PassPhraseWrong)?
+        }
+        "RSA PRIVATE KEY" => RsaPrivateKey::from_pkcs1_der(&decode(block)?).map_err(|_| KeyError::NotRsa)?,
+        "PRIVATE KEY" => RsaPrivateKey::from_pkcs8_der(&decode(block)?).map_err(|_| KeyError::NotRsa)?,
+        "ENCRYPTED PRIVATE KEY" => {
+            let der = decode(block)?;
+            RsaPrivateKey::from_pkcs8_encrypted_der(&der, pass_phrase()?)
+                .map_err(|_| KeyError::PassPhraseWrong)?
+        }
+        _ => return Err(KeyError::NotRsa),
+    };
+    Ok(SigningKey::new(key))
+}
+
+/// The label and the content of the first block that holds a private key.
+fn pem_block(text: &str) -> Option<(&str, &str)> {
+    let mut rest = text;
+    loop {
+        let (_, after) = rest.split_once("-----BEGIN ")?;
+        let (label, after) = after.split_once("-----")?;
+        let (block, after) = after.split_once("-----END ")?;
+        if label.ends_with("PRIVATE KEY") {
+            return Some((label, block));
+        }
+        rest = after;
+    }
+}
+
+fn decode(block: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let compact: Zeroizing<String> = Zeroizing::new(block.split_whitespace().collect());
+    STANDARD.decode(compact.as_bytes()).map(Zeroizing::new).map_err(|_| KeyError::NotRsa)
+}
+
+/// Opens the traditional encryption of OpenSSL: `Proc-Type: 4,ENCRYPTED` and `DEK-Info: CIPHER,IV` (RFC 1421).
+fn open_legacy(block: &str, pass_phrase: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let (head, body) = block
+        .trim_start()
+        .split_once("\n\n")
+        .or_else(|| block.trim_start().split_once("\r\n\r\n"))
+        .ok_or(KeyError::NotRsa)?;
+    let info = head.lines().find_map(|line| line.strip_prefix("DEK-Info: ")).ok_or(KeyError::NotRsa)?;
+    let (cipher, iv) = info.trim().split_once(',').ok_or(KeyError::NotRsa)?;
+    let iv = unhex(iv).ok_or(KeyError::NotRsa)?;
+    let mut bytes = decode(body)?;
+    let key = |n_bytes| legacy_key(pass_phrase, &iv, n_bytes);
+    macro_rules! decrypt {
+        ($cipher:ty, $n_bytes:literal) => {
+            cbc::Decryptor::<$cipher>::new_from_slices(&key($n_bytes), &iv)
+                .map_err(|_| KeyError::NotRsa)?
+                .decrypt_padded_mut::<Pkcs7>(&mut bytes)
+                .map_err(|_| KeyError::PassPhraseWrong)?
+                .len()
+        };
+    }
+    let length = match cipher {
+        "AES-128-CBC" => decrypt!(aes::Aes128, 16),
+        "AES-192-CBC" => decrypt!(aes::Aes192, 24),
+        "AES-256-CBC" => decrypt!(aes::Aes256, 32),
+        "DES-EDE3-CBC" => decrypt!(des::TdesEde3, 24),
+        other => return Err(KeyError::UnknownCipher(other.to_owned())),
+    };
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// OpenSSL's `EVP_BytesToKey` with MD5, one iteration, and the first eight bytes of the IV as salt.
+fn legacy_key(pass_phrase: &str, iv: &[u8], n_bytes: usize) -> Zeroizing<Vec<u8>> {
+    let salt = iv.get(..8).unwrap_or(iv);
+    let mut key = Zeroizing::new(Vec::with_capacity(n_bytes + 16));
+    while key.len() < n_bytes {
+        let mut hash = Md5::new();
+        let last = key.len().saturating_sub(16);
+        hash.update(&key[last..]);
+        hash.update(pass_phrase);
+        hash.update(salt);
+        key.extend_from_slice(&hash.finalize());
+    }
+    key.truncate(n_bytes);
+    key
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u32> = text.trim().chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    digits.chunks(2).map(|pair| u8::try_from(pair.first()? * 16 + pair.get(1)?).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::fingerprint;
+
+    const FORMS: [(&str, &str); 5] = [
+        ("PKCS#1", include_str!("testdata/pkcs1.pem")),
+        ("PKCS#8", include_str!("testdata/pkcs8.pem")),
+        ("PKCS#8, encrypted", include_str!("testdata/pkcs8_encrypted.pem")),
+        ("PKCS#1, AES-256", include_str!("testdata/pkcs1_aes256.pem")),
+        ("PKCS#1, 3DES", include_str!("testdata/pkcs1_des3.pem")),
+    ];
+
+    #[test]
+    fn one_key_in_every_form_is_one_key() {
+        let phrase = SecretString::from("open sesame");
+        for (form, pem) in FORMS {
+            let with_label = format!("Bag Attributes\n{pem}OCI_API_KEY\n");
+            let key = read_key(&with_label, Some(&phrase)).unwrap_or_else(|error| panic!("{form}: {error}"));
+            assert_eq!(fingerprint(&key), include_str!("testdata/fingerprint.txt").trim(), "{form}");
+        }
+    }
+
+    #[test]
+    fn each_way_to_fail_says_its_own() {
+        let wrong = SecretString::from("open barley");
+        for (form, pem) in &FORMS[2..] {
+            assert_eq!(read_key(pem, None).expect_err(form), KeyError::PassPhraseMissing, "{form}");
+            assert_eq!(read_key(pem, Some(&wrong)).expect_err(form), KeyError::PassPhraseWrong, "{form}");
+        }
+        assert_eq!(read_key("no key here", None).expect_err("no key"), KeyError::NoPemBlock);
+        let damaged = FORMS[1].1.replace("MII", "MIJ");
+        assert_eq!(read_key(&damaged, None).expect_err("a damaged key"), KeyError::NotRsa);
+    }
+}

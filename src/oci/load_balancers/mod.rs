@@ -1,0 +1,104 @@
+//! Load balancers: the calls and what they answer (OCI.md 1.4). Every change answers 204 at once and is done by a
+//! work request, whose end must be waited for.
+
+mod model;
+
+use serde_json::{Value, json};
+
+pub use model::{
+    Backend, BackendHealth, BackendSet, Flags, HealthCheckResult, HealthChecker, HealthStatus, Listener,
+    LoadBalancer, WorkErrorDetail, WorkRequest, WorkState,
+};
+
+use super::error::OciError;
+use super::id::{BackendName, LoadBalancerId, WorkRequestId};
+use super::transport::{Answer, Call, Method, Service, Transport, encode};
+
+/// The load balancers' API.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadBalancers<'t>(pub(super) &'t Transport);
+
+impl LoadBalancers<'_> {
+    /// Every load balancer of a compartment, as the cloud sent it.
+    pub async fn list(&self, compartment: &str) -> Result<Vec<Value>, OciError> {
+        let list = call("ListLoadBalancers", Method::Get, "/loadBalancers".to_owned())
+            .with_query("compartmentId", compartment);
+        self.0.list(list, |page: Vec<Value>| page).await
+    }
+
+    /// One load balancer with everything in it, and the version that all of its parts share.
+    pub async fn get(&self, id: &LoadBalancerId) -> Result<Answer<LoadBalancer>, OciError> {
+        self.0.send(&call("GetLoadBalancer", Method::Get, path(id))).await
+    }
+
+    /// The work requests of a load balancer, newest first.
+    pub async fn work_requests(&self, id: &LoadBalancerId) -> Result<Vec<WorkRequest>, OciError> {
+        let list = call("ListWorkRequests", Method::Get, format!("{}/workRequests", path(id)));
+        self.0.list(list, |page: Vec<WorkRequest>| page).await
+    }
+
+    /// One work request.
+    pub async fn work_request(&self, id: &WorkRequestId) -> Result<Answer<WorkRequest>, OciError> {
+        let path = format!("/loadBalancerWorkRequests/{}", encode(id.as_str()));
+        self.0.send(&call("GetWorkRequest", Method::Get, path)).await
+    }
+
+    /// The health of one backend. 404 while its creation is queued (OCI.md 2.5).
+    pub async fn backend_health(
+        &self,
+        id: &LoadBalancerId,
+        set: &str,
+        backend: &BackendName,
+    ) -> Result<Answer<BackendHealth>, OciError> {
+        let path = format!("{}/health", backend_path(id, set, backend));
+        self.0.send(&call("GetBackendHealth", Method::Get, path)).await
+    }
+}
+
+/// Creates a backend set, in the words of the wire.
+pub fn create_backend_set(id: &LoadBalancerId, specification: Value) -> Call {
+    call("CreateBackendSet", Method::Post, format!("{}/backendSets", path(id))).with_body(specification)
+}
+
+/// Deletes a backend set.
+pub fn delete_backend_set(id: &LoadBalancerId, set: &str) -> Call {
+    call("DeleteBackendSet", Method::Delete, set_path(id, set))
+}
+
+/// Registers a backend.
+pub fn create_backend(id: &LoadBalancerId, set: &str, address: &str, port: u16, flags: &Flags) -> Call {
+    let mut body = flags_body(flags);
+    body["ipAddress"] = json!(address);
+    body["port"] = json!(port);
+    call("CreateBackend", Method::Post, format!("{}/backends", set_path(id, set))).with_body(body)
+}
+
+/// Replaces the flags of a backend, all of them.
+pub fn update_backend(id: &LoadBalancerId, set: &str, backend: &BackendName, flags: &Flags) -> Call {
+    call("UpdateBackend", Method::Put, backend_path(id, set, backend)).with_body(flags_body(flags))
+}
+
+/// Removes a backend, which ends its connections.
+pub fn delete_backend(id: &LoadBalancerId, set: &str, backend: &BackendName) -> Call {
+    call("DeleteBackend", Method::Delete, backend_path(id, set, backend))
+}
+
+fn flags_body(flags: &Flags) -> Value {
+    serde_json::to_value(flags).expect("numbers and booleans serialise")
+}
+
+fn path(id: &LoadBalancerId) -> String {
+    format!("/loadBalancers/{}", encode(id.as_str()))
+}
+
+fn set_path(id: &LoadBalancerId, set: &str) -> String {
+    format!("{}/backendSets/{}", path(id), encode(set))
+}
+
+fn backend_path(id: &LoadBalancerId, set: &str, backend: &BackendName) -> String {
+    format!("{}/backends/{}", set_path(id, set), encode(backend.as_str()))
+}
+
+const fn call(operation: &'static str, method: Method, path: String) -> Call {
+    Call::new(Service::LoadBalancer, operation, method, path)
+}

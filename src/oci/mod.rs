@@ -1,0 +1,57 @@
+//! The cloud's API: one attempt per call, signed, with errors that say what the server said.
+//!
+//! Knows nothing of runs and does not retry: whether a failure is worth another attempt is decided in one place,
+//! `workflows::failure`. Facts about the API are from OCI.md, which was read off the official SDK.
+
+pub mod container_instances;
+mod error;
+mod id;
+pub mod identity;
+pub mod load_balancers;
+pub mod network;
+mod region;
+mod signer;
+mod transport;
+
+pub use error::{OciError, TransportKind};
+pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
+pub use region::{Region, RegionError};
+pub use signer::{SigningKey, fingerprint};
+pub use transport::{Answer, Call, Endpoints, Method, Service, Transport};
+
+use container_instances::ContainerInstances;
+use load_balancers::LoadBalancers;
+use network::VirtualNetwork;
+
+/// The APIs, behind one connection pool and one identity.
+#[derive(Debug)]
+pub struct Oci {
+    transport: Transport,
+}
+
+impl Oci {
+    /// The APIs over `transport`.
+    pub const fn new(transport: Transport) -> Self {
+        Self { transport }
+    }
+
+    /// Container instances.
+    pub const fn container_instances(&self) -> ContainerInstances<'_> {
+        ContainerInstances(&self.transport)
+    }
+
+    /// Load balancers.
+    pub const fn load_balancers(&self) -> LoadBalancers<'_> {
+        LoadBalancers(&self.transport)
+    }
+
+    /// VNICs and addresses.
+    pub const fn network(&self) -> VirtualNetwork<'_> {
+        VirtualNetwork(&self.transport)
+    }
+
+    /// Sends a call whose answer has no body that matters.
+    pub async fn send(&self, call: &Call) -> Result<Answer<()>, OciError> {
+        self.transport.send_for_nothing(call).await
+    }
+}

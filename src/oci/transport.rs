@@ -1,0 +1,540 @@
+//! From a call, which is data, to one signed HTTP request and its answer.
+//!
+//! One attempt, bounded in time and in bytes; redirects are never followed; each attempt carries its own
+//! `opc-request-id` and, where the call has one, the same retry token.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::{OciError, TransportKind, clean};
+use super::id::{Etag, WorkRequestId};
+use super::identity::Identity;
+use super::region::Region;
+use super::signer::{self, Unsigned};
+use crate::clock::Clock;
+
+/// The largest answer that is read; the API's largest lists are far below.
+const ANSWER_LIMIT: usize = 16 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Beyond this difference the server refuses a signature (OCI.md 2.7).
+const SKEW_LIMIT: Duration = Duration::from_mins(5);
+/// Pages of one list; a list that is longer does not end.
+const PAGES_LIMIT: usize = 1_000;
+
+/// The services that are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Container instances.
+    ContainerInstances,
+    /// The load balancer.
+    LoadBalancer,
+    /// VNICs, subnets and addresses.
+    VirtualNetwork,
+}
+
+impl Service {
+    /// The host's first label, and what stands between the region and the realm's domain (OCI.md 1.1).
+    const fn host(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ContainerInstances => ("compute-containers", ".oci"),
+            Self::LoadBalancer | Self::VirtualNetwork => ("iaas", ""),
+        }
+    }
+
+    const fn base_path(self) -> &'static str {
+        match self {
+            Self::ContainerInstances => "/20210415",
+            Self::LoadBalancer => "/20170115",
+            Self::VirtualNetwork => "/20160918",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::ContainerInstances => "ContainerInstance",
+            Self::LoadBalancer => "LoadBalancer",
+            Self::VirtualNetwork => "VirtualNetwork",
+        })
+    }
+}
+
+/// The methods that the API uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates, or acts.
+    Post,
+    /// Replaces.
+    Put,
+    /// Deletes.
+    Delete,
+}
+
+impl Method {
+    /// The method as it stands on the request line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    const fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put)
+    }
+}
+
+/// One call of the API, as data: a plan prints it, `send` sends exactly it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The service.
+    pub service: Service,
+    /// The operation, by its name in the API.
+    pub operation: &'static str,
+    /// The method.
+    pub method: Method,
+    /// The path below the service's base path, each segment encoded.
+    pub path: String,
+    /// The query, in order, not yet encoded.
+    pub query: Vec<(&'static str, String)>,
+    /// The body; an action without one sends an empty body.
+    pub body: Option<Value>,
+    /// Makes a repeated request recognisable; the same for every attempt.
+    pub retry_token: Option<String>,
+    /// Refuses the change when the resource is no longer at this version.
+    pub if_match: Option<Etag>,
+}
+
+impl Call {
+    pub(super) const fn new(service: Service, operation: &'static str, method: Method, path: String) -> Self {
+        Self {
+            service,
+            operation,
+            method,
+            path,
+            query: Vec::new(),
+            body: None,
+            retry_token: None,
+            if_match: None,
+        }
+    }
+
+    pub(super) fn with_body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub(super) fn with_query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// The same call with a retry token, where the operation has one (OCI.md 1.3, 1.4: not on DELETE).
+    #[must_use]
+    pub fn with_retry_token(mut self, token: &str) -> Self {
+        self.retry_token = Some(token.to_owned());
+        self
+    }
+
+    /// The same call, only if the resource is still at this version.
+    #[must_use]
+    pub fn only_if(mut self, etag: Option<Etag>) -> Self {
+        self.if_match = etag;
+        self
+    }
+
+    /// Path and query as on the request line.
+    pub fn target(&self) -> String {
+        let mut target = format!("{}{}", self.service.base_path(), self.path);
+        for (n, (name, value)) in self.query.iter().enumerate() {
+            let separator = if n == 0 { '?' } else { '&' };
+            write!(target, "{separator}{name}={}", encode(value)).expect("a string takes all text");
+        }
+        target
+    }
+}
+
+/// `text` as one segment of a path or one value of a query: everything but RFC 3986's unreserved characters is
+/// percent-encoded, as the SDK does (`10.0.0.3%3A8080`).
+pub(super) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => write!(encoded, "%{byte:02X}").expect("a string takes all text"),
+        }
+    }
+    encoded
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<T> {
+    /// The body.
+    pub value: T,
+    /// The resource's version.
+    pub etag: Option<Etag>,
+    /// The work that the call has started.
+    pub work_request: Option<WorkRequestId>,
+    /// How long the server asks us to wait before we look again.
+    pub retry_after: Option<Duration>,
+    /// What Oracle's support asks for.
+    pub request_id: String,
+    next_page: Option<String>,
+}
+
+impl<T> Answer<T> {
+    fn with<U>(self, value: U) -> Answer<U> {
+        Answer {
+            value,
+            etag: self.etag,
+            work_request: self.work_request,
+            retry_after: self.retry_after,
+            request_id: self.request_id,
+            next_page: self.next_page,
+        }
+    }
+}
+
+/// Where the services are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// All behind one base URL, such as a sandbox's.
+    One(String),
+    /// Oracle's hosts of a region.
+    Of(Region),
+}
+
+impl Endpoints {
+    fn base(&self, service: Service) -> String {
+        match self {
+            Self::One(url) => url.trim_end_matches('/').to_owned(),
+            Self::Of(region) => {
+                let (label, infix) = service.host();
+                format!("https://{label}.{region}{infix}.{}", region.domain())
+            }
+        }
+    }
+}
+
+/// Sends signed requests.
+#[derive(Debug)]
+pub struct Transport {
+    client: reqwest::Client,
+    endpoints: Endpoints,
+    identity: Identity,
+    clock: Clock,
+}
+
+impl Transport {
+    /// A transport that signs as `identity` and gives up on an answer after `timeout`.
+    ///
+    /// # Errors
+    /// When the machine's TLS roots cannot be read.
+    pub fn new(
+        endpoints: Endpoints,
+        identity: Identity,
+        timeout: Duration,
+        clock: Clock,
+    ) -> Result<Self, reqwest::Error> {
+        // Fails only when a provider is installed already, which serves us as well.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(timeout)
+            .user_agent(concat!("deployctl/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            // One idle connection a host is enough for a program that makes one call at a time.
+            .pool_max_idle_per_host(1)
+            .build()?;
+        Ok(Self { client, endpoints, identity, clock })
+    }
+
+    /// Makes one attempt at a call with a JSON answer.
+    pub async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, OciError> {
+        let answer = self.attempt(call).await?;
+        let value = serde_json::from_slice(&answer.value).map_err(|error| OciError::Decode {
+            service: call.service,
+            operation: call.operation,
+            detail: clean(&error.to_string(), 300),
+            request_id: answer.request_id.clone(),
+        })?;
+        Ok(answer.with(value))
+    }
+
+    /// Makes one attempt at a call whose answer has no body that matters.
+    pub(super) async fn send_for_nothing(&self, call: &Call) -> Result<Answer<()>, OciError> {
+        Ok(self.attempt(call).await?.with(()))
+    }
+
+    /// Makes one attempt at a call with a text answer.
+    pub(super) async fn send_for_text(&self, call: &Call) -> Result<Answer<String>, OciError> {
+        let answer = self.attempt(call).await?;
+        let text = String::from_utf8_lossy(&answer.value).into_owned();
+        Ok(answer.with(text))
+    }
+
+    /// Reads a list to its end. `items` takes the items out of one page.
+    pub(super) async fn list<P: DeserializeOwned, T>(
+        &self,
+        call: Call,
+        items: impl Fn(P) -> Vec<T>,
+    ) -> Result<Vec<T>, OciError> {
+        let endless = |detail: String| OciError::Pagination {
+            service: call.service,
+            operation: call.operation,
+            detail,
+        };
+        let mut all = Vec::new();
+        let mut page: Option<String> = None;
+        for _ in 0..PAGES_LIMIT {
+            let mut one = call.clone();
+            if let Some(page) = &page {
+                one = one.with_query("page", page.clone());
+            }
+            let answer = self.send::<P>(&one).await?;
+            let next = answer.next_page.clone();
+            all.extend(items(answer.value));
+            match next {
+                None => return Ok(all),
+                Some(next) if page.as_ref() == Some(&next) => {
+                    return Err(endless("a page names itself as the next".to_owned()));
+                }
+                Some(next) => page = Some(next),
+            }
+        }
+        Err(endless(format!("more than {PAGES_LIMIT} pages")))
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<Answer<Vec<u8>>, OciError> {
+        let target = call.target();
+        let url = format!("{}{target}", self.endpoints.base(call.service));
+        let request_id = request_id();
+        let started = tokio::time::Instant::now();
+        let request = self.request(call, &url, &request_id)?;
+        let mut response = match self.client.execute(request).await {
+            Ok(response) => response,
+            Err(error) => return Err(broken(call, &url, &error)),
+        };
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        tracing::debug!(
+            oci.operation = call.operation,
+            http.method = call.method.as_str(),
+            http.target = %target,
+            http.status = status,
+            oci.request_id = %request_id,
+            elapsed_ms = started.elapsed().as_millis(),
+            "call"
+        );
+        if let 300..=399 = status {
+            let location = clean(header(&headers, "location").unwrap_or_default(), 200);
+            return Err(OciError::Redirect { service: call.service, operation: call.operation, location });
+        }
+        let body = read_body(call, &url, &mut response).await;
+        let request_id = header(&headers, "opc-request-id").map_or(request_id, |id| clean(id, 128));
+        if !(200..300).contains(&status) {
+            let body = body.unwrap_or_default();
+            return Err(self.refused(call, status, &headers, &body, request_id));
+        }
+        Ok(Answer {
+            value: body?,
+            etag: header(&headers, "etag").map(Etag::from),
+            work_request: header(&headers, "opc-work-request-id").map(WorkRequestId::from),
+            retry_after: self.retry_after(&headers),
+            request_id,
+            next_page: header(&headers, "opc-next-page").map(ToOwned::to_owned),
+        })
+    }
+
+    fn request(&self, call: &Call, url: &str, request_id: &str) -> Result<reqwest::Request, OciError> {
+        let unsendable = |detail: String| OciError::Transport {
+            service: call.service,
+            operation: call.operation,
+            url: url.to_owned(),
+            kind: TransportKind::Connect,
+            detail,
+        };
+        let parsed = reqwest::Url::parse(url).map_err(|error| unsendable(error.to_string()))?;
+        let host = match (parsed.host_str(), parsed.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => return Err(unsendable("the URL has no host".to_owned())),
+        };
+        // Signed is what the library will send: it may have normalised the URL.
+        let target = match parsed.query() {
+            Some(query) => format!("{}?{query}", parsed.path()),
+            None => parsed.path().to_owned(),
+        };
+        let body = call.method.has_body().then(|| match &call.body {
+            Some(body) => body.to_string().into_bytes(),
+            None => Vec::new(),
+        });
+        let date = self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let signed = signer::sign(
+            Unsigned {
+                method: &call.method.as_str().to_ascii_lowercase(),
+                target: &target,
+                host: &host,
+                date: &date,
+                body: body.as_deref(),
+            },
+            self.identity.key_id(),
+            self.identity.key(),
+        );
+        let method = match call.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut request = reqwest::Request::new(method, parsed);
+        let mut put = |name: &'static str, value: &str| match HeaderValue::from_str(value) {
+            Ok(value) => {
+                request.headers_mut().insert(HeaderName::from_static(name), value);
+                Ok(())
+            }
+            Err(_) => Err(unsendable(format!("the header {name} cannot be sent"))),
+        };
+        put("date", &date)?;
+        put("host", &host)?;
+        put("accept", "application/json")?;
+        put("content-type", "application/json")?;
+        put("opc-request-id", request_id)?;
+        put("authorization", &signed.authorization)?;
+        if let Some(digest) = &signed.content_sha256 {
+            put("x-content-sha256", digest)?;
+        }
+        if let Some(body) = &body {
+            put("content-length", &body.len().to_string())?;
+        }
+        if let Some(token) = &call.retry_token {
+            put("opc-retry-token", token)?;
+        }
+        if let Some(etag) = &call.if_match {
+            put("if-match", etag.as_str())?;
+        }
+        if let Some(body) = body {
+            *request.body_mut() = Some(body.into());
+        }
+        Ok(request)
+    }
+
+    fn refused(
+        &self,
+        call: &Call,
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        request_id: String,
+    ) -> OciError {
+        // Gateways answer HTML or nothing (OCI.md 3.1).
+        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let field = |name: &str| json.as_ref().and_then(|json| json.get(name)).and_then(Value::as_str);
+        let message = match field("message") {
+            Some(message) => clean(message, 2_000),
+            None => clean(&String::from_utf8_lossy(body), 200),
+        };
+        OciError::Service {
+            service: call.service,
+            operation: call.operation,
+            status,
+            code: field("code").map(|code| clean(code, 100)),
+            message: if message.is_empty() { "no message".to_owned() } else { message },
+            request_id,
+            retry_after: self.retry_after(headers),
+            clock_skew: (status == 401).then(|| self.clock_skew(headers)).flatten(),
+        }
+    }
+
+    /// `Retry-After` in either of its forms: seconds, or a date.
+    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        let text = header(headers, "retry-after")?;
+        match text.parse::<u64>() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => http_date(text).map(|at| self.clock.until(at)),
+        }
+    }
+
+    /// How far our clock is from the server's, when it is so far that signatures are refused.
+    fn clock_skew(&self, headers: &HeaderMap) -> Option<Duration> {
+        let theirs = http_date(header(headers, "date")?)?;
+        let skew = (self.clock.now() - theirs).abs().to_std().ok()?;
+        (skew >= SKEW_LIMIT).then_some(skew)
+    }
+}
+
+/// A fresh id for one attempt: 32 hexadecimal digits (OCI.md 1.2).
+#[expect(clippy::disallowed_methods, reason = "the home of request ids, which name attempts and not runs")]
+fn request_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase()
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn http_date(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc())
+}
+
+async fn read_body(call: &Call, url: &str, response: &mut reqwest::Response) -> Result<Vec<u8>, OciError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_LIMIT => {
+                return Err(OciError::TooLarge {
+                    service: call.service,
+                    operation: call.operation,
+                    limit: ANSWER_LIMIT,
+                });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(broken(call, url, &error)),
+        }
+    }
+}
+
+fn broken(call: &Call, url: &str, error: &reqwest::Error) -> OciError {
+    let kind = if error.is_connect() {
+        TransportKind::Connect
+    } else if error.is_timeout() {
+        TransportKind::Timeout
+    } else {
+        TransportKind::Broken
+    };
+    let mut detail = String::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if !detail.is_empty() {
+            detail.push_str(": ");
+        }
+        detail.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if detail.is_empty() {
+        detail = kind.to_string();
+    }
+    OciError::Transport {
+        service: call.service,
+        operation: call.operation,
+        url: url.to_owned(),
+        kind,
+        detail: clean(&detail, 400),
+    }
+}

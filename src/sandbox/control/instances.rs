@@ -1,0 +1,466 @@
+//! Container instances: their API (OCI.md 1.3) over the state.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::check_version;
+use crate::sandbox::lifecycle::{self, Turn};
+use crate::sandbox::server::Shared;
+use crate::sandbox::state::{Container, Instance, State, Work};
+use crate::sandbox::wire::{Reply, Request, collection, stamp};
+
+pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
+    let reply = match (method, path) {
+        ("POST", ["containerInstances"]) => create(shared, request),
+        ("GET", ["containerInstances"]) => list(shared, request),
+        ("GET", ["containerInstances", id]) => get(shared, id),
+        ("PUT", ["containerInstances", id]) => update(shared, request, id),
+        ("DELETE", ["containerInstances", id]) => turn(shared, request, id, Turn::Delete),
+        ("POST", ["containerInstances", id, "actions", "start"]) => turn(shared, request, id, Turn::Start),
+        ("POST", ["containerInstances", id, "actions", "stop"]) => turn(shared, request, id, Turn::Stop),
+        ("POST", ["containerInstances", id, "actions", "restart"]) => {
+            turn(shared, request, id, Turn::Restart)
+        }
+        ("GET", ["containers"]) => list_containers(shared, request),
+        ("GET", ["containers", id]) => get_container(shared, id),
+        ("POST", ["containers", id, "actions", "retrieveLogs"]) => logs(shared, request, id),
+        ("GET", ["containerInstanceShapes"]) => shapes(shared, request),
+        ("GET", ["workRequests", id]) => work_request(shared, id),
+        ("GET", ["workRequests", id, "errors"]) => work_errors(shared, request, id),
+        ("GET", ["workRequests", id, "logs"]) => work_logs(shared, request, id),
+        ("GET", ["workRequests"]) => list_work(shared, request),
+        (_, ["containerInstances" | "containers" | "workRequests" | "containerInstanceShapes", ..]) => {
+            Reply::error(405, "MethodNotAllowed", "Method Not Allowed")
+        }
+        _ => return None,
+    };
+    Some(reply)
+}
+
+fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
+    if let Err(refusal) = validate(&request.body) {
+        return refusal;
+    }
+    let now = shared.now();
+    let digest = format!("{:x}", Sha256::digest(request.body.to_string()));
+    let token = request.header("opc-retry-token").map(|token| format!("create/{token}"));
+    let made = shared.change(|state| {
+        if let Some(token) = &token
+            && let Some((before, id)) = state.tokens.get(token)
+        {
+            if *before != digest {
+                return Err(Reply::invalid("the retry token was used for another request"));
+            }
+            let is_gone = state
+                .instances
+                .get(id)
+                .is_none_or(|made| matches!(made.lifecycle.as_str(), "DELETED" | "DELETING"));
+            return if is_gone { Err(invalidated()) } else { Ok((id.clone(), None)) };
+        }
+        let id = make(state, &request.body, now);
+        let work = start_work(state, "CREATE_CONTAINER_INSTANCE", &id, now);
+        if let Some(token) = token {
+            state.tokens.insert(token, (digest, id.clone()));
+        }
+        Ok((id, Some(work)))
+    });
+    match made {
+        Err(refusal) => refusal,
+        Ok((id, started)) => {
+            let fails_with = request.work_fails_with.clone();
+            if let Some(work) = &started {
+                lifecycle::begin(shared, &id, work, Turn::Create, fails_with);
+            }
+            let state = shared.state();
+            let work =
+                state.work.values().find(|work| work.instance == id && work.operation.starts_with("CREATE"));
+            let work = started.or_else(|| work.map(|work| work.id.clone())).unwrap_or_default();
+            match state.instances.get(&id) {
+                Some(instance) => Reply::json(200, &body(shared, instance))
+                    .with("etag", etag(instance))
+                    .with("opc-work-request-id", work),
+                None => Reply::not_found(),
+            }
+        }
+    }
+}
+
+fn invalidated() -> Reply {
+    Reply::error(
+        409,
+        "InvalidatedRetryToken",
+        "The retry token you provided was used in an earlier request that resulted in a system update, but a \
+         subsequent operation has invalidated the token. This can happen, for example, in cases where an entity \
+         created with the same token has since been deleted. If the system state change associated with this \
+         request should be performed again, then retry with a different retry token.",
+    )
+}
+
+/// The checks that the service makes at once; the others come out in the work request (OCI.md section 5).
+fn validate(body: &Value) -> Result<(), Reply> {
+    let missing = |name: &str| Reply::error(400, "MissingParameter", format!("{name} is missing"));
+    for name in ["compartmentId", "availabilityDomain", "shape"] {
+        if !body[name].is_string() {
+            return Err(missing(name));
+        }
+    }
+    if body["shapeConfig"]["ocpus"].as_f64().is_none_or(|ocpus| ocpus <= 0.0) {
+        return Err(missing("shapeConfig.ocpus"));
+    }
+    if !body["shape"].as_str().unwrap_or_default().starts_with("CI.Standard.") {
+        return Err(Reply::invalid("shape is not a container instance shape"));
+    }
+    match body["vnics"].as_array().map(Vec::as_slice) {
+        Some([vnic]) if vnic["subnetId"].is_string() => {}
+        Some(_) | None => return Err(Reply::invalid("vnics must have exactly one entry with a subnetId")),
+    }
+    let containers = body["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if containers.is_empty() || containers.len() > 60 {
+        return Err(Reply::invalid("containers must have 1 to 60 entries"));
+    }
+    for container in containers {
+        if !container["imageUrl"].is_string() {
+            return Err(missing("containers[].imageUrl"));
+        }
+        let checks = container["healthChecks"].as_array().into_iter().flatten();
+        if checks.filter(|check| !matches!(check["healthCheckType"].as_str(), Some("HTTP" | "TCP"))).count()
+            > 0
+        {
+            return Err(Reply::invalid("healthCheckType must be HTTP or TCP"));
+        }
+    }
+    Ok(())
+}
+
+/// Puts a new instance into the state, CREATING.
+pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: DateTime<Utc>) -> String {
+    let id = state.ocid("computecontainerinstance");
+    let vnic = state.ocid("vnic");
+    let containers: Vec<Container> = specification["containers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|specification| {
+            let id = state.ocid("computecontainer");
+            let display_name = specification["displayName"]
+                .as_str()
+                .map_or_else(|| format!("container{}", state.counter), ToOwned::to_owned);
+            Container {
+                id,
+                specification: specification.clone(),
+                display_name,
+                restarts: 0,
+                exit_code: None,
+                log: String::new(),
+            }
+        })
+        .collect();
+    let number = state.next();
+    let n_instances = state.instances.len();
+    let (middle, low) = state.network;
+    let last = u8::try_from(n_instances % 250).unwrap_or(0) + 2;
+    let display_name = specification["displayName"]
+        .as_str()
+        .map_or_else(|| format!("containerinstance{number}"), ToOwned::to_owned);
+    let instance = Instance {
+        id: id.clone(),
+        number,
+        specification: specification.clone(),
+        display_name,
+        freeform_tags: specification.get("freeformTags").cloned().unwrap_or_else(|| json!({})),
+        lifecycle: "CREATING".to_owned(),
+        details: None,
+        created: now,
+        gone_since: None,
+        containers,
+        vnic,
+        address: format!("127.{middle}.{low}.{last}"),
+        version: 1,
+        is_up: false,
+    };
+    state.instances.insert(id.clone(), instance);
+    id
+}
+
+fn start_work(state: &mut State, operation: &str, instance: &str, now: DateTime<Utc>) -> String {
+    let id = state.ocid("computecontainerworkrequest");
+    let work = Work {
+        id: id.clone(),
+        operation: operation.to_owned(),
+        status: "ACCEPTED".to_owned(),
+        instance: instance.to_owned(),
+        accepted: now,
+        finished: None,
+        errors: Vec::new(),
+    };
+    state.work.insert(id.clone(), work);
+    id
+}
+
+fn list(shared: &Shared, request: &Request) -> Reply {
+    let Some(compartment) = request.query("compartmentId") else {
+        return Reply::error(400, "MissingParameter", "compartmentId is missing");
+    };
+    let state = shared.state();
+    let mut found: Vec<&Instance> = state
+        .instances
+        .values()
+        .filter(|instance| instance.specification["compartmentId"] == compartment)
+        .filter(|instance| request.query("displayName").is_none_or(|name| name == instance.display_name))
+        .filter(|instance| request.query("lifecycleState").is_none_or(|wanted| wanted == instance.lifecycle))
+        .collect();
+    found.sort_by_key(|instance| instance.number);
+    if request.query("sortOrder") != Some("ASC") {
+        found.reverse();
+    }
+    collection(
+        request,
+        found.into_iter().map(|instance| summary(shared, instance)).collect(),
+        shared.page_size,
+    )
+}
+
+fn get(shared: &Shared, id: &str) -> Reply {
+    match shared.state().instances.get(id) {
+        Some(instance) => Reply::json(200, &body(shared, instance)).with("etag", etag(instance)),
+        None => Reply::not_found(),
+    }
+}
+
+fn update(shared: &Shared, request: &Request, id: &str) -> Reply {
+    let now = shared.now();
+    shared.change(|state| {
+        let Some(instance) = state.instances.get_mut(id) else { return Reply::not_found() };
+        if let Err(refusal) = check_version(request, &etag(instance)) {
+            return refusal;
+        }
+        let allowed = ["displayName", "freeformTags", "definedTags"];
+        if let Some(name) = request
+            .body
+            .as_object()
+            .and_then(|body| body.keys().find(|name| !allowed.contains(&name.as_str())))
+        {
+            return Reply::invalid(format!("{name} cannot be updated"));
+        }
+        if let Some(name) = request.body["displayName"].as_str() {
+            name.clone_into(&mut instance.display_name);
+        }
+        if let Some(tags) = request.body.get("freeformTags") {
+            instance.freeform_tags = tags.clone();
+        }
+        instance.version += 1;
+        let work = start_work(state, "UPDATE_CONTAINER_INSTANCE", id, now);
+        if let Some(work) = state.work.get_mut(&work) {
+            "SUCCEEDED".clone_into(&mut work.status);
+            work.finished = Some(now);
+        }
+        Reply::empty(202).with("opc-work-request-id", work)
+    })
+}
+
+fn turn(shared: &Arc<Shared>, request: &Request, id: &str, turn: Turn) -> Reply {
+    let now = shared.now();
+    let started = shared.change(|state| {
+        let Some(instance) = state.instances.get(id) else { return Err(Reply::not_found()) };
+        check_version(request, &etag(instance))?;
+        match (turn, instance.lifecycle.as_str()) {
+            (_, "DELETED") => return Err(Reply::not_found()),
+            (_, "DELETING") => return Err(incorrect_state(id, "DELETING")),
+            (Turn::Delete, _) | (Turn::Start, "INACTIVE") | (Turn::Stop | Turn::Restart, "ACTIVE") => {}
+            (Turn::Create | Turn::Start | Turn::Stop | Turn::Restart, other) => {
+                return Err(incorrect_state(id, other));
+            }
+        }
+        if turn == Turn::Delete {
+            lifecycle::note_a_delete_in_service(state, id);
+        }
+        Ok(start_work(state, turn.operation(), id, now))
+    });
+    match started {
+        Ok(work) => {
+            lifecycle::begin(shared, id, &work, turn, request.work_fails_with.clone());
+            Reply::empty(202).with("opc-work-request-id", work)
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+fn incorrect_state(id: &str, state: &str) -> Reply {
+    Reply::error(409, "IncorrectState", format!("Resource {id} is in an invalid state {state}"))
+}
+
+fn etag(instance: &Instance) -> String {
+    format!("{:016x}{:08x}", instance.number, instance.version)
+}
+
+/// A list's entry: without containers, VNICs and volumes (OCI.md 1.3).
+pub(in crate::sandbox) fn summary(shared: &Shared, instance: &Instance) -> Value {
+    let specification = &instance.specification;
+    json!({
+        "id": instance.id, "displayName": instance.display_name, "compartmentId": specification["compartmentId"],
+        "freeformTags": instance.freeform_tags,
+        "definedTags": {"Oracle-Tags": {"CreatedBy": shared.identity.user, "CreatedOn": stamp(instance.created)}},
+        "systemTags": {}, "availabilityDomain": specification["availabilityDomain"], "faultDomain": "FAULT-DOMAIN-1",
+        "lifecycleState": instance.lifecycle, "lifecycleDetails": instance.details,
+        "timeCreated": stamp(instance.created), "timeUpdated": stamp(instance.created),
+        "shape": specification["shape"],
+        "shapeConfig": {
+            "ocpus": specification["shapeConfig"]["ocpus"],
+            "memoryInGBs": specification["shapeConfig"].get("memoryInGBs").cloned().unwrap_or_else(|| json!(16)),
+            "processorDescription": "a loopback address", "networkingBandwidthInGbps": 1.0,
+        },
+        "containerCount": instance.containers.len(),
+        "volumeCount": specification["volumes"].as_array().map_or(0, Vec::len),
+        "gracefulShutdownTimeoutInSeconds":
+            specification.get("gracefulShutdownTimeoutInSeconds").cloned().unwrap_or_else(|| json!(30)),
+        "containerRestartPolicy":
+            specification.get("containerRestartPolicy").cloned().unwrap_or_else(|| json!("ALWAYS")),
+        "securityContext": specification.get("securityContext"),
+    })
+}
+
+fn body(shared: &Shared, instance: &Instance) -> Value {
+    let mut body = summary(shared, instance);
+    let specification = &instance.specification;
+    let vnic = if instance.lifecycle == "CREATING" { json!({}) } else { json!({"vnicId": instance.vnic}) };
+    body["tenantId"] = json!(shared.identity.tenancy);
+    body["containers"] = instance
+        .containers
+        .iter()
+        .map(|container| json!({"containerId": container.id, "displayName": container.display_name}))
+        .collect();
+    body["vnics"] = json!([vnic]);
+    body["volumes"] = specification.get("volumes").cloned().unwrap_or_else(|| json!([]));
+    body["dnsConfig"] = specification.get("dnsConfig").cloned().unwrap_or_default();
+    // The credentials of a pull secret are never told.
+    let secrets = specification["imagePullSecrets"].as_array().into_iter().flatten().map(|secret| {
+        let mut echoed =
+            json!({"secretType": secret["secretType"], "registryEndpoint": secret["registryEndpoint"]});
+        if secret["secretType"] == "VAULT" {
+            echoed["secretId"] = secret["secretId"].clone();
+        }
+        echoed
+    });
+    body["imagePullSecrets"] = secrets.collect();
+    body
+}
+
+fn container_body(instance: &Instance, container: &Container) -> Value {
+    let specification = &container.specification;
+    let has_crashed = container.restarts > 0;
+    let state = instance.lifecycle.as_str();
+    let mut body = specification.clone();
+    body["id"] = json!(container.id);
+    body["displayName"] = json!(container.display_name);
+    body["compartmentId"] = instance.specification["compartmentId"].clone();
+    body["containerInstanceId"] = json!(instance.id);
+    body["availabilityDomain"] = instance.specification["availabilityDomain"].clone();
+    body["lifecycleState"] = json!(state);
+    body["lifecycleDetails"] =
+        if state == "ACTIVE" && !has_crashed { json!("CONTAINER_RUNNING") } else { json!(instance.details) };
+    body["containerRestartAttemptCount"] = json!(container.restarts);
+    body["exitCode"] = json!(container.exit_code);
+    body["timeCreated"] = json!(stamp(instance.created));
+    if body.get("freeformTags").is_none() {
+        body["freeformTags"] = json!({});
+    }
+    body
+}
+
+fn list_containers(shared: &Shared, request: &Request) -> Reply {
+    let state = shared.state();
+    let wanted = request.query("containerInstanceId");
+    let instances = state.instances.values().filter(|instance| wanted.is_none_or(|id| id == instance.id));
+    let bodies =
+        instances.flat_map(|instance| instance.containers.iter().map(|one| container_body(instance, one)));
+    collection(request, bodies.collect(), shared.page_size)
+}
+
+fn find_container<'s>(state: &'s State, id: &str) -> Option<(&'s Instance, &'s Container)> {
+    state.instances.values().find_map(|instance| {
+        instance.containers.iter().find(|container| container.id == id).map(|container| (instance, container))
+    })
+}
+
+fn get_container(shared: &Shared, id: &str) -> Reply {
+    match find_container(&shared.state(), id) {
+        Some((instance, container)) => {
+            Reply::json(200, &container_body(instance, container)).with("etag", etag(instance))
+        }
+        None => Reply::not_found(),
+    }
+}
+
+/// Text, labelled as JSON as the service does (OCI.md 1.3).
+fn logs(shared: &Shared, request: &Request, id: &str) -> Reply {
+    match find_container(&shared.state(), id) {
+        Some((_, container)) if request.query("isPrevious") == Some("true") && container.restarts == 0 => {
+            Reply::text("")
+        }
+        Some((_, container)) => Reply::text(&container.log),
+        None => Reply::not_found(),
+    }
+}
+
+fn shapes(shared: &Shared, request: &Request) -> Reply {
+    let shapes = ["CI.Standard.E3.Flex", "CI.Standard.E4.Flex", "CI.Standard.A1.Flex"].map(|name| {
+        json!({"name": name, "processorDescription": "a loopback address", "ocpuOptions": {"min": 1.0, "max": 64.0}})
+    });
+    collection(request, shapes.to_vec(), shared.page_size)
+}
+
+fn work_body(work: &Work) -> Value {
+    let action = match (work.status.as_str(), work.operation.split('_').next().unwrap_or_default()) {
+        ("SUCCEEDED", "CREATE") => "CREATED",
+        ("SUCCEEDED", "DELETE") => "DELETED",
+        ("SUCCEEDED", _) => "UPDATED",
+        ("FAILED", _) => "FAILED",
+        _ => "IN_PROGRESS",
+    };
+    let percent = match work.status.as_str() {
+        "ACCEPTED" => 0.0,
+        "IN_PROGRESS" => 25.0,
+        _ => 100.0,
+    };
+    json!({
+        "operationType": work.operation, "status": work.status, "id": work.id,
+        "compartmentId": crate::sandbox::state::COMPARTMENT,
+        "resources": [{"entityType": "containerInstance", "actionType": action, "identifier": work.instance,
+            "entityUri": format!("/20210415/containerInstances/{}", work.instance)}],
+        "percentComplete": percent, "timeAccepted": stamp(work.accepted), "timeStarted": stamp(work.accepted),
+        "timeFinished": work.finished.map(stamp),
+    })
+}
+
+fn work_request(shared: &Shared, id: &str) -> Reply {
+    match shared.state().work.get(id) {
+        Some(work) => Reply::json(200, &work_body(work)).with("retry-after", "1"),
+        None => Reply::not_found(),
+    }
+}
+
+fn list_work(shared: &Shared, request: &Request) -> Reply {
+    let state = shared.state();
+    let wanted = request.query("resourceId");
+    let found = state.work.values().filter(|work| wanted.is_none_or(|id| id == work.instance)).map(work_body);
+    collection(request, found.collect(), shared.page_size)
+}
+
+fn work_errors(shared: &Shared, request: &Request, id: &str) -> Reply {
+    let state = shared.state();
+    let Some(work) = state.work.get(id) else { return Reply::not_found() };
+    let at = stamp(work.finished.unwrap_or(work.accepted));
+    let errors =
+        work.errors.iter().map(|(code, message)| json!({"code": code, "message": message, "timestamp": at}));
+    collection(request, errors.collect(), shared.page_size)
+}
+
+fn work_logs(shared: &Shared, request: &Request, id: &str) -> Reply {
+    let state = shared.state();
+    let Some(work) = state.work.get(id) else { return Reply::not_found() };
+    let entry = json!({"message": work.status, "timestamp": stamp(work.accepted)});
+    collection(request, vec![entry], shared.page_size)
+}

@@ -1,0 +1,39 @@
+//! The control plane: from a request to the service that answers it.
+
+pub(super) mod balancers;
+pub(super) mod changes;
+pub(super) mod instances;
+mod others;
+
+use std::sync::Arc;
+
+use super::server::Shared;
+use super::wire::{Reply, Request};
+
+/// Answers a request whose signature was checked.
+pub(super) fn answer(shared: &Arc<Shared>, request: &Request) -> Reply {
+    let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+    let method = request.method.as_str();
+    let reply = match segments.as_slice() {
+        ["20210415", rest @ ..] => instances::answer(shared, request, method, rest),
+        ["20170115", rest @ ..] => balancers::answer(shared, request, method, rest),
+        ["20160918", rest @ ..] => others::answer(shared, request, method, rest),
+        _ => None,
+    };
+    reply.unwrap_or_else(|| {
+        Reply::error(404, "NotFound", format!("no operation at {method} /{}", request.segments.join("/")))
+    })
+}
+
+/// Refuses a request whose `if-match` is not the current version.
+fn check_version(request: &Request, version: &str) -> Result<(), Reply> {
+    match request.header("if-match").map(|tag| tag.trim_matches('"')) {
+        None | Some("*") => Ok(()),
+        Some(tag) if tag == version => Ok(()),
+        Some(tag) => Err(Reply::error(
+            412,
+            "NoEtagMatch",
+            format!("Entity has a computed tag of {version}, but is passed a tag of {tag}"),
+        )),
+    }
+}

@@ -1,0 +1,100 @@
+//! The network and the identity service, as far as clients of container instances ask them.
+
+use serde_json::{Value, json};
+
+use crate::sandbox::server::Shared;
+use crate::sandbox::state::{AVAILABILITY_DOMAIN, COMPARTMENT, Instance, SUBNET};
+use crate::sandbox::wire::{Reply, Request, array, stamp};
+
+pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
+    if method != "GET" {
+        return match path {
+            ["vnics" | "privateIps" | "subnets" | "compartments" | "availabilityDomains", ..] => {
+                Some(Reply::error(405, "MethodNotAllowed", "Method Not Allowed"))
+            }
+            _ => None,
+        };
+    }
+    let reply = match path {
+        ["vnics", id] => vnic(shared, id),
+        ["privateIps"] => {
+            let state = shared.state();
+            let wanted = request.query("vnicId");
+            let found = state.instances.values().filter(|instance| Some(instance.vnic.as_str()) == wanted);
+            let found = found.filter(|instance| !is_gone(instance)).map(private_ip).collect();
+            array(request, found, shared.page_size)
+        }
+        ["ipv6"] => array(request, Vec::new(), shared.page_size),
+        ["subnets", SUBNET] => Reply::json(
+            200,
+            &json!({
+                "id": SUBNET, "compartmentId": COMPARTMENT, "cidrBlock": "127.0.0.0/8", "displayName": "sandbox",
+                "lifecycleState": "AVAILABLE", "vcnId": "ocid1.vcn.oc1.iad.sandbox",
+                "routeTableId": "ocid1.routetable.oc1.iad.sandbox", "virtualRouterIp": "127.0.0.1",
+                "virtualRouterMac": "00:00:00:00:00:01", "timeCreated": stamp(shared.now()),
+            }),
+        ),
+        ["subnets", _] => Reply::not_found(),
+        ["availabilityDomains"] => {
+            let domain = json!({"name": AVAILABILITY_DOMAIN, "id": "ocid1.availabilitydomain.oc1..sandbox",
+                "compartmentId": request.query("compartmentId")});
+            array(request, vec![domain], shared.page_size)
+        }
+        ["faultDomains"] => {
+            let domains = (1..=3).map(|n| {
+                json!({"name": format!("FAULT-DOMAIN-{n}"), "id": format!("ocid1.faultdomain.oc1..sandbox{n}"),
+                    "compartmentId": request.query("compartmentId"), "availabilityDomain": AVAILABILITY_DOMAIN})
+            });
+            array(request, domains.collect(), shared.page_size)
+        }
+        ["compartments"] => array(request, vec![compartment(shared)], shared.page_size),
+        ["compartments", COMPARTMENT] => Reply::json(200, &compartment(shared)),
+        ["compartments", _] => Reply::not_found(),
+        _ => return None,
+    };
+    Some(reply)
+}
+
+fn is_gone(instance: &Instance) -> bool {
+    instance.lifecycle == "DELETED"
+}
+
+fn vnic(shared: &Shared, id: &str) -> Reply {
+    let state = shared.state();
+    let Some(instance) = state.instances.values().find(|instance| instance.vnic == id && !is_gone(instance))
+    else {
+        return Reply::not_found();
+    };
+    // The card is being made together with its instance (OCI.md 1.5).
+    if instance.lifecycle == "CREATING" {
+        return Reply::not_found();
+    }
+    Reply::json(
+        200,
+        &json!({
+            "id": id, "availabilityDomain": AVAILABILITY_DOMAIN, "compartmentId": COMPARTMENT,
+            "displayName": instance.display_name, "freeformTags": {}, "definedTags": {}, "isPrimary": true,
+            "lifecycleState": "AVAILABLE", "macAddress": "00:00:00:00:00:02", "privateIp": instance.address,
+            "publicIp": null, "skipSourceDestCheck": false, "subnetId": SUBNET, "nsgIds": [],
+            "timeCreated": stamp(instance.created),
+        }),
+    )
+    .with("etag", format!("vnic{}", instance.version))
+}
+
+fn private_ip(instance: &Instance) -> Value {
+    json!({
+        "id": format!("ocid1.privateip.oc1.iad.{}", instance.number), "ipAddress": instance.address,
+        "vnicId": instance.vnic, "subnetId": SUBNET, "compartmentId": COMPARTMENT, "isPrimary": true,
+        "availabilityDomain": AVAILABILITY_DOMAIN, "displayName": instance.display_name,
+        "timeCreated": stamp(instance.created),
+    })
+}
+
+fn compartment(shared: &Shared) -> Value {
+    json!({
+        "id": COMPARTMENT, "compartmentId": shared.identity.tenancy, "name": "sandbox",
+        "description": "everything in the sandbox", "timeCreated": stamp(shared.now()), "lifecycleState": "ACTIVE",
+        "freeformTags": {}, "definedTags": {},
+    })
+}

@@ -1,0 +1,107 @@
+//! Health checks: each backend of each set on its interval, and a verdict only after enough checks agree.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::sandbox::server::Shared;
+use crate::sandbox::state::{Backend, State};
+
+/// The shortest interval, however fast the sandbox runs.
+const SHORTEST: Duration = Duration::from_millis(20);
+
+/// Checks until the sandbox stops.
+pub(in crate::sandbox) fn start(shared: &Arc<Shared>) {
+    let checker = Arc::clone(shared);
+    shared.spawn(async move {
+        loop {
+            let round: Vec<(String, String, Backend, Value)> = to_check(&checker.state());
+            let mut interval = Duration::from_secs(10);
+            for (balancer, set, backend, how) in round {
+                let millis = how["intervalInMillis"].as_u64().unwrap_or(10_000);
+                interval = interval.min(Duration::from_millis(millis));
+                let shared = Arc::clone(&checker);
+                checker.spawn(async move {
+                    let seen = check(&shared, &backend, &how).await;
+                    note(&shared, &balancer, &set, &backend, &how, seen);
+                });
+            }
+            checker.sleep(checker.pace.scaled(interval).max(SHORTEST)).await;
+        }
+    });
+}
+
+fn to_check(state: &State) -> Vec<(String, String, Backend, Value)> {
+    let mut round = Vec::new();
+    for balancer in state.balancers.values().filter(|balancer| !balancer.is_deleted) {
+        for (name, set) in &balancer.sets {
+            // Without a listener a set is not checked (OCI.md 2.5).
+            if balancer.listeners.values().any(|listener| listener.set() == name) {
+                for backend in &set.backends {
+                    let how = set.body["healthChecker"].clone();
+                    round.push((balancer.id.clone(), name.clone(), backend.clone(), how));
+                }
+            }
+        }
+    }
+    round
+}
+
+async fn check(shared: &Arc<Shared>, backend: &Backend, how: &Value) -> (bool, &'static str) {
+    let Some(address) = super::reach(shared, backend).await else { return (false, "CONNECT_FAILED") };
+    let path = how["urlPath"].as_str().unwrap_or("/");
+    let is_http = how["protocol"] == "HTTP";
+    let request = format!("GET {path} HTTP/1.1\r\nhost: health\r\nconnection: close\r\n\r\n");
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await.map_err(|_| "CONNECT_FAILED")?;
+        if !is_http {
+            return Ok(String::new());
+        }
+        stream.write_all(request.as_bytes()).await.map_err(|_| "IO_ERROR")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.map_err(|_| "IO_ERROR")?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let timeout = Duration::from_millis(how["timeoutInMillis"].as_u64().unwrap_or(3_000));
+    let wanted = how["returnCode"].as_u64().unwrap_or(200).to_string();
+    match tokio::time::timeout(timeout, ask).await {
+        Err(_) => (false, "TIMED_OUT"),
+        Ok(Err(seen)) => (false, seen),
+        Ok(Ok(_)) if !is_http => (true, "OK"),
+        Ok(Ok(answer)) if answer.split(' ').nth(1) == Some(wanted.as_str()) => (true, "OK"),
+        Ok(Ok(_)) => (false, "INVALID_STATUS_CODE"),
+    }
+}
+
+fn note(
+    shared: &Shared,
+    balancer: &str,
+    set: &str,
+    checked: &Backend,
+    how: &Value,
+    seen: (bool, &'static str),
+) {
+    let at = shared.now();
+    let needed = how["retries"].as_u64().unwrap_or(3).max(1);
+    // Health is not kept over a restart, so the folder need not be written.
+    let mut state = shared.state();
+    let backend =
+        state.balancers.get_mut(balancer).and_then(|balancer| balancer.sets.get_mut(set)).and_then(|set| {
+            set.backends
+                .iter_mut()
+                .find(|one| one.name() == checked.name() && one.generation == checked.generation)
+        });
+    if let Some(backend) = backend {
+        let health = &mut backend.health;
+        let agrees = health.last.is_some_and(|(is_well, _)| is_well == seen.0);
+        health.n_agreeing = if agrees { health.n_agreeing + 1 } else { 1 };
+        health.last = Some(seen);
+        health.at = Some(at);
+        if u64::from(health.n_agreeing) >= needed {
+            health.is_well = Some(seen.0);
+        }
+    }
+}

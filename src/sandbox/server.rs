@@ -1,0 +1,312 @@
+//! One port for every service: reads a request, checks its signature, lets a fault decide, and answers.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Response, server};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::audit::Audit;
+use super::data::Fleet;
+use super::faults::{Effect, Faults, Rule};
+use super::identity::Identity;
+use super::pace::Pace;
+use super::state::State;
+use super::wire::{Body, Reply, Request, decode};
+use super::{Options, admin, control, store, verify};
+
+const BODY_LIMIT: usize = 4 << 20;
+
+/// What every part of the sandbox shares.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) identity: Identity,
+    pub(super) pace: Pace,
+    pub(super) page_size: usize,
+    pub(super) faults: Mutex<Faults>,
+    pub(super) audit: Mutex<Audit>,
+    pub(super) fleet: Fleet,
+    pub(super) seed: super::Seed,
+    is_verifying: bool,
+    folder: Option<PathBuf>,
+    skew: Mutex<TimeDelta>,
+    // std mutexes, never held across an await: every handler computes its answer in one go.
+    state: Mutex<State>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Shared {
+    pub(super) fn new(options: Options, state: State, pace: Pace) -> Self {
+        Self {
+            identity: Identity::of_the_sandbox(),
+            pace,
+            page_size: options.page_size,
+            faults: Mutex::default(),
+            audit: Mutex::default(),
+            fleet: Fleet::default(),
+            seed: options.seed,
+            is_verifying: options.verify,
+            folder: options.folder,
+            skew: Mutex::default(),
+            state: Mutex::new(state),
+            cancel: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Looks at the state.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and keeps it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        let result = change(&mut state);
+        if let Err(error) = store::save(self.folder.as_deref(), &state) {
+            tracing::error!(%error, "the sandbox cannot keep its state");
+        }
+        result
+    }
+
+    /// The time that the sandbox's clock shows.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the sandbox has a clock of its own, which tests can set wrong"
+    )]
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + *lock(&self.skew)
+    }
+
+    pub(super) fn set_skew(&self, skew: TimeDelta) {
+        *lock(&self.skew) = skew;
+    }
+
+    /// Waits for what takes `real` in the cloud.
+    pub(super) async fn pass(&self, real: Duration) {
+        self.sleep(self.pace.scaled(real)).await;
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the sandbox has a clock of its own")]
+    pub(super) async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    /// Runs a task until it ends or the sandbox stops.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    pub(super) async fn stop(&self) {
+        self.cancel.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves the API until the sandbox stops.
+pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener) {
+    let acceptor = Arc::clone(shared);
+    shared.spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let shared = Arc::clone(&acceptor);
+                    acceptor.spawn(async move {
+                        let service = service_fn(|request| answer(Arc::clone(&shared), request));
+                        let served = server::conn::http1::Builder::new()
+                            .timer(TokioTimer::new())
+                            .serve_connection(TokioIo::new(stream), service);
+                        if let Err(error) = served.await {
+                            tracing::debug!(%error, "a connection to the API ended");
+                        }
+                    });
+                }
+                Err(error) => tracing::warn!(%error, "the API cannot accept a connection"),
+            }
+        }
+    });
+}
+
+/// An error here ends the connection without an answer, which is what a reset fault asks for.
+async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Result<Response<Body>, io::Error> {
+    let (parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let body = match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => return Ok(Reply::error(413, "PayloadTooLarge", "too large").into_response("/0/0")),
+    };
+    let method = parts.method.as_str().to_owned();
+    if let Some(rest) = target.strip_prefix("/sandbox/") {
+        return Ok(admin::answer(&shared, &method, rest, &body).into_response("/0/0"));
+    }
+    let request_id = request_id(&shared, parts.headers.get("opc-request-id").and_then(|id| id.to_str().ok()));
+    let now = shared.now();
+    if shared.is_verifying
+        && let Err(why) = verify::check(&shared.identity, now, &method, &target, &parts.headers, &body)
+    {
+        tracing::debug!(why, method, target, "401");
+        let reply = Reply::error(
+            401,
+            "NotAuthenticated",
+            "The required information to complete authentication was not provided or was incorrect.",
+        );
+        lock(&shared.audit).record(now, &method, &target, reply.status, None, &request_id);
+        return Ok(finish(&shared, reply, &request_id));
+    }
+    let rule = lock(&shared.faults).decide(&method, &target);
+    let token =
+        parts.headers.get("opc-retry-token").and_then(|token| token.to_str().ok()).map(ToOwned::to_owned);
+    if let Some(reply) = rule.as_ref().and_then(refusal) {
+        lock(&shared.audit).record(now, &method, &target, reply.status, token.as_deref(), &request_id);
+        return Ok(finish(&shared, reply, &request_id));
+    }
+    let effect = rule.as_ref().map(|rule| rule.effect);
+    if effect == Some(Effect::ResetBefore) {
+        lock(&shared.audit).record(now, &method, &target, 0, token.as_deref(), &request_id);
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
+    if let Some(rule) = &rule {
+        shared.sleep(Duration::from_millis(rule.delay_ms)).await;
+    }
+    let reply = match parse(&method, &target, &parts.headers, &body, effect) {
+        Ok(request) => control::answer(&shared, &request),
+        Err(reply) => reply,
+    };
+    lock(&shared.audit).record(now, &method, &target, reply.status, token.as_deref(), &request_id);
+    match effect {
+        Some(Effect::ResetAfter) => Err(io::ErrorKind::ConnectionReset.into()),
+        Some(Effect::Truncate) => Ok(truncated(finish(&shared, reply, &request_id)).await),
+        _ => Ok(finish(&shared, reply, &request_id)),
+    }
+}
+
+fn finish(shared: &Shared, reply: Reply, request_id: &str) -> Response<Body> {
+    // The service's own date, from which clients tell that their clock is off.
+    let date = shared.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    reply.with("date", date).into_response(request_id)
+}
+
+/// The answer of a rule that refuses the request before it is carried out.
+fn refusal(rule: &Rule) -> Option<Reply> {
+    let reply = match rule.effect {
+        Effect::TooMany => Reply::error(429, "TooManyRequests", "Too many requests for the user"),
+        Effect::Internal => Reply::error(500, "InternalServerError", "Internal Server Error"),
+        Effect::BadGateway => Reply { status: 502, ..Reply::text("Bad Gateway") },
+        Effect::Unavailable => {
+            Reply::error(503, "ServiceUnavailable", "The service is currently unavailable.")
+        }
+        Effect::Capacity => Reply::error(500, "InternalError", "Out of host capacity."),
+        Effect::NotFound => Reply::not_found(),
+        Effect::Conflict => {
+            Reply::error(409, "IncorrectState", "The resource is being changed; try again later")
+        }
+        Effect::Html => Reply::text("<html><body>gateway</body></html>").with("content-type", "text/html"),
+        Effect::ResetBefore
+        | Effect::ResetAfter
+        | Effect::Slow
+        | Effect::Truncate
+        | Effect::StaleRead
+        | Effect::WorkFails => return None,
+    };
+    Some(match rule.retry_after {
+        Some(seconds) => reply.with("retry-after", seconds.to_string()),
+        None => reply,
+    })
+}
+
+fn parse(
+    method: &str,
+    target: &str,
+    headers: &hyper::HeaderMap,
+    body: &Bytes,
+    effect: Option<Effect>,
+) -> Result<Request, Reply> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let body = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(body).map_err(|_| {
+            Reply::error(
+                400,
+                "CannotParseRequest",
+                "Incorrectly formatted request. Please refer to our documentation for help.",
+            )
+        })?
+    };
+    Ok(Request {
+        method: method.to_owned(),
+        segments: path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect(),
+        query: query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (decode(name), decode(&value.replace('+', " "))))
+            .collect(),
+        headers: headers.clone(),
+        body,
+        work_fails_with: (effect == Some(Effect::WorkFails)).then(|| "a fault was asked for".to_owned()),
+        is_stale: effect == Some(Effect::StaleRead),
+    })
+}
+
+/// `<client part>/<32 hex>/<32 hex>`; the client part is empty when none was sent (OCI.md 1.2).
+fn request_id(shared: &Shared, client: Option<&str>) -> String {
+    let n = lock(&shared.audit).next_request();
+    let client = client.map(|id| id.split('/').next().unwrap_or_default()).unwrap_or_default();
+    format!("{client}/{n:032X}/{:032X}", !u128::from(n))
+}
+
+/// The same answer, whose body breaks off in the middle.
+async fn truncated(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let whole = match body.collect().await {
+        Ok(whole) => whole.to_bytes(),
+        Err(_) => Bytes::new(),
+    };
+    parts.headers.insert("content-length", whole.len().into());
+    Response::from_parts(parts, Half { left: Some(whole.slice(..whole.len() / 2)) }.boxed())
+}
+
+/// A body that gives half of what it promised.
+struct Half {
+    left: Option<Bytes>,
+}
+
+impl hyper::body::Body for Half {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(Some(match self.left.take() {
+            Some(half) => Ok(Frame::data(half)),
+            None => Err(io::ErrorKind::ConnectionReset.into()),
+        }))
+    }
+}

@@ -1,0 +1,28 @@
+//! Keeps the state in a folder, so that it outlives a restart.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::state::State;
+
+const FILE: &str = "state.json";
+
+/// The state that an earlier sandbox left in the folder.
+pub(super) fn load(folder: Option<&Path>) -> io::Result<Option<State>> {
+    let Some(folder) = folder else { return Ok(None) };
+    fs::create_dir_all(folder)?;
+    match fs::read(folder.join(FILE)) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::from),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the state beside the old one and puts it in its place, so that a kill leaves one of the two.
+pub(super) fn save(folder: Option<&Path>, state: &State) -> io::Result<()> {
+    let Some(folder) = folder else { return Ok(()) };
+    let draft = folder.join(format!("{FILE}.new"));
+    fs::write(&draft, serde_json::to_vec(state)?)?;
+    fs::rename(draft, folder.join(FILE))
+}

@@ -1,0 +1,79 @@
+//! Lets requests reach a new backend that was checked.
+//!
+//! Undone by draining it, once another backend serves, and waiting until its requests have ended. In doubt: from
+//! the input.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Sent, preview_of};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::oci::Call;
+use crate::oci::load_balancers::{Flags, update_backend};
+use crate::run::{Facts, Failure};
+use crate::workflows::balancer::{self, Place};
+use crate::workflows::{World, guards};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct AdmitBackend {
+    pub(in crate::workflows) place: Place,
+    pub(in crate::workflows) flags: Flags,
+    /// Whether the set was served before us: if so, a rollback must not leave it without a backend.
+    pub(in crate::workflows) replaces: bool,
+}
+
+impl AdmitBackend {
+    fn call(&self) -> Call {
+        update_backend(&self.place.load_balancer, &self.place.backend_set, &self.place.name(), &self.flags)
+    }
+}
+
+impl Activity for AdmitBackend {
+    const NAME: &'static str = "admit-backend";
+    type World = World;
+    type Output = Sent;
+
+    fn subject(&self) -> Option<String> {
+        Some(self.place.subject())
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
+        const DOING: &str = "admitting the backend";
+        let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
+        match self.place.find(&balancer) {
+            // Reads may lag behind the registration; if somebody removed it, the run waits for a person.
+            None => Err(Failure::transient(
+                DOING,
+                format!("{} is not on the load balancer", self.place.subject()),
+            )),
+            Some(backend) if backend.flags == self.flags => Ok(Sent::default()),
+            Some(_) => {
+                let call = self.call().with_retry_token(cx.token(0).as_str());
+                Ok(Sent { work_request: balancer::send(cx, call, etag, DOING).await? })
+            }
+        }
+    }
+}
+
+impl Mutation for AdmitBackend {
+    fn foresee(&self) -> Sent {
+        Sent::default()
+    }
+
+    fn preview(&self) -> Preview {
+        preview_of(&self.call())
+    }
+
+    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        if self.replaces {
+            guards::another_serves(cx, &self.place).await?;
+        }
+        let drained = self.flags.drained();
+        if balancer::set_flags(cx, &self.place, &drained, "draining the new backend").await?.is_some() {
+            cx.progress("draining");
+            // From when it was drained, which is at the latest now: a rollback that was interrupted waits again.
+            cx.pause(cx.world.drain_delay).await?;
+        }
+        Ok(Facts::new())
+    }
+}

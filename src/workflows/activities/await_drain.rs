@@ -1,0 +1,36 @@
+//! Waits until the requests of the drained backends have ended. The deadline is a fact: a resume waits for what is
+//! left of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Activity, Cx, Wait};
+use crate::run::Failure;
+use crate::workflows::World;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct AwaitDrain {
+    pub(in crate::workflows) delay: Duration,
+}
+
+impl Activity for AwaitDrain {
+    const NAME: &'static str = "await-drain";
+    type World = World;
+    type Output = ();
+
+    fn note((): &()) -> Option<String> {
+        None
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        let deadline = cx.begun_at() + self.delay;
+        cx.progress(format!("until {}", crate::run::stamp(deadline)));
+        cx.pause(cx.clock.until(deadline)).await
+    }
+}
+
+impl Wait for AwaitDrain {
+    fn foresee(&self) {}
+}

@@ -1,0 +1,56 @@
+//! Waits until the old instance is gone or stopped, so that a run that succeeded leaves nothing behind.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::OldInstance as Mode;
+use crate::engine::{Activity, Cx, Looks, Wait};
+use crate::oci::InstanceId;
+use crate::oci::container_instances::InstanceState;
+use crate::run::Failure;
+use crate::workflows::{World, instance};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct AwaitRetirement {
+    pub(in crate::workflows) id: InstanceId,
+    pub(in crate::workflows) mode: Mode,
+}
+
+impl Activity for AwaitRetirement {
+    const NAME: &'static str = "await-retirement";
+    type World = World;
+    type Output = ();
+
+    fn subject(&self) -> Option<String> {
+        Some(self.id.to_string())
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        for wait in Looks::at_most(cx.world.poll_interval) {
+            let state = instance::state(cx, &self.id).await?;
+            let is_over = match (self.mode, state) {
+                (_, None | Some(InstanceState::Deleted)) | (Mode::Keep, _) => true,
+                (Mode::Stop, Some(state)) => matches!(state, InstanceState::Inactive | InstanceState::Failed),
+                (Mode::Delete, Some(_)) => false,
+            };
+            if is_over {
+                return Ok(());
+            }
+            if cx.clock.now() - cx.entered_at()
+                > chrono::TimeDelta::from_std(cx.world.instance_timeout).unwrap_or_default()
+            {
+                return Err(Failure::transient(
+                    "waiting for the old instance to go",
+                    format!("{} is not gone yet", self.id),
+                ));
+            }
+            cx.progress(state.map_or_else(String::new, |state| state.to_string()));
+            cx.pause(wait).await?;
+        }
+        unreachable!("looks never end")
+    }
+}
+
+impl Wait for AwaitRetirement {
+    fn foresee(&self) {}
+}

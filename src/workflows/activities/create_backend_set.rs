@@ -1,0 +1,82 @@
+//! Makes a backend set that the deployment describes and the load balancer lacks.
+//!
+//! Undone by deleting it, if it is empty: somebody else may use it by now. In doubt: from the input.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Sent, preview_of};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::oci::load_balancers as api;
+use crate::oci::{Call, LoadBalancerId};
+use crate::run::{Facts, Failure};
+use crate::workflows::{World, balancer};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct CreateBackendSet {
+    pub(in crate::workflows) load_balancer: LoadBalancerId,
+    pub(in crate::workflows) name: String,
+    pub(in crate::workflows) specification: Value,
+}
+
+impl CreateBackendSet {
+    fn call(&self) -> Call {
+        let mut specification = self.specification.clone();
+        specification["name"] = json!(self.name);
+        api::create_backend_set(&self.load_balancer, specification)
+    }
+}
+
+impl Activity for CreateBackendSet {
+    const NAME: &'static str = "create-backend-set";
+    type World = World;
+    type Output = Sent;
+
+    fn subject(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
+        let (balancer, etag) = balancer::when_idle(cx, &self.load_balancer).await?;
+        if balancer.backend_sets.contains_key(&self.name) {
+            return Ok(Sent::default());
+        }
+        let call = self.call().with_retry_token(cx.token(0).as_str());
+        let work_request = balancer::send(cx, call, etag, "creating the backend set").await?;
+        Ok(Sent { work_request })
+    }
+}
+
+impl Mutation for CreateBackendSet {
+    fn foresee(&self) -> Sent {
+        Sent::default()
+    }
+
+    fn preview(&self) -> Preview {
+        preview_of(&self.call())
+    }
+
+    async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        // Nothing was sent: the set was there before us.
+        if done == Done::Known(&Sent::default()) {
+            return Ok(Facts::new());
+        }
+        let (balancer, etag) = balancer::when_idle(cx, &self.load_balancer).await?;
+        match balancer.backend_sets.get(&self.name) {
+            None => {}
+            Some(set)
+                if !set.backends.is_empty()
+                    || crate::workflows::guards::has_listener(&balancer, &self.name) =>
+            {
+                tracing::warn!(set = %self.name, "the backend set is in use by others and stays");
+            }
+            Some(_) => {
+                let call = api::delete_backend_set(&self.load_balancer, &self.name);
+                let work = balancer::send(cx, call, etag, "deleting the backend set").await?;
+                balancer::follow_to_success(cx, work.as_ref()).await?;
+            }
+        }
+        Ok(Facts::new())
+    }
+}

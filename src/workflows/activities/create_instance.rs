@@ -1,0 +1,126 @@
+//! Creates the new instance, tagged so that it is found again when the answer is lost.
+//!
+//! Undone by deleting it. In doubt: look for its tags; if there is none and the token still counts, send the create
+//! again with the same token, which returns the original, and delete that. So a list that lags cannot hide a
+//! machine (DESIGN 3, form b).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{fact, preview_of};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::oci::container_instances as api;
+use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
+use crate::run::{Confidential, Facts, Failure};
+use crate::workflows::instance::{self, Request};
+use crate::workflows::{World, guards};
+
+/// A token counts for 24 hours (OCI.md 1.2); an hour less, so that it cannot run out on the way.
+const TOKEN_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(23);
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct CreateInstance {
+    pub(in crate::workflows) deployment: String,
+    pub(in crate::workflows) compartment_id: String,
+    pub(in crate::workflows) specification: Confidential<Value>,
+    /// The specification with its secrets masked, for a plan.
+    pub(in crate::workflows) shown: Value,
+    /// Of the shown form: tells two versions apart without telling a secret.
+    pub(in crate::workflows) digest: String,
+    pub(in crate::workflows) load_balancer: LoadBalancerId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct Created {
+    pub(in crate::workflows) id: InstanceId,
+    pub(in crate::workflows) work_request: Option<WorkRequestId>,
+}
+
+impl CreateInstance {
+    fn tagged(&self, cx: &Cx<'_, World>) -> Value {
+        let [run, step] = instance::own_tags(cx, "");
+        let tags = [
+            run,
+            step,
+            ("deployctl-deployment", self.deployment.clone()),
+            ("deployctl-spec", self.digest.clone()),
+        ];
+        instance::tagged(self.specification.expose().clone(), &tags)
+    }
+
+    async fn find(&self, cx: &Cx<'_, World>) -> Result<Vec<InstanceId>, Failure> {
+        instance::find_tagged(cx, &self.compartment_id, &instance::own_tags(cx, "")).await
+    }
+
+    async fn delete(&self, cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
+        if let Ok(answer) = cx.world.oci.container_instances().get(id).await
+            && let Some(addresses) = instance::addresses(cx, &answer.value).await?
+        {
+            guards::is_no_backend(cx, &self.load_balancer, &addresses).await?;
+        }
+        instance::delete(cx, id).await
+    }
+}
+
+impl Activity for CreateInstance {
+    const NAME: &'static str = "create-instance";
+    type World = World;
+    type Output = Created;
+
+    fn note(created: &Created) -> Option<String> {
+        Some(created.id.to_string())
+    }
+
+    fn facts(created: &Created) -> Facts {
+        fact("new-instance-id", &created.id)
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Created, Failure> {
+        match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await? {
+            Some((id, work_request)) => Ok(Created { id, work_request }),
+            None => Err(Failure::permanent(
+                "creating the container instance",
+                "somebody has deleted the instance that this step created",
+            )),
+        }
+    }
+}
+
+impl Mutation for CreateInstance {
+    fn foresee(&self) -> Created {
+        Created { id: InstanceId::from("(new instance)"), work_request: None }
+    }
+
+    fn preview(&self) -> Preview {
+        preview_of(&api::create(self.shown.clone()))
+    }
+
+    async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Created>, Failure> {
+        let found = self.find(cx).await?;
+        Ok(found.into_iter().next().map(|id| Created { id, work_request: None }))
+    }
+
+    async fn compensate(&self, done: Done<&Created>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        if let Done::Known(created) = done {
+            self.delete(cx, &created.id).await?;
+            return Ok(Facts::new());
+        }
+        let mut found = self.find(cx).await?;
+        let token_counts = cx.clock.now() - cx.step_begun_at() < TOKEN_LIFE;
+        if found.is_empty() && token_counts {
+            match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await {
+                Ok(Some((id, _))) => found.push(id),
+                // Deleted already, or refused: it cannot be there.
+                Ok(None) => {}
+                Err(failure) if instance::is_refusal(&failure) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        for id in &found {
+            self.delete(cx, id).await?;
+        }
+        Ok(Facts::new())
+    }
+}

@@ -1,0 +1,75 @@
+//! Takes an old backend out of service: no new requests, those under way go on.
+//!
+//! Undone by giving its flags back to the field, at the address where its instance is now. In doubt: from the
+//! input.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Sent, preview_of, restored_address};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::oci::Call;
+use crate::oci::load_balancers::{Flags, update_backend};
+use crate::run::{Facts, Failure};
+use crate::workflows::balancer::{self, Place};
+use crate::workflows::{World, guards};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct DrainBackend {
+    pub(in crate::workflows) place: Place,
+    /// As they were found.
+    pub(in crate::workflows) flags: Flags,
+    /// Whether the set may be left without a backend, as when an instance is destroyed.
+    pub(in crate::workflows) may_leave_nothing: bool,
+}
+
+impl DrainBackend {
+    fn call(&self) -> Call {
+        let Place { load_balancer, backend_set, .. } = &self.place;
+        update_backend(load_balancer, backend_set, &self.place.name(), &self.flags.drained())
+    }
+}
+
+impl Activity for DrainBackend {
+    const NAME: &'static str = "drain-backend";
+    type World = World;
+    type Output = Sent;
+
+    fn subject(&self) -> Option<String> {
+        Some(self.place.subject())
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
+        if !self.may_leave_nothing {
+            guards::another_serves(cx, &self.place).await?;
+        }
+        let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
+        match self.place.find(&balancer) {
+            // Somebody else has removed it: it gets no requests any more.
+            None => Ok(Sent::default()),
+            Some(backend) if backend.flags.drain => Ok(Sent::default()),
+            Some(_) => {
+                let call = self.call().with_retry_token(cx.token(0).as_str());
+                Ok(Sent { work_request: balancer::send(cx, call, etag, "draining the old backend").await? })
+            }
+        }
+    }
+}
+
+impl Mutation for DrainBackend {
+    fn foresee(&self) -> Sent {
+        Sent::default()
+    }
+
+    fn preview(&self) -> Preview {
+        preview_of(&self.call())
+    }
+
+    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        let address = cx.fact(&restored_address(&self.place.address)).unwrap_or(&self.place.address);
+        let place = self.place.at(address);
+        // A backend that is not there was removed by somebody else: it is not ours to bring back.
+        balancer::set_flags(cx, &place, &self.flags, "giving the old backend its flags back").await?;
+        Ok(Facts::new())
+    }
+}

@@ -1,0 +1,73 @@
+//! Finds the one load balancer that the filter means.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Filter;
+use crate::engine::{Activity, Cx, Read};
+use crate::oci::LoadBalancerId;
+use crate::run::Failure;
+use crate::workflows::{World, failure};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct FindLoadBalancer {
+    pub(in crate::workflows) compartment_id: String,
+    pub(in crate::workflows) filter: Filter,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct Found {
+    pub(in crate::workflows) id: LoadBalancerId,
+    pub(in crate::workflows) display_name: String,
+}
+
+impl Activity for FindLoadBalancer {
+    const NAME: &'static str = "find-load-balancer";
+    type World = World;
+    type Output = Found;
+
+    fn note(found: &Found) -> Option<String> {
+        Some(format!("{} {}", found.display_name, found.id))
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Found, Failure> {
+        const DOING: &str = "finding the load balancer";
+        let listed = cx.world.oci.load_balancers().list(&self.compartment_id).await;
+        let listed = listed.map_err(|error| failure::of(DOING, &error))?;
+        let mut matching: Vec<Found> = listed
+            .iter()
+            .filter(|balancer| self.filter.matches(balancer))
+            .map(|balancer| Found {
+                id: balancer["id"].as_str().unwrap_or_default().into(),
+                display_name: balancer["displayName"].as_str().unwrap_or_default().to_owned(),
+            })
+            .collect();
+        match (matching.pop(), matching.as_slice()) {
+            (Some(found), []) => Ok(found),
+            (None, _) => Err(Failure::permanent(
+                DOING,
+                format!(
+                    "none of the {} load balancers in compartment {} matches lb-filter {}",
+                    listed.len(),
+                    self.compartment_id,
+                    self.filter
+                ),
+            )),
+            (Some(last), others) => {
+                let ids: Vec<&str> = others.iter().chain([&last]).map(|found| found.id.as_str()).collect();
+                Err(Failure::permanent(
+                    DOING,
+                    format!(
+                        "lb-filter {} matches {} load balancers: {}",
+                        self.filter,
+                        ids.len(),
+                        ids.join(", ")
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+impl Read for FindLoadBalancer {}

@@ -1,0 +1,176 @@
+//! Finds the old instance's backends with every flag, and checks that the sets of the new one are there.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::BackendTarget;
+use crate::engine::{Activity, Cx, Read};
+use crate::oci::LoadBalancerId;
+use crate::oci::load_balancers::{Backend, BackendSet, Flags, LoadBalancer};
+use crate::run::Failure;
+use crate::workflows::{World, balancer, guards};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct FindOldBackends {
+    pub(in crate::workflows) load_balancer: LoadBalancerId,
+    pub(in crate::workflows) addresses: Vec<String>,
+    /// Where the new instance is to be registered; empty means wherever the old one is.
+    pub(in crate::workflows) wanted: Vec<BackendTarget>,
+    /// Whether the old one's sets may be left without a backend, as when an instance is destroyed.
+    pub(in crate::workflows) may_leave_nothing: bool,
+}
+
+/// What there is on the load balancer before anything is changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct Surroundings {
+    pub(in crate::workflows) old: Vec<OldBackend>,
+    pub(in crate::workflows) new: Vec<NewBackend>,
+    pub(in crate::workflows) missing_sets: Vec<BackendTarget>,
+}
+
+/// A backend of the old instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct OldBackend {
+    pub(in crate::workflows) backend_set: String,
+    pub(in crate::workflows) backend: Backend,
+}
+
+/// Where the new instance is to be registered, and with which flags in the end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct NewBackend {
+    pub(in crate::workflows) backend_set: String,
+    pub(in crate::workflows) port: u16,
+    /// The old instance's in the same set, so that its share of the traffic stays what it was.
+    pub(in crate::workflows) flags: Flags,
+    /// Whether any request can reach the set, without which it is never checked.
+    pub(in crate::workflows) is_checked: bool,
+}
+
+impl Activity for FindOldBackends {
+    const NAME: &'static str = "find-old-backends";
+    type World = World;
+    type Output = Surroundings;
+
+    fn note(found: &Surroundings) -> Option<String> {
+        let name = |old: &OldBackend| format!("{}/{}", old.backend_set, old.backend.name);
+        let names: Vec<String> = found.old.iter().map(name).collect();
+        Some(if names.is_empty() { "none".to_owned() } else { names.join(" ") })
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Surroundings, Failure> {
+        let (balancer, _) = balancer::when_idle(cx, &self.load_balancer).await?;
+        let old = self.old_backends(&balancer);
+        let wanted: Vec<BackendTarget> =
+            if self.wanted.is_empty() { targets_of(&old) } else { self.wanted.clone() };
+        let mut found = Surroundings { old, new: Vec::new(), missing_sets: Vec::new() };
+        for target in wanted {
+            let set = balancer.backend_sets.get(&target.backend_set);
+            match (set, &target.create) {
+                (Some(set), _) => warn_of_stickiness(cx, set),
+                (None, Some(_)) => found.missing_sets.push(target.clone()),
+                (None, None) => return Err(self.no_such_set(&target.backend_set, &balancer)),
+            }
+            let is_checked = guards::has_listener(&balancer, &target.backend_set);
+            if !is_checked {
+                cx.warn(format!(
+                    "no listener uses the backend set `{}`: no request reaches it, and its backends are not checked",
+                    target.backend_set
+                ));
+            }
+            found.new.push(NewBackend {
+                flags: flags_for(&target, &found.old),
+                backend_set: target.backend_set,
+                port: target.port,
+                is_checked,
+            });
+        }
+        if !self.may_leave_nothing {
+            refuse_to_empty_a_set(&balancer, &found)?;
+        }
+        Ok(found)
+    }
+}
+
+impl FindOldBackends {
+    fn old_backends(&self, balancer: &LoadBalancer) -> Vec<OldBackend> {
+        let sets = balancer.backend_sets.values();
+        sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
+            .filter(|(_, backend)| self.addresses.contains(&backend.ip_address))
+            .map(|(set, backend)| OldBackend { backend_set: set.name.clone(), backend: backend.clone() })
+            .collect()
+    }
+
+    fn no_such_set(&self, set: &str, balancer: &LoadBalancer) -> Failure {
+        let existing: Vec<&str> = balancer.backend_sets.keys().map(String::as_str).collect();
+        Failure::permanent(
+            "finding the backend sets",
+            format!(
+                "load balancer {} has no backend set `{set}`; it has {} (or say under `create` how to make it)",
+                self.load_balancer,
+                existing.join(", ")
+            ),
+        )
+    }
+}
+
+impl Read for FindOldBackends {}
+
+fn targets_of(old: &[OldBackend]) -> Vec<BackendTarget> {
+    old.iter()
+        .map(|old| BackendTarget {
+            port: old.backend.port,
+            backend_set: old.backend_set.clone(),
+            create: None,
+        })
+        .collect()
+}
+
+/// The flags of the new backend once it is admitted: those of the old one in the same set, in service.
+fn flags_for(target: &BackendTarget, old: &[OldBackend]) -> Flags {
+    let same_set = || old.iter().filter(|old| old.backend_set == target.backend_set);
+    let predecessor = same_set().find(|old| old.backend.port == target.port).or_else(|| same_set().next());
+    let flags = predecessor.map(|old| old.backend.flags.clone()).unwrap_or_default();
+    Flags { drain: false, offline: false, ..flags }
+}
+
+/// A pinned client goes on reaching a drained backend, and is lost with it (OCI.md 2.4).
+fn warn_of_stickiness(cx: &Cx<'_, World>, set: &BackendSet) {
+    let by_application = set.session_persistence_configuration.as_ref().filter(|value| !value.is_null());
+    let by_cookie = set.lb_cookie_session_persistence_configuration.as_ref().filter(|value| !value.is_null());
+    if let Some(persistence) = by_application.or(by_cookie) {
+        let fails = persistence["disableFallback"] == true;
+        cx.warn(format!(
+            "the backend set `{}` pins clients to their backend: they stay on the old instance until it is removed{}",
+            set.name,
+            if fails { ", and then get errors, because its fallback is disabled" } else { "" }
+        ));
+    }
+}
+
+/// A set that the old instance serves and the new one does not join must have somebody else.
+fn refuse_to_empty_a_set(balancer: &LoadBalancer, found: &Surroundings) -> Result<(), Failure> {
+    for old in &found.old {
+        let joins = found.new.iter().any(|new| new.backend_set == old.backend_set);
+        let is_served_by = |set: &BackendSet| {
+            set.backends.iter().any(|other| {
+                let is_old = found.old.iter().any(|old| old.backend.ip_address == other.ip_address);
+                !is_old && !other.flags.drain && !other.flags.offline
+            })
+        };
+        let others = balancer.backend_sets.get(&old.backend_set).is_some_and(is_served_by);
+        let serves = !old.backend.flags.drain && !old.backend.flags.offline;
+        if serves && !joins && !others && guards::has_listener(balancer, &old.backend_set) {
+            return Err(Failure::permanent(
+                "checking the backends",
+                format!(
+                    "the set `{}` would be left without a backend: add it to `backends`, as port {}",
+                    old.backend_set, old.backend.port
+                ),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Registers the new instance in a backend set, drained: no request reaches it before it was checked.
+//!
+//! Undone by removing it. In doubt: from the input, without asking (DESIGN 3, form a).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Sent, preview_of};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::oci::Call;
+use crate::oci::load_balancers::{Flags, create_backend};
+use crate::run::{Facts, Failure};
+use crate::workflows::World;
+use crate::workflows::balancer::{self, Place};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct RegisterBackend {
+    pub(in crate::workflows) place: Place,
+    pub(in crate::workflows) flags: Flags,
+}
+
+impl RegisterBackend {
+    fn call(&self) -> Call {
+        let Place { load_balancer, backend_set, address, port } = &self.place;
+        create_backend(load_balancer, backend_set, address, *port, &self.flags)
+    }
+}
+
+impl Activity for RegisterBackend {
+    const NAME: &'static str = "register-backend";
+    type World = World;
+    type Output = Sent;
+
+    fn subject(&self) -> Option<String> {
+        Some(self.place.subject())
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
+        const DOING: &str = "registering the backend";
+        let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
+        match self.place.find(&balancer) {
+            Some(backend) if backend.flags == self.flags => Ok(Sent::default()),
+            Some(_) => Err(Failure::permanent(
+                DOING,
+                format!(
+                    "{} is registered already, with other flags, and not by this run",
+                    self.place.subject()
+                ),
+            )),
+            None => {
+                let call = self.call().with_retry_token(cx.token(0).as_str());
+                Ok(Sent { work_request: balancer::send(cx, call, etag, DOING).await? })
+            }
+        }
+    }
+}
+
+impl Mutation for RegisterBackend {
+    fn foresee(&self) -> Sent {
+        Sent::default()
+    }
+
+    fn preview(&self) -> Preview {
+        preview_of(&self.call())
+    }
+
+    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        balancer::remove(cx, &self.place, "removing the new backend").await?;
+        Ok(Facts::new())
+    }
+}

@@ -1,0 +1,186 @@
+//! Deletes, stops or keeps the old instance once it is no backend any more.
+//!
+//! Undone by creating it again from what was recorded, or starting it, and waiting until it runs; where it is
+//! reachable then is left as a fact for the compensations before. In doubt a delete is never finished: it is looked
+//! at until it is sure what became of the instance (DESIGN 3, form c).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{fact, preview_of, restored_address};
+use crate::config::OldInstance as Mode;
+use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview};
+use crate::oci::container_instances::{self as api, InstanceState};
+use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
+use crate::run::{Confidential, Facts, Failure};
+use crate::workflows::instance::{self, Request};
+use crate::workflows::{World, failure, guards};
+
+/// For how long an instance must look untouched until a delete in doubt counts as never arrived. The service shows
+/// an accepted delete at once; reads may lag a little (OCI.md 2.7).
+const UNTOUCHED_FOR: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct RetireInstance {
+    pub(in crate::workflows) id: InstanceId,
+    pub(in crate::workflows) compartment_id: String,
+    pub(in crate::workflows) addresses: Vec<String>,
+    pub(in crate::workflows) mode: Mode,
+    pub(in crate::workflows) specification: Confidential<Value>,
+    pub(in crate::workflows) load_balancer: LoadBalancerId,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct Retirement {
+    /// Whether anything was sent: an instance that was gone or stopped before is not ours to bring back.
+    pub(in crate::workflows) was_sent: bool,
+    pub(in crate::workflows) work_request: Option<WorkRequestId>,
+}
+
+impl RetireInstance {
+    fn call(&self) -> Call {
+        match self.mode {
+            Mode::Delete | Mode::Keep => api::delete(&self.id),
+            Mode::Stop => api::stop(&self.id),
+        }
+    }
+}
+
+impl Activity for RetireInstance {
+    const NAME: &'static str = "retire-instance";
+    type World = World;
+    type Output = Retirement;
+
+    fn subject(&self) -> Option<String> {
+        Some(self.id.to_string())
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Retirement, Failure> {
+        guards::is_no_backend(cx, &self.load_balancer, &self.addresses).await?;
+        let state = instance::state(cx, &self.id).await?;
+        let is_done = match (self.mode, state) {
+            (_, None | Some(InstanceState::Deleting | InstanceState::Deleted)) => true,
+            (Mode::Stop, Some(InstanceState::Inactive | InstanceState::Failed)) | (Mode::Keep, _) => true,
+            (Mode::Stop | Mode::Delete, Some(_)) => false,
+        };
+        if is_done {
+            return Ok(Retirement::default());
+        }
+        cx.assure_lease().await?;
+        match cx.world.oci.send(&self.call()).await {
+            Ok(answer) => Ok(Retirement { was_sent: true, work_request: answer.work_request }),
+            Err(error) if error.is_not_found() => Ok(Retirement::default()),
+            Err(error) => Err(failure::of("retiring the old instance", &error)),
+        }
+    }
+}
+
+impl Mutation for RetireInstance {
+    fn foresee(&self) -> Retirement {
+        Retirement::default()
+    }
+
+    fn preview(&self) -> Preview {
+        preview_of(&self.call())
+    }
+
+    /// A delete that is under way or over was ours: the step began, and nobody else deletes this instance.
+    async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Retirement>, Failure> {
+        let state = instance::state(cx, &self.id).await?;
+        let is_gone = matches!(state, None | Some(InstanceState::Deleting | InstanceState::Deleted));
+        let is_ours = self.mode == Mode::Delete && is_gone;
+        Ok(is_ours.then_some(Retirement { was_sent: true, work_request: None }))
+    }
+
+    async fn compensate(&self, done: Done<&Retirement>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        if let Done::Known(Retirement { was_sent: false, .. }) = done {
+            return Ok(Facts::new());
+        }
+        match self.mode {
+            Mode::Keep => Ok(Facts::new()),
+            Mode::Stop => self.start_again(cx).await,
+            Mode::Delete => {
+                if self.is_gone_for_sure(cx, done).await? {
+                    self.create_again(cx).await
+                } else {
+                    Ok(Facts::new())
+                }
+            }
+        }
+    }
+}
+
+impl RetireInstance {
+    /// Looks until the instance is gone, or has been untouched for so long that no delete has arrived.
+    async fn is_gone_for_sure(&self, cx: &Cx<'_, World>, done: Done<&Retirement>) -> Result<bool, Failure> {
+        let started = Instant::now();
+        let patience = match done {
+            Done::Known(_) => cx.world.instance_timeout,
+            Done::InDoubt => UNTOUCHED_FOR,
+        };
+        for wait in Looks::at_most(cx.world.poll_interval) {
+            match instance::state(cx, &self.id).await? {
+                None | Some(InstanceState::Deleted) => return Ok(true),
+                Some(InstanceState::Deleting) => {}
+                Some(_) if started.elapsed() >= patience => return Ok(false),
+                Some(_) => {}
+            }
+            cx.progress(format!("looking what became of {}", self.id));
+            cx.pause(wait).await?;
+        }
+        unreachable!("looks never end")
+    }
+
+    async fn create_again(&self, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        let tags = instance::own_tags(cx, "-undo");
+        let found = instance::find_tagged(cx, &self.compartment_id, &tags).await?;
+        let (id, work) = match found.into_iter().next() {
+            Some(id) => (id, None),
+            None => {
+                let specification = instance::tagged(self.specification.expose().clone(), &tags);
+                let created = instance::create(cx, &specification, Request::OfItsUndo).await?;
+                created.ok_or_else(|| {
+                    Failure::permanent("creating the old instance again", "somebody deletes it each time")
+                })?
+            }
+        };
+        let running = instance::until_running(cx, &id, work.as_ref()).await?;
+        Ok(self.restored(&running))
+    }
+
+    async fn start_again(&self, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        const DOING: &str = "starting the old instance again";
+        for wait in Looks::at_most(cx.world.poll_interval) {
+            match instance::state(cx, &self.id).await? {
+                None | Some(InstanceState::Deleting | InstanceState::Deleted | InstanceState::Failed) => {
+                    return Err(Failure::permanent(DOING, format!("{} cannot be started any more", self.id)));
+                }
+                Some(InstanceState::Inactive) => {
+                    cx.assure_lease().await?;
+                    let sent = cx.world.oci.send(&api::start(&self.id)).await;
+                    sent.map_err(|error| failure::of(DOING, &error))?;
+                }
+                Some(InstanceState::Active) => break,
+                Some(InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown) => {}
+            }
+            cx.progress(format!("waiting for {} to start", self.id));
+            cx.pause(wait).await?;
+        }
+        let running = instance::until_running(cx, &self.id, None).await?;
+        Ok(self.restored(&running))
+    }
+
+    /// Where the instance is reachable now, address by address.
+    fn restored(&self, running: &instance::Running) -> Facts {
+        let mut facts = fact("restored-instance-id", &running.id);
+        for (before, now) in self.addresses.iter().zip(&running.addresses) {
+            facts.insert(restored_address(before), now.clone());
+        }
+        facts
+    }
+}

@@ -1,0 +1,69 @@
+//! Destroy: drains and removes the backends of one instance, and deletes it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::World;
+use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, Which};
+use super::redeploy::{Retiring, backend_set_target};
+use crate::config::{Filter, OldInstance as Mode};
+use crate::engine::{Run, Stop, Workflow};
+use crate::oci::InstanceId;
+use crate::run::Confidential;
+
+/// Takes one instance out of service and deletes it.
+#[derive(Debug)]
+pub struct Destroy;
+
+/// What is to be destroyed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Destruction {
+    /// The instance.
+    pub id: InstanceId,
+    /// Where the load balancer is looked for.
+    pub compartment_id: String,
+    /// Which load balancer its traffic comes through.
+    pub lb_filter: Filter,
+    /// From draining its backends to removing them.
+    pub drain_delay: Duration,
+}
+
+impl Workflow for Destroy {
+    const NAME: &'static str = "destroy";
+    const VERSION: u32 = 1;
+    type World = World;
+    type Input = Destruction;
+
+    async fn steps(run: &mut Run<'_, World>, destruction: &Destruction) -> Result<(), Stop> {
+        let find = FindLoadBalancer {
+            compartment_id: destruction.compartment_id.clone(),
+            filter: destruction.lb_filter.clone(),
+        };
+        let balancer = run.read(find).await?.id;
+        let which = Which::Id(destruction.id.clone());
+        let find = FindOldInstance { which, pull_secrets: Confidential::new(Vec::new()) };
+        let Some(old) = run.read(find).await? else { return Ok(()) };
+        let found = run
+            .read(FindOldBackends {
+                load_balancer: balancer.clone(),
+                addresses: old.addresses.clone(),
+                wanted: Vec::new(),
+                may_leave_nothing: true,
+            })
+            .await?;
+        for backend in &found.old {
+            run.hold(&backend_set_target(&balancer, &backend.backend_set)).await?;
+        }
+        let retiring = Retiring {
+            balancer: &balancer,
+            backends: &found.old,
+            compartment_id: &destruction.compartment_id,
+            drain_delay: destruction.drain_delay,
+            mode: Mode::Delete,
+            may_leave_nothing: true,
+        };
+        retiring.of(run, old).await
+    }
+}

@@ -1,0 +1,103 @@
+//! What a failed call means for the run: the one place that decides whether it is worth another attempt.
+
+use crate::oci::OciError;
+use crate::run::{Failure, FailureKind};
+
+/// The failure of a call made while `doing` something.
+pub(super) fn of(doing: impl Into<String>, error: &OciError) -> Failure {
+    Failure {
+        kind: kind(error),
+        doing: doing.into(),
+        message: error.to_string(),
+        request_id: error.request_id().map(ToOwned::to_owned),
+    }
+}
+
+/// OCI.md 3.2 to 3.4; 409 Conflict and 412 are retried because each attempt reads before it writes (OCI.md 2.3).
+fn kind(error: &OciError) -> FailureKind {
+    let transient = FailureKind::Transient { retry_after: None };
+    match error {
+        _ if error.is_out_of_capacity() => FailureKind::Permanent,
+        OciError::Transport { detail, .. } if is_about_certificates(detail) => FailureKind::Permanent,
+        OciError::Transport { .. } => transient,
+        OciError::Service { status, code, retry_after, .. } => match (*status, code.as_deref()) {
+            (429 | 500 | 502..=599, _) => FailureKind::Transient { retry_after: *retry_after },
+            (409, Some("IncorrectState" | "Conflict" | "LockConflict")) | (412, _) => {
+                FailureKind::Transient { retry_after: *retry_after }
+            }
+            _ => FailureKind::Permanent,
+        },
+        // A gateway's HTML with status 200, or half a body.
+        OciError::Decode { .. } => transient,
+        OciError::TooLarge { .. } | OciError::Redirect { .. } | OciError::Pagination { .. } => {
+            FailureKind::Permanent
+        }
+    }
+}
+
+/// A certificate that does not verify will not verify next time; retried, it looks like a hang (OCI.md 3.3).
+fn is_about_certificates(detail: &str) -> bool {
+    detail.to_ascii_lowercase().contains("certificate")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::{Service, TransportKind};
+    use std::time::Duration;
+
+    fn answered(status: u16, code: Option<&str>, message: &str) -> OciError {
+        OciError::Service {
+            service: Service::LoadBalancer,
+            operation: "UpdateBackend",
+            status,
+            code: code.map(ToOwned::to_owned),
+            message: message.to_owned(),
+            request_id: "R".to_owned(),
+            retry_after: Some(Duration::from_secs(3)),
+            clock_skew: None,
+        }
+    }
+
+    #[test]
+    fn each_answer_is_worth_a_retry_or_not() {
+        let transient = [
+            answered(429, Some("TooManyRequests"), ""),
+            answered(500, Some("InternalServerError"), "Internal Server Error"),
+            answered(502, None, ""),
+            answered(503, Some("ServiceUnavailable"), ""),
+            answered(409, Some("IncorrectState"), ""),
+            answered(409, Some("Conflict"), ""),
+            answered(412, Some("NoEtagMatch"), ""),
+        ];
+        for error in transient {
+            let expected = FailureKind::Transient { retry_after: Some(Duration::from_secs(3)) };
+            assert_eq!(of("x", &error).kind, expected, "{error}");
+        }
+        let permanent = [
+            answered(400, Some("LimitExceeded"), ""),
+            answered(401, Some("NotAuthenticated"), ""),
+            answered(404, Some("NotAuthorizedOrNotFound"), ""),
+            answered(409, Some("InvalidatedRetryToken"), ""),
+            answered(500, Some("InternalError"), "Out of host capacity."),
+            answered(501, Some("MethodNotImplemented"), ""),
+        ];
+        for error in permanent {
+            assert_eq!(of("x", &error).kind, FailureKind::Permanent, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_does_not_verify_is_not_retried() {
+        let broken = |detail: &str| OciError::Transport {
+            service: Service::LoadBalancer,
+            operation: "GetLoadBalancer",
+            url: "https://x".to_owned(),
+            kind: TransportKind::Connect,
+            detail: detail.to_owned(),
+        };
+        assert_eq!(of("x", &broken("invalid peer certificate: UnknownIssuer")).kind, FailureKind::Permanent);
+        let refused = of("x", &broken("tcp connect error: Connection refused"));
+        assert_eq!(refused.kind, FailureKind::Transient { retry_after: None });
+    }
+}

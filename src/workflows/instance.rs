@@ -1,0 +1,297 @@
+//! Container instances: creating them, finding ours by their tags, waiting until they run, and deleting them to
+//! the end.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::balancer::printable;
+use super::{World, failure};
+use crate::engine::{Cx, Looks};
+use crate::oci::container_instances::{self as api, ContainerInstance, InstanceState};
+use crate::oci::{InstanceId, WorkRequestId};
+use crate::run::{Failure, FailureKind};
+
+/// The tags by which an instance is known to be a run's (DESIGN 3).
+const RUN_TAG: &str = "deployctl-run";
+const STEP_TAG: &str = "deployctl-step";
+/// How many lines of a container's log an error shows.
+const LOG_LINES: usize = 10;
+/// How many times a token may be invalidated before we give up: each time, somebody deleted what we made.
+const GENERATIONS_LIMIT: u32 = 3;
+
+/// An instance that runs, with what the load balancer must know of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Running {
+    pub(super) id: InstanceId,
+    pub(super) addresses: Vec<String>,
+}
+
+/// `specification` with the tags that make the instance findable by run and step.
+pub(super) fn tagged(mut specification: Value, tags: &[(&str, String)]) -> Value {
+    let Some(body) = specification.as_object_mut() else { return specification };
+    let all = body.entry("freeformTags").or_insert_with(|| Value::Object(Map::new()));
+    if let Some(all) = all.as_object_mut() {
+        for (name, value) in tags {
+            all.insert((*name).to_owned(), json!(value));
+        }
+    }
+    specification
+}
+
+/// The tags of what this step, or its compensation, creates.
+pub(super) fn own_tags(cx: &Cx<'_, World>, purpose: &str) -> [(&'static str, String); 2] {
+    [(RUN_TAG, cx.run().to_string()), (STEP_TAG, format!("{}{purpose}", cx.seq()))]
+}
+
+/// Whose request a create is; each has its own token.
+#[derive(Clone, Copy)]
+pub(super) enum Request {
+    /// The step's own. When its instance was deleted by somebody, that is not answered with another one.
+    OfTheStep,
+    /// Its compensation's, which must bring an instance back.
+    OfItsUndo,
+}
+
+/// Creates an instance, or returns the one that an earlier attempt of this very step created. `None` when somebody
+/// has deleted every instance that the step created.
+pub(super) async fn create(
+    cx: &Cx<'_, World>,
+    specification: &Value,
+    request: Request,
+) -> Result<Option<(InstanceId, Option<WorkRequestId>)>, Failure> {
+    const DOING: &str = "creating the container instance";
+    for generation in 0..GENERATIONS_LIMIT {
+        cx.assure_lease().await?;
+        let token = match request {
+            Request::OfTheStep if generation > 0 => break,
+            Request::OfTheStep => cx.token(generation),
+            Request::OfItsUndo => cx.undo_token(generation),
+        };
+        let call = api::create(specification.clone()).with_retry_token(token.as_str());
+        match cx.world.oci.container_instances().create(&call).await {
+            Ok(answer) => return Ok(Some((answer.value.id, answer.work_request))),
+            Err(error) if error.code() == Some("InvalidatedRetryToken") => {}
+            Err(error) => return Err(failure::of(DOING, &error)),
+        }
+    }
+    Ok(None)
+}
+
+/// Every instance that carries these tags and is not gone.
+pub(super) async fn find_tagged(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    tags: &[(&str, String)],
+) -> Result<Vec<InstanceId>, Failure> {
+    let listed = cx.world.oci.container_instances().list(compartment).await;
+    let listed = listed.map_err(|error| failure::of("looking for what the run created", &error))?;
+    let ours = listed.iter().filter(|instance| {
+        let has = |(name, value): &(&str, String)| instance["freeformTags"][*name] == json!(value);
+        let is_gone = matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING"));
+        tags.iter().all(has) && !is_gone
+    });
+    Ok(ours.filter_map(|instance| instance["id"].as_str()).map(InstanceId::from).collect())
+}
+
+/// Waits until an instance and all of its containers run, and returns their addresses.
+///
+/// # Errors
+/// Permanent when it failed, was deleted, a container exits or restarts, or the time is over.
+pub(super) async fn until_running(
+    cx: &Cx<'_, World>,
+    id: &InstanceId,
+    work: Option<&WorkRequestId>,
+) -> Result<Running, Failure> {
+    let deadline = Instant::now() + cx.world.instance_timeout;
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let state = match look(cx, id, work).await? {
+            Look::Running(running) => return Ok(running),
+            Look::NotYet(state) => state,
+        };
+        if Instant::now() + wait > deadline {
+            return Err(Failure::permanent(
+                "waiting for the container instance",
+                format!(
+                    "{id} is not running within {}: {state}",
+                    humantime::format_duration(cx.world.instance_timeout)
+                ),
+            ));
+        }
+        cx.progress(&state);
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}
+
+enum Look {
+    Running(Running),
+    NotYet(String),
+}
+
+async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>) -> Result<Look, Failure> {
+    const DOING: &str = "waiting for the container instance";
+    let instance = match cx.world.oci.container_instances().get(id).await {
+        Ok(answer) => answer.value,
+        // Right after it was created it may not be visible yet (OCI.md 2.7).
+        Err(error) if error.is_not_found() => return Ok(Look::NotYet("not visible yet".to_owned())),
+        Err(error) => return Err(failure::of(DOING, &error)),
+    };
+    match instance.lifecycle_state {
+        InstanceState::Active => {}
+        InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown => {
+            return Ok(Look::NotYet(instance.lifecycle_state.to_string()));
+        }
+        InstanceState::Failed => {
+            let why = why_failed(cx, &instance, work).await;
+            return Err(Failure::permanent(DOING, format!("{id} has FAILED: {why}")));
+        }
+        InstanceState::Inactive => {
+            let why = why_failed(cx, &instance, work).await;
+            return Err(Failure::permanent(
+                DOING,
+                format!("{id} is INACTIVE, its containers have ended: {why}"),
+            ));
+        }
+        InstanceState::Deleting | InstanceState::Deleted => {
+            return Err(Failure::permanent(DOING, format!("{id} was deleted by somebody else")));
+        }
+    }
+    for container in &instance.containers {
+        if let Some(state) = container_not_ready(cx, &container.container_id).await? {
+            return Ok(Look::NotYet(state));
+        }
+    }
+    match addresses(cx, &instance).await? {
+        Some(addresses) => Ok(Look::Running(Running { id: id.clone(), addresses })),
+        None => Ok(Look::NotYet("waiting for its address".to_owned())),
+    }
+}
+
+/// Why a container is not ready, if it is not. ACTIVE alone does not say: a crash loop leaves it so (OCI.md 2.1).
+async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<String>, Failure> {
+    const DOING: &str = "looking at the containers";
+    let container = match cx.world.oci.container_instances().container(id).await {
+        Ok(answer) => answer.value,
+        Err(error) if error.is_not_found() => return Ok(Some("containers not visible yet".to_owned())),
+        Err(error) => return Err(failure::of(DOING, &error)),
+    };
+    let name = printable(&container.display_name);
+    if container.container_restart_attempt_count > 0 || container.exit_code.is_some() {
+        let code = container.exit_code.map_or_else(String::new, |code| format!(" with code {code}"));
+        let log = last_lines(cx, id).await;
+        return Err(Failure::permanent(
+            DOING,
+            format!(
+                "container `{name}` exited{code} and was restarted {} times{log}",
+                container.container_restart_attempt_count
+            ),
+        ));
+    }
+    let is_active = container.lifecycle_state == InstanceState::Active;
+    Ok((!is_active).then(|| format!("container `{name}` is {}", container.lifecycle_state)))
+}
+
+/// The end of a container's log for an error message; empty when there is none to be had.
+async fn last_lines(cx: &Cx<'_, World>, container: &str) -> String {
+    let mut log = String::new();
+    for previous in [true, false] {
+        match cx.world.oci.container_instances().logs(container, previous).await {
+            Ok(answer) => log = answer.value,
+            Err(error) => tracing::debug!(%error, "no log of the container"),
+        }
+        if !log.trim().is_empty() {
+            break;
+        }
+    }
+    let lines: Vec<String> = log.lines().map(printable).collect();
+    let first = lines.len().saturating_sub(LOG_LINES);
+    if lines.is_empty() { String::new() } else { format!("; its last lines: {}", lines[first..].join(" | ")) }
+}
+
+/// Everything that the cloud says about a failed instance: details, work request errors, container details.
+async fn why_failed(
+    cx: &Cx<'_, World>,
+    instance: &ContainerInstance,
+    work: Option<&WorkRequestId>,
+) -> String {
+    let api = cx.world.oci.container_instances();
+    let mut reasons: Vec<String> = instance.lifecycle_details.iter().map(|text| printable(text)).collect();
+    if let Some(work) = work {
+        match api.work_errors(work).await {
+            Ok(errors) => reasons
+                .extend(errors.iter().map(|error| printable(&format!("{}: {}", error.code, error.message)))),
+            Err(error) => tracing::debug!(%error, "no errors of the work request"),
+        }
+    }
+    for container in &instance.containers {
+        match api.container(&container.container_id).await {
+            Ok(answer) => reasons.extend(answer.value.lifecycle_details.iter().map(|text| printable(text))),
+            Err(error) => tracing::debug!(%error, "no details of the container"),
+        }
+    }
+    if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") }
+}
+
+/// The private addresses of an instance; `None` while they are not known.
+pub(super) async fn addresses(
+    cx: &Cx<'_, World>,
+    instance: &ContainerInstance,
+) -> Result<Option<Vec<String>>, Failure> {
+    let mut addresses = Vec::new();
+    for vnic in &instance.vnics {
+        let Some(id) = &vnic.vnic_id else { return Ok(None) };
+        match cx.world.oci.network().vnic(id).await {
+            Ok(answer) => match answer.value.private_ip {
+                Some(address) => addresses.push(address),
+                None => return Ok(None),
+            },
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(failure::of("reading the instance's address", &error)),
+        }
+    }
+    Ok((!addresses.is_empty()).then_some(addresses))
+}
+
+/// Deletes an instance and waits until it is gone. An instance that is gone already is deleted.
+pub(super) async fn delete(cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
+    const DOING: &str = "deleting the container instance";
+    let deadline = Instant::now() + cx.world.instance_timeout;
+    let mut is_asked = false;
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        match state(cx, id).await? {
+            None | Some(InstanceState::Deleted) => return Ok(()),
+            Some(InstanceState::Deleting) => {}
+            Some(_) if is_asked => {}
+            Some(_) => {
+                cx.assure_lease().await?;
+                match cx.world.oci.send(&api::delete(id)).await {
+                    Ok(_) => is_asked = true,
+                    Err(error) if error.is_not_found() => return Ok(()),
+                    Err(error) => return Err(failure::of(DOING, &error)),
+                }
+            }
+        }
+        if Instant::now() + wait > deadline {
+            return Err(Failure::transient(DOING, format!("{id} is not gone yet")));
+        }
+        cx.progress(format!("waiting for {id} to be gone"));
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}
+
+/// Where an instance stands; `None` when it is not there any more.
+pub(super) async fn state(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Option<InstanceState>, Failure> {
+    match cx.world.oci.container_instances().get(id).await {
+        Ok(answer) => Ok(Some(answer.value.lifecycle_state)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(failure::of("looking at the container instance", &error)),
+    }
+}
+
+/// Whether the cloud refused a create for good, so that it cannot have taken effect.
+pub(super) fn is_refusal(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Permanent
+}

@@ -1,0 +1,55 @@
+//! The sequences: redeploy and destroy. The only room that knows both the engine and the cloud.
+
+mod activities;
+mod balancer;
+mod destroy;
+mod failure;
+mod guards;
+mod instance;
+mod record;
+mod redeploy;
+
+use std::time::Duration;
+
+pub use destroy::{Destroy, Destruction};
+pub use redeploy::Redeploy;
+
+use crate::engine::Registry;
+use crate::oci::Oci;
+use crate::run::Target;
+use activities::{
+    AdmitBackend, CreateBackendSet, CreateInstance, DrainBackend, RegisterBackend, RemoveBackend,
+    RetireInstance,
+};
+
+/// What an activity may touch.
+#[derive(Debug)]
+pub struct World {
+    /// The cloud.
+    pub oci: Oci,
+    /// The longest between two looks.
+    pub poll_interval: Duration,
+    /// The longest until an instance is active, also when a compensation makes one.
+    pub instance_timeout: Duration,
+    /// The longest until a backend is healthy, also when a compensation registers one.
+    pub backend_timeout: Duration,
+    /// From draining a backend to removing it, also in a compensation.
+    pub drain_delay: Duration,
+}
+
+/// Every mutation of these workflows, by its name in the journal.
+pub fn registry() -> Registry<World> {
+    Registry::new()
+        .mutation::<AdmitBackend>()
+        .mutation::<CreateBackendSet>()
+        .mutation::<CreateInstance>()
+        .mutation::<DrainBackend>()
+        .mutation::<RegisterBackend>()
+        .mutation::<RemoveBackend>()
+        .mutation::<RetireInstance>()
+}
+
+/// What a run of the deployment `name` holds from its first moment.
+pub fn deployment_target(name: &str) -> Target {
+    Target::new("deployment", name)
+}

@@ -1,0 +1,141 @@
+//! What must be recorded of an instance so that it can be made again after it was deleted.
+
+use serde_json::{Map, Value};
+
+use super::World;
+use crate::engine::Cx;
+use crate::oci::OciError;
+
+/// The specification from which an existing instance can be made again, in the words of a create request
+/// (OCI.md section 5): what the cloud echoes, without what it adds, and with the containers' own details.
+pub(super) async fn specification(
+    cx: &Cx<'_, World>,
+    instance: &Value,
+    pull_secrets: &[Value],
+) -> Result<Value, OciError> {
+    const COPIED: [&str; 10] = [
+        "displayName",
+        "compartmentId",
+        "availabilityDomain",
+        "faultDomain",
+        "shape",
+        "volumes",
+        "dnsConfig",
+        "gracefulShutdownTimeoutInSeconds",
+        "containerRestartPolicy",
+        "securityContext",
+    ];
+    const COPIED_OF_CONTAINERS: [&str; 10] = [
+        "displayName",
+        "imageUrl",
+        "command",
+        "arguments",
+        "workingDirectory",
+        "environmentVariables",
+        "volumeMounts",
+        "isResourcePrincipalDisabled",
+        "resourceConfig",
+        "securityContext",
+    ];
+    let mut body = copied(instance, &COPIED);
+    let shape = copied(&instance["shapeConfig"], &["ocpus", "memoryInGBs"]);
+    body.insert("shapeConfig".to_owned(), Value::Object(shape));
+    insert_tags(&mut body, instance);
+    let mut containers = Vec::new();
+    for container in instance["containers"].as_array().into_iter().flatten() {
+        let id = container["containerId"].as_str().unwrap_or_default();
+        let fields = cx.world.oci.container_instances().container_raw(id).await?.value;
+        let mut container = copied(&fields, &COPIED_OF_CONTAINERS);
+        let checks: Vec<Value> =
+            fields["healthChecks"].as_array().into_iter().flatten().map(health_check).collect();
+        if !checks.is_empty() {
+            container.insert("healthChecks".to_owned(), checks.into());
+        }
+        insert_tags(&mut container, &fields);
+        containers.push(Value::Object(container));
+    }
+    body.insert("containers".to_owned(), containers.into());
+    let mut vnics = Vec::new();
+    for vnic in instance["vnics"].as_array().into_iter().flatten() {
+        let id = vnic["vnicId"].as_str().unwrap_or_default();
+        let vnic = cx.world.oci.network().vnic_raw(id).await?.value;
+        let mut card =
+            copied(&vnic, &["subnetId", "displayName", "hostnameLabel", "nsgIds", "skipSourceDestCheck"]);
+        card.insert("isPublicIpAssigned".to_owned(), vnic["publicIp"].is_string().into());
+        vnics.push(Value::Object(card));
+    }
+    body.insert("vnics".to_owned(), vnics.into());
+    let secrets: Vec<Value> = instance["imagePullSecrets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|secret| with_credentials(secret, pull_secrets))
+        .collect();
+    if !secrets.is_empty() {
+        body.insert("imagePullSecrets".to_owned(), secrets.into());
+    }
+    Ok(without_nulls(Value::Object(body)))
+}
+
+fn copied(from: &Value, names: &[&str]) -> Map<String, Value> {
+    names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(name)?.clone()))).collect()
+}
+
+/// Freeform tags, and defined tags but for those that the cloud adds by itself and refuses from us.
+fn insert_tags(body: &mut Map<String, Value>, from: &Value) {
+    if let Some(tags) = from.get("freeformTags").and_then(Value::as_object).filter(|tags| !tags.is_empty()) {
+        body.insert("freeformTags".to_owned(), Value::Object(tags.clone()));
+    }
+    if let Some(tags) = from.get("definedTags").and_then(Value::as_object) {
+        let theirs: Map<String, Value> = tags
+            .iter()
+            .filter(|(namespace, _)| *namespace != "Oracle-Tags")
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
+        if !theirs.is_empty() {
+            body.insert("definedTags".to_owned(), Value::Object(theirs));
+        }
+    }
+}
+
+fn health_check(check: &Value) -> Value {
+    let mut check = check.clone();
+    if let Some(fields) = check.as_object_mut() {
+        // The verdict, not the check.
+        fields.remove("status");
+        fields.remove("statusDetails");
+    }
+    check
+}
+
+/// A pull secret as a create request wants it. The cloud never tells the credentials of a BASIC one: the new
+/// deployment's for the same registry take their place.
+fn with_credentials(secret: &Value, known: &[Value]) -> Value {
+    let same = |one: &&Value| one["registryEndpoint"] == secret["registryEndpoint"];
+    match (secret["secretType"].as_str(), known.iter().find(same)) {
+        (Some("BASIC"), Some(known)) => known.clone(),
+        (Some(_) | None, _) => secret.clone(),
+    }
+}
+
+/// Whether an instance could be made again from `specification`; otherwise what is missing.
+pub(super) fn missing_to_recreate(specification: &Value) -> Option<String> {
+    let secrets = specification["imagePullSecrets"].as_array().into_iter().flatten();
+    secrets
+        .filter(|secret| secret["secretType"] == "BASIC" && secret["password"].is_null())
+        .map(|secret| secret["registryEndpoint"].as_str().unwrap_or("a registry").to_owned())
+        .next()
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(
+            map.into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name, without_nulls(value)))
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}

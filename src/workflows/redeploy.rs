@@ -1,0 +1,222 @@
+//! Redeploy: the table of DESIGN 4, top to bottom. Reads first: everything that can be wrong is found before
+//! anything is created.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::World;
+use super::activities::{
+    AdmitBackend, AwaitBackends, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet,
+    CreateInstance, DrainBackend, Expected, FindLoadBalancer, FindOldBackends, FindOldInstance, OldBackend,
+    OldInstance, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
+};
+use super::balancer::Place;
+use crate::config::{Deployment, OldInstance as Mode, Register, masked_instance};
+use crate::engine::{Run, Stop, Workflow};
+use crate::oci::LoadBalancerId;
+use crate::run::{Confidential, Target};
+
+/// Replaces an instance without dropping a request.
+#[derive(Debug)]
+pub struct Redeploy;
+
+impl Workflow for Redeploy {
+    const NAME: &'static str = "redeploy";
+    const VERSION: u32 = 1;
+    type World = World;
+    type Input = Deployment;
+
+    async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
+        let balancer = run.read(find_load_balancer(deployment)).await?.id;
+        let old = run.read(find_old_instance(deployment)).await?;
+        let found = run
+            .read(FindOldBackends {
+                load_balancer: balancer.clone(),
+                addresses: old.as_ref().map(|old| old.addresses.clone()).unwrap_or_default(),
+                wanted: deployment.backends.clone(),
+                may_leave_nothing: false,
+            })
+            .await?;
+        let old_sets = found.old.iter().map(|old| &old.backend_set);
+        for set in old_sets.chain(found.new.iter().map(|new| &new.backend_set)) {
+            run.hold(&backend_set_target(&balancer, set)).await?;
+        }
+        for target in &found.missing_sets {
+            let specification = target.create.clone().unwrap_or_default();
+            let name = target.backend_set.clone();
+            let create =
+                CreateBackendSet { load_balancer: balancer.clone(), name: name.clone(), specification };
+            let sent = run.change(create).await?;
+            follow(run, sent, name, Expected::Success).await?;
+        }
+
+        let created = run.change(create_instance(deployment, &balancer)).await?;
+        let new = run.wait(AwaitInstance { created }).await?;
+        let mut joining = Vec::new();
+        for target in &found.new {
+            for address in &new.addresses {
+                let place = Place {
+                    load_balancer: balancer.clone(),
+                    backend_set: target.backend_set.clone(),
+                    address: address.clone(),
+                    port: target.port,
+                };
+                joining.push((place, target));
+            }
+        }
+        for (place, target) in &joining {
+            let flags = match deployment.policy.register {
+                Register::Drained => target.flags.drained(),
+                Register::Active => target.flags.clone(),
+            };
+            let sent = run.change(RegisterBackend { place: place.clone(), flags: flags.clone() }).await?;
+            let expected = Expected::Backend { place: place.clone(), flags };
+            follow(run, sent, place.subject(), expected).await?;
+        }
+        let checked = joining.iter().filter(|(_, target)| target.is_checked);
+        let places: Vec<Place> = checked.map(|(place, _)| place.clone()).collect();
+        if !places.is_empty() {
+            run.wait(AwaitBackends { places }).await?;
+        }
+        for (place, target) in &joining {
+            let flags = target.flags.clone();
+            let replaces = found.old.iter().any(|old| old.backend_set == place.backend_set);
+            let sent =
+                run.change(AdmitBackend { place: place.clone(), flags: flags.clone(), replaces }).await?;
+            let expected = Expected::Backend { place: place.clone(), flags };
+            follow(run, sent, place.subject(), expected).await?;
+        }
+        if let Some(old) = old {
+            let retirement = Retiring {
+                balancer: &balancer,
+                backends: &found.old,
+                compartment_id: &deployment.compartment_id,
+                drain_delay: deployment.policy.drain_delay,
+                mode: deployment.policy.old_instance,
+                may_leave_nothing: false,
+            };
+            retirement.of(run, old).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What is done to an instance that is to go: shared by redeploy and destroy.
+pub(super) struct Retiring<'r> {
+    pub(super) balancer: &'r LoadBalancerId,
+    pub(super) backends: &'r [OldBackend],
+    pub(super) compartment_id: &'r str,
+    pub(super) drain_delay: std::time::Duration,
+    pub(super) mode: Mode,
+    pub(super) may_leave_nothing: bool,
+}
+
+impl Retiring<'_> {
+    /// Drains its backends, waits, removes them, and retires it.
+    pub(super) async fn of(&self, run: &mut Run<'_, World>, old: OldInstance) -> Result<(), Stop> {
+        let places: Vec<(Place, &OldBackend)> = self
+            .backends
+            .iter()
+            .map(|old| {
+                let place = Place {
+                    load_balancer: self.balancer.clone(),
+                    backend_set: old.backend_set.clone(),
+                    address: old.backend.ip_address.clone(),
+                    port: old.backend.port,
+                };
+                (place, old)
+            })
+            .collect();
+        for (place, old) in &places {
+            let flags = old.backend.flags.clone();
+            let drained = flags.drained();
+            let may_leave_nothing = self.may_leave_nothing;
+            let sent = run.change(DrainBackend { place: place.clone(), flags, may_leave_nothing }).await?;
+            let expected = Expected::Backend { place: place.clone(), flags: drained };
+            follow(run, sent, place.subject(), expected).await?;
+        }
+        if !places.is_empty() {
+            run.wait(AwaitDrain { delay: self.drain_delay }).await?;
+        }
+        for (place, old) in &places {
+            let flags = old.backend.flags.clone();
+            let sent = run.change(RemoveBackend { place: place.clone(), flags }).await?;
+            follow(run, sent, place.subject(), Expected::NoBackend(place.clone())).await?;
+        }
+        if self.mode == Mode::Keep {
+            return Ok(());
+        }
+        let id = old.id.clone();
+        let retire = RetireInstance {
+            id: old.id,
+            compartment_id: self.compartment_id.to_owned(),
+            addresses: old.addresses,
+            mode: self.mode,
+            specification: old.specification,
+            load_balancer: self.balancer.clone(),
+        };
+        run.change(retire).await?;
+        run.wait(AwaitRetirement { id, mode: self.mode }).await
+    }
+}
+
+/// Follows the work that a change has started, as a step of its own: what was sent is checkpointed before anybody
+/// waits for it. In a plan nothing was sent, and the wait is shown all the same.
+async fn follow(
+    run: &mut Run<'_, World>,
+    sent: Sent,
+    subject: String,
+    expected: Expected,
+) -> Result<(), Stop> {
+    match sent.work_request {
+        Some(work_request) => run.wait(AwaitWork { work_request, subject, expected }).await,
+        None => Ok(()),
+    }
+}
+
+/// What a run holds of a load balancer.
+pub(super) fn backend_set_target(balancer: &LoadBalancerId, set: &str) -> Target {
+    Target::new("backend-set", &format!("{balancer}/{set}"))
+}
+
+fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
+    FindLoadBalancer {
+        compartment_id: deployment.compartment_id.clone(),
+        filter: deployment.lb_filter.clone(),
+    }
+}
+
+fn find_old_instance(deployment: &Deployment) -> FindOldInstance {
+    let secrets = deployment.instance.expose()["imagePullSecrets"].as_array().cloned().unwrap_or_default();
+    FindOldInstance {
+        which: Which::Filter {
+            compartment_id: deployment.compartment_id.clone(),
+            filter: deployment.ci_filter.clone(),
+        },
+        pull_secrets: Confidential::new(secrets),
+    }
+}
+
+fn create_instance(deployment: &Deployment, balancer: &LoadBalancerId) -> CreateInstance {
+    let shown = masked_instance(deployment.instance.expose());
+    CreateInstance {
+        deployment: deployment.name.clone(),
+        compartment_id: instance_compartment(deployment),
+        specification: deployment.instance.clone(),
+        digest: digest(&shown),
+        shown,
+        load_balancer: balancer.clone(),
+    }
+}
+
+/// Where the new instance is made, and looked for by its tags.
+fn instance_compartment(deployment: &Deployment) -> String {
+    let own = deployment.instance.expose()["compartmentId"].as_str();
+    own.unwrap_or(&deployment.compartment_id).to_owned()
+}
+
+fn digest(shown: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(shown.to_string()))
+}
