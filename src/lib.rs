@@ -6,7 +6,6 @@
 pub mod run;
 
 pub mod clock;
-
 pub mod retry;
 
 pub mod journal;
@@ -21,3 +20,5 @@ pub mod workflows;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+
+pub mod cli;

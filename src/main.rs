@@ -1,3 +1,7 @@
 //! The binary: arguments in, exit code out.
 
-fn main() {}
+use deployctl::cli::{Env, Exit, run};
+
+fn main() -> Exit {
+    run(std::env::args_os(), &Env::of_the_process())
+}

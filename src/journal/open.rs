@@ -148,8 +148,9 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path) -> Resul
     if id != 0 || n_objects != 0 {
         return Err(JournalError::NotOurs { path: path.to_owned() });
     }
-    // 0x6470_6c79, which a pragma takes only as a literal.
-    sqlx::query("PRAGMA application_id = 1684040825").execute(connection).await.map_err(failed)?;
+    // A pragma takes no parameters.
+    let statement = sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}"));
+    sqlx::query(statement).execute(connection).await.map_err(failed)?;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ pub use error::{OciError, TransportKind};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
 pub use region::{Region, RegionError};
 pub use signer::{SigningKey, fingerprint};
-pub use transport::{Answer, Call, Endpoints, Method, Service, Transport};
+pub use transport::{Answer, Call, Endpoints, Method, Service, SetupError, Transport};
 
 use container_instances::ContainerInstances;
 use load_balancers::LoadBalancers;

@@ -230,6 +230,11 @@ impl Endpoints {
     }
 }
 
+/// The HTTP client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS")]
+pub struct SetupError(#[source] reqwest::Error);
+
 /// Sends signed requests.
 #[derive(Debug)]
 pub struct Transport {
@@ -249,7 +254,7 @@ impl Transport {
         identity: Identity,
         timeout: Duration,
         clock: Clock,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<Self, SetupError> {
         // Fails only when a provider is installed already, which serves us as well.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder()
@@ -260,7 +265,8 @@ impl Transport {
             .http1_only()
             // One idle connection a host is enough for a program that makes one call at a time.
             .pool_max_idle_per_host(1)
-            .build()?;
+            .build()
+            .map_err(SetupError)?;
         Ok(Self { client, endpoints, identity, clock })
     }
 

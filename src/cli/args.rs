@@ -1,0 +1,241 @@
+//! The command line (DESIGN 6).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::run::{Resolution, RunSelector};
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done                                5  stuck: a person is needed
+  1  our fault                           6  refused: another run or process holds it
+  2  usage or configuration, unchanged  75  suspended: resume later
+  3  failed and rolled back            130  interrupted (SIGINT), resumable
+  4  failed and halted                 143  interrupted (SIGTERM), resumable";
+
+/// Replaces OCI container instances behind a load balancer without dropping a request.
+#[derive(Debug, Parser)]
+#[command(name = "deployctl", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Global {
+    /// The journal's file [default: deployctl/journal.db in the XDG state folder]
+    #[arg(long, global = true, env = "DEPLOYCTL_JOURNAL", value_name = "PATH")]
+    pub(super) journal: Option<PathBuf>,
+    /// One base URL for every service, such as a sandbox's (also from `OCI_CLI_ENDPOINT`)
+    #[arg(long, global = true, env = "DEPLOYCTL_ENDPOINT", value_name = "URL")]
+    pub(super) endpoint: Option<String>,
+    /// The profile of ~/.oci/config
+    #[arg(long, global = true, env = "OCI_CLI_PROFILE", value_name = "NAME")]
+    pub(super) profile: Option<String>,
+    /// The region, over the one of the credentials
+    #[arg(long, global = true, env = "OCI_CLI_REGION", value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// How to sign in; a profile with a session token needs no flag
+    #[arg(long, global = true, env = "OCI_CLI_AUTH", value_name = "KIND")]
+    pub(super) auth: Option<Auth>,
+    /// Aero's profile, which `#profile` looks at
+    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
+    pub(super) env: String,
+    /// What is printed on stdout
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(super) output: Output,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: Color,
+    /// No progress on stderr
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// More on stderr; twice for every call
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum Auth {
+    ApiKey,
+    SecurityToken,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Replace the instance that the deployment describes
+    Start {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Only show what would be done, as `plan` does
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show each call that `start` would make, changing nothing
+    Plan {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+    /// Go on from a run's last checkpoint, forwards or backwards
+    Resume {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+    },
+    /// Undo a run: replay its compensations in reverse
+    Rollback {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+    },
+    /// Show the runs, or one run step by step
+    History {
+        /// An id, the beginning of one, or `latest`
+        run: Option<RunSelector>,
+        /// Show every event
+        #[arg(long, requires = "run")]
+        events: bool,
+        /// How many runs
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+    /// Drain and remove the backends of one instance, and delete it
+    Destroy {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// The instance's OCID
+        #[arg(long, value_name = "OCID")]
+        id: String,
+    },
+    /// Show the resolved deployment, secrets masked
+    Show {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+    },
+    /// Record what a person did to the step on which a run is stuck
+    Resolve {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+        /// The step's number or name
+        step: String,
+        /// `undone`: its effect is gone; `done`: its effect stays
+        #[arg(long = "as", value_name = "WHAT")]
+        resolution: ResolutionArg,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Follow a run that another process drives, or that is over
+    Watch {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+    },
+    /// Serve a local OCI on one port, with real containers and a real proxy
+    #[cfg(feature = "sandbox")]
+    Sandbox(SandboxArgs),
+    /// The guided tour: a rollout under load, killed, resumed, rolled back
+    #[cfg(feature = "sandbox")]
+    Demo(DemoArgs),
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ResolutionArg {
+    Done,
+    Undone,
+}
+
+impl From<ResolutionArg> for Resolution {
+    fn from(argument: ResolutionArg) -> Self {
+        match argument {
+            ResolutionArg::Done => Self::Done,
+            ResolutionArg::Undone => Self::Undone,
+        }
+    }
+}
+
+/// A deployment file, or its parts; flags win.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Deployment")]
+pub(super) struct DeploymentArgs {
+    /// The deployment file: .edn, .yaml, .yml or .json
+    #[arg(value_name = "DEPLOYMENT")]
+    pub(super) file: Option<PathBuf>,
+    /// The deployment's name
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// A file with credentials
+    #[arg(long, value_name = "FILE")]
+    pub(super) config_file: Option<PathBuf>,
+    /// The new instance, as EDN, YAML or JSON
+    #[arg(long, value_name = "MAP", conflicts_with = "ci_config_file")]
+    pub(super) ci_config: Option<String>,
+    /// A file with the new instance
+    #[arg(long, value_name = "FILE")]
+    pub(super) ci_config_file: Option<PathBuf>,
+    /// Which instance is replaced, as EDN, YAML or JSON
+    #[arg(long, value_name = "MAP")]
+    pub(super) ci_filter: Option<String>,
+    /// Which load balancer, as EDN, YAML or JSON
+    #[arg(long, value_name = "MAP")]
+    pub(super) lb_filter: Option<String>,
+    /// The backends, as EDN, YAML or JSON
+    #[arg(long, value_name = "LIST")]
+    pub(super) backends: Option<String>,
+}
+
+/// Where and how fast the sandbox runs.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// Where the API is served; port 0 takes any that is free
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    pub(super) listen: SocketAddr,
+    /// Keep the state here, so that it outlives a restart
+    #[arg(long, value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
+    /// How many times faster than the real service
+    #[arg(long, default_value_t = 10.0, value_name = "N")]
+    pub(super) time_scale: f64,
+    /// Write .oci/config with a key, and a deployment file, into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) home: Option<PathBuf>,
+    /// Items on a page of a list
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(super) page_size: usize,
+    /// Accept every signature
+    #[arg(long)]
+    pub(super) no_verify: bool,
+    /// Begin without the web server
+    #[arg(long)]
+    pub(super) empty: bool,
+}
+
+/// How the demo's traffic looks.
+#[derive(Clone, Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Requests a second
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(super) rate: u32,
+}

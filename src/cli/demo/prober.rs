@@ -1,0 +1,168 @@
+//! An open-loop prober: requests leave on a schedule, whatever became of those before, and none is repeated.
+//!
+//! Latency counts from the intended time, so that a stall is seen by every request that it delayed; a client that
+//! repeats requests by itself would hide what this is to find (ROLLOUT finding 9).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// After this a request counts as lost.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// What the prober saw.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    /// Requests sent.
+    pub n_sent: u64,
+    /// Requests lost, by how.
+    pub failures: BTreeMap<String, u64>,
+    /// Latency in microseconds from the intended time.
+    pub latency: Histogram<u64>,
+    /// Each version with when it was first and last seen, and how often.
+    pub versions: BTreeMap<String, Seen>,
+}
+
+/// When a version was seen, from the start of the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// First.
+    pub first: Duration,
+    /// Last.
+    pub last: Duration,
+    /// How often.
+    pub n: u64,
+}
+
+impl Findings {
+    fn new() -> Self {
+        let latency = Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are in order");
+        Self { n_sent: 0, failures: BTreeMap::new(), latency, versions: BTreeMap::new() }
+    }
+
+    /// Requests lost.
+    pub fn n_failed(&self) -> u64 {
+        self.failures.values().sum()
+    }
+
+    fn note(&mut self, outcome: Result<String, String>, latency: Duration, at: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        self.latency.saturating_record(micros);
+        match outcome {
+            Err(how) => *self.failures.entry(how).or_default() += 1,
+            Ok(version) => {
+                let seen = self.versions.entry(version).or_insert(Seen { first: at, last: at, n: 0 });
+                seen.first = seen.first.min(at);
+                seen.last = seen.last.max(at);
+                seen.n += 1;
+            }
+        }
+    }
+}
+
+/// Sends `rate` requests a second to `target` until `stop`, and waits for the answers of those under way.
+pub async fn probe(target: SocketAddr, rate: u32, stop: CancellationToken) -> Findings {
+    let findings = Arc::new(Mutex::new(Findings::new()));
+    let pool: Arc<Mutex<Vec<Sender>>> = Arc::default();
+    let started = Instant::now();
+    let interval = Duration::from_secs(1) / rate.max(1);
+    let mut ticks = tokio::time::interval_at(started, interval);
+    // Late ticks are made up for at once: the schedule is what counts.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut requests = JoinSet::new();
+    let mut n = 0_u64;
+    loop {
+        let intended = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            intended = ticks.tick() => intended,
+        };
+        let (findings, pool) = (Arc::clone(&findings), Arc::clone(&pool));
+        requests.spawn(async move {
+            let asked = tokio::time::timeout(TIMEOUT, one(target, n, &pool)).await;
+            let outcome = asked.unwrap_or_else(|_| Err("no answer in 10 s".to_owned()));
+            let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
+            findings.note(outcome, intended.elapsed(), started.elapsed());
+        });
+        n += 1;
+        while requests.try_join_next().is_some() {}
+    }
+    while requests.join_next().await.is_some() {}
+    let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    findings.n_sent = n;
+    findings
+}
+
+/// One request: mostly on a connection that was used before, a fifth on a new one; one in twenty is a POST, one in
+/// fifty takes long. Returns the version that answered.
+async fn one(target: SocketAddr, n: u64, pool: &Mutex<Vec<Sender>>) -> Result<String, String> {
+    let is_fresh = n % 5 == 3;
+    let pooled = || pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let reused = if is_fresh { None } else { pooled() };
+    let mut sender = match reused {
+        Some(sender) => sender,
+        None => connect(target).await?,
+    };
+    sender.ready().await.map_err(|_| "connection closed".to_owned())?;
+    let (method, path) = match n % 100 {
+        0 | 20 | 40 | 60 | 80 => ("POST", "/orders"),
+        7 | 57 => ("GET", "/?work_ms=400"),
+        _ => ("GET", "/"),
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "demo")
+        .header("x-request-id", format!("probe-{n}"))
+        .body(Full::new(if method == "POST" { Bytes::from(format!("order {n}")) } else { Bytes::new() }))
+        .map_err(|error| error.to_string())?;
+    let response = sender.send_request(request).await.map_err(|_| "closed before the status".to_owned())?;
+    let status = response.status();
+    let header = |name: &str| {
+        response.headers().get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+    };
+    let (version, id) = (header("x-version"), header("x-request-id"));
+    response.into_body().collect().await.map_err(|_| "closed in the body".to_owned())?;
+    if !status.is_success() {
+        return Err(format!("status {}", status.as_u16()));
+    }
+    if id != Some(format!("probe-{n}")) {
+        return Err("another request's answer".to_owned());
+    }
+    if !is_fresh {
+        pool.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+    }
+    version.ok_or_else(|| "no version".to_owned())
+}
+
+async fn connect(target: SocketAddr) -> Result<Sender, String> {
+    let stream = TcpStream::connect(target).await.map_err(|error| format!("connect: {}", error.kind()))?;
+    let (sender, connection) =
+        handshake(TokioIo::new(stream)).await.map_err(|_| "closed at the handshake".to_owned())?;
+    drive(connection);
+    Ok(sender)
+}
+
+/// hyper wants a connection to be driven beside its requests; it ends with its sender.
+#[expect(clippy::disallowed_methods, reason = "ends by itself when the pool of the probe is dropped")]
+fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::trace!(%error, "a connection of the probe ended");
+        }
+    });
+}

@@ -1,0 +1,171 @@
+//! The commands that drive runs: start, plan, resume, rollback, destroy.
+
+use comfy_table::{Table, presets};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::args::DeploymentArgs;
+use super::exit::Exit;
+use super::problem::Report;
+use super::session::{Context, Session, beside_signals};
+use super::ui::plain;
+use crate::config::{Policy, load, load_target};
+use crate::engine::{PlannedStep, Started, Workflow, plan as foresee};
+use crate::journal::OnFailure;
+use crate::oci::InstanceId;
+use crate::run::{Effect, RunSelector, Target, Update};
+use crate::workflows::{Destroy, Destruction, Redeploy, deployment_target};
+
+pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
+    let loaded = session.with_sources(args, load)?;
+    let policy = &loaded.deployment.policy;
+    let context = session.context(loaded.source, policy);
+    let world = session.world(&context, loaded.credentials.as_ref())?;
+    let journal = session.journal().await?;
+    let name = loaded.deployment.name.clone();
+    let started = Started {
+        name: name.clone(),
+        context: stored(&context),
+        on_failure: on_failure(policy),
+        target: deployment_target(&name),
+    };
+    let exit = session
+        .drive(&journal, &world, policy, &name, false, async |engine| {
+            engine.start::<Redeploy>(started, &loaded.deployment).await
+        })
+        .await?;
+    journal.close().await?;
+    Ok(exit)
+}
+
+pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
+    let loaded = session.with_sources(args, load)?;
+    let policy = &loaded.deployment.policy;
+    let context = session.context(loaded.source, policy);
+    let world = session.world(&context, loaded.credentials.as_ref())?;
+    let cancel = CancellationToken::new();
+    let retry = crate::retry::RetryPolicy {
+        initial_interval: policy.retry.initial_interval,
+        max_interval: policy.retry.max_interval,
+        multiplier: policy.retry.multiplier,
+        // Somebody is looking at it: a plan that cannot be made says so soon.
+        max_elapsed: policy.retry.max_elapsed.min(std::time::Duration::from_mins(1)),
+    };
+    let mut tell = |update: Update<'_>| {
+        if let Update::Progress { text, .. } = update {
+            session.ui.note(&plain(text));
+        }
+    };
+    let planning = foresee::<Redeploy>(&world, &loaded.deployment, session.clock, &retry, &cancel, &mut tell);
+    let (planned, signalled) = beside_signals(session.ui, &cancel, planning).await?;
+    let Some(planned) = planned else { return Ok(signalled.unwrap_or(Exit::Interrupted)) };
+    let steps = planned?;
+    if session.ui.is_json {
+        session.ui.out(&json!({"name": loaded.deployment.name, "steps": steps}).to_string());
+    } else {
+        session.ui.out(&table(&steps));
+        let n = steps.iter().filter(|step| step.effect == Effect::Mutation).count();
+        let changes = super::ui::plural(n, "change");
+        session.ui.out(&format!("\nPlan of {}: {changes}. Nothing was changed.", loaded.deployment.name));
+    }
+    Ok(Exit::Done)
+}
+
+fn table(steps: &[PlannedStep]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["#", "step", "what", "call"]);
+    for (n, step) in (1..).zip(steps) {
+        let call = match (&step.request, step.effect) {
+            (Some(request), _) => {
+                let body = request.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+                format!("{} {}{body}", request.method, request.path)
+            }
+            (None, Effect::Wait) => "waits".to_owned(),
+            (None, Effect::Read | Effect::Mutation) => "reads".to_owned(),
+        };
+        let subject = step.subject.as_deref().map(super::ui::short).unwrap_or_default();
+        table.add_row([n.to_string(), step.name.clone(), plain(&subject), plain(&call)]);
+    }
+    table.trim_fmt()
+}
+
+pub(super) async fn resume(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
+    let journal = session.existing_journal(selector).await?;
+    let run = journal.find(selector).await?;
+    let (workflow, context) = journal.context(run).await?;
+    let context = restored(&context)?;
+    let world = session.world(&context, session.reload(&context)?.as_ref())?;
+    let name = journal.run(run).await?.name;
+    let exit = session
+        .drive(&journal, &world, &context.policy, &name, false, async |engine| {
+            if workflow == Destroy::NAME {
+                engine.resume::<Destroy>(run).await
+            } else {
+                engine.resume::<Redeploy>(run).await
+            }
+        })
+        .await?;
+    journal.close().await?;
+    Ok(exit)
+}
+
+pub(super) async fn rollback(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
+    let journal = session.existing_journal(selector).await?;
+    let run = journal.find(selector).await?;
+    let (_, context) = journal.context(run).await?;
+    let context = restored(&context)?;
+    let world = session.world(&context, session.reload(&context)?.as_ref())?;
+    let name = journal.run(run).await?.name;
+    let exit = session
+        .drive(&journal, &world, &context.policy, &name, true, async |engine| engine.rollback(run).await)
+        .await?;
+    journal.close().await?;
+    Ok(exit)
+}
+
+pub(super) async fn destroy(session: &Session<'_>, args: &DeploymentArgs, id: &str) -> Result<Exit, Report> {
+    let target = session.with_sources(args, load_target)?;
+    let context = session.context(target.source, &target.policy);
+    let world = session.world(&context, target.credentials.as_ref())?;
+    let Some(compartment_id) = target.compartment_id else {
+        return Err(Report::usage("compartment-id is missing: where is the load balancer looked for?"));
+    };
+    let journal = session.journal().await?;
+    let destruction = Destruction {
+        id: InstanceId::from(id),
+        compartment_id,
+        lb_filter: target.lb_filter,
+        drain_delay: target.policy.drain_delay,
+    };
+    let started = Started {
+        name: id.to_owned(),
+        context: stored(&context),
+        on_failure: on_failure(&target.policy),
+        target: Target::new("instance", id),
+    };
+    let exit = session
+        .drive(&journal, &world, &target.policy, id, false, async |engine| {
+            engine.start::<Destroy>(started, &destruction).await
+        })
+        .await?;
+    journal.close().await?;
+    Ok(exit)
+}
+
+const fn on_failure(policy: &Policy) -> OnFailure {
+    match policy.on_failure {
+        crate::config::OnFailure::Rollback => OnFailure::Rollback,
+        crate::config::OnFailure::Halt => OnFailure::Halt,
+    }
+}
+
+fn stored(context: &Context) -> serde_json::Value {
+    serde_json::to_value(context).expect("paths and names serialise, as they came from text")
+}
+
+fn restored(context: &serde_json::Value) -> Result<Context, Report> {
+    serde_json::from_value(context.clone()).map_err(|error| {
+        Report::ours(format!("the journal's context of the run cannot be read: {error}"))
+            .hint("use the version of deployctl that started it, or a newer one")
+    })
+}

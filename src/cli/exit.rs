@@ -1,0 +1,71 @@
+//! The exit codes, one variant each (DESIGN 6). Scripts depend on them.
+
+use std::process::{ExitCode, Termination};
+
+use crate::engine::End;
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Our fault: a defect, or a journal that cannot be used.
+    Ours,
+    /// Usage or configuration; nothing was changed.
+    Usage,
+    /// It failed and was rolled back.
+    RolledBack,
+    /// It failed and was told to halt.
+    Halted,
+    /// A compensation failed; a person is needed.
+    Stuck,
+    /// Another run or process holds it.
+    Refused,
+    /// Suspended; resume later.
+    Suspended,
+    /// Interrupted by SIGINT; resumable.
+    Interrupted,
+    /// Interrupted by SIGTERM or SIGHUP; resumable.
+    Terminated,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Ours => 1,
+            Self::Usage => 2,
+            Self::RolledBack => 3,
+            Self::Halted => 4,
+            Self::Stuck => 5,
+            Self::Refused => 6,
+            Self::Suspended => 75,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// The exit of a run that was left like this. `was_asked_back` tells a rollback that the user asked for, which
+    /// is done when it is done, from one that follows a failure.
+    pub(super) const fn of(end: &End, was_asked_back: bool) -> Self {
+        match end {
+            End::Succeeded => Self::Done,
+            End::RolledBack(None) if was_asked_back => Self::Done,
+            End::RolledBack(_) => Self::RolledBack,
+            End::Refused(_) => Self::Usage,
+            End::Halted(_) => Self::Halted,
+            End::Stuck { .. } => Self::Stuck,
+            End::TargetHeld(_) | End::LeaseLost(_) => Self::Refused,
+            End::Suspended(_) => Self::Suspended,
+            End::Interrupted => Self::Interrupted,
+            End::Diverged(_) | End::Ours(_) | End::Broken(_) => Self::Ours,
+        }
+    }
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+}

@@ -1,0 +1,248 @@
+//! The commands that look: history, watch, show, resolve.
+
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use super::args::DeploymentArgs;
+use super::exit::Exit;
+use super::problem::Report;
+use super::reporter::Reporter;
+use super::session::Session;
+use super::ui::{Tone, Ui, between, plain, short};
+use crate::config::{load, masked_instance};
+use crate::journal::Journal;
+use crate::run::{
+    Direction, Resolution, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp,
+};
+
+/// Between two looks at a run that another process drives.
+const LOOK: Duration = Duration::from_millis(250);
+
+pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Report> {
+    let runs = match session.journal_if_any().await? {
+        Some(journal) => {
+            let runs = journal.runs(n_most).await?;
+            journal.close().await?;
+            runs
+        }
+        None => Vec::new(),
+    };
+    if session.ui.is_json {
+        let runs: Vec<_> = runs.iter().map(RunRecord::to_json_without_steps).collect();
+        session.ui.out(&json!({"runs": runs}).to_string());
+    } else if runs.is_empty() {
+        session.ui.note("no runs yet");
+    } else {
+        session.ui.out(&runs_table(&runs));
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: bool) -> Result<Exit, Report> {
+    let journal = session.existing_journal(selector).await?;
+    let run = journal.find(selector).await?;
+    print(session.ui, &journal.run(run).await?);
+    if events {
+        let all = journal.events_after(run, 0).await?;
+        if session.ui.is_json {
+            session.ui.out(&json!({"events": all}).to_string());
+        } else {
+            let mut lines = super::reporter::plain_lines(session.ui, &all);
+            lines.insert(0, String::new());
+            session.ui.out(&lines.join("\n"));
+        }
+    }
+    journal.close().await?;
+    Ok(Exit::Done)
+}
+
+fn print(ui: &Ui, record: &RunRecord) {
+    if ui.is_json {
+        ui.out(&record.to_json().to_string());
+    } else {
+        ui.out(&run_screen(ui, record));
+    }
+}
+
+fn status(record: &RunRecord) -> String {
+    match (record.interrupted, record.direction) {
+        (true, Direction::Forward) => "interrupted".to_owned(),
+        (true, Direction::Backward) => "interrupted (rolling back)".to_owned(),
+        (false, _) => record.state.to_string(),
+    }
+}
+
+fn runs_table(runs: &[RunRecord]) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(["RUN", "NAME", "WORKFLOW", "STATUS", "STARTED", "TOOK", "OLD", "NEW"]);
+    for run in runs {
+        let fact = |name: &str| run.facts.get(name).map(|id| short(id)).unwrap_or_default();
+        table.add_row([
+            run.id.short(),
+            plain(&short(&run.name)),
+            run.workflow.clone(),
+            status(run),
+            run.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            run.finished_at.map(|at| between(run.created_at, at)).unwrap_or_default(),
+            fact("old-instance-id"),
+            fact("new-instance-id"),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn run_screen(ui: &Ui, record: &RunRecord) -> String {
+    let tone = match record.state {
+        RunState::Succeeded => Tone::Good,
+        RunState::Failed | RunState::Stuck => Tone::Bad,
+        RunState::Running | RunState::Suspended | RunState::RollingBack | RunState::RolledBack => Tone::Busy,
+    };
+    let mut lines = vec![format!(
+        "{} {} version {} of {}: {}",
+        record.id,
+        record.workflow,
+        record.workflow_version,
+        plain(&record.name),
+        ui.out_tone(tone, &status(record))
+    )];
+    if let Some(holder) = &record.holder {
+        lines.push(format!("held by {holder}"));
+    }
+    for (label, name) in
+        [("old", "old-instance-id"), ("new", "new-instance-id"), ("restored", "restored-instance-id")]
+    {
+        if let Some(id) = record.facts.get(name) {
+            lines.push(format!("{label:<9}{id}"));
+        }
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["#", "STEP", "STATUS", "TRIES", "STARTED", "TOOK", ""]);
+    for step in &record.steps {
+        let took = step.finished_at.map(|at| between(step.started_at, at)).unwrap_or_default();
+        table.add_row([
+            step.seq.to_string(),
+            super::reporter::with_subject(&step.name, step.subject.as_deref()),
+            step.status.to_string(),
+            step.attempts.to_string(),
+            step.started_at.format("%H:%M:%S").to_string(),
+            took,
+            step.error
+                .as_ref()
+                .filter(|_| step.status != StepStatus::Completed)
+                .map(|error| plain(&error.to_string()))
+                .unwrap_or_default(),
+        ]);
+        if let Some(undo) = &step.compensation {
+            let error = undo.error.as_ref().filter(|_| undo.status != UndoStatus::Completed);
+            table.add_row([
+                String::new(),
+                format!("  undo {}", step.name),
+                undo.status.to_string(),
+                undo.attempts.to_string(),
+                undo.started_at.format("%H:%M:%S").to_string(),
+                undo.finished_at.map(|at| between(undo.started_at, at)).unwrap_or_default(),
+                error.map(|error| plain(&error.to_string())).unwrap_or_default(),
+            ]);
+        }
+    }
+    lines.push(table.trim_fmt());
+    if let Some(error) = &record.error {
+        lines.push(format!("{} {}", ui.out_tone(Tone::Bad, "why:"), plain(&error.to_string())));
+    }
+    lines.push(format!("started {}", stamp(record.created_at)));
+    if let Some(next) = next_command(record) {
+        lines.push(format!("next: {next}"));
+    }
+    lines.join("\n")
+}
+
+fn next_command(record: &RunRecord) -> Option<String> {
+    let id = record.id.short();
+    match record.state {
+        RunState::Running | RunState::RollingBack if record.interrupted => {
+            Some(format!("deployctl resume {id}"))
+        }
+        RunState::Suspended => Some(format!("deployctl resume {id}")),
+        RunState::Failed | RunState::Stuck => Some(format!("deployctl rollback {id}")),
+        RunState::Running | RunState::RollingBack => Some(format!("deployctl watch {id}")),
+        RunState::Succeeded | RunState::RolledBack => None,
+    }
+}
+
+pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
+    let journal = session.existing_journal(selector).await?;
+    let run = journal.find(selector).await?;
+    let name = journal.run(run).await?.name;
+    let mut reporter = Reporter::new(session.ui, &name);
+    let mut last = 0;
+    loop {
+        // The record first: events that come after it are shown before the next look.
+        let record = journal.run(run).await?;
+        for event in journal.events_after(run, last).await? {
+            last = event.n;
+            reporter.update(Update::Event(&event));
+        }
+        if record.holder.is_none() {
+            print(session.ui, &record);
+            break;
+        }
+        session.clock.sleep(LOOK).await;
+    }
+    close(journal).await?;
+    Ok(Exit::Done)
+}
+
+async fn close(journal: Journal) -> Result<(), Report> {
+    Ok(journal.close().await?)
+}
+
+pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
+    let deployment = session.with_sources(args, load)?.deployment;
+    let seconds = |duration: Duration| json!(duration.as_secs_f64());
+    let policy = &deployment.policy;
+    let shown = json!({
+        "name": deployment.name,
+        "ci-config": masked_instance(deployment.instance.expose()),
+        "compartment-id": deployment.compartment_id,
+        "ci-filter": deployment.ci_filter.fields,
+        "lb-filter": deployment.lb_filter.fields,
+        "backends": deployment.backends,
+        "drain-delay": seconds(policy.drain_delay),
+        "backend-timeout": seconds(policy.backend_timeout),
+        "instance-timeout": seconds(policy.instance_timeout),
+        "poll-interval": seconds(policy.poll_interval),
+        "request-timeout": seconds(policy.request_timeout),
+        "on-failure": policy.on_failure,
+        "old-instance": policy.old_instance,
+        "register": policy.register,
+        "retry": {
+            "max-elapsed": seconds(policy.retry.max_elapsed),
+            "initial-interval": seconds(policy.retry.initial_interval),
+            "max-interval": seconds(policy.retry.max_interval),
+            "multiplier": policy.retry.multiplier,
+        },
+    });
+    let text = if session.ui.is_json { shown.to_string() } else { format!("{shown:#}") };
+    session.ui.out(&text);
+    Ok(Exit::Done)
+}
+
+pub(super) async fn resolve(
+    session: &Session<'_>,
+    selector: &RunSelector,
+    step: &str,
+    resolution: Resolution,
+    reason: &str,
+) -> Result<Exit, Report> {
+    let journal = session.existing_journal(selector).await?;
+    let run = journal.find(selector).await?;
+    journal.resolve(run, step, resolution, reason, &session.who()).await?;
+    let record = journal.run(run).await?;
+    print(session.ui, &record);
+    close(journal).await?;
+    Ok(Exit::Done)
+}

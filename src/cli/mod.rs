@@ -1,0 +1,128 @@
+//! The face: formats, never decides.
+
+mod args;
+#[cfg(feature = "sandbox")]
+pub mod demo;
+mod drive;
+mod exit;
+mod history;
+mod problem;
+mod reporter;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod session;
+mod ui;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser as _};
+
+pub use exit::Exit;
+
+use crate::clock::Clock;
+use args::{Cli, Command};
+use problem::Report;
+use session::Session;
+use ui::Ui;
+
+/// The environment, read once.
+#[derive(Clone, Debug, Default)]
+pub struct Env(HashMap<String, String>);
+
+impl Env {
+    /// The environment of this process.
+    pub fn of_the_process() -> Self {
+        let readable = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self(readable.collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+    }
+}
+
+/// Runs the program.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no errors. A closed pipe is none either.
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let ui = Ui::new(&cli.global, env);
+    log(&ui);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Report::ours(format!("cannot start: {error}")).print(&ui),
+    };
+    let session = Session { ui: &ui, env, global: &cli.global, clock: Clock::system() };
+    let exit = match runtime.block_on(command(&session, cli.command)) {
+        Ok(exit) => exit,
+        Err(report) => report.print(&ui),
+    };
+    // What is still under way after a second Ctrl-C is not waited for.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {
+    match command {
+        Command::Start { deployment, dry_run: false } => drive::start(session, &deployment).await,
+        Command::Start { deployment, dry_run: true } | Command::Plan { deployment } => {
+            drive::plan(session, &deployment).await
+        }
+        Command::Resume { run } => drive::resume(session, &run).await,
+        Command::Rollback { run } => drive::rollback(session, &run).await,
+        Command::History { run: None, limit, .. } => history::list(session, limit).await,
+        Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,
+        Command::Destroy { deployment, id } => drive::destroy(session, &deployment, &id).await,
+        Command::Show { deployment } => history::show(session, &deployment),
+        Command::Resolve { run, step, resolution, reason } => {
+            history::resolve(session, &run, &step, resolution.into(), &reason).await
+        }
+        Command::Watch { run } => history::watch(session, &run).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => sandbox::serve(session, args).await,
+        #[cfg(feature = "sandbox")]
+        Command::Demo(args) => demo::tour(session, &args).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "deployctl", &mut script);
+            session.ui.out(&String::from_utf8_lossy(&script));
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(|error| Report::ours(error.to_string()))?;
+            session.ui.out(&String::from_utf8_lossy(&page));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Logs go to stderr, and only when they are asked for: `-v` for what is unusual, `-vv` for every call.
+fn log(ui: &Ui) {
+    let level = match ui.verbosity {
+        0 => "off",
+        1 => "deployctl=info",
+        _ => "deployctl=debug",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .finish();
+    // Fails only when a test has set one up already.
+    drop(tracing::subscriber::set_global_default(subscriber));
+}

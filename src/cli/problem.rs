@@ -1,0 +1,309 @@
+//! An error as what happened, to what, and what to do next.
+
+use serde_json::json;
+
+use super::exit::Exit;
+use super::ui::{Tone, Ui, plain};
+use crate::config::Problems;
+use crate::engine::{End, Stop};
+use crate::journal::{FindError, JournalError, ResolveError, StartError, TakeError, TargetHeld};
+use crate::oci::identity::{IdentityError, ProfileError};
+use crate::oci::{RegionError, SetupError};
+use crate::run::{Failure, RunId};
+
+/// What goes wrong before there is a run, or after it.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    pub(super) exit: Exit,
+}
+
+impl Report {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self { kind: "usage", message: message.into(), hint: None, exit: Exit::Usage }
+    }
+
+    pub(super) fn ours(message: impl Into<String>) -> Self {
+        Self { kind: "ours", message: message.into(), hint: None, exit: Exit::Ours }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints it where the user looks for it.
+    pub(super) fn print(&self, ui: &Ui) -> Exit {
+        if ui.is_json {
+            ui.out(
+                &json!({"error": {"kind": self.kind, "message": self.message, "hint": self.hint}})
+                    .to_string(),
+            );
+            return self.exit;
+        }
+        ui.err(&format!("{} {}", ui.err_tone(Tone::Bad, "error:"), plain(&self.message)));
+        if let Some(hint) = &self.hint {
+            ui.err(&format!("{} {hint}", ui.err_tone(Tone::Dim, "hint:")));
+        }
+        self.exit
+    }
+}
+
+/// The message of an error with those of its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+impl From<Problems> for Report {
+    fn from(problems: Problems) -> Self {
+        let n = problems.0.len();
+        let report =
+            Self { kind: "configuration", message: problems.to_string(), hint: None, exit: Exit::Usage };
+        if n > 1 {
+            report.hint(format!("{n} problems; nothing was changed"))
+        } else {
+            report.hint("nothing was changed")
+        }
+    }
+}
+
+impl From<JournalError> for Report {
+    fn from(error: JournalError) -> Self {
+        let hint = match &error {
+            JournalError::Full { .. } => {
+                Some("make room, then resume the run: the journal is as it was".to_owned())
+            }
+            JournalError::Locked { .. } => {
+                Some("find who holds it, for instance with `lsof`, then try again".to_owned())
+            }
+            JournalError::NotOurs { .. } => Some("name another file with --journal".to_owned()),
+            JournalError::Newer { .. } => Some("use that version of deployctl, or a newer one".to_owned()),
+            JournalError::NetworkFileSystem { .. } => {
+                Some("name a file on a local disk with --journal".to_owned())
+            }
+            JournalError::ReadOnly { .. } | JournalError::Open { .. } => {
+                Some("check who owns the file and its folder, or name another with --journal".to_owned())
+            }
+            JournalError::Damaged { .. } => Some(
+                "keep the file, and put back a copy; `sqlite3 FILE .recover` may save what is in it"
+                    .to_owned(),
+            ),
+            JournalError::Pragma { .. }
+            | JournalError::Sqlite { .. }
+            | JournalError::Decode { .. }
+            | JournalError::NoSuchRun(_)
+            | JournalError::Seal(_) => None,
+        };
+        Self { kind: "journal", message: chain(&error), hint, exit: Exit::Ours }
+    }
+}
+
+impl From<FindError> for Report {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Journal(error) => error.into(),
+            FindError::None { .. } => {
+                Self::usage(error.to_string()).hint("`deployctl history` lists the runs")
+            }
+            FindError::Ambiguous { ref candidates, .. } => {
+                let ids: Vec<String> = candidates.iter().map(ToString::to_string).collect();
+                Self::usage(error.to_string()).hint(format!("one of {}", ids.join(", ")))
+            }
+        }
+    }
+}
+
+fn held(held: &TargetHeld) -> Report {
+    let run = held.run.short();
+    Report {
+        kind: "held",
+        message: format!("{} is held by run {} ({})", held.target, held.run, held.state),
+        hint: Some(format!(
+            "`deployctl resume {run}` goes on with it, `deployctl rollback {run}` takes it back"
+        )),
+        exit: Exit::Refused,
+    }
+}
+
+impl From<StartError> for Report {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::TargetHeld(target) => held(&target),
+            StartError::Journal(error) => error.into(),
+        }
+    }
+}
+
+impl From<TakeError> for Report {
+    fn from(error: TakeError) -> Self {
+        let message = error.to_string();
+        let refused = |hint: String| Self { kind: "held", message, hint: Some(hint), exit: Exit::Refused };
+        match error {
+            TakeError::Held { run, .. } => refused(format!("`deployctl watch {}` follows it", run.short())),
+            TakeError::TargetHeld(target) => held(&target),
+            TakeError::Superseded { by, .. } => {
+                refused(format!("`deployctl rollback {}` comes first", by.short()))
+            }
+            TakeError::Over { run, state } => {
+                let run = run.short();
+                let hint = match state {
+                    crate::run::RunState::Stuck => format!(
+                        "`deployctl rollback {run}` tries again; `deployctl resolve {run} STEP --as undone --reason …` records what was done by hand"
+                    ),
+                    crate::run::RunState::Failed => format!("`deployctl rollback {run}` takes it back"),
+                    _ => format!("`deployctl history {run}` shows it; there is nothing left to do"),
+                };
+                Self::usage(format!("run {run} is {state}")).hint(hint)
+            }
+            TakeError::Write(error) => match error {
+                crate::journal::WriteError::Journal(error) => error.into(),
+                other => Self::ours(other.to_string()),
+            },
+        }
+    }
+}
+
+impl From<ResolveError> for Report {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Take(error) => error.into(),
+            ResolveError::NoSuchStep { .. } | ResolveError::NotStuck { .. } => Self::usage(error.to_string()),
+        }
+    }
+}
+
+impl From<ProfileError> for Report {
+    fn from(error: ProfileError) -> Self {
+        let hint = match &error {
+            ProfileError::Unreadable { .. } => {
+                "`oci setup config` makes ~/.oci/config; or name a `config-file`"
+            }
+            _ => "nothing was changed",
+        };
+        Self { kind: "credentials", message: chain(&error), hint: Some(hint.to_owned()), exit: Exit::Usage }
+    }
+}
+
+impl From<IdentityError> for Report {
+    fn from(error: IdentityError) -> Self {
+        Self { kind: "credentials", message: chain(&error), hint: None, exit: Exit::Usage }
+    }
+}
+
+impl From<RegionError> for Report {
+    fn from(error: RegionError) -> Self {
+        Self { kind: "configuration", message: error.to_string(), hint: None, exit: Exit::Usage }
+    }
+}
+
+impl From<SetupError> for Report {
+    fn from(error: SetupError) -> Self {
+        Self::ours(chain(&error))
+    }
+}
+
+/// What stopped a plan.
+impl From<Stop> for Report {
+    fn from(stop: Stop) -> Self {
+        let of = |kind: &'static str, failure: &Failure, exit: Exit| Self {
+            kind,
+            message: failure.to_string(),
+            hint: None,
+            exit,
+        };
+        match stop {
+            Stop::Failed(failure) => of("failed", &failure, Exit::Usage).hint("nothing was changed"),
+            Stop::Suspended(failure) => of("unreachable", &failure, Exit::Suspended).hint("try again later"),
+            Stop::Interrupted => Self {
+                kind: "interrupted",
+                message: "interrupted".to_owned(),
+                hint: None,
+                exit: Exit::Interrupted,
+            },
+            Stop::TargetHeld(target) => held(&target),
+            Stop::Ours(failure) => of("ours", &failure, Exit::Ours),
+            Stop::Broken(error) => error.into(),
+            Stop::LeaseLost(_) => Self::ours("the lease was lost"),
+            Stop::Diverged(diverged) => Self::ours(diverged.to_string()),
+        }
+    }
+}
+
+/// What a user must know of a run that did not simply succeed: the words, and what to do next.
+pub(super) fn of_end(run: RunId, end: &End) -> Option<Report> {
+    let id = run.short();
+    let report = |kind, message: String, hint: String| {
+        Some(Report { kind, message, hint: Some(hint), exit: Exit::of(end, false) })
+    };
+    match end {
+        End::Succeeded | End::RolledBack(None) => None,
+        End::RolledBack(Some(failure)) => report(
+            "rolled-back",
+            failure.to_string(),
+            format!("everything that run {id} changed is changed back; `deployctl history {id}` shows how"),
+        ),
+        End::Refused(failure) => report("refused", failure.to_string(), "nothing was changed".to_owned()),
+        End::TargetHeld(target) => Some(held(target)),
+        End::Halted(failure) => report(
+            "halted",
+            failure.to_string(),
+            format!("everything is left as it is; `deployctl rollback {id}` takes it back"),
+        ),
+        End::Stuck { seq, step, failure } => report(
+            "stuck",
+            format!("step {seq} ({step}) cannot be undone: {failure}"),
+            format!(
+                "mend it by hand, then `deployctl rollback {id}` tries again, or `deployctl resolve {id} {seq} --as undone --reason …`"
+            ),
+        ),
+        End::Suspended(failure) => report(
+            "suspended",
+            failure.to_string(),
+            format!(
+                "nothing is lost; `deployctl resume {id}` goes on, `deployctl rollback {id}` takes it back"
+            ),
+        ),
+        End::Interrupted => report(
+            "interrupted",
+            format!("run {id} was interrupted"),
+            format!(
+                "nothing is lost; `deployctl resume {id}` goes on, `deployctl rollback {id}` takes it back"
+            ),
+        ),
+        End::LeaseLost(holder) => {
+            let by = holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string);
+            report(
+                "lease-lost",
+                format!("{by} took over run {id}"),
+                format!("`deployctl watch {id}` follows it"),
+            )
+        }
+        End::Diverged(diverged) => report(
+            "diverged",
+            diverged.to_string(),
+            format!("use the version of deployctl that started run {id}, or `deployctl rollback {id}`"),
+        ),
+        End::Ours(failure) => report(
+            "ours",
+            failure.to_string(),
+            format!("the journal is right; `deployctl resume {id}` once it is mended"),
+        ),
+        End::Broken(error) => {
+            let message = chain(error);
+            report(
+                "journal",
+                message,
+                format!("nothing more was sent; mend it, then `deployctl resume {id}`"),
+            )
+        }
+    }
+}

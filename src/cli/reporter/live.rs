@@ -1,0 +1,116 @@
+//! On a terminal: finished steps scroll up and stay, the running one is redrawn in place.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::plain::with_subject;
+use crate::cli::ui::{Tone, Ui, between, duration, plain};
+use crate::run::{EventKind, Seq, Timestamp, Update};
+
+const REDRAW: Duration = Duration::from_millis(200);
+
+pub(in crate::cli) struct Live {
+    ui: Ui,
+    bar: Option<ProgressBar>,
+    begun: HashMap<Seq, (String, Timestamp)>,
+}
+
+impl Live {
+    pub(in crate::cli) fn new(ui: Ui) -> Self {
+        Self { ui, bar: None, begun: HashMap::new() }
+    }
+
+    pub(in crate::cli) fn update(&mut self, update: Update<'_>) {
+        match update {
+            Update::Progress { text, .. } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(plain(text));
+                }
+            }
+            Update::Event(event) => self.event(&event.kind, event.at, &event.run.short()),
+        }
+    }
+
+    fn event(&mut self, kind: &EventKind, at: Timestamp, run: &str) {
+        match kind {
+            EventKind::RunStarted { name, workflow, .. } => {
+                self.line(
+                    Tone::Dim,
+                    "·",
+                    &format!("{workflow} {name}   run {run}   Ctrl-C detaches, nothing is lost"),
+                );
+            }
+            EventKind::LeaseTaken { .. } => {
+                self.line(Tone::Dim, "·", &format!("run {run} is taken up again"));
+            }
+            EventKind::StepBegun { seq, name, subject, .. } => {
+                self.begin(*seq, name, subject.as_deref(), "", at);
+            }
+            EventKind::UndoBegun { seq, name, subject, .. } => {
+                self.begin(*seq, name, subject.as_deref(), "undo ", at);
+            }
+            EventKind::StepRetrying { failure, delay, .. }
+            | EventKind::UndoRetrying { failure, delay, .. } => {
+                self.line(
+                    Tone::Busy,
+                    "↻",
+                    &format!("again in {}: {}", duration(*delay), plain(&failure.to_string())),
+                );
+            }
+            EventKind::StepAdopted { .. } => self.line(Tone::Dim, "·", "it had been done before the crash"),
+            EventKind::StepCompleted { seq, note } => {
+                let note = note.as_deref().map(plain).unwrap_or_default();
+                self.end(*seq, Tone::Good, "✔", &note, at);
+            }
+            EventKind::UndoCompleted { seq } => self.end(*seq, Tone::Busy, "↩", "", at),
+            EventKind::StepFailed { seq, failure } | EventKind::UndoFailed { seq, failure } => {
+                self.end(*seq, Tone::Bad, "✖", &plain(&failure.to_string()), at);
+            }
+            EventKind::Warned { message, .. } => self.line(Tone::Busy, "⚠", &plain(message)),
+            EventKind::RollbackStarted => self.line(Tone::Busy, "↩", "rolling back"),
+            EventKind::RunFinished { state } => self.line(Tone::Good, "●", &format!("run {run} {state}")),
+            EventKind::RunSuspended { .. }
+            | EventKind::RunInterrupted
+            | EventKind::RunFailed { .. }
+            | EventKind::StepResolved { .. } => self.clear(),
+        }
+    }
+
+    fn begin(&mut self, seq: Seq, name: &str, subject: Option<&str>, prefix: &str, at: Timestamp) {
+        self.clear();
+        let label = format!("{prefix}{}", with_subject(name, subject));
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template(" {spinner} {prefix}  {elapsed}  {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(label.clone());
+        bar.enable_steady_tick(REDRAW);
+        self.bar = Some(bar);
+        self.begun.insert(seq, (label, at));
+    }
+
+    fn end(&mut self, seq: Seq, tone: Tone, mark: &str, note: &str, at: Timestamp) {
+        self.clear();
+        let (label, took) = match self.begun.get(&seq) {
+            Some((label, since)) => (label.clone(), between(*since, at)),
+            None => (String::new(), String::new()),
+        };
+        self.line(tone, mark, &format!("{label:<44} {took:>7}  {note}"));
+    }
+
+    fn line(&self, tone: Tone, mark: &str, text: &str) {
+        let line = format!(" {} {}", self.ui.err_tone(tone, mark), text.trim_end());
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.ui.err(&line)),
+            None => self.ui.err(&line),
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

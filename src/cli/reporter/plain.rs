@@ -1,0 +1,119 @@
+//! One plain line an event, for logs and CI: when, what is deployed, which run, which step, what happened.
+
+use std::collections::HashMap;
+
+use crate::cli::ui::{Ui, between, duration, plain};
+use crate::run::{Event, EventKind, Seq, Timestamp, Update, stamp};
+
+pub(in crate::cli) struct Plain {
+    ui: Ui,
+    name: String,
+    begun: HashMap<Seq, (String, Timestamp)>,
+}
+
+impl Plain {
+    pub(super) fn new(ui: Ui, name: &str) -> Self {
+        Self { ui, name: name.to_owned(), begun: HashMap::new() }
+    }
+
+    pub(super) fn update(&mut self, update: Update<'_>) {
+        match update {
+            Update::Event(event) => {
+                let line = self.line(event);
+                self.ui.err(&line);
+            }
+            Update::Progress { seq, text } if self.ui.verbosity > 0 => {
+                let step = self.begun.get(&seq).map_or("", |(name, _)| name.as_str());
+                self.ui.err(&format!("  {step}: {}", plain(text)));
+            }
+            Update::Progress { .. } => {}
+        }
+    }
+
+    pub(super) fn line(&mut self, event: &Event) -> String {
+        if let EventKind::RunStarted { name, .. } = &event.kind {
+            name.clone_into(&mut self.name);
+        }
+        if let EventKind::StepBegun { seq, name, subject, .. }
+        | EventKind::UndoBegun { seq, name, subject, .. } = &event.kind
+        {
+            self.begun.insert(*seq, (with_subject(name, subject.as_deref()), event.at));
+        }
+        let name = event.kind.step().and_then(|seq| self.begun.get(&seq));
+        let step = name.map_or("", |(name, _)| name.as_str());
+        let took = name.map(|(_, since)| between(*since, event.at)).unwrap_or_default();
+        let what = describe(&event.kind, step, &took);
+        format!("{} {} {} {}", stamp(event.at), self.name, event.run.short(), plain(&what))
+    }
+}
+
+/// `register-backend http/10.0.0.3:80`.
+pub(in crate::cli) fn with_subject(name: &str, subject: Option<&str>) -> String {
+    subject.map_or_else(|| name.to_owned(), |subject| format!("{name} {}", super::super::ui::short(subject)))
+}
+
+/// An event in words; `step` and `took` are of the step that it is about.
+pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> String {
+    match kind {
+        EventKind::RunStarted { workflow, version, .. } => format!("{workflow} version {version} started"),
+        EventKind::LeaseTaken { from: None, by, .. } => format!("taken up by {by}"),
+        EventKind::LeaseTaken { from: Some(from), by, .. } => format!("taken over from {from} by {by}"),
+        EventKind::StepBegun { attempt: 1, .. } => format!("{step} started"),
+        EventKind::StepBegun { attempt, .. } => format!("{step} taken up again, attempt {attempt}"),
+        EventKind::StepRetrying { failure, attempt, delay, .. }
+        | EventKind::UndoRetrying { failure, attempt, delay, .. } => {
+            format!("{step} retrying in {}, attempt {attempt}: {failure}", duration(*delay))
+        }
+        EventKind::StepAdopted { .. } => format!("{step} had been done before the crash"),
+        EventKind::StepCompleted { note: Some(note), .. } => format!("{step} completed {took} {note}"),
+        EventKind::StepCompleted { note: None, .. } => format!("{step} completed {took}"),
+        EventKind::StepFailed { failure, .. } => format!("{step} FAILED {took}: {failure}"),
+        EventKind::Warned { message, .. } => format!("warning: {message}"),
+        EventKind::RunSuspended { failure } => format!("suspended: {failure}"),
+        EventKind::RunInterrupted => "interrupted".to_owned(),
+        EventKind::RunFailed { failure } => format!("failed: {failure}"),
+        EventKind::RollbackStarted => "rolling back".to_owned(),
+        EventKind::UndoBegun { .. } => format!("undo {step} started"),
+        EventKind::UndoCompleted { .. } => format!("undo {step} completed {took}"),
+        EventKind::UndoFailed { failure, .. } => format!("undo {step} FAILED {took}: {failure}"),
+        EventKind::StepResolved { seq, resolution, reason, by } => {
+            format!("step {seq} resolved by {by} as {resolution:?}: {reason}").to_lowercase()
+        }
+        EventKind::RunFinished { state } => state.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Effect, Failure, RunState};
+    use std::time::Duration;
+
+    #[test]
+    fn each_event_is_one_line_that_names_its_step() {
+        let seq = Seq::FIRST;
+        let failure = Failure::transient("reading", "503");
+        let told = |kind: EventKind| describe(&kind, "create-instance", "38.2s");
+        insta::assert_snapshot!([
+            told(EventKind::StepBegun { seq, name: String::new(), subject: None, effect: Effect::Mutation, attempt: 1 }),
+            told(EventKind::StepBegun { seq, name: String::new(), subject: None, effect: Effect::Mutation, attempt: 3 }),
+            told(EventKind::StepRetrying { seq, failure: failure.clone(), attempt: 2, delay: Duration::from_millis(1500) }),
+            told(EventKind::StepAdopted { seq }),
+            told(EventKind::StepCompleted { seq, note: Some("…9qpa".into()) }),
+            told(EventKind::StepFailed { seq, failure: failure.clone() }),
+            told(EventKind::UndoCompleted { seq }),
+            told(EventKind::UndoFailed { seq, failure }),
+            told(EventKind::RunFinished { state: RunState::RolledBack }),
+        ].join("\n"), @r"
+        create-instance started
+        create-instance taken up again, attempt 3
+        create-instance retrying in 1.5s, attempt 2: reading: 503
+        create-instance had been done before the crash
+        create-instance completed 38.2s …9qpa
+        create-instance FAILED 38.2s: reading: 503
+        undo create-instance completed 38.2s
+        undo create-instance FAILED 38.2s: reading: 503
+        rolled-back
+        ");
+    }
+}

@@ -1,0 +1,84 @@
+//! `deployctl sandbox`: a local OCI until Ctrl-C.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::args::SandboxArgs;
+use super::exit::Exit;
+use super::problem::Report;
+use super::session::{Session, beside_signals};
+use crate::sandbox::{Handle, Options, Sandbox, Seed};
+
+pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Exit, Report> {
+    let home = args.home.clone();
+    let options = Options {
+        listen: args.listen,
+        folder: args.folder,
+        time_scale: args.time_scale,
+        page_size: args.page_size,
+        verify: !args.no_verify,
+        seed: if args.empty { Seed::Empty } else { Seed::Webserver },
+    };
+    let started = Sandbox::start(options).await;
+    let sandbox = started.map_err(|error| Report::usage(format!("the sandbox cannot start: {error}")))?;
+    if let Some(home) = &home {
+        write_home(&sandbox, home)?;
+    }
+    let ui = session.ui;
+    let url = sandbox.url();
+    if ui.is_json {
+        ui.out(&json!({"url": url, "state": sandbox.state()}).to_string());
+    } else {
+        ui.out(&url);
+        ui.note(&format!("state, faults and traffic are below {url}/sandbox/"));
+        match &home {
+            Some(home) => ui.note(&format!(
+                "in {}: HOME=$PWD deployctl --endpoint {url} start web.json; the `oci` CLI works the same way",
+                home.display()
+            )),
+            None => ui.note("--home DIR writes credentials and a deployment file for it"),
+        }
+        ui.note("Ctrl-C stops it");
+    }
+    let cancel = CancellationToken::new();
+    beside_signals(&ui.quieter(), &cancel, cancel.cancelled()).await?;
+    sandbox.stop().await;
+    Ok(Exit::Done)
+}
+
+/// Writes `.oci/config` and `web.json`, a deployment of version 2 over the seeded web server.
+pub(super) fn write_home(sandbox: &Handle, home: &Path) -> Result<(), Report> {
+    let failed =
+        |error: std::io::Error| Report::usage(format!("{} cannot be written: {error}", home.display()));
+    std::fs::create_dir_all(home).map_err(failed)?;
+    sandbox.identity().write_oci_home(home).map_err(failed)?;
+    let text = format!("{:#}\n", deployment(&sandbox.state(), "2"));
+    std::fs::write(home.join("web.json"), text).map_err(failed)
+}
+
+/// A deployment of `version` over the seeded web server.
+pub(super) fn deployment(state: &Value, version: &str) -> Value {
+    json!({
+        "ci-config": {
+            "display-name": "webserver",
+            "availability-domain": state["availabilityDomain"],
+            "compartment-id": state["compartmentId"],
+            "shape": "CI.Standard.E4.Flex",
+            "shape-config": {"ocpus": 1, "memory-in-g-bs": 2},
+            "vnics": [{"subnet-id": state["subnetId"]}],
+            "freeform-tags": {"env": "prod"},
+            "containers": [{
+                "display-name": "web",
+                "image-url": format!("docker.io/library/httpd:{version}"),
+                "environment-variables": {"GREETING": "hello"},
+            }],
+        },
+        "ci-filter": {"display-name": "webserver", "lifecycle-state": "ACTIVE", "freeform-tags": {"env": "prod"}},
+        "lb-filter": {"freeform-tags": {"env": "prod"}},
+        "backends": [{"port": 80, "backend-set": "http"}],
+        "drain-delay": "2s",
+        "poll-interval": "250ms",
+    })
+}

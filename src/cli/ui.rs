@@ -1,0 +1,153 @@
+//! Where a line goes: results to stdout, everything else to stderr. The one place that prints.
+//!
+//! A closed stdout or stderr is not an error: the run goes on, and what nobody reads is not said.
+
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::args::{Color, Global, Output};
+
+/// How this process talks.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about one stream, none excludes another")]
+pub(super) struct Ui {
+    pub(super) is_json: bool,
+    pub(super) is_quiet: bool,
+    pub(super) verbosity: u8,
+    /// Whether stderr is a terminal that can redraw a line.
+    pub(super) is_live: bool,
+    out_color: bool,
+    err_color: bool,
+}
+
+/// How a word is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Bad,
+    Busy,
+    Dim,
+}
+
+impl Ui {
+    pub(super) fn new(global: &Global, env: &super::Env) -> Self {
+        let is_dumb = env.get("TERM").is_some_and(|term| term == "dumb");
+        let no_color = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colors = |is_terminal: bool| match global.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => is_terminal && !is_dumb && !no_color,
+        };
+        let err_is_terminal = io::stderr().is_terminal();
+        Self {
+            is_json: global.output == Output::Json,
+            is_quiet: global.quiet,
+            verbosity: global.verbose,
+            is_live: err_is_terminal && !is_dumb,
+            out_color: colors(io::stdout().is_terminal()),
+            err_color: colors(err_is_terminal),
+        }
+    }
+
+    /// The same, but for notes.
+    #[cfg(feature = "sandbox")]
+    pub(super) fn quieter(&self) -> Self {
+        Self { is_quiet: true, ..self.clone() }
+    }
+
+    /// Prints a result.
+    pub(super) fn out(&self, text: &str) {
+        say(io::stdout().lock(), text);
+    }
+
+    /// Prints what is not a result.
+    pub(super) fn err(&self, text: &str) {
+        say(io::stderr().lock(), text);
+    }
+
+    /// Prints what a user who asked for quiet does not want to see.
+    pub(super) fn note(&self, text: &str) {
+        if !self.is_quiet {
+            self.err(text);
+        }
+    }
+
+    pub(super) fn out_tone(&self, tone: Tone, text: &str) -> String {
+        paint(self.out_color, tone, text)
+    }
+
+    pub(super) fn err_tone(&self, tone: Tone, text: &str) -> String {
+        paint(self.err_color, tone, text)
+    }
+}
+
+fn say(mut to: impl io::Write, text: &str) {
+    // The reader may be gone (`| head -1`); the run is not over for that.
+    drop(writeln!(to, "{text}").and_then(|()| to.flush()));
+}
+
+fn paint(is_colored: bool, tone: Tone, text: &str) -> String {
+    if !is_colored {
+        return text.to_owned();
+    }
+    let code = match tone {
+        Tone::Good => "32",
+        Tone::Bad => "31",
+        Tone::Busy => "33",
+        Tone::Dim => "2",
+    };
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+/// `text` without control characters: what came from the cloud must not move the cursor.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
+/// `36.9s`, `4m41s`, `1h02m`.
+pub(super) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{:.1}s", duration.as_secs_f64()),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// The time between two stamps.
+pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    duration((to - from).to_std().unwrap_or_default())
+}
+
+/// The end of an OCID, which is what tells it from others.
+pub(super) fn short(ocid: &str) -> String {
+    let n_chars = ocid.chars().count();
+    if n_chars <= 24 {
+        return ocid.to_owned();
+    }
+    let tail: String = ocid.chars().skip(n_chars - 6).collect();
+    format!("…{tail}")
+}
+
+/// `1 step`, `2 steps`.
+pub(super) fn plural(n: usize, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_counts_read_like_speech() {
+        for (millis, expected) in [(40, "0.0s"), (36_900, "36.9s"), (281_000, "4m41s"), (3_720_000, "1h02m")]
+        {
+            assert_eq!(duration(Duration::from_millis(millis)), expected);
+        }
+        assert_eq!((plural(1, "step"), plural(0, "step")), ("1 step".to_owned(), "0 steps".to_owned()));
+        assert_eq!(short("ocid1.computecontainerinstance.oc1.iad.anuwcljrt9qpa1"), "…t9qpa1");
+        assert_eq!(plain("a\u{1b}[31mb\u{7}"), "a [31mb ");
+    }
+}
