@@ -1,0 +1,119 @@
+//! A cloud that answers badly: every run ends in success, in a clean rollback, or suspended and then resumed.
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+#[test]
+fn transient_faults_are_retried_with_the_same_token() {
+    for effect in ["429", "500", "502", "503", "reset-before", "reset-after", "truncate", "html", "conflict"]
+    {
+        let world = World::new();
+        world.fault(&json!({"method": "POST", "path": "/containerInstances", "times": 1, "effect": effect}));
+        world.fault(&json!({"method": "PUT", "path": "/backends/", "times": 1, "effect": effect}));
+        world.fault(&json!({"method": "DELETE", "path": "/backends/", "times": 1, "effect": effect}));
+        world.fault(&json!({"method": "GET", "path": "/workRequests", "times": 1, "effect": effect}));
+        let file = world.write_deployment(&world.deployment());
+        world.run(&["start", file]).expect(0);
+        assert_eq!(world.versions(), ["2"], "{effect}");
+        assert_eq!(world.backends("http").len(), 1, "{effect}");
+        let audit = world.audit();
+        let creates: Vec<&Value> = audit["entries"]
+            .as_array()
+            .expect("entries")
+            .iter()
+            .filter(|entry| entry["method"] == "POST" && entry["target"] == "/20210415/containerInstances")
+            .collect();
+        assert!(creates.len() >= 2, "{effect}: the create was repeated");
+        assert!(creates.iter().all(|entry| entry["retry_token"] == creates[0]["retry_token"]), "{effect}");
+        assert!(
+            creates
+                .iter()
+                .all(|entry| entry["request_id"] != creates[0]["request_id"] || *entry == creates[0])
+        );
+    }
+}
+
+#[test]
+fn seeded_storms_of_faults_end_well() {
+    for (seed, share) in [(1, 0.05), (2, 0.2), (3, 0.4)] {
+        let world = World::new();
+        for (n, effect) in ["429", "503", "reset-before", "reset-after", "truncate"].iter().enumerate() {
+            world.fault(
+                &json!({"path": "/20", "probability": share / 5.0, "seed": seed * 100 + n, "effect": effect}),
+            );
+        }
+        let mut deployment = world.deployment();
+        deployment["retry"]["max-elapsed"] = json!("60s");
+        let ran = world.run(&["start", world.write_deployment(&deployment)]);
+        assert_eq!(ran.code, 0, "seed {seed}:\n{}", ran.stderr);
+        world.clear_faults();
+        assert_eq!(world.versions(), ["2"], "seed {seed}");
+        assert_eq!(world.backends("http").len(), 1, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_cloud_that_stays_away_suspends_the_run_and_nothing_is_rolled_back() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    deployment["retry"]["max-elapsed"] = json!("300ms");
+    world.fault(&json!({"method": "PUT", "path": "/backends/", "effect": "503"}));
+    let ran = world.run(&["start", world.write_deployment(&deployment)]).expect(75);
+    assert!(ran.stderr.contains("hint: nothing is lost; `deployctl resume"), "{}", ran.stderr);
+    assert_eq!(world.versions(), ["1", "2"]);
+    world.clear_faults();
+    world.run(&["resume", "latest"]).expect(0);
+    assert_eq!(world.versions(), ["2"]);
+}
+
+#[test]
+fn no_capacity_is_not_retried() {
+    let world = World::new();
+    world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "capacity"}));
+    let ran = world.run(&["start", world.write_deployment(&world.deployment())]).expect(2);
+    assert!(ran.stderr.contains("Out of host capacity"), "{}", ran.stderr);
+    let creates = world.changes().iter().filter(|change| change.contains("/containerInstances")).count();
+    assert_eq!(creates, 1, "one attempt, and nothing to undo");
+}
+
+#[test]
+fn work_that_fails_after_a_204_is_shown_and_rolled_back() {
+    let world = World::new();
+    world.fault(&json!({"method": "POST", "path": "/backends", "times": 1, "effect": "work-request-failed"}));
+    let ran = world.run(&["start", world.write_deployment(&world.deployment())]).expect(3);
+    assert!(ran.stderr.contains("failed: INTERNAL_ERROR: a fault was asked for"), "{}", ran.stderr);
+    assert_eq!(world.versions(), ["1"]);
+    assert_eq!(world.backends("http").len(), 1);
+}
+
+#[test]
+fn a_compensation_that_cannot_work_is_stuck_until_a_person_says_so() {
+    let mut world = World::new();
+    let mut deployment = world.deployment();
+    deployment["backend-timeout"] = json!("500ms");
+    deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
+    world.fault(&json!({"method": "DELETE", "path": "/containerInstances/", "effect": "not-found"}));
+    world.fault(&json!({"method": "DELETE", "path": "/backends/", "effect": "html"}));
+    world.clear_faults();
+    // Refused for good: a delete that the policy does not allow looks like this (OCI.md 1.8).
+    world.fault(&json!({"method": "DELETE", "path": "/backends/", "effect": "not-found"}));
+    let file = world.write_deployment(&deployment);
+    let ran = world.run(&["start", file]).expect(5);
+    assert!(ran.stderr.contains("cannot be undone"), "{}", ran.stderr);
+    world.run(&["resume", "latest"]).expect(2);
+    world.run(&["start", file]).expect(6);
+    let stuck = world.run(&["history", "--output", "json"]).expect(0).json();
+    let stuck = stuck["runs"].as_array().expect("runs").iter().find(|run| run["status"] == "stuck").cloned();
+    let Some(stuck) = stuck else {
+        world.expects_leftovers = true;
+        panic!("no stuck run");
+    };
+    let id = stuck["run_id"].as_str().expect("an id");
+    world.run(&["resolve", id, "create-instance", "--as", "undone", "--reason", "x"]).expect(2);
+    world.clear_faults();
+    world.run(&["rollback", id]).expect(0);
+    assert_eq!(world.versions(), ["1"]);
+    let events = world.run(&["history", id, "--events"]).expect(0).stdout;
+    assert!(events.contains("undo register-backend") && events.contains("FAILED"), "{events}");
+}

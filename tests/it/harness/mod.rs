@@ -1,0 +1,233 @@
+//! One world a test: a sandbox process, an empty home, a journal. When a test ends well, its world makes sure that
+//! nothing was leaked, dropped from service, or touched that was not the run's.
+
+mod http;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How much faster than the real service the sandbox of a test is.
+const TIME_SCALE: &str = "150";
+/// A condition that is not met by then is not met.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+    sandbox: Child,
+    url: String,
+    /// Set by a test that leaves something behind on purpose.
+    pub(crate) expects_leftovers: bool,
+}
+
+/// What a command did.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        // Killed by a signal counts as a code of its own.
+        let code = output.status.code().unwrap_or(-1);
+        Self { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    /// Fails the test unless the command ended with `code`.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!("no JSON: {error}\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr)
+        })
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    pub(crate) fn with(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut sandbox = command(folder.path())
+            .args(["sandbox", "--time-scale", TIME_SCALE, "--page-size", "2", "--home"])
+            .arg(folder.path())
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the sandbox starts");
+        let mut url = String::new();
+        let stdout = sandbox.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut url).expect("the sandbox says where it is");
+        let url = url.trim().to_owned();
+        assert!(url.starts_with("http://"), "the sandbox said {url:?}");
+        Self { folder, sandbox, url, expects_leftovers: false }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("written");
+    }
+
+    /// The deployment of version 2 over the seeded web server, quick enough for a test.
+    pub(crate) fn deployment(&self) -> Value {
+        let text = fs::read_to_string(self.path("web.json")).expect("the sandbox wrote it");
+        let mut deployment: Value = serde_json::from_str(&text).expect("JSON");
+        deployment["drain-delay"] = json!("300ms");
+        deployment["poll-interval"] = json!("50ms");
+        deployment["backend-timeout"] = json!("5s");
+        deployment["retry"] =
+            json!({"initial-interval": "20ms", "max-interval": "100ms", "max-elapsed": "10s"});
+        deployment
+    }
+
+    /// Writes a deployment and returns the name of its file.
+    pub(crate) fn write_deployment(&self, deployment: &Value) -> &'static str {
+        self.write("deployment.json", &deployment.to_string());
+        "deployment.json"
+    }
+
+    /// The command line, with an empty environment and a home of its own.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = command(self.folder.path());
+        command.env("DEPLOYCTL_ENDPOINT", &self.url).args(args);
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(&self.command(args).output().expect("the program starts"))
+    }
+
+    /// Starts the command and kills it with SIGKILL once the newest run has come to `step`, as `status`.
+    #[track_caller]
+    pub(crate) fn kill_at(&self, args: &[&str], step: &str, status: &str) {
+        let mut child =
+            self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        self.wait_until(&format!("{step} is {status}"), || {
+            let ended = child.try_wait().expect("a child of ours").is_some();
+            let steps = self.steps();
+            let is_there = steps.iter().any(|(name, found)| name == step && found == status);
+            assert!(!ended || is_there, "the run ended before {step} was {status}: {steps:?}");
+            is_there
+        });
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
+    }
+
+    /// The steps of the newest run by name and status; undone ones as `undo …`.
+    pub(crate) fn steps(&self) -> Vec<(String, String)> {
+        let ran = self.run(&["history", "latest", "--output", "json"]);
+        let Ok(run) = serde_json::from_str::<Value>(&ran.stdout) else { return Vec::new() };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut steps = Vec::new();
+        for step in run["steps"].as_array().into_iter().flatten() {
+            steps.push((text(&step["name"]), text(&step["status"])));
+            if step["compensation"].is_object() {
+                steps.push((format!("undo {}", text(&step["name"])), text(&step["compensation"]["status"])));
+            }
+        }
+        steps
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "waits for processes, on the machine's own clock")]
+    pub(crate) fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not in time: {what}\n{:#}", self.state());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn state(&self) -> Value {
+        http::get(&self.url, "/sandbox/state")
+    }
+
+    pub(crate) fn audit(&self) -> Value {
+        http::get(&self.url, "/sandbox/audit")
+    }
+
+    pub(crate) fn fault(&self, rule: &Value) {
+        http::post(&self.url, "/sandbox/faults", rule);
+    }
+
+    pub(crate) fn clear_faults(&self) {
+        http::delete(&self.url, "/sandbox/faults");
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) {
+        http::post(&self.url, path, body);
+    }
+
+    /// The calls that changed something, as method and target.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let audit = self.audit();
+        let entries = audit["entries"].as_array().expect("entries").iter();
+        entries
+            .filter(|entry| {
+                entry["method"] != "GET"
+                    && !entry["target"].as_str().unwrap_or_default().contains("retrieveLogs")
+            })
+            .map(|entry| {
+                format!("{} {} {}", entry["method"], entry["target"], entry["status"]).replace('"', "")
+            })
+            .collect()
+    }
+
+    /// The versions of the web servers that are there, newest last.
+    pub(crate) fn versions(&self) -> Vec<String> {
+        let state = self.state();
+        let instances = state["instances"].as_array().expect("instances").iter();
+        instances
+            .filter(|instance| instance["displayName"] == "webserver")
+            .filter(|instance| !matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING")))
+            .filter_map(|instance| instance["version"].as_str().map(ToOwned::to_owned))
+            .collect()
+    }
+
+    /// The backends of a set.
+    pub(crate) fn backends(&self, set: &str) -> Vec<Value> {
+        let state = self.state();
+        state["loadBalancers"][0]["backendSets"][set]["backends"].as_array().cloned().unwrap_or_default()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let audit = (!std::thread::panicking()).then(|| self.audit());
+        self.sandbox.kill().expect("the sandbox is ours");
+        self.sandbox.wait().expect("reaped");
+        if let Some(audit) = audit {
+            assert_eq!(audit["violations"], json!([]), "a promise was broken");
+            assert_eq!(audit["strangersTouched"], json!([]), "a stranger was touched");
+            if !self.expects_leftovers {
+                assert_eq!(audit["orphans"], json!([]), "an instance was leaked");
+            }
+        }
+    }
+}
+
+fn command(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deployctl"));
+    command.env_clear().env("HOME", home).env("USER", "ann").current_dir(home).stdin(Stdio::null());
+    command
+}

@@ -1,0 +1,192 @@
+//! Whatever dies, whenever: `resume` and `rollback` end with one version serving and nothing left behind.
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+/// Every step in which a rollout can be killed while it is under way.
+const KILLED_IN: [&str; 6] = [
+    "await-instance",
+    "await-work-request",
+    "await-backends",
+    "await-drain",
+    "await-retirement",
+    "create-instance",
+];
+
+fn slow_enough_to_be_killed(world: &World) -> &'static str {
+    let mut deployment = world.deployment();
+    deployment["drain-delay"] = json!("1s");
+    world.write_deployment(&deployment)
+}
+
+#[test]
+fn a_run_killed_in_any_step_is_resumed_to_its_end() {
+    for step in KILLED_IN {
+        let world = World::new();
+        let file = slow_enough_to_be_killed(&world);
+        let status = if step == "create-instance" { "completed" } else { "begun" };
+        world.kill_at(&["start", file], step, status);
+        let shown = world.run(&["history", "latest", "--output", "json"]).expect(0).json();
+        assert_eq!(shown["interrupted"], true, "{step}");
+        let resumed = world.run(&["resume", "latest", "--output", "json"]).expect(0).json();
+        assert_eq!(resumed["status"], "succeeded", "{step}");
+        assert_eq!(world.versions(), ["2"], "{step}");
+        assert_eq!(world.backends("http").len(), 1, "{step}");
+        let creates = world.changes().iter().filter(|change| change.contains("POST /20210415")).count();
+        assert_eq!(creates, 1, "{step}: a checkpoint is not repeated");
+    }
+}
+
+#[test]
+fn a_run_killed_in_any_step_is_rolled_back_to_its_beginning() {
+    for step in KILLED_IN {
+        let world = World::new();
+        let before = world.backends("http");
+        let file = slow_enough_to_be_killed(&world);
+        let status = if step == "create-instance" { "completed" } else { "begun" };
+        world.kill_at(&["start", file], step, status);
+        let rolled = world.run(&["rollback", "latest", "--output", "json"]).expect(0).json();
+        assert_eq!(rolled["status"], "rolled-back", "{step}");
+        assert_eq!(world.versions(), ["1"], "{step}");
+        let after = world.backends("http");
+        assert_eq!(after.len(), 1, "{step}");
+        for flag in ["drain", "backup", "offline", "weight", "maxConnections", "port"] {
+            assert_eq!(after[0][flag], before[0][flag], "{step}: {flag}");
+        }
+    }
+}
+
+#[test]
+fn a_rollback_that_is_killed_goes_on_where_it_stopped() {
+    for step in ["retire-instance", "remove-backend", "admit-backend", "create-instance"] {
+        let world = World::new();
+        let file = world.write_deployment(&world.deployment());
+        world.run(&["start", file]).expect(0);
+        world.kill_at(&["rollback", "latest"], &format!("undo {step}"), "begun");
+        let resumed = world.run(&["resume", "latest", "--output", "json"]).expect(0).json();
+        assert_eq!(resumed["status"], "rolled-back", "{step}");
+        assert_eq!(world.versions(), ["1"], "{step}");
+        assert_eq!(world.backends("http").len(), 1, "{step}");
+    }
+}
+
+#[test]
+fn a_second_start_is_refused_while_the_first_is_not_over() {
+    let world = World::new();
+    let file = slow_enough_to_be_killed(&world);
+    world.kill_at(&["start", file], "await-drain", "begun");
+    let refused = world.run(&["start", file]).expect(6);
+    assert!(refused.stderr.contains("deployment:webserver is held by run"), "{}", refused.stderr);
+    let mut other = world.deployment();
+    other["name"] = json!("another name, the same set");
+    world.write("other.json", &other.to_string());
+    let refused = world.run(&["start", "other.json"]).expect(6);
+    assert!(refused.stderr.contains("backend-set:"), "{}", refused.stderr);
+    world.run(&["rollback", "latest"]).expect(2);
+    let runs = world.run(&["history", "--output", "json"]).expect(0).json();
+    let first = runs["runs"].as_array().expect("runs").iter().find(|run| run["status"] == "running").cloned();
+    world.run(&["resume", first.expect("the first run")["run_id"].as_str().expect("an id")]).expect(0);
+    world.run(&["start", file]).expect(0);
+}
+
+#[test]
+fn a_run_that_a_live_process_drives_is_not_taken() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    deployment["drain-delay"] = json!("3s");
+    let file = world.write_deployment(&deployment);
+    let mut driving = world.command(&["start", file, "-q"]).spawn().expect("starts");
+    world.wait_until("the drain", || world.steps().iter().any(|(name, _)| name == "await-drain"));
+    for verb in ["resume", "rollback"] {
+        let refused = world.run(&[verb, "latest"]).expect(6);
+        assert!(refused.stderr.contains("is being advanced by ann@"), "{}", refused.stderr);
+    }
+    let watched = world.run(&["watch", "latest"]).expect(0);
+    assert!(watched.stdout.contains("succeeded"), "{}", watched.stdout);
+    assert!(driving.wait().expect("ends").success());
+}
+
+#[test]
+fn only_the_newest_success_is_rolled_back() {
+    let world = World::new();
+    let file = world.write_deployment(&world.deployment());
+    let first = world.run(&["start", file, "--output", "json"]).expect(0).json();
+    world.run(&["start", file]).expect(0);
+    let refused = world.run(&["rollback", first["run_id"].as_str().expect("an id")]).expect(6);
+    assert!(refused.stderr.contains("is superseded by run"), "{}", refused.stderr);
+    world.run(&["rollback", "latest"]).expect(0);
+    assert_eq!(world.versions(), ["2"]);
+}
+
+fn with_environment(world: &World, name: &str, value: &str) -> Value {
+    let mut deployment = world.deployment();
+    deployment["ci-config"]["containers"][0]["environment-variables"] = json!({name: value});
+    deployment
+}
+
+#[test]
+fn a_version_that_does_not_work_is_rolled_back_at_once() {
+    for (knob, value, expected) in [
+        ("SANDBOX_HEALTH", "failing", "INVALID_STATUS_CODE"),
+        ("SANDBOX_PULL", "denied", "is not accessible or does not exist"),
+        ("SANDBOX_CRASH", "1", "missing required environment variable"),
+    ] {
+        let world = World::new();
+        let mut deployment = with_environment(&world, knob, value);
+        deployment["backend-timeout"] = json!("1s");
+        let ran = world.run(&["start", world.write_deployment(&deployment)]);
+        let ran = ran.expect(3);
+        assert!(ran.stderr.contains(expected), "{knob}:\n{}", ran.stderr);
+        assert_eq!(world.versions(), ["1"], "{knob}");
+        assert_eq!(world.backends("http").len(), 1, "{knob}");
+    }
+}
+
+#[test]
+fn a_run_that_is_told_to_halt_leaves_everything_and_can_be_rolled_back() {
+    let mut world = World::new();
+    let mut deployment = with_environment(&world, "SANDBOX_HEALTH", "failing");
+    deployment["backend-timeout"] = json!("500ms");
+    deployment["on-failure"] = json!("halt");
+    let file = world.write_deployment(&deployment);
+    world.run(&["start", file]).expect(4);
+    assert_eq!(world.versions(), ["1", "2"]);
+    world.run(&["start", file]).expect(6);
+    world.run(&["rollback", "latest"]).expect(2);
+    let runs = world.run(&["history", "--output", "json"]).expect(0).json();
+    let halted = runs["runs"].as_array().expect("runs").iter().find(|run| run["status"] == "failed").cloned();
+    let Some(halted) = halted else {
+        world.expects_leftovers = true;
+        panic!("no failed run: {runs:#}");
+    };
+    world.run(&["rollback", halted["run_id"].as_str().expect("an id")]).expect(0);
+    assert_eq!(world.versions(), ["1"]);
+}
+
+#[test]
+fn an_interrupt_checkpoints_and_says_how_to_go_on() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    deployment["drain-delay"] = json!("30s");
+    let file = world.write_deployment(&deployment);
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let verb: &[&str] = if signal == "INT" { &["start", file] } else { &["resume", "latest"] };
+        let child = world.command(verb).stderr(std::process::Stdio::piped()).spawn().expect("starts");
+        let pid = child.id();
+        world.wait_until("the drain is being waited for", || {
+            let run = world.run(&["history", "latest", "--events", "--output", "text"]).stdout;
+            run.contains(&format!("pid {pid}")) && run.contains("await-drain")
+                || run.contains("await-drain started") && signal == "INT"
+        });
+        let killed =
+            std::process::Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+        assert!(killed.expect("kill runs").success());
+        let output = child.wait_with_output().expect("ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{signal}: {stderr}");
+        assert!(stderr.contains("hint: nothing is lost; `deployctl resume"), "{signal}: {stderr}");
+    }
+    world.run(&["rollback", "latest"]).expect(0);
+    assert_eq!(world.versions(), ["1"]);
+}

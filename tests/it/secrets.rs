@@ -1,0 +1,72 @@
+//! A planted secret reaches no output, no log, and no column of the journal in the clear.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::json;
+
+use crate::harness::World;
+
+const SECRET: &str = "hunter2-planted-secret";
+/// The same in base64, as a pull secret has it.
+const SECRET_B64: &str = "aHVudGVyMi1wbGFudGVkLXNlY3JldA==";
+
+#[test]
+fn a_planted_secret_is_found_nowhere() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"PASSWORD": SECRET});
+    deployment["ci-config"]["image-pull-secrets"] = json!([{
+        "secret-type": "BASIC", "registry-endpoint": "iad.ocir.io", "username": "dQ==", "password": SECRET_B64,
+    }]);
+    deployment["ci-config"]["volumes"] = json!([{"name": "c", "volume-type": "CONFIGFILE", "configs": [{"file-name": "f", "data": SECRET_B64}]}]);
+    let file = world.write_deployment(&deployment);
+    let mut outputs = Vec::new();
+    // The second run replaces an instance whose environment holds the secret; then it is created again.
+    for args in [
+        &["plan", file, "-vv"][..],
+        &["show", file],
+        &["start", file, "-vv"],
+        &["start", file, "--output", "json"],
+        &["rollback", "latest", "-vv"],
+        &["history", "latest", "--events"],
+        &["history", "latest", "--output", "json"],
+    ] {
+        let ran = world.run(args).expect(0);
+        outputs.push((args.join(" "), ran.stdout + &ran.stderr));
+    }
+    for (command, output) in &outputs {
+        assert!(
+            !output.contains(SECRET) && !output.contains(SECRET_B64),
+            "{command} told the secret:\n{output}"
+        );
+    }
+    let folder = world.path(".local/state/deployctl");
+    for entry in std::fs::read_dir(&folder).expect("the journal's folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).expect("readable");
+            for secret in [SECRET, SECRET_B64] {
+                let is_there = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!is_there, "{} holds the secret", path.display());
+            }
+            let mode = std::fs::metadata(&path).expect("metadata").permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{}", path.display());
+        }
+    }
+    assert_eq!(std::fs::metadata(&folder).expect("metadata").permissions().mode() & 0o777, 0o700);
+    // The instance that the rollback made again has the environment of the one that was deleted.
+    let state = world.state().to_string();
+    assert_eq!(world.versions(), ["2"], "{state}");
+}
+
+#[test]
+fn a_lost_key_is_said_plainly_and_the_history_stays_readable() {
+    let world = World::new();
+    let file = world.write_deployment(&world.deployment());
+    world.run(&["start", file]).expect(0);
+    std::fs::remove_file(world.path(".local/state/deployctl/journal.db.key")).expect("removed");
+    world.run(&["history", "latest"]).expect(0);
+    let ran = world.run(&["rollback", "latest"]).expect(1);
+    assert!(ran.stderr.contains("journal's key file"), "{}", ran.stderr);
+    assert_eq!(world.versions(), ["2"]);
+}
