@@ -30,7 +30,7 @@ pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Resul
         target: deployment_target(&name),
     };
     let exit = session
-        .drive(&journal, &world, policy, &name, false, async |engine| {
+        .drive(&journal, &world, policy, &name, async |engine| {
             engine.start::<Redeploy>(started, &loaded.deployment).await
         })
         .await?;
@@ -97,7 +97,7 @@ pub(super) async fn resume(session: &Session<'_>, selector: &RunSelector) -> Res
     let world = session.world(&context, session.reload(&context)?.as_ref())?;
     let name = journal.run(run).await?.name;
     let exit = session
-        .drive(&journal, &world, &context.policy, &name, false, async |engine| {
+        .drive(&journal, &world, &context.policy, &name, async |engine| {
             if workflow == Destroy::NAME {
                 engine.resume::<Destroy>(run).await
             } else {
@@ -117,7 +117,7 @@ pub(super) async fn rollback(session: &Session<'_>, selector: &RunSelector) -> R
     let world = session.world(&context, session.reload(&context)?.as_ref())?;
     let name = journal.run(run).await?.name;
     let exit = session
-        .drive(&journal, &world, &context.policy, &name, true, async |engine| engine.rollback(run).await)
+        .drive(&journal, &world, &context.policy, &name, async |engine| engine.rollback(run).await)
         .await?;
     journal.close().await?;
     Ok(exit)
@@ -144,7 +144,7 @@ pub(super) async fn destroy(session: &Session<'_>, args: &DeploymentArgs, id: &s
         target: Target::new("instance", id),
     };
     let exit = session
-        .drive(&journal, &world, &target.policy, id, false, async |engine| {
+        .drive(&journal, &world, &target.policy, id, async |engine| {
             engine.start::<Destroy>(started, &destruction).await
         })
         .await?;

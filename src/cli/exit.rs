@@ -46,13 +46,12 @@ impl Exit {
         }
     }
 
-    /// The exit of a run that was left like this. `was_asked_back` tells a rollback that the user asked for, which
-    /// is done when it is done, from one that follows a failure.
-    pub(super) const fn of(end: &End, was_asked_back: bool) -> Self {
+    /// The exit of a run that was left like this. A rollback that the user asked for is done when it is done; one
+    /// that follows a failure has a code of its own.
+    pub(super) const fn of(end: &End) -> Self {
         match end {
-            End::Succeeded => Self::Done,
-            End::RolledBack(None) if was_asked_back => Self::Done,
-            End::RolledBack(_) => Self::RolledBack,
+            End::Succeeded | End::RolledBack(None) => Self::Done,
+            End::RolledBack(Some(_)) => Self::RolledBack,
             End::Refused(_) => Self::Usage,
             End::Halted(_) => Self::Halted,
             End::Stuck { .. } => Self::Stuck,

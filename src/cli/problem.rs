@@ -242,7 +242,7 @@ impl From<Stop> for Report {
 pub(super) fn of_end(run: RunId, end: &End) -> Option<Report> {
     let id = run.short();
     let report = |kind, message: String, hint: String| {
-        Some(Report { kind, message, hint: Some(hint), exit: Exit::of(end, false) })
+        Some(Report { kind, message, hint: Some(hint), exit: Exit::of(end) })
     };
     match end {
         End::Succeeded | End::RolledBack(None) => None,

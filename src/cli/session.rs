@@ -207,7 +207,6 @@ impl Session<'_> {
         world: &World,
         policy: &Policy,
         name: &str,
-        was_asked_back: bool,
         go: impl AsyncFnOnce(&mut Engine<'_, World>) -> Result<Outcome, E>,
     ) -> Result<Exit, Report> {
         let cancel = CancellationToken::new();
@@ -231,7 +230,7 @@ impl Session<'_> {
         };
         drop(engine);
         let outcome = outcome.map_err(Into::into)?;
-        let exit = match Exit::of(&outcome.end, was_asked_back) {
+        let exit = match Exit::of(&outcome.end) {
             Exit::Interrupted => signalled.unwrap_or(Exit::Interrupted),
             exit => exit,
         };

@@ -98,7 +98,8 @@ impl<W: 'static> Engine<'_, W> {
             (self.tell)(Update::Event(event));
         }
         if lease.state() == RunState::RollingBack {
-            return Ok(self.backward(lease, Taken::from(history), None).await);
+            let failure = history.error.clone();
+            return Ok(self.backward(lease, Taken::from(history), failure).await);
         }
         if history.workflow != F::NAME || history.workflow_version != F::VERSION {
             let failure = Failure::ours(

@@ -147,7 +147,10 @@ impl Lease {
         let (run, error) = (self.run().to_string(), text(failure));
         let event = self
             .commit(EventKind::RunSuspended { failure: failure.clone() }, async |tx, _| {
-                sqlx::query!("UPDATE runs SET error = ?1 WHERE id = ?2", error, run).execute(tx).await
+                // Backwards, why it failed is the better answer; what is in the way stands at its step.
+                sqlx::query!("UPDATE runs SET error = ?1 WHERE id = ?2 AND direction = 'forward'", error, run)
+                    .execute(tx)
+                    .await
             })
             .await?;
         self.release().await?;

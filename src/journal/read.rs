@@ -26,6 +26,8 @@ pub struct History {
     pub input: Value,
     /// What follows when a step fails for good.
     pub on_failure: OnFailure,
+    /// Why the run failed, if it did.
+    pub error: Option<Failure>,
     /// Where the run stood before it was taken.
     pub state_before: RunState,
     /// The steps, in order.
@@ -86,11 +88,13 @@ impl History {
         state_before: RunState,
     ) -> Result<Self, JournalError> {
         let id = run.to_string();
-        let row =
-            sqlx::query!("SELECT workflow, workflow_version, input, on_failure FROM runs WHERE id = ?1", id)
-                .fetch_one(&mut *tx)
-                .await
-                .map_err(|error| inner.failed(error))?;
+        let row = sqlx::query!(
+            "SELECT workflow, workflow_version, input, on_failure, error FROM runs WHERE id = ?1",
+            id
+        )
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(|error| inner.failed(error))?;
         let mut input: Value = Place("runs", "input").json(&row.input)?;
         inner.sealer.open(&mut input, run)?;
         let mut steps = load_steps(inner, tx, run).await?;
@@ -105,6 +109,7 @@ impl History {
             workflow_version: Place("runs", "workflow_version").number(row.workflow_version)?,
             input,
             on_failure: on_failure(&row.on_failure)?,
+            error: Place("runs", "error").json_or_none(row.error.as_deref())?,
             state_before,
             steps,
             facts: load_facts(inner, tx, run).await?,

@@ -156,7 +156,7 @@ impl Journal {
         let (direction, holder) = (if goes_back { "backward" } else { "forward" }, text(holder));
         let last = sqlx::query_scalar!(
             "UPDATE runs SET fence = ?1, holder = ?2, lease_until = ?3, state = ?4, direction = ?5, finished_at = NULL,
-                 last_event = last_event + ?6
+                 error = iif(state = 'suspended' AND direction = 'forward', NULL, error), last_event = last_event + ?6
              WHERE id = ?7 RETURNING last_event",
             fence, holder, until, state_text, direction, n, id
         )

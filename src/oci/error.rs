@@ -172,7 +172,7 @@ impl OciError {
 
 fn skew_hint(skew: Option<Duration>) -> String {
     skew.map_or_else(String::new, |skew| {
-        format!("; this machine's clock is off by {} minutes: set it right", skew.as_secs() / 60)
+        format!("; this machine's clock is off by {} minutes: set it right", (skew.as_secs() + 30) / 60)
     })
 }
 

@@ -357,6 +357,15 @@ impl Transport {
             let body = body.unwrap_or_default();
             return Err(self.refused(call, status, &headers, &body, request_id));
         }
+        // A gateway's page with a status that looks like success: nothing tells what became of the request.
+        if header(&headers, "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+            return Err(OciError::Decode {
+                service: call.service,
+                operation: call.operation,
+                detail: "it is a web page and not the API's".to_owned(),
+                request_id,
+            });
+        }
         Ok(Answer {
             value: body?,
             etag: header(&headers, "etag").map(Etag::from),

@@ -144,9 +144,11 @@ impl StepState {
         use UndoStatus as U;
         let to = |status, undo| Ok(Self { status, undo });
         match (self.status, self.undo, event) {
-            (S::Begun, None, E::StepBegun { .. } | E::StepRetrying { .. } | E::StepAdopted { .. }) => {
-                Ok(self)
-            }
+            (
+                S::Begun,
+                None,
+                E::StepBegun { .. } | E::StepRetrying { .. } | E::StepAdopted { .. } | E::Warned { .. },
+            ) => Ok(self),
             (S::Begun, None, E::StepCompleted { .. }) => to(S::Completed, None),
             (S::Begun, None, E::StepFailed { .. }) => to(S::Failed, None),
             (status, None | Some(U::Begun | U::Failed), E::UndoBegun { .. }) => to(status, Some(U::Begun)),
