@@ -70,6 +70,12 @@ pub(super) fn camel(name: &str) -> String {
     camel
 }
 
+/// A name without its casing, for comparing what a user wrote with what there is: `memory_in_gbs`, `memoryInGBs`
+/// and `memory-in-g-bs` are one.
+pub(super) fn folded(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +98,8 @@ mod tests {
             assert_eq!((kebab(name), camel(name)), ("my-var".to_owned(), "myVar".to_owned()), "{name}");
         }
         assert_eq!(camel("memory-in-g-bs"), "memoryInGBs");
+        for name in ["memory_in_gbs", "memoryInGBs", "memory-in-g-bs", "memory-in-gbs"] {
+            assert_eq!(folded(name), "memoryingbs", "{name}");
+        }
     }
 }

@@ -48,12 +48,13 @@ pub struct Credentials {
     pub place: String,
 }
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "user-ocid",
     "tenancy-ocid",
     "compartment-id",
     "key-fingerprint",
     "private-key",
+    "private-key-file",
     "pass-phrase",
     "region",
 ];
@@ -126,10 +127,7 @@ pub(super) fn credentials(node: &Node, path: &str, problems: &mut Vec<Problem>) 
             problems.push(key.problem(&join(path, "private-key"), found));
             (None, None)
         }
-        None => {
-            problems.push(node.problem(&join(path, "private-key"), "is missing"));
-            (None, None)
-        }
+        None => (key_from_file(node, path, problems), own_phrase),
     };
     if problems.len() > before {
         return None;
@@ -145,6 +143,28 @@ pub(super) fn credentials(node: &Node, path: &str, problems: &mut Vec<Problem>) 
         compartment_id,
         place: source.unwrap_or_else(|| "config".to_owned()),
     })
+}
+
+/// The key in the file that `private-key-file` names, for YAML and JSON, which have no tag to read one. A relative
+/// name starts from the file that names it.
+fn key_from_file(node: &Node, path: &str, problems: &mut Vec<Problem>) -> Option<SecretString> {
+    let Some(name) = node.get("private-key-file") else {
+        problems.push(node.problem(&join(path, "private-key"), "is missing, and `private-key-file` too"));
+        return None;
+    };
+    let place = join(path, "private-key-file");
+    let Some(text) = name.text() else {
+        problems.push(name.problem(&place, format!("expected a file's name, found {}", name.kind())));
+        return None;
+    };
+    let folder = node.place.source.as_ref().and_then(|source| source.parent()).unwrap_or(Path::new("."));
+    match read::text_of(&folder.join(text)) {
+        Ok(pem) => Some(pem.into()),
+        Err(problem) => {
+            problems.push(name.problem(&place, problem.to_string()));
+            None
+        }
+    }
 }
 
 /// A file that another one names, read with its tags.

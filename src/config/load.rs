@@ -65,6 +65,9 @@ const BALANCER_FIELDS: [&str; 8] = [
     "shape-name",
 ];
 
+/// The states in which an instance or a load balancer can be (OCI.md 2.1, 2.3).
+const STATES: [&str; 7] = ["ACTIVE", "CREATING", "DELETED", "DELETING", "FAILED", "INACTIVE", "UPDATING"];
+
 /// Where a deployment is written.
 pub struct Sources<'s> {
     /// The deployment file.
@@ -301,6 +304,10 @@ impl<'s> Reader<'s> {
                 self.problems.push(key.problem(&path, unknown_key(written, known)));
                 continue;
             }
+            if value.is_nil() {
+                self.problems
+                    .push(value.problem(&path, "is nothing: leave the key out, or say what it must be"));
+            }
             let field = camel(written);
             let mut free = Shaper { problems: &mut self.problems }.free(value, &path);
             if field == "freeformTags" {
@@ -309,7 +316,16 @@ impl<'s> Reader<'s> {
             } else if field == "shapeConfig" {
                 free = camel_keys(&free);
             }
+            if field == "lifecycleState" && !free.as_str().is_some_and(|state| STATES.contains(&state)) {
+                let expected = STATES.join(", ");
+                self.problems.push(value.problem(&path, format!("expected one of {expected}, found {free}")));
+            }
             filter.fields.insert(field, free);
+        }
+        // An empty filter would mean whatever is there, which may be a stranger's.
+        if node.entries().is_empty() {
+            self.problems
+                .push(node.problem(name, format!("is empty: name at least one of {}", known.join(", "))));
         }
         Some(filter)
     }

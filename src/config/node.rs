@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::casing::kebab;
+use super::casing::folded;
 use super::problem::{Place, Problem};
 
 /// A part of what was written.
@@ -79,7 +79,7 @@ impl Node {
     /// The value of a key, in any casing; nothing where it is nil.
     pub(super) fn get(&self, name: &str) -> Option<&Self> {
         let Tree::Map(entries) = &self.tree else { return None };
-        let found = entries.iter().find(|(key, _)| key.text().is_some_and(|key| kebab(key) == kebab(name)));
+        let found = entries.iter().find(|(key, _)| key.text().is_some_and(|key| folded(key) == folded(name)));
         found.map(|(_, value)| value).filter(|value| !value.is_nil())
     }
 

@@ -171,9 +171,8 @@ fn limit_depth(text: &str, place: &Place) -> Result<(), Problem> {
             ';' if !in_string => in_comment = true,
             '(' | '[' | '{' if !in_string && !in_comment => (depth, tags) = (depth + 1, 0),
             ')' | ']' | '}' if !in_string && !in_comment => (depth, tags) = (depth.saturating_sub(1), 0),
-            // Tags and discards nest what follows them without a bracket, until there is a value.
+            // Tags and discards nest what follows them without a bracket; only a bracket or a string ends that for sure.
             '#' if !in_string && !in_comment => tags += 1,
-            ':' | '0'..='9' if !in_string && !in_comment => tags = 0,
             _ => {}
         }
         if depth > DEPTH_LIMIT || tags > DEPTH_LIMIT {
@@ -242,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_file_of_brackets_is_an_error() {
-        for bracket in ["[", "{", "(", "#x ", "#_"] {
+        for bracket in ["[", "{", "(", "#x ", "#_", "#:a ", "#1 "] {
             let problem = read(&bracket.repeat(100_000)).expect_err("too deep");
             assert!(problem.message.contains("deep"), "{bracket}: {problem}");
         }

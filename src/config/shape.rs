@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::casing::kebab;
+use super::casing::{folded, kebab};
 use super::node::{Node, Tree};
 use super::problem::{Problem, unknown_key};
 use super::schema::{Field, Kind, Model};
@@ -81,7 +81,7 @@ impl Shaper<'_> {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         for (key, _) in node.entries() {
             match key.text() {
-                Some(name) if known.contains(&kebab(name).as_str()) => {}
+                Some(name) if known.iter().any(|known| folded(known) == folded(name)) => {}
                 Some(name) => {
                     self.refuse(key, &join(path, name), unknown_key(name, &known));
                 }
