@@ -1,7 +1,6 @@
 //! Reads a deployment: the file, the parts it names, and the flags, which win.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -10,10 +9,11 @@ use super::casing::{camel, kebab};
 use super::credentials::{
     Credentials, CredentialsSource, credentials, from_flag, name_from_flag, named_file,
 };
-use super::deployment::{BackendTarget, Deployment, OldInstance, OnFailure, Policy, Register};
+use super::deployment::{BackendTarget, Deployment, Policy};
 use super::filter::Filter;
 use super::instance::specification;
 use super::node::{Node, Tree};
+use super::policy::policy;
 use super::problem::{Problem, Problems, unknown_key};
 use super::schema::BACKEND_SET;
 use super::shape::{Shaper, join, not_a_port, port};
@@ -121,7 +121,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     let ci_filter = reader.filter("ci-filter", sources.flags.ci_filter.as_deref(), &INSTANCE_FIELDS);
     let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FIELDS);
     let backends = reader.backends();
-    let policy = reader.policy();
+    let policy = policy(&reader.root, &mut reader.problems);
     let own_name =
         instance.as_ref().and_then(|instance| instance["displayName"].as_str()).map(ToOwned::to_owned);
     let name = reader.name(own_name);
@@ -162,7 +162,7 @@ pub fn load_target(sources: &Sources<'_>) -> Result<Target, Problems> {
     let mut reader = Reader::new(sources)?;
     let (source, credentials) = reader.credentials();
     let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FIELDS);
-    let policy = reader.policy();
+    let policy = policy(&reader.root, &mut reader.problems);
     let in_instance = reader.root.get("ci-config").and_then(|config| config.get("compartment-id"));
     let compartment_id = credentials
         .as_ref()
@@ -395,113 +395,6 @@ impl<'s> Reader<'s> {
         });
         Some(BackendTarget { port: number, backend_set: backend_set.to_owned(), create })
     }
-
-    fn policy(&mut self) -> Policy {
-        let mut policy = Policy::default();
-        self.duration("drain-delay", &mut policy.drain_delay);
-        self.duration("backend-timeout", &mut policy.backend_timeout);
-        self.duration("instance-timeout", &mut policy.instance_timeout);
-        self.duration("poll-interval", &mut policy.poll_interval);
-        self.duration("request-timeout", &mut policy.request_timeout);
-        for (name, value) in
-            [("poll-interval", policy.poll_interval), ("request-timeout", policy.request_timeout)]
-        {
-            if value.is_zero() {
-                let at = self.root.get(name).unwrap_or(&self.root);
-                self.problems.push(at.problem(name, "must be longer than nothing"));
-            }
-        }
-        self.word(
-            "on-failure",
-            &mut policy.on_failure,
-            &[("rollback", OnFailure::Rollback), ("halt", OnFailure::Halt)],
-        );
-        let olds =
-            [("delete", OldInstance::Delete), ("stop", OldInstance::Stop), ("keep", OldInstance::Keep)];
-        self.word("old-instance", &mut policy.old_instance, &olds);
-        self.word(
-            "register",
-            &mut policy.register,
-            &[("drained", Register::Drained), ("active", Register::Active)],
-        );
-        self.retry(&mut policy);
-        policy
-    }
-
-    fn retry(&mut self, policy: &mut Policy) {
-        const KEYS: [&str; 4] = ["initial-interval", "max-elapsed", "max-interval", "multiplier"];
-        let Some(node) = self.root.get("retry").cloned() else { return };
-        if !matches!(node.tree, Tree::Map(_)) {
-            self.problems.push(node.problem("retry", format!("expected a map, found {}", node.kind())));
-            return;
-        }
-        for (key, value) in node.entries() {
-            let name = kebab(key.text().unwrap_or_default());
-            let path = join("retry", &name);
-            let retry = &mut policy.retry;
-            let duration = match name.as_str() {
-                "max-elapsed" => &mut retry.max_elapsed,
-                "initial-interval" => &mut retry.initial_interval,
-                "max-interval" => &mut retry.max_interval,
-                "multiplier" => {
-                    match value.tree {
-                        Tree::Float(number) if number >= 1.0 => retry.multiplier = number,
-                        Tree::Int(number @ 1..=1000) => {
-                            retry.multiplier = f64::from(u16::try_from(number).unwrap_or(u16::MAX));
-                        }
-                        _ => self.problems.push(value.problem(&path, "expected a number from 1")),
-                    }
-                    continue;
-                }
-                unknown => {
-                    self.problems.push(key.problem(&path, unknown_key(unknown, &KEYS)));
-                    continue;
-                }
-            };
-            match duration_of(value) {
-                Some(found) => *duration = found,
-                None => self.problems.push(value.problem(&path, NO_DURATION)),
-            }
-        }
-    }
-
-    fn duration(&mut self, name: &str, into: &mut Duration) {
-        if let Some(node) = self.root.get(name) {
-            match duration_of(node) {
-                Some(duration) => *into = duration,
-                None => self.problems.push(node.problem(name, NO_DURATION)),
-            }
-        }
-    }
-
-    fn word<T: Copy>(&mut self, name: &str, into: &mut T, words: &[(&str, T)]) {
-        if let Some(node) = self.root.get(name) {
-            match words.iter().find(|(word, _)| node.text() == Some(word)) {
-                Some((_, value)) => *into = *value,
-                None => {
-                    let expected: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                    let found =
-                        node.text().map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
-                    let message = format!("expected {}, found {found}", expected.join(" or "));
-                    self.problems.push(node.problem(name, message));
-                }
-            }
-        }
-    }
-}
-
-const NO_DURATION: &str = "expected a duration such as \"90s\" or \"2m\", or a number of seconds";
-/// The longest that anything may be told to last.
-const DURATION_LIMIT: Duration = Duration::from_hours(24 * 7);
-
-fn duration_of(node: &Node) -> Option<Duration> {
-    let duration = match &node.tree {
-        Tree::Int(seconds) => Duration::from_secs(u64::try_from(*seconds).ok()?),
-        Tree::Float(seconds) => Duration::try_from_secs_f64(*seconds).ok()?,
-        Tree::Str(text) => humantime::parse_duration(text).ok()?,
-        _ => return None,
-    };
-    (duration <= DURATION_LIMIT).then_some(duration)
 }
 
 fn camel_keys(value: &Value) -> Value {

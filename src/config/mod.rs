@@ -11,6 +11,7 @@ mod filter;
 mod instance;
 mod load;
 mod node;
+mod policy;
 mod problem;
 mod read;
 mod schema;

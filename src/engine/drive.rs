@@ -161,7 +161,9 @@ impl<W: 'static> Engine<'_, W> {
             Err(error) => return self.leave(lease, Stop::Broken(error)).await,
         };
         if !taken.may_have_changed_anything() {
-            return self.close_untouched(lease, End::Refused(failure)).await;
+            let end =
+                if taken.has_tried_to() { End::RolledBack(Some(failure)) } else { End::Refused(failure) };
+            return self.close_untouched(lease, end).await;
         }
         match on_failure {
             OnFailure::Halt => match lease.release().await {
@@ -287,6 +289,11 @@ impl Taken {
     ) -> Run<'r, W> {
         let mode = Mode::Live { lease, recorded: self.steps, forget_retries: self.forget_retries };
         Run { world, clock, retry, cancel, teller, mode, facts: self.facts, next: Seq::FIRST }
+    }
+
+    /// Whether any step that changes something was begun at all.
+    fn has_tried_to(&self) -> bool {
+        self.steps.iter().any(|step| step.effect == Effect::Mutation)
     }
 
     /// Whether any request that changes something was answered with success, or may have been carried out.

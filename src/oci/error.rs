@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::transport::Service;
+use super::call::Service;
 
 /// A call that did not bring its answer.
 #[derive(Debug, thiserror::Error)]

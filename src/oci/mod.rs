@@ -3,6 +3,7 @@
 //! Knows nothing of runs and does not retry: whether a failure is worth another attempt is decided in one place,
 //! `workflows::failure`. Facts about the API are from OCI.md, which was read off the official SDK.
 
+mod call;
 pub mod container_instances;
 mod error;
 mod id;
@@ -13,11 +14,12 @@ mod region;
 mod signer;
 mod transport;
 
+pub use call::{Call, Method, Service};
 pub use error::{OciError, TransportKind};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
 pub use region::{Region, RegionError};
 pub use signer::{SigningKey, fingerprint};
-pub use transport::{Answer, Call, Endpoints, Method, Service, SetupError, Transport};
+pub use transport::{Answer, Endpoints, SetupError, Transport};
 
 use container_instances::ContainerInstances;
 use load_balancers::LoadBalancers;

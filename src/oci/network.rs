@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
-use super::transport::{Answer, Call, Method, Service, Transport, encode};
+use super::transport::{Answer, Transport};
 
 /// The virtual network's API.
 #[derive(Clone, Copy, Debug)]

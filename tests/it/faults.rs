@@ -71,7 +71,7 @@ fn a_cloud_that_stays_away_suspends_the_run_and_nothing_is_rolled_back() {
 fn no_capacity_is_not_retried() {
     let world = World::new();
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "capacity"}));
-    let ran = world.run(&["start", world.write_deployment(&world.deployment())]).expect(2);
+    let ran = world.run(&["start", world.write_deployment(&world.deployment())]).expect(3);
     assert!(ran.stderr.contains("Out of host capacity"), "{}", ran.stderr);
     let creates = world.changes().iter().filter(|change| change.contains("/containerInstances")).count();
     assert_eq!(creates, 1, "one attempt, and nothing to undo");
@@ -89,7 +89,7 @@ fn work_that_fails_after_a_204_is_shown_and_rolled_back() {
 
 #[test]
 fn a_compensation_that_cannot_work_is_stuck_until_a_person_says_so() {
-    let world = World::new();
+    let world = World::with(&["--no-verify"]);
     let mut deployment = world.deployment();
     deployment["backend-timeout"] = json!("500ms");
     deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
@@ -104,9 +104,36 @@ fn a_compensation_that_cannot_work_is_stuck_until_a_person_says_so() {
     assert_eq!(stuck["status"], "stuck");
     let id = stuck["run_id"].as_str().expect("an id");
     world.run(&["resolve", id, "create-instance", "--as", "undone", "--reason", "x"]).expect(2);
+    // A person removes the backend by hand, with the official tools, and says so.
     world.clear_faults();
-    world.run(&["rollback", id]).expect(0);
+    let new =
+        world.backends("http").into_iter().find(|backend| backend["drain"] == true).expect("the new backend");
+    let balancer = world.state()["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
+    let name = new["name"].as_str().expect("a name");
+    world.delete(&format!("/20170115/loadBalancers/{balancer}/backendSets/http/backends/{name}"));
+    world.wait_until("the backend is gone", || world.backends("http").len() == 1);
+    let resolved = world.run(&[
+        "resolve",
+        id,
+        "register-backend",
+        "--as",
+        "undone",
+        "--reason",
+        "by hand",
+        "--output",
+        "json",
+    ]);
+    assert_eq!(resolved.expect(0).json()["status"], "stuck");
+    let rolled = world.run(&["rollback", id, "--output", "json"]).expect(0).json();
+    let register =
+        rolled["steps"].as_array().expect("steps").iter().find(|step| step["name"] == "register-backend");
+    assert_eq!(
+        register.expect("the step")["compensation"]["attempts"],
+        1,
+        "what a person did is not done again"
+    );
     assert_eq!(world.versions(), ["1"]);
     let events = world.run(&["history", id, "--events"]).expect(0).stdout;
     assert!(events.contains("undo register-backend") && events.contains("FAILED"), "{events}");
+    assert!(events.contains("resolved by ann@") && events.contains("by hand"), "{events}");
 }

@@ -10,9 +10,10 @@ pub use model::{
     WorkRequestStatus,
 };
 
+use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
 use super::id::{InstanceId, WorkRequestId};
-use super::transport::{Answer, Call, Method, Service, Transport, encode};
+use super::transport::{Answer, Transport};
 
 /// The container instances' API.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,10 @@ pub use model::{
     LoadBalancer, WorkErrorDetail, WorkRequest, WorkState,
 };
 
+use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
 use super::id::{BackendName, LoadBalancerId, WorkRequestId};
-use super::transport::{Answer, Call, Method, Service, Transport, encode};
+use super::transport::{Answer, Transport};
 
 /// The load balancers' API.
 #[derive(Clone, Copy, Debug)]

@@ -180,6 +180,11 @@ impl World {
         http::post(&self.url, path, body);
     }
 
+    /// Sends a DELETE that is not signed, to a sandbox that does not ask for it.
+    pub(crate) fn delete(&self, path: &str) {
+        http::delete(&self.url, path);
+    }
+
     /// The calls that changed something, as method and target.
     pub(crate) fn changes(&self) -> Vec<String> {
         let audit = self.audit();
