@@ -43,12 +43,15 @@ pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Rep
 pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: bool) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
     let run = journal.find(selector).await?;
-    print(session.ui, &journal.run(run).await?);
-    if events {
-        let all = journal.events_after(run, 0).await?;
-        if session.ui.is_json {
-            session.ui.out(&json!({"events": all}).to_string());
-        } else {
+    let record = journal.run(run).await?;
+    let all = if events { journal.events_after(run, 0).await? } else { Vec::new() };
+    if events && session.ui.is_json {
+        let mut one = record.to_json();
+        one["events"] = json!(all);
+        session.ui.out(&one.to_string());
+    } else {
+        print(session.ui, &record);
+        if events {
             let mut lines = super::reporter::plain_lines(session.ui, &all);
             lines.insert(0, String::new());
             session.ui.out(&lines.join("\n"));

@@ -70,7 +70,7 @@ impl Journal {
         let inner = &self.0;
         let run = RunId::random();
         let now = inner.clock.now();
-        let lock = lock(inner, run)?;
+        let lock = lock_patiently(inner, run).await?;
         let mut input = new.input;
         inner.sealer.seal(&mut input, run).map_err(JournalError::from)?;
         let kind = EventKind::RunStarted {
@@ -123,7 +123,7 @@ impl Journal {
         holder: &Holder,
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
         let inner = &self.0;
-        let lock = lock(inner, run)?;
+        let lock = lock_patiently(inner, run).await?;
         let now = inner.clock.now();
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
@@ -213,7 +213,7 @@ impl Journal {
         holder: &Holder,
     ) -> Result<Lease, TakeError> {
         let inner = &self.0;
-        let lock = lock(inner, run)?;
+        let lock = lock_patiently(inner, run).await?;
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -389,6 +389,19 @@ pub fn boot_id() -> String {
 /// has freed its lock.
 pub(super) fn is_known_dead(inner: &Inner, run: RunId, holder: &Holder) -> bool {
     holder.boot_id == boot_id() && matches!(lock(inner, run), Ok(Some(_)))
+}
+
+/// Locks the run's file, and does not take somebody who only looks whether its holder is alive for its holder.
+async fn lock_patiently(inner: &Inner, run: RunId) -> Result<Option<File>, JournalError> {
+    const TRIES: u32 = 10;
+    const BETWEEN: Duration = Duration::from_millis(5);
+    for _ in 1..TRIES {
+        if let Some(file) = lock(inner, run)? {
+            return Ok(Some(file));
+        }
+        inner.clock.sleep(BETWEEN).await;
+    }
+    lock(inner, run)
 }
 
 /// Locks the run's file; `None` when a process of this machine holds it.

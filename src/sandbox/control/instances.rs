@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::check_version;
+use super::{check_version, containers, instance_work};
 use crate::sandbox::lifecycle::{self, Turn};
 use crate::sandbox::server::Shared;
 use crate::sandbox::state::{Container, Instance, State, Work};
@@ -24,14 +24,14 @@ pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path
         ("POST", ["containerInstances", id, "actions", "restart"]) => {
             turn(shared, request, id, Turn::Restart)
         }
-        ("GET", ["containers"]) => list_containers(shared, request),
-        ("GET", ["containers", id]) => get_container(shared, id),
-        ("POST", ["containers", id, "actions", "retrieveLogs"]) => logs(shared, request, id),
+        ("GET", ["containers"]) => containers::list(shared, request),
+        ("GET", ["containers", id]) => containers::get(shared, id),
+        ("POST", ["containers", id, "actions", "retrieveLogs"]) => containers::logs(shared, request, id),
         ("GET", ["containerInstanceShapes"]) => shapes(shared, request),
-        ("GET", ["workRequests", id]) => work_request(shared, id),
-        ("GET", ["workRequests", id, "errors"]) => work_errors(shared, request, id),
-        ("GET", ["workRequests", id, "logs"]) => work_logs(shared, request, id),
-        ("GET", ["workRequests"]) => list_work(shared, request),
+        ("GET", ["workRequests", id]) => instance_work::get(shared, id),
+        ("GET", ["workRequests", id, "errors"]) => instance_work::errors(shared, request, id),
+        ("GET", ["workRequests", id, "logs"]) => instance_work::logs(shared, request, id),
+        ("GET", ["workRequests"]) => instance_work::list(shared, request),
         (_, ["containerInstances" | "containers" | "workRequests" | "containerInstanceShapes", ..]) => {
             Reply::error(405, "MethodNotAllowed", "Method Not Allowed")
         }
@@ -292,7 +292,7 @@ fn incorrect_state(id: &str, state: &str) -> Reply {
     Reply::error(409, "IncorrectState", format!("Resource {id} is in an invalid state {state}"))
 }
 
-fn etag(instance: &Instance) -> String {
+pub(super) fn etag(instance: &Instance) -> String {
     format!("{:016x}{:08x}", instance.number, instance.version)
 }
 
@@ -348,119 +348,9 @@ fn body(shared: &Shared, instance: &Instance) -> Value {
     body
 }
 
-fn container_body(instance: &Instance, container: &Container) -> Value {
-    let specification = &container.specification;
-    let has_crashed = container.restarts > 0;
-    let state = instance.lifecycle.as_str();
-    let mut body = specification.clone();
-    body["id"] = json!(container.id);
-    body["displayName"] = json!(container.display_name);
-    body["compartmentId"] = instance.specification["compartmentId"].clone();
-    body["containerInstanceId"] = json!(instance.id);
-    body["availabilityDomain"] = instance.specification["availabilityDomain"].clone();
-    body["lifecycleState"] = json!(state);
-    body["lifecycleDetails"] =
-        if state == "ACTIVE" && !has_crashed { json!("CONTAINER_RUNNING") } else { json!(instance.details) };
-    body["containerRestartAttemptCount"] = json!(container.restarts);
-    body["exitCode"] = json!(container.exit_code);
-    body["timeCreated"] = json!(stamp(instance.created));
-    if body.get("freeformTags").is_none() {
-        body["freeformTags"] = json!({});
-    }
-    body
-}
-
-fn list_containers(shared: &Shared, request: &Request) -> Reply {
-    let state = shared.state();
-    let wanted = request.query("containerInstanceId");
-    let instances = state.instances.values().filter(|instance| wanted.is_none_or(|id| id == instance.id));
-    let bodies =
-        instances.flat_map(|instance| instance.containers.iter().map(|one| container_body(instance, one)));
-    collection(request, bodies.collect(), shared.page_size)
-}
-
-fn find_container<'s>(state: &'s State, id: &str) -> Option<(&'s Instance, &'s Container)> {
-    state.instances.values().find_map(|instance| {
-        instance.containers.iter().find(|container| container.id == id).map(|container| (instance, container))
-    })
-}
-
-fn get_container(shared: &Shared, id: &str) -> Reply {
-    match find_container(&shared.state(), id) {
-        Some((instance, container)) => {
-            Reply::json(200, &container_body(instance, container)).with("etag", etag(instance))
-        }
-        None => Reply::not_found(),
-    }
-}
-
-/// Text, labelled as JSON as the service does (OCI.md 1.3).
-fn logs(shared: &Shared, request: &Request, id: &str) -> Reply {
-    match find_container(&shared.state(), id) {
-        Some((_, container)) if request.query("isPrevious") == Some("true") && container.restarts == 0 => {
-            Reply::text("")
-        }
-        Some((_, container)) => Reply::text(&container.log),
-        None => Reply::not_found(),
-    }
-}
-
 fn shapes(shared: &Shared, request: &Request) -> Reply {
     let shapes = ["CI.Standard.E3.Flex", "CI.Standard.E4.Flex", "CI.Standard.A1.Flex"].map(|name| {
         json!({"name": name, "processorDescription": "a loopback address", "ocpuOptions": {"min": 1.0, "max": 64.0}})
     });
     collection(request, shapes.to_vec(), shared.page_size)
-}
-
-fn work_body(work: &Work) -> Value {
-    let action = match (work.status.as_str(), work.operation.split('_').next().unwrap_or_default()) {
-        ("SUCCEEDED", "CREATE") => "CREATED",
-        ("SUCCEEDED", "DELETE") => "DELETED",
-        ("SUCCEEDED", _) => "UPDATED",
-        ("FAILED", _) => "FAILED",
-        _ => "IN_PROGRESS",
-    };
-    let percent = match work.status.as_str() {
-        "ACCEPTED" => 0.0,
-        "IN_PROGRESS" => 25.0,
-        _ => 100.0,
-    };
-    json!({
-        "operationType": work.operation, "status": work.status, "id": work.id,
-        "compartmentId": crate::sandbox::state::COMPARTMENT,
-        "resources": [{"entityType": "containerInstance", "actionType": action, "identifier": work.instance,
-            "entityUri": format!("/20210415/containerInstances/{}", work.instance)}],
-        "percentComplete": percent, "timeAccepted": stamp(work.accepted), "timeStarted": stamp(work.accepted),
-        "timeFinished": work.finished.map(stamp),
-    })
-}
-
-fn work_request(shared: &Shared, id: &str) -> Reply {
-    match shared.state().work.get(id) {
-        Some(work) => Reply::json(200, &work_body(work)).with("retry-after", "1"),
-        None => Reply::not_found(),
-    }
-}
-
-fn list_work(shared: &Shared, request: &Request) -> Reply {
-    let state = shared.state();
-    let wanted = request.query("resourceId");
-    let found = state.work.values().filter(|work| wanted.is_none_or(|id| id == work.instance)).map(work_body);
-    collection(request, found.collect(), shared.page_size)
-}
-
-fn work_errors(shared: &Shared, request: &Request, id: &str) -> Reply {
-    let state = shared.state();
-    let Some(work) = state.work.get(id) else { return Reply::not_found() };
-    let at = stamp(work.finished.unwrap_or(work.accepted));
-    let errors =
-        work.errors.iter().map(|(code, message)| json!({"code": code, "message": message, "timestamp": at}));
-    collection(request, errors.collect(), shared.page_size)
-}
-
-fn work_logs(shared: &Shared, request: &Request, id: &str) -> Reply {
-    let state = shared.state();
-    let Some(work) = state.work.get(id) else { return Reply::not_found() };
-    let entry = json!({"message": work.status, "timestamp": stamp(work.accepted)});
-    collection(request, vec![entry], shared.page_size)
 }

@@ -2,6 +2,8 @@
 
 pub(super) mod balancers;
 pub(super) mod changes;
+mod containers;
+mod instance_work;
 pub(super) mod instances;
 mod others;
 

@@ -2,17 +2,28 @@
 
 use crate::sandbox::state::{Backend, BackendSet};
 
-/// The backend for request number `n` of a client, by the set's policy.
+/// The backend for request number `n` of a client, by the set's policy. `load` tells how many requests a backend
+/// is busy with.
 ///
 /// A backend that was not checked yet gets requests, as with real load balancers: registering one that is not
 /// ready loses some (ROLLOUT finding 4).
-pub(super) fn choose(set: &BackendSet, n: u64, client: u64) -> Option<&Backend> {
+pub(super) fn choose(
+    set: &BackendSet,
+    n: u64,
+    client: u64,
+    load: impl Fn(&Backend) -> u64,
+) -> Option<&Backend> {
     let may_serve =
         |backend: &&Backend| !backend.drain && !backend.offline && backend.health.is_well != Some(false);
     let mut serving: Vec<&Backend> =
         set.backends.iter().filter(may_serve).filter(|one| !one.backup).collect();
     if serving.is_empty() {
         serving = set.backends.iter().filter(may_serve).collect();
+    }
+    if set.body["policy"] == "LEAST_CONNECTIONS" {
+        return serving
+            .into_iter()
+            .min_by_key(|backend| load(backend) * 100 / u64::from(backend.weight.max(1)));
     }
     let turn = if set.body["policy"] == "IP_HASH" { client } else { n };
     let total: u64 = serving.iter().map(|backend| u64::from(backend.weight)).sum();
@@ -50,7 +61,7 @@ mod tests {
     }
 
     fn ports(set: &BackendSet) -> Vec<u16> {
-        (0..4).filter_map(|n| choose(set, n, 0)).map(|backend| backend.port).collect()
+        (0..4).filter_map(|n| choose(set, n, 0, |_| 0)).map(|backend| backend.port).collect()
     }
 
     #[test]
@@ -72,6 +83,16 @@ mod tests {
             (1, false, false, false, None),
         ]);
         assert_eq!(ports(&set), [4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn the_least_busy_backend_for_its_weight_is_next() {
+        let well = Some(true);
+        let mut set = set(&[(1, false, false, false, well), (4, false, false, false, well)]);
+        set.body = json!({"policy": "LEAST_CONNECTIONS"});
+        let busy = |loads: [u64; 2]| choose(&set, 0, 0, |backend| loads[usize::from(backend.port) - 1]);
+        assert_eq!(busy([2, 3]).map(|backend| backend.port), Some(2));
+        assert_eq!(busy([0, 3]).map(|backend| backend.port), Some(1));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Fleet {
     closers: Mutex<HashMap<String, CancellationToken>>,
     /// Ends every connection to a backend, by name and generation.
     cutters: Mutex<HashMap<(String, u64), CancellationToken>>,
+    /// How many requests each backend is busy with, by name.
+    busy: Mutex<HashMap<String, u64>>,
     pub(super) pool: proxy::Pool,
     traffic: Mutex<BTreeMap<String, Counted>>,
     /// The listeners that are open, by load balancer and name.
@@ -49,6 +51,16 @@ impl Fleet {
         lock(&self.cutters).entry((backend.name(), backend.generation)).or_default().clone()
     }
 
+    /// Counts a request to a backend for as long as the guard lives.
+    fn occupy(&self, name: String) -> Occupied<'_> {
+        *lock(&self.busy).entry(name.clone()).or_default() += 1;
+        Occupied { fleet: self, name }
+    }
+
+    fn load(&self, name: &str) -> u64 {
+        lock(&self.busy).get(name).copied().unwrap_or_default()
+    }
+
     pub(super) fn count(&self, listener: &str, outcome: Result<&str, &'static str>) {
         let mut traffic = lock(&self.traffic);
         let counted = traffic.entry(listener.to_owned()).or_default();
@@ -56,6 +68,20 @@ impl Fleet {
         match outcome {
             Ok(version) => *counted.by_version.entry(version.to_owned()).or_default() += 1,
             Err(kind) => *counted.failures.entry(kind).or_default() += 1,
+        }
+    }
+}
+
+/// A request that a backend is busy with.
+struct Occupied<'f> {
+    fleet: &'f Fleet,
+    name: String,
+}
+
+impl Drop for Occupied<'_> {
+    fn drop(&mut self) {
+        if let Some(n) = lock(&self.fleet.busy).get_mut(&self.name) {
+            *n -= 1;
         }
     }
 }

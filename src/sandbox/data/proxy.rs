@@ -113,6 +113,7 @@ async fn forward(
     let backend = choose(route, client).ok_or((StatusCode::SERVICE_UNAVAILABLE, "no backend"))?;
     let shared = &route.shared;
     let cutter = shared.fleet.cutter(&backend);
+    let _busy = shared.fleet.occupy(backend.name());
     parts.headers.remove("connection");
     let request = hyper::Request::from_parts(parts, Full::new(body));
     let exchange = async {
@@ -144,7 +145,7 @@ fn choose(route: &Route, client: SocketAddr) -> Option<Backend> {
     let state = route.shared.state();
     let balancer = state.balancers.get(&route.balancer)?;
     let set = balancer.sets.get(balancer.listeners.get(&route.listener)?.set())?;
-    super::balance::choose(set, n, hash).cloned()
+    super::balance::choose(set, n, hash, |backend| route.shared.fleet.load(&backend.name())).cloned()
 }
 
 async fn connect(shared: &Arc<Shared>, backend: &Backend) -> Option<Sender> {
