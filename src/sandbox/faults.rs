@@ -32,6 +32,9 @@ pub(super) struct Rule {
     /// For `slow`.
     #[serde(default)]
     pub(super) delay_ms: u64,
+    /// A rule that is in force once this one has applied.
+    #[serde(default)]
+    pub(super) then: Option<Box<Rule>>,
 }
 
 /// What happens to a request.
@@ -106,7 +109,9 @@ impl Faults {
             if let Some(times) = &mut rule.times {
                 *times -= 1;
             }
-            return Some(rule.clone());
+            let (decided, next) = (rule.clone(), rule.then.take());
+            self.rules.extend(next.map(|next| *next));
+            return Some(decided);
         }
         None
     }

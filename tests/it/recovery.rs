@@ -23,7 +23,7 @@ fn slow_enough_to_be_killed(world: &World) -> &'static str {
 #[test]
 fn a_run_killed_in_any_step_is_resumed_to_its_end() {
     for step in KILLED_IN {
-        let world = World::new();
+        let world = World::catchable();
         let file = slow_enough_to_be_killed(&world);
         let status = if step == "create-instance" { "completed" } else { "begun" };
         world.kill_at(&["start", file], step, status);
@@ -41,7 +41,7 @@ fn a_run_killed_in_any_step_is_resumed_to_its_end() {
 #[test]
 fn a_run_killed_in_any_step_is_rolled_back_to_its_beginning() {
     for step in KILLED_IN {
-        let world = World::new();
+        let world = World::catchable();
         let before = world.backends("http");
         let file = slow_enough_to_be_killed(&world);
         let status = if step == "create-instance" { "completed" } else { "begun" };
@@ -60,7 +60,7 @@ fn a_run_killed_in_any_step_is_rolled_back_to_its_beginning() {
 #[test]
 fn a_rollback_that_is_killed_goes_on_where_it_stopped() {
     for step in ["retire-instance", "remove-backend", "admit-backend", "create-instance"] {
-        let world = World::new();
+        let world = World::catchable();
         let file = world.write_deployment(&world.deployment());
         world.run(&["start", file]).expect(0);
         world.kill_at(&["rollback", "latest"], &format!("undo {step}"), "begun");
@@ -170,9 +170,9 @@ fn an_interrupt_checkpoints_and_says_how_to_go_on() {
         let child = world.command(verb).stderr(std::process::Stdio::piped()).spawn().expect("starts");
         let pid = child.id();
         world.wait_until("the drain is being waited for", || {
-            let run = world.run(&["history", "latest", "--events", "--output", "text"]).stdout;
-            run.contains(&format!("pid {pid}")) && run.contains("await-drain")
-                || run.contains("await-drain started") && signal == "INT"
+            let ran = world.run(&["history", "latest", "--events"]).stdout;
+            let is_ours = signal == "INT" || ran.contains(&format!("pid {pid}"));
+            is_ours && ran.lines().last().is_some_and(|line| line.contains("await-drain"))
         });
         let killed =
             std::process::Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
@@ -184,4 +184,84 @@ fn an_interrupt_checkpoints_and_says_how_to_go_on() {
     }
     world.run(&["rollback", "latest"]).expect(0);
     assert_eq!(world.versions(), ["1"]);
+}
+
+/// Every request that changes something, by method and a part of its path.
+const CHANGES: [(&str, &str); 5] = [
+    ("POST", "/containerInstances"),
+    ("POST", "/backends"),
+    ("PUT", "/backends/"),
+    ("DELETE", "/backends/"),
+    ("DELETE", "/containerInstances/"),
+];
+
+/// Starts a run whose request is carried out and whose answer is lost, and kills it before it learns of that.
+fn kill_in_doubt(world: &World, file: &str, method: &str, path: &str) {
+    let away = json!({"effect": "503"});
+    world.fault(&json!({"method": method, "path": path, "times": 1, "effect": "reset-after", "then": away}));
+    let mut child = world.command(&["start", file, "-q"]).spawn().expect("starts");
+    world.wait_until(&format!("{method} {path} is in doubt"), || {
+        let ended = child.try_wait().expect("a child of ours");
+        assert!(ended.is_none(), "{method} {path}: the run ended");
+        // The next request is refused: the one before has been carried out, and nobody knows.
+        world.audit()["entries"].as_array().expect("entries").iter().any(|entry| entry["status"] == 503)
+    });
+    child.kill().expect("killed");
+    child.wait().expect("reaped");
+    world.clear_faults();
+}
+
+#[test]
+fn a_request_whose_answer_was_lost_is_adopted_by_resume() {
+    for (method, path) in CHANGES {
+        let world = World::new();
+        let file = world.write_deployment(&world.deployment());
+        kill_in_doubt(&world, file, method, path);
+        let resumed = world.run(&["resume", "latest", "--output", "json"]).expect(0).json();
+        assert_eq!(resumed["status"], "succeeded", "{method} {path}");
+        assert_eq!(world.versions(), ["2"], "{method} {path}");
+        assert_eq!(world.backends("http").len(), 1, "{method} {path}");
+        assert_eq!(world.backends("http")[0]["drain"], false, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_request_whose_answer_was_lost_is_taken_back_by_rollback() {
+    for (method, path) in CHANGES {
+        let world = World::new();
+        let file = world.write_deployment(&world.deployment());
+        kill_in_doubt(&world, file, method, path);
+        let rolled = world.run(&["rollback", "latest", "--output", "json"]).expect(0).json();
+        assert_eq!(rolled["status"], "rolled-back", "{method} {path}");
+        assert_eq!(world.versions(), ["1"], "{method} {path}");
+        assert_eq!(world.backends("http").len(), 1, "{method} {path}");
+        assert_eq!(world.backends("http")[0]["drain"], false, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_backend_that_somebody_adds_in_the_middle_survives() {
+    let world = World::with(&["--no-verify"]);
+    let mut deployment = world.deployment();
+    deployment["drain-delay"] = json!("2s");
+    let file = world.write_deployment(&deployment);
+    let driving = world.command(&["start", file, "-q"]).spawn().expect("starts");
+    world.wait_until("the drain", || world.steps().iter().any(|(name, _)| name == "await-drain"));
+    let state = world.state();
+    let balancer = state["seed"]["loadBalancerId"].as_str().expect("an id");
+    let stranger = state["instances"]
+        .as_array()
+        .expect("instances")
+        .iter()
+        .find(|one| one["displayName"] == "bystander");
+    let address = stranger.expect("the bystander")["address"].clone();
+    let path = format!("/20170115/loadBalancers/{balancer}/backendSets/http/backends");
+    world.post(&path, &json!({"ipAddress": address, "port": 80, "weight": 5}));
+    let output = driving.wait_with_output().expect("ends");
+    assert!(output.status.success());
+    world.run(&["rollback", "latest"]).expect(0);
+    let backends = world.backends("http");
+    let theirs = backends.iter().find(|backend| backend["ipAddress"] == address).expect("it survived");
+    assert_eq!((&theirs["weight"], &theirs["drain"]), (&json!(5), &json!(false)));
+    assert_eq!(backends.len(), 2);
 }

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 /// How much faster than the real service the sandbox of a test is.
 const TIME_SCALE: &str = "150";
+/// The same, where a test must catch a run in the middle of a step.
+const CATCHABLE: &str = "50";
 /// A condition that is not met by then is not met.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -61,10 +63,19 @@ impl World {
         Self::with(&[])
     }
 
+    /// A world in which each step takes long enough to be killed in.
+    pub(crate) fn catchable() -> Self {
+        Self::start(CATCHABLE, &[])
+    }
+
     pub(crate) fn with(flags: &[&str]) -> Self {
+        Self::start(TIME_SCALE, flags)
+    }
+
+    fn start(time_scale: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut sandbox = command(folder.path())
-            .args(["sandbox", "--time-scale", TIME_SCALE, "--page-size", "2", "--home"])
+            .args(["sandbox", "--time-scale", time_scale, "--page-size", "2", "--home"])
             .arg(folder.path())
             .args(flags)
             .stdout(Stdio::piped())
