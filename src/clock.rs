@@ -36,9 +36,4 @@ impl Clock {
     pub async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
-
-    /// Waits for what is left until `deadline`.
-    pub async fn sleep_until(&self, deadline: Timestamp) {
-        self.sleep(self.until(deadline)).await;
-    }
 }

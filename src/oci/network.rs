@@ -20,16 +20,6 @@ pub struct Vnic {
     pub private_ip: Option<String>,
 }
 
-/// A subnet. Only what is used is read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Subnet {
-    /// Its OCID.
-    pub id: String,
-    /// Whether it is usable.
-    pub lifecycle_state: String,
-}
-
 impl VirtualNetwork<'_> {
     /// One network card. 404 while it is being made (OCI.md 1.5).
     pub async fn vnic(&self, id: &str) -> Result<Answer<Vnic>, OciError> {
@@ -39,11 +29,6 @@ impl VirtualNetwork<'_> {
     /// One network card as the cloud sent it, for one that is to be made again.
     pub async fn vnic_raw(&self, id: &str) -> Result<Answer<serde_json::Value>, OciError> {
         self.0.send(&get("GetVnic", "vnics", id)).await
-    }
-
-    /// One subnet.
-    pub async fn subnet(&self, id: &str) -> Result<Answer<Subnet>, OciError> {
-        self.0.send(&get("GetSubnet", "subnets", id)).await
     }
 }
 

@@ -82,11 +82,6 @@ pub struct UndoRecord {
 }
 
 impl RunRecord {
-    /// Whether any step that changes the cloud was ever begun.
-    pub fn touched_the_cloud(&self) -> bool {
-        self.steps.iter().any(|step| step.effect == Effect::Mutation)
-    }
-
     /// The published JSON, with the steps.
     pub fn to_json(&self) -> Value {
         let mut published = self.to_json_without_steps();

@@ -265,3 +265,21 @@ fn a_backend_that_somebody_adds_in_the_middle_survives() {
     assert_eq!((&theirs["weight"], &theirs["drain"]), (&json!(5), &json!(false)));
     assert_eq!(backends.len(), 2);
 }
+
+#[test]
+fn of_two_resumes_of_one_run_exactly_one_advances_it() {
+    for _ in 0..5 {
+        let world = World::new();
+        let file = slow_enough_to_be_killed(&world);
+        world.kill_at(&["start", file], "await-drain", "begun");
+        let start = || world.command(&["resume", "latest", "-q"]).spawn().expect("starts");
+        let codes: Vec<Option<i32>> = [start(), start()]
+            .into_iter()
+            .map(|child| child.wait_with_output().expect("ends").status.code())
+            .collect();
+        // The other comes while the first drives the run, or after it is over.
+        assert!(codes.contains(&Some(0)), "{codes:?}");
+        assert!(codes.contains(&Some(6)) || codes.contains(&Some(2)), "{codes:?}");
+        assert_eq!(world.versions(), ["2"]);
+    }
+}

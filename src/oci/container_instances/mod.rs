@@ -5,10 +5,7 @@ mod model;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use model::{
-    Container, ContainerInstance, ContainerRef, InstanceState, VnicAttachment, WorkError, WorkRequest,
-    WorkRequestStatus,
-};
+pub use model::{Container, ContainerInstance, ContainerRef, InstanceState, VnicAttachment, WorkError};
 
 use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
@@ -65,13 +62,6 @@ impl ContainerInstances<'_> {
             logs = logs.with_query("isPrevious", "true");
         }
         self.0.send_for_text(&logs).await
-    }
-
-    /// A work request; its `retry_after` says when to look again.
-    pub async fn work_request(&self, id: &WorkRequestId) -> Result<Answer<WorkRequest>, OciError> {
-        self.0
-            .send(&call("GetWorkRequest", Method::Get, format!("/workRequests/{}", encode(id.as_str()))))
-            .await
     }
 
     /// Why a work request failed.

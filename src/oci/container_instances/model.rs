@@ -111,38 +111,6 @@ pub struct Container {
     pub container_restart_attempt_count: u32,
 }
 
-/// Work that a call started (OCI.md 2.2).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WorkRequest {
-    /// Where it stands.
-    pub status: WorkRequestStatus,
-    /// From 0 to 100.
-    #[serde(default)]
-    pub percent_complete: f64,
-}
-
-/// Where work stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum WorkRequestStatus {
-    /// In the queue.
-    Accepted,
-    /// Being done.
-    InProgress,
-    /// It did not work.
-    Failed,
-    /// Done.
-    Succeeded,
-    /// Being given up.
-    Canceling,
-    /// Given up.
-    Canceled,
-    /// Something newer than this binary.
-    #[serde(other)]
-    Unknown,
-}
-
 /// Why work failed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct WorkError {
