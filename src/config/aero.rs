@@ -3,6 +3,8 @@
 //! Lazy as Aero is: a branch that is not taken is not evaluated. Where Aero yields a marker for a missing file, we
 //! fail and name it.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ const TAGS: [&str; 20] = [
 ];
 /// How many includes may lie within each other.
 const INCLUDE_LIMIT: usize = 32;
+/// How many forms one file may be evaluated to: refs to refs double with each line otherwise.
+const FORM_LIMIT: usize = 100_000;
 
 /// What the tags may ask for.
 pub(super) struct Surroundings<'s> {
@@ -35,7 +39,13 @@ pub(super) fn file(path: &Path, surroundings: &Surroundings<'_>) -> Result<Node,
 
 /// Evaluates the tags of a tree that is no file.
 pub(super) fn tree(node: &Node, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
-    let document = Document { root: node, folder: PathBuf::from("."), surroundings, includes: Vec::new() };
+    let document = Document {
+        root: node,
+        folder: PathBuf::from("."),
+        surroundings,
+        includes: Vec::new(),
+        n_forms: Cell::new(0),
+    };
     document.evaluate(node, &[])
 }
 
@@ -44,7 +54,7 @@ fn include(path: &Path, surroundings: &Surroundings<'_>, includes: &[PathBuf]) -
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     let mut includes = includes.to_vec();
     includes.push(path.to_owned());
-    let document = Document { root: &root, folder, surroundings, includes };
+    let document = Document { root: &root, folder, surroundings, includes, n_forms: Cell::new(0) };
     document.evaluate(&root, &[])
 }
 
@@ -54,11 +64,17 @@ struct Document<'d> {
     folder: PathBuf,
     surroundings: &'d Surroundings<'d>,
     includes: Vec<PathBuf>,
+    n_forms: Cell<usize>,
 }
 
 impl Document<'_> {
     /// `refs` are those being followed, to notice one that leads to itself.
     fn evaluate(&self, node: &Node, refs: &[String]) -> Result<Node, Problem> {
+        self.n_forms.set(self.n_forms.get() + 1);
+        if self.n_forms.get() > FORM_LIMIT {
+            return Err(node
+                .problem("", format!("the file comes to more than {FORM_LIMIT} values: its refs multiply")));
+        }
         let all = |items: &[Node]| {
             items.iter().map(|item| self.evaluate(item, refs)).collect::<Result<Vec<_>, _>>()
         };
@@ -228,27 +244,15 @@ impl Document<'_> {
         }
         let mut refs = refs.to_vec();
         refs.push(name.clone());
-        let mut here = self.root.clone();
+        let mut here = Cow::Borrowed(self.root);
         for key in &path {
             // What lies on the way may itself be a tag that must be evaluated first.
             if matches!(here.tree, Tree::Tagged(..)) {
-                here = self.evaluate(&here, &refs)?;
+                here = Cow::Owned(self.evaluate(&here, &refs)?);
             }
-            let next = match &here.tree {
-                Tree::Map(entries) => entries
-                    .iter()
-                    .find(|(entry, _)| entry.text() == Some(key))
-                    .map(|(_, value)| value.clone()),
-                Tree::List(items) => key.parse::<usize>().ok().and_then(|n| items.get(n).cloned()),
-                Tree::Nil
-                | Tree::Bool(_)
-                | Tree::Int(_)
-                | Tree::Float(_)
-                | Tree::Str(_)
-                | Tree::Key(_)
-                | Tree::Set(_)
-                | Tree::Tagged(..)
-                | Tree::PrivateKey(..) => None,
+            let next = match here {
+                Cow::Borrowed(map) => child(map, key).map(Cow::Borrowed),
+                Cow::Owned(map) => child(&map, key).cloned().map(Cow::Owned),
             };
             here = next
                 .ok_or_else(|| node.problem("", format!("#ref {name} leads nowhere: there is no `{key}`")))?;
@@ -294,6 +298,25 @@ impl Document<'_> {
         let tree =
             parse(&text).ok_or_else(|| form.problem("", format!("expected {expected}, found `{text}`")))?;
         Ok(Node::new(tree, form.place.clone()))
+    }
+}
+
+/// What a map or a list holds under a key.
+fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    match &node.tree {
+        Tree::Map(entries) => {
+            entries.iter().find(|(entry, _)| entry.text() == Some(key)).map(|(_, value)| value)
+        }
+        Tree::List(items) => items.get(key.parse::<usize>().ok()?),
+        Tree::Nil
+        | Tree::Bool(_)
+        | Tree::Int(_)
+        | Tree::Float(_)
+        | Tree::Str(_)
+        | Tree::Key(_)
+        | Tree::Set(_)
+        | Tree::Tagged(..)
+        | Tree::PrivateKey(..) => None,
     }
 }
 
@@ -390,6 +413,14 @@ mod tests {
         assert_eq!(x.get("shape").and_then(Node::text), Some("T"));
         assert_eq!(x.get("inner").and_then(Node::text), Some("S"));
         assert!(x.get("more").is_some());
+    }
+
+    #[test]
+    fn refs_that_multiply_are_an_error_and_not_a_machine_without_memory() {
+        let doubled = (1..40).map(|n| format!(":a{n} [#ref [:a{0}] #ref [:a{0}]]", n - 1));
+        let text = doubled.collect::<Vec<_>>().join(" ");
+        let problem = evaluate(&format!("{{:a0 [1 1] {text}}}")).expect_err("too many");
+        assert!(problem.message.contains("multiply"), "{problem}");
     }
 
     #[test]

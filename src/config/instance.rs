@@ -59,13 +59,21 @@ fn check_mounts(node: &Node, instance: &Value, path: &str, problems: &mut Vec<Pr
     }
 }
 
-/// A specification as it may be shown: environment values, pull secrets and configuration files are masked.
+/// A specification as it may be shown: environment values, the headers of health checks, pull secrets and
+/// configuration files are masked.
 pub fn masked_instance(instance: &Value) -> Value {
     let mut shown = instance.clone();
     let mask = |value: &mut Value| *value = Value::from(MASK);
     for container in array(&mut shown, "containers") {
         if let Some(variables) = container.get_mut("environmentVariables").and_then(Value::as_object_mut) {
             variables.values_mut().for_each(mask);
+        }
+        for check in array(container, "healthChecks") {
+            for header in array(check, "headers") {
+                if let Some(value) = header.get_mut("value") {
+                    mask(value);
+                }
+            }
         }
     }
     for secret in array(&mut shown, "imagePullSecrets") {
