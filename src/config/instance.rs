@@ -10,6 +10,8 @@ use crate::run::MASK;
 
 const CONTAINERS_LIMIT: usize = 60;
 const VOLUMES_LIMIT: usize = 32;
+/// A resource takes ten freeform tags (OCI.md section 5), and we add four of our own.
+const TAGS_LIMIT: usize = 6;
 
 /// The specification in the words of the wire, with every problem found.
 pub(super) fn specification(node: &Node, path: &str, problems: &mut Vec<Problem>) -> Value {
@@ -37,6 +39,13 @@ fn check_counts(node: &Node, instance: &Value, path: &str, problems: &mut Vec<Pr
     check("containers", 1, CONTAINERS_LIMIT);
     check("vnics", 1, 1);
     check("volumes", 0, VOLUMES_LIMIT);
+    let n_tags = instance["freeformTags"].as_object().map_or(0, serde_json::Map::len);
+    if n_tags > TAGS_LIMIT {
+        let at = node.get("freeformTags").unwrap_or(node);
+        let message =
+            format!("has {n_tags} tags, expected at most {TAGS_LIMIT}: OCI takes 10, and deployctl adds 4");
+        problems.push(at.problem(&format!("{path}.freeform-tags"), message));
+    }
 }
 
 fn check_mounts(node: &Node, instance: &Value, path: &str, problems: &mut Vec<Problem>) {

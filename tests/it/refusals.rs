@@ -29,7 +29,7 @@ fn a_deployment_that_cannot_be_read_names_file_line_and_column() {
 #[test]
 fn every_wrong_value_is_named_by_its_path() {
     type Change = fn(&mut Value);
-    let cases: [(Change, &str); 17] = [
+    let cases: [(Change, &str); 18] = [
         (|d| d["ci-confg"] = json!({}), "unknown key `ci-confg`, did you mean `ci-config`?"),
         (
             |d| d["ci-config"]["containers"][0]["image-ulr"] = json!("x"),
@@ -53,6 +53,13 @@ fn every_wrong_value_is_named_by_its_path() {
         (|d| d["backends"][0]["port"] = json!(70000), "backends[0].port: 70000 is no port"),
         (|d| d["backends"][0]["port"] = json!("80"), "backends[0].port: `80` is a string"),
         (|d| d["lb-filter"] = json!({"tags": {}}), "lb-filter.tags: unknown key"),
+        (
+            |d| {
+                d["ci-config"]["freeform-tags"] =
+                    json!({"a": "", "b": "", "c": "", "d": "", "e": "", "f": "", "g": ""});
+            },
+            "ci-config.freeform-tags: has 7 tags, expected at most 6",
+        ),
         (|d| d["ci-filter"] = json!({}), "ci-filter: is empty"),
         (|d| d["ci-filter"] = json!({"display-name": null}), "ci-filter.display-name: is nothing"),
         (
