@@ -27,6 +27,7 @@ fn conform(script: &str) {
         .arg(path)
         .arg(world.url())
         .env("HOME", world.path(""))
+        .current_dir(world.path(""))
         .env("NO_PROXY", "127.0.0.1")
         .env("OCI_CLI_SUPPRESS_FILE_PERMISSIONS_WARNING", "True")
         .env_remove("REQUESTS_CA_BUNDLE")
