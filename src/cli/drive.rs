@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::args::DeploymentArgs;
 use super::exit::Exit;
 use super::problem::Report;
-use super::session::{Context, Session, beside_signals};
+use super::session::{Context, Session, beside_signals, retry};
 use super::ui::plain;
 use crate::config::{Policy, load, load_target};
 use crate::engine::{PlannedStep, Started, Workflow, plan as foresee};
 use crate::journal::OnFailure;
 use crate::oci::InstanceId;
+use crate::retry::RetryPolicy;
 use crate::run::{Effect, RunSelector, Target, Update};
 use crate::workflows::{Destroy, Destruction, Redeploy, deployment_target};
 
@@ -44,13 +45,9 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     let context = session.context(loaded.source, policy);
     let world = session.world(&context, loaded.credentials.as_ref())?;
     let cancel = CancellationToken::new();
-    let retry = crate::retry::RetryPolicy {
-        initial_interval: policy.retry.initial_interval,
-        max_interval: policy.retry.max_interval,
-        multiplier: policy.retry.multiplier,
-        // Somebody is looking at it: a plan that cannot be made says so soon.
-        max_elapsed: policy.retry.max_elapsed.min(std::time::Duration::from_mins(1)),
-    };
+    // Somebody is looking at it: a plan that cannot be made says so soon.
+    let max_elapsed = policy.retry.max_elapsed.min(std::time::Duration::from_mins(1));
+    let retry = RetryPolicy { max_elapsed, ..retry(policy) };
     let mut tell = |update: Update<'_>| {
         if let Update::Progress { text, .. } = update {
             session.ui.note(&plain(text));

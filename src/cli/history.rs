@@ -243,7 +243,7 @@ pub(super) async fn resolve(
 ) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
     let run = journal.find(selector).await?;
-    journal.resolve(run, step, resolution, reason, &session.who()).await?;
+    journal.resolve(run, step, resolution, reason, &session.holder()).await?;
     let record = journal.run(run).await?;
     print(session.ui, &record);
     close(journal).await?;

@@ -188,16 +188,12 @@ impl Session<'_> {
         Ok(Profile::read(&file, name, home.as_deref())?)
     }
 
-    fn holder(&self) -> Holder {
+    /// This process, and who runs it.
+    pub(super) fn holder(&self) -> Holder {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let user =
             ["USER", "LOGNAME"].iter().find_map(|name| self.env.get(name)).unwrap_or("unknown").to_owned();
         Holder { host, boot_id: boot_id(), pid: std::process::id(), since: self.clock.now(), user }
-    }
-
-    /// Records who acts, for a word about a stuck step.
-    pub(super) fn who(&self) -> Holder {
-        self.holder()
     }
 
     /// Drives a run with `go`, beside the signals, and says how it was left.
@@ -265,7 +261,8 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
     })
 }
 
-fn retry(policy: &Policy) -> RetryPolicy {
+/// The engine's words for how failed attempts are spaced.
+pub(super) fn retry(policy: &Policy) -> RetryPolicy {
     RetryPolicy {
         initial_interval: policy.retry.initial_interval,
         max_interval: policy.retry.max_interval,

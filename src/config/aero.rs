@@ -184,16 +184,7 @@ impl Document<'_> {
         };
         let names = |branch: &Node, name: &str| match &branch.tree {
             Tree::Set(members) => members.iter().any(|member| member.text() == Some(name)),
-            Tree::Nil
-            | Tree::Bool(_)
-            | Tree::Int(_)
-            | Tree::Float(_)
-            | Tree::Str(_)
-            | Tree::Key(_)
-            | Tree::List(_)
-            | Tree::Map(_)
-            | Tree::Tagged(..)
-            | Tree::PrivateKey(..) => branch.text() == Some(name),
+            _ => branch.text() == Some(name),
         };
         let find = |name: &str| branches.iter().find(|(branch, _)| names(branch, name));
         match find(key).or_else(|| find("default")) {
@@ -303,37 +294,17 @@ impl Document<'_> {
 
 /// What a map or a list holds under a key.
 fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    match &node.tree {
-        Tree::Map(entries) => {
-            entries.iter().find(|(entry, _)| entry.text() == Some(key)).map(|(_, value)| value)
-        }
-        Tree::List(items) => items.get(key.parse::<usize>().ok()?),
-        Tree::Nil
-        | Tree::Bool(_)
-        | Tree::Int(_)
-        | Tree::Float(_)
-        | Tree::Str(_)
-        | Tree::Key(_)
-        | Tree::Set(_)
-        | Tree::Tagged(..)
-        | Tree::PrivateKey(..) => None,
+    if let Tree::List(items) = &node.tree {
+        return items.get(key.parse::<usize>().ok()?);
     }
+    node.entries().iter().find(|(entry, _)| entry.text() == Some(key)).map(|(_, value)| value)
 }
 
 fn items(form: &Node) -> Result<&[Node], Problem> {
-    match &form.tree {
-        Tree::List(items) => Ok(items),
-        Tree::Nil
-        | Tree::Bool(_)
-        | Tree::Int(_)
-        | Tree::Float(_)
-        | Tree::Str(_)
-        | Tree::Key(_)
-        | Tree::Set(_)
-        | Tree::Map(_)
-        | Tree::Tagged(..)
-        | Tree::PrivateKey(..) => Err(form.problem("", format!("expected a vector, found {}", form.kind()))),
-    }
+    let Tree::List(items) = &form.tree else {
+        return Err(form.problem("", format!("expected a vector, found {}", form.kind())));
+    };
+    Ok(items)
 }
 
 fn required_text(form: &Node) -> Result<&str, Problem> {

@@ -47,18 +47,7 @@ impl Node {
 
     /// The text of a string or keyword.
     pub(super) fn text(&self) -> Option<&str> {
-        match &self.tree {
-            Tree::Str(text) | Tree::Key(text) => Some(text),
-            Tree::Nil
-            | Tree::Bool(_)
-            | Tree::Int(_)
-            | Tree::Float(_)
-            | Tree::List(_)
-            | Tree::Set(_)
-            | Tree::Map(_)
-            | Tree::Tagged(..)
-            | Tree::PrivateKey(..) => None,
-        }
+        if let Tree::Str(text) | Tree::Key(text) = &self.tree { Some(text) } else { None }
     }
 
     /// What it is, for an error.
@@ -84,19 +73,7 @@ impl Node {
     }
 
     pub(super) fn entries(&self) -> &[(Self, Self)] {
-        match &self.tree {
-            Tree::Map(entries) => entries,
-            Tree::Nil
-            | Tree::Bool(_)
-            | Tree::Int(_)
-            | Tree::Float(_)
-            | Tree::Str(_)
-            | Tree::Key(_)
-            | Tree::List(_)
-            | Tree::Set(_)
-            | Tree::Tagged(..)
-            | Tree::PrivateKey(..) => &[],
-        }
+        if let Tree::Map(entries) = &self.tree { entries } else { &[] }
     }
 
     /// A tree from plain values, all of them at one place.

@@ -1,4 +1,4 @@
-//! The one retry loop's parts: one attempt, what follows a failed one, and the wait in between.
+//! The one retry loop, and its parts: one attempt, what follows a failed one, and the wait in between.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const RETRY_AFTER_MOST: Duration = Duration::from_mins(2);
 
 /// Carries out one attempt. A read or a wait is dropped when the user interrupts; a mutation never is, so that its
 /// answer is read and checkpointed.
-pub(super) async fn once<O>(
+async fn once<O>(
     cancel: &CancellationToken,
     effect: Effect,
     attempt: impl Future<Output = Result<O, Failure>>,
@@ -46,11 +46,21 @@ pub(super) async fn wait(clock: Clock, cancel: &CancellationToken, delay: Durati
 
 /// What follows a failed attempt.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Gave {
+enum Gave {
     /// Another attempt after this delay.
     Delay(Duration),
     /// None: the failure is permanent, or the budget is spent.
     Up,
+}
+
+/// How the attempts of one step ended.
+pub(super) enum Ended<O> {
+    /// With a result.
+    Done(O),
+    /// With a failure that another attempt would only repeat.
+    Refused(Failure),
+    /// With the budget spent.
+    Spent(Failure),
 }
 
 /// Counts the attempts of one step and knows its budget.
@@ -73,13 +83,33 @@ impl<'p> Attempts<'p> {
         Self { policy, clock, number, n_failed: 0, since }
     }
 
-    /// The number of the attempt that is next or in progress.
-    pub(super) const fn number(&self) -> u32 {
-        self.number
+    /// Makes attempts until one succeeds or none may follow. `retrying` gets each failure that another attempt
+    /// follows, with that attempt's number and the delay until then, before the wait.
+    pub(super) async fn make<O>(
+        mut self,
+        cancel: &CancellationToken,
+        effect: Effect,
+        mut attempt: impl AsyncFnMut() -> Result<O, Failure>,
+        mut retrying: impl AsyncFnMut(&Failure, u32, Duration) -> Result<(), Stop>,
+    ) -> Result<Ended<O>, Stop> {
+        loop {
+            let failure = match once(cancel, effect, attempt()).await? {
+                Ok(output) => return Ok(Ended::Done(output)),
+                Err(failure) => failure,
+            };
+            match self.after(&failure)? {
+                Gave::Delay(delay) => {
+                    retrying(&failure, self.number, delay).await?;
+                    wait(self.clock, cancel, delay).await?;
+                }
+                Gave::Up if failure.kind == FailureKind::Permanent => return Ok(Ended::Refused(failure)),
+                Gave::Up => return Ok(Ended::Spent(failure)),
+            }
+        }
     }
 
     /// What follows `failure`.
-    pub(super) fn after(&mut self, failure: &Failure) -> Result<Gave, Stop> {
+    fn after(&mut self, failure: &Failure) -> Result<Gave, Stop> {
         let retry_after = match failure.kind {
             FailureKind::Transient { retry_after } => retry_after,
             FailureKind::Permanent => return Ok(Gave::Up),
@@ -117,7 +147,7 @@ mod tests {
         let mut attempts = Attempts::new(&policy, Clock::system(), 1, None);
         assert_eq!(attempts.after(&asks(7)).expect("transient"), Gave::Delay(Duration::from_secs(7)));
         assert_eq!(attempts.after(&asks(100_000)).expect("transient"), Gave::Delay(RETRY_AFTER_MOST));
-        assert_eq!(attempts.number(), 3);
+        assert_eq!(attempts.number, 3);
     }
 
     #[test]

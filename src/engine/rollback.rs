@@ -3,14 +3,15 @@
 //! It walks the journal and not the code, so that a newer binary can undo what an older one did.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::activity::Cx;
-use super::attempt::{self, Attempts, Gave};
+use super::attempt::{self, Attempts, Ended};
 use super::registry::{Registry, unknown};
 use super::step::{Mode, Run};
 use super::stop::Stop;
 use crate::journal::StoredStep;
-use crate::run::{Effect, Failure, FailureKind, Seq, StepStatus, UndoStatus, Update};
+use crate::run::{Effect, Failure, Seq, StepStatus, UndoStatus, Update};
 
 /// How the walk ended, when it was not stopped.
 pub(super) enum Walked {
@@ -67,25 +68,22 @@ impl<W: 'static> Run<'_, W> {
             warnings: &warnings,
         };
         let since = step.undo_retry_since.filter(|_| !*forget_retries);
-        let mut attempts = Attempts::new(self.retry, self.clock, step.undo_attempt + 1, since);
-        let facts = loop {
-            let undo = registry.undo(&step.activity, &step.input, step.output.as_ref(), &cx);
-            match attempt::once(self.cancel, Effect::Mutation, undo).await? {
-                Ok(facts) => break facts,
-                Err(failure) => match attempts.after(&failure)? {
-                    Gave::Delay(delay) => {
-                        let event = lease.retrying_undo(step.seq, &failure, attempts.number(), delay).await?;
-                        (self.teller)(Update::Event(&event));
-                        attempt::wait(self.clock, self.cancel, delay).await?;
-                    }
-                    Gave::Up if matches!(failure.kind, FailureKind::Permanent) => {
-                        let event = lease.fail_undo(step.seq, &failure).await?;
-                        (self.teller)(Update::Event(&event));
-                        return Ok(Err(failure));
-                    }
-                    Gave::Up => return Err(Stop::Suspended(failure)),
-                },
+        let attempts = Attempts::new(self.retry, self.clock, step.undo_attempt + 1, since);
+        let undo = async || registry.undo(&step.activity, &step.input, step.output.as_ref(), &cx).await;
+        let teller = self.teller;
+        let retrying = async |failure: &Failure, number: u32, delay: Duration| {
+            let event = lease.retrying_undo(step.seq, failure, number, delay).await?;
+            teller(Update::Event(&event));
+            Ok(())
+        };
+        let facts = match attempts.make(self.cancel, Effect::Mutation, undo, retrying).await? {
+            Ended::Done(facts) => facts,
+            Ended::Refused(failure) => {
+                let event = lease.fail_undo(step.seq, &failure).await?;
+                teller(Update::Event(&event));
+                return Ok(Err(failure));
             }
+            Ended::Spent(failure) => return Err(Stop::Suspended(failure)),
         };
         let event = lease.complete_undo(step.seq, &facts).await?;
         (self.teller)(Update::Event(&event));

@@ -4,6 +4,7 @@
 //! touching the cloud; that is all that resume is.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -13,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Cx, Mutation, Preview, Read, Teller, Wait};
-use super::attempt::{self, Attempts, Gave};
+use super::attempt::{self, Attempts, Ended};
 use super::stop::{Diverged, Stop};
 use crate::clock::Clock;
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
@@ -126,22 +127,15 @@ impl<W> Run<'_, W> {
             guard: None,
             warnings: &warnings,
         };
-        let mut attempts = Attempts::new(self.retry, self.clock, 1, None);
-        loop {
-            match attempt::once(self.cancel, Effect::Read, activity.execute(&cx)).await? {
-                Ok(output) => {
-                    for warning in warnings.into_inner().unwrap_or_default() {
-                        (self.teller)(Update::Progress {
-                            seq: self.next,
-                            text: &format!("warning: {warning}"),
-                        });
-                    }
-                    return Ok(output);
+        let attempts = Attempts::new(self.retry, self.clock, 1, None);
+        let looking = async || activity.execute(&cx).await;
+        match attempts.make(self.cancel, Effect::Read, looking, async |_, _, _| Ok(())).await? {
+            Ended::Refused(failure) | Ended::Spent(failure) => Err(Stop::Failed(failure)),
+            Ended::Done(output) => {
+                for warning in warnings.into_inner().unwrap_or_default() {
+                    (self.teller)(Update::Progress { seq: self.next, text: &format!("warning: {warning}") });
                 }
-                Err(failure) => match attempts.after(&failure)? {
-                    Gave::Up => return Err(Stop::Failed(failure)),
-                    Gave::Delay(delay) => attempt::wait(self.clock, self.cancel, delay).await?,
-                },
+                Ok(output)
             }
         }
     }
@@ -195,7 +189,7 @@ impl<W> Run<'_, W> {
             guard: Some(&guard),
             warnings: &warnings,
         };
-        let mut attempts = match stored {
+        let attempts = match stored {
             None => Attempts::new(self.retry, self.clock, 1, None),
             Some(stored) => {
                 if let Some(at) = stored.next_attempt_at {
@@ -207,32 +201,29 @@ impl<W> Run<'_, W> {
         };
         let mut adopt = stored.is_some().then_some(adopt);
         let mut adopted = false;
-        let output = loop {
-            let tried = attempt::once(self.cancel, effect, async {
-                if let Some(adopt) = adopt.take()
-                    && let Some(output) = adopt(&cx).await?
-                {
-                    adopted = true;
-                    return Ok(output);
-                }
-                activity.execute(&cx).await
-            });
-            match tried.await? {
-                Ok(output) => break output,
-                Err(failure) => match attempts.after(&failure)? {
-                    Gave::Delay(delay) => {
-                        let event = lease.retrying(seq, &failure, attempts.number(), delay).await?;
-                        (self.teller)(Update::Event(&event));
-                        attempt::wait(self.clock, self.cancel, delay).await?;
-                    }
-                    Gave::Up if matches!(failure.kind, crate::run::FailureKind::Permanent) => {
-                        let event = lease.fail(seq, &failure).await?;
-                        (self.teller)(Update::Event(&event));
-                        return Err(Stop::Failed(failure));
-                    }
-                    Gave::Up => return Err(Stop::Suspended(failure)),
-                },
+        let attempt = async || {
+            if let Some(adopt) = adopt.take()
+                && let Some(output) = adopt(&cx).await?
+            {
+                adopted = true;
+                return Ok(output);
             }
+            activity.execute(&cx).await
+        };
+        let teller = self.teller;
+        let retrying = async |failure: &Failure, number: u32, delay: Duration| {
+            let event = lease.retrying(seq, failure, number, delay).await?;
+            teller(Update::Event(&event));
+            Ok(())
+        };
+        let output = match attempts.make(self.cancel, effect, attempt, retrying).await? {
+            Ended::Done(output) => output,
+            Ended::Refused(failure) => {
+                let event = lease.fail(seq, &failure).await?;
+                teller(Update::Event(&event));
+                return Err(Stop::Failed(failure));
+            }
+            Ended::Spent(failure) => return Err(Stop::Suspended(failure)),
         };
         let facts = A::facts(&output);
         let done = Completion {

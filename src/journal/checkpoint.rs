@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use super::StoredStep;
 use super::error::{JournalError, WriteError};
 use super::lease::Lease;
-use super::row::{effect_text, text};
+use super::row::{effect_text, later, text};
 use crate::run::{Effect, Event, EventKind, Facts, Failure, Resolution, Seq, StepState};
 
 /// A step whose intent is about to be committed.
@@ -112,7 +112,7 @@ impl Lease {
         let kind = EventKind::StepRetrying { seq, failure: failure.clone(), attempt, delay };
         let (run, number, failure) = (self.run().to_string(), seq.get(), text(failure));
         self.commit(kind, async |tx, now| {
-            let next = now.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2));
+            let next = later(now, delay);
             sqlx::query!(
                 "UPDATE steps SET attempt = ?1, failure = ?2, next_attempt_at = ?3, retry_since = coalesce(retry_since, ?4)
                  WHERE run_id = ?5 AND seq = ?6",
@@ -201,7 +201,7 @@ impl Lease {
         let kind = EventKind::UndoRetrying { seq, failure: failure.clone(), attempt, delay };
         let (run, number, failure) = (self.run().to_string(), seq.get(), text(failure));
         self.commit(kind, async |tx, now| {
-            let next = now.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2));
+            let next = later(now, delay);
             sqlx::query!(
                 "UPDATE steps SET undo_attempt = ?1, undo_failure = ?2, undo_next_attempt_at = ?3,
                      undo_retry_since = coalesce(undo_retry_since, ?4)

@@ -176,9 +176,15 @@ fn skew_hint(skew: Option<Duration>) -> String {
     })
 }
 
+/// A text from the cloud without control characters, which would reach the terminal otherwise.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// `text` as one line without control characters, at most `n_most` characters of it.
 pub(super) fn clean(text: &str, n_most: usize) -> String {
-    let mut clean: String = text.chars().take(n_most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let kept: String = text.chars().take(n_most).collect();
+    let mut clean = printable(&kept);
     if text.chars().nth(n_most).is_some() {
         clean.push('…');
     }

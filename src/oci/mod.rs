@@ -15,7 +15,7 @@ mod signer;
 mod transport;
 
 pub use call::{Call, Method, Service};
-pub use error::{OciError, TransportKind};
+pub use error::{OciError, TransportKind, printable};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
 pub use region::{Region, RegionError};
 pub use signer::{SigningKey, fingerprint};

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{World, failure};
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{Backend, Flags, HealthStatus, LoadBalancer, WorkRequest, WorkState};
-use crate::oci::{BackendName, Call, Etag, LoadBalancerId, WorkRequestId};
+use crate::oci::{BackendName, Call, Etag, LoadBalancerId, WorkRequestId, printable};
 use crate::run::Failure;
 
 /// A backend of a set of a load balancer.
@@ -118,11 +118,6 @@ pub(super) fn work_failure(request: &WorkRequest) -> Failure {
         format!("{} on the load balancer", request.kind),
         format!("work request {} failed: {reasons}", request.id),
     )
-}
-
-/// A text from the cloud without control characters, which would reach the terminal otherwise.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Whether the health checks of a backend are well now, and what they say.

@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::balancer::printable;
 use super::{World, failure};
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{self as api, ContainerInstance, InstanceState};
-use crate::oci::{InstanceId, WorkRequestId};
+use crate::oci::{InstanceId, WorkRequestId, printable};
 use crate::run::{Failure, FailureKind};
 
 /// The tags by which an instance is known to be a run's (DESIGN 3).

@@ -20,10 +20,6 @@ impl Activity for AwaitDrain {
     type World = World;
     type Output = ();
 
-    fn note((): &()) -> Option<String> {
-        None
-    }
-
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         let deadline = cx.begun_at() + self.delay;
         cx.progress(format!("until {}", crate::run::stamp(deadline)));
