@@ -22,7 +22,7 @@ impl Clock {
     /// The time now, UTC, to the millisecond: what the journal can hold.
     #[expect(clippy::disallowed_methods, reason = "the home of the wall clock")]
     pub fn now(&self) -> Timestamp {
-        let now = Utc::now();
+        let now = Utc::now() + crate::crash::skew();
         Timestamp::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
     }
 

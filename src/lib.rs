@@ -5,6 +5,8 @@
 
 pub mod run;
 
+pub mod crash;
+
 pub mod clock;
 pub mod retry;
 

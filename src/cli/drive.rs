@@ -48,10 +48,10 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     // Somebody is looking at it: a plan that cannot be made says so soon.
     let max_elapsed = policy.retry.max_elapsed.min(std::time::Duration::from_mins(1));
     let retry = RetryPolicy { max_elapsed, ..retry(policy) };
-    let mut tell = |update: Update<'_>| {
-        if let Update::Progress { text, .. } = update {
-            session.ui.note(&plain(text));
-        }
+    let mut tell = |update: Update<'_>| match update {
+        Update::Progress { text, .. } => session.ui.note(&plain(text)),
+        Update::Trouble { failure, .. } => session.ui.note(&plain(&failure.to_string())),
+        Update::Event(_) => {}
     };
     let planning = foresee::<Redeploy>(&world, &loaded.deployment, session.clock, &retry, &cancel, &mut tell);
     let (planned, signalled) = beside_signals(session.ui, &cancel, planning).await?;

@@ -14,7 +14,7 @@ use super::ui::Ui;
 use super::{Env, problem};
 use crate::clock::Clock;
 use crate::config::{Credentials, CredentialsSource, Flags, Policy, Sources, reload_credentials};
-use crate::engine::{Engine, Outcome};
+use crate::engine::{Engine, Outcome, Trial};
 use crate::journal::{Journal, KeySource, boot_id};
 use crate::oci::identity::{Identity, Profile};
 use crate::oci::{Endpoints, Oci, Region, Transport};
@@ -217,6 +217,7 @@ impl Session<'_> {
             retry: retry(policy),
             cancel: cancel.clone(),
             holder: self.holder(),
+            trial: Trial::None,
             tell: &mut tell,
         };
         let (outcome, signalled) = beside_signals(self.ui, &cancel, go(&mut engine)).await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::args::{Color, Global, Output};
+use crate::oci::printable;
 
 /// How this process talks.
 #[derive(Clone, Debug)]
@@ -101,9 +102,9 @@ fn paint(is_colored: bool, tone: Tone, text: &str) -> String {
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
 }
 
-/// `text` without control characters: what came from the cloud must not move the cursor.
+/// `text` without control characters but for line ends: what came from the cloud must not move the cursor.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// `36.9s`, `4m41s`, `1h02m`.

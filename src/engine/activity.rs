@@ -3,6 +3,7 @@
 //! The value of an activity is its own input: the journal stores the struct itself. Three traits instead of a
 //! flag, so that a workflow shows the effect at the call, and a mutation without an undo does not compile.
 
+use std::cell::Cell;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::Mutex;
@@ -12,9 +13,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::attempt::{Attempts, Ended};
+use super::stop::Stop;
 use crate::clock::Clock;
+use crate::crash;
 use crate::journal::{LeaseGuard, WriteError};
-use crate::run::{Facts, Failure, RetryToken, RunId, Seq, Timestamp, Update};
+use crate::retry::RetryPolicy;
+use crate::run::{Effect, Facts, Failure, RetryToken, RunId, Seq, Timestamp, Update};
 
 /// One idempotent operation. What is stored is the struct itself.
 pub trait Activity: Serialize + DeserializeOwned {
@@ -65,8 +70,8 @@ pub trait Mutation: Activity {
     /// The request that [`Activity::execute`] would send. Confidential values in it are masked.
     fn preview(&self) -> Preview;
 
-    /// What an earlier, in-doubt attempt of this very step left behind; asked on resume before anything is
-    /// repeated. The default answers that nothing is known, for mutations whose `execute` reads and compares first.
+    /// What an earlier, in-doubt attempt of this very step left behind; asked before anything is repeated, on resume
+    /// and after an attempt that failed. The default answers that nothing is known, for mutations whose `execute` reads and compares first.
     fn adopt(
         &self,
         _cx: &Cx<'_, Self::World>,
@@ -127,10 +132,12 @@ pub struct Cx<'a, W> {
     pub(super) seq: Seq,
     pub(super) step_begun_at: Timestamp,
     pub(super) begun_at: Timestamp,
-    pub(super) entered_at: Timestamp,
+    pub(super) is_first_entry: bool,
     pub(super) facts: &'a Facts,
     pub(super) teller: &'a Teller<'a>,
     pub(super) cancel: &'a CancellationToken,
+    pub(super) retry: &'a RetryPolicy,
+    pub(super) spent: &'a Cell<bool>,
     pub(super) guard: Option<&'a LeaseGuard>,
     pub(super) warnings: &'a Mutex<Vec<String>>,
 }
@@ -167,10 +174,9 @@ impl<W> Cx<'_, W> {
         self.begun_at
     }
 
-    /// When this process took the step up: the start of a timeout, which should not count the hours in which
-    /// nobody was looking.
-    pub const fn entered_at(&self) -> Timestamp {
-        self.entered_at
+    /// Whether this process is the first to take the step, or its compensation, up: then a durable timer begins now.
+    pub const fn is_first_entry(&self) -> bool {
+        self.is_first_entry
     }
 
     /// A fact that an earlier step or a later compensation left.
@@ -203,11 +209,32 @@ impl<W> Cx<'_, W> {
         })
     }
 
+    /// Makes one of the reads of an activity that makes several: what fails for a while is tried again by itself, so
+    /// that the activity need not begin anew. When the budget is spent on it, so is that of the step.
+    pub async fn look<O>(&self, look: impl AsyncFnMut() -> Result<O, Failure>) -> Result<O, Failure> {
+        let attempts = Attempts::new(self.retry, self.clock, 1, None);
+        let told = async |failure: &Failure, _: u32, delay: Duration| {
+            (self.teller)(Update::Trouble { seq: self.seq, failure, delay });
+            Ok(())
+        };
+        match attempts.make(self.cancel, Effect::Read, look, told).await {
+            Ok(Ended::Done(output)) => Ok(output),
+            Ok(Ended::Refused(failure)) | Err(Stop::Ours(failure)) => Err(failure),
+            Ok(Ended::Spent(failure)) => {
+                self.spent.set(true);
+                Err(failure)
+            }
+            // Nothing else stops a read.
+            Err(_) => Err(Failure::transient("looking", "interrupted")),
+        }
+    }
+
     /// Waits, unless the user interrupts.
     ///
     /// # Errors
     /// When the user interrupted: pass it on, the engine knows what it means.
     pub async fn pause(&self, duration: Duration) -> Result<(), Failure> {
+        crash::at("waiting");
         tokio::select! {
             () = self.clock.sleep(duration) => Ok(()),
             () = self.cancel.cancelled() => Err(Failure::transient("waiting", "interrupted")),

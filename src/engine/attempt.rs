@@ -1,11 +1,13 @@
 //! The one retry loop, and its parts: one attempt, what follows a failed one, and the wait in between.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::stop::Stop;
 use crate::clock::Clock;
+use crate::crash;
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Failure, FailureKind, Timestamp};
 
@@ -35,8 +37,15 @@ async fn once<O>(
     }
 }
 
+/// Waits until the next attempt that an earlier process had planned, but never longer than any delay is: the clock may
+/// have been set back since.
+pub(super) async fn wait_until(clock: Clock, cancel: &CancellationToken, at: Timestamp) -> Result<(), Stop> {
+    wait(clock, cancel, clock.until(at).min(RETRY_AFTER_MOST)).await
+}
+
 /// Waits between two attempts, unless the user interrupts.
-pub(super) async fn wait(clock: Clock, cancel: &CancellationToken, delay: Duration) -> Result<(), Stop> {
+async fn wait(clock: Clock, cancel: &CancellationToken, delay: Duration) -> Result<(), Stop> {
+    crash::at("waiting to try again");
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Stop::Interrupted),
@@ -70,6 +79,7 @@ pub(super) struct Attempts<'p> {
     number: u32,
     n_failed: u32,
     since: Option<Timestamp>,
+    spent: Option<&'p Cell<bool>>,
 }
 
 impl<'p> Attempts<'p> {
@@ -80,7 +90,12 @@ impl<'p> Attempts<'p> {
         number: u32,
         since: Option<Timestamp>,
     ) -> Self {
-        Self { policy, clock, number, n_failed: 0, since }
+        Self { policy, clock, number, n_failed: 0, since, spent: None }
+    }
+
+    /// The same, whose budget may be spent by a part of an attempt.
+    pub(super) const fn or_spent(self, spent: &'p Cell<bool>) -> Self {
+        Self { spent: Some(spent), ..self }
     }
 
     /// Makes attempts until one succeeds or none may follow. `retrying` gets each failure that another attempt
@@ -121,7 +136,8 @@ impl<'p> Attempts<'p> {
         let own = self.policy.delay_after(self.n_failed);
         let delay = own.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MOST));
         let elapsed = (now - since).to_std().unwrap_or_default();
-        if elapsed + delay > self.policy.max_elapsed {
+        let is_spent = self.spent.is_some_and(Cell::get);
+        if is_spent || elapsed + delay > self.policy.max_elapsed {
             return Ok(Gave::Up);
         }
         self.number += 1;

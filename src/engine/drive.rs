@@ -8,9 +8,11 @@ use super::activity::{Teller, shared};
 use super::heartbeat;
 use super::registry::Registry;
 use super::rollback::Walked;
-use super::step::{Mode, PlannedStep, Run};
+use super::step::{Mode, PlannedStep, Run, With};
 use super::stop::{End, Outcome, Stop};
+use super::trial::Trial;
 use crate::clock::Clock;
+use crate::crash;
 use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError};
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Facts, Failure, Holder, RunId, RunState, Seq, StepStatus, Target, Update};
@@ -59,6 +61,8 @@ pub struct Engine<'e, W> {
     pub cancel: CancellationToken,
     /// This process.
     pub holder: Holder,
+    /// What is done to the run besides.
+    pub trial: Trial,
     /// Gets every event after it is committed.
     pub tell: &'e mut dyn FnMut(Update<'_>),
 }
@@ -80,7 +84,10 @@ impl<W: 'static> Engine<'_, W> {
             on_failure: started.on_failure,
             target: started.target,
         };
+        crash::within("run");
+        crash::at("not started");
         let (lease, event) = self.journal.start(new, &self.holder).await?;
+        crash::at("started");
         (self.tell)(Update::Event(&event));
         let history = Taken {
             on_failure: started.on_failure,
@@ -93,10 +100,7 @@ impl<W: 'static> Engine<'_, W> {
 
     /// Goes on from the last checkpoint, whichever way the run was going.
     pub async fn resume<F: Workflow<World = W>>(&mut self, run: RunId) -> Result<Outcome, TakeError> {
-        let (lease, history, events) = self.journal.take(run, Take::Resume, &self.holder).await?;
-        for event in &events {
-            (self.tell)(Update::Event(event));
-        }
+        let (lease, history) = self.take(run, Take::Resume).await?;
         if lease.state() == RunState::RollingBack {
             let failure = history.error.clone();
             return Ok(self.backward(lease, Taken::from(history), failure).await);
@@ -120,11 +124,19 @@ impl<W: 'static> Engine<'_, W> {
 
     /// Replays the compensations of a run in reverse. Works on every run that is not rolled back already.
     pub async fn rollback(&mut self, run: RunId) -> Result<Outcome, TakeError> {
-        let (lease, history, events) = self.journal.take(run, Take::Rollback, &self.holder).await?;
+        let (lease, history) = self.take(run, Take::Rollback).await?;
+        Ok(self.backward(lease, Taken::from(history), None).await)
+    }
+
+    async fn take(&mut self, run: RunId, way: Take) -> Result<(Lease, History), TakeError> {
+        crash::within("run");
+        crash::at("not taken");
+        let (lease, history, events) = self.journal.take(run, way, &self.holder).await?;
+        crash::at("taken");
         for event in &events {
             (self.tell)(Update::Event(event));
         }
-        Ok(self.backward(lease, Taken::from(history), None).await)
+        Ok((lease, history))
     }
 
     async fn forward<F: Workflow<World = W>>(
@@ -137,7 +149,14 @@ impl<W: 'static> Engine<'_, W> {
         let guard = lease.guard();
         let done = {
             let teller = shared(self.tell);
-            let mut run = taken.run(self.world, self.clock, &self.retry, &self.cancel, &teller, &mut lease);
+            let with = With {
+                world: self.world,
+                clock: self.clock,
+                retry: &self.retry,
+                cancel: &self.cancel,
+                trial: self.trial,
+            };
+            let mut run = taken.run(with, &teller, &mut lease);
             heartbeat::beside(&guard, self.clock, F::steps(&mut run, input)).await
         };
         let failure = match done {
@@ -181,7 +200,10 @@ impl<W: 'static> Engine<'_, W> {
     }
 
     async fn fail(&mut self, lease: &mut Lease, failure: &Failure) -> Result<(), Stop> {
+        crash::within("run");
+        crash::at("not failed");
         let event = lease.fail_run(failure).await?;
+        crash::at("failed");
         (self.tell)(Update::Event(&event));
         Ok(())
     }
@@ -201,7 +223,14 @@ impl<W: 'static> Engine<'_, W> {
         let guard = lease.guard();
         let walked = {
             let teller = shared(self.tell);
-            let mut run = taken.run(self.world, self.clock, &self.retry, &self.cancel, &teller, &mut lease);
+            let with = With {
+                world: self.world,
+                clock: self.clock,
+                retry: &self.retry,
+                cancel: &self.cancel,
+                trial: self.trial,
+            };
+            let mut run = taken.run(with, &teller, &mut lease);
             heartbeat::beside(&guard, self.clock, run.walk_back(self.registry)).await
         };
         match walked {
@@ -221,8 +250,11 @@ impl<W: 'static> Engine<'_, W> {
 
     async fn finish(&mut self, lease: Lease, state: RunState, end: End) -> Outcome {
         let run = lease.run();
+        crash::within("run");
+        crash::at("not finished");
         match lease.finish(state).await {
             Ok(event) => {
+                crash::at("finished");
                 (self.tell)(Update::Event(&event));
                 Outcome { run, end }
             }
@@ -278,17 +310,9 @@ struct Taken {
 }
 
 impl Taken {
-    fn run<'r, W>(
-        self,
-        world: &'r W,
-        clock: Clock,
-        retry: &'r RetryPolicy,
-        cancel: &'r CancellationToken,
-        teller: &'r Teller<'r>,
-        lease: &'r mut Lease,
-    ) -> Run<'r, W> {
+    fn run<'r, W>(self, with: With<'r, W>, teller: &'r Teller<'r>, lease: &'r mut Lease) -> Run<'r, W> {
         let mode = Mode::Live { lease, recorded: self.steps, forget_retries: self.forget_retries };
-        Run { world, clock, retry, cancel, teller, mode, facts: self.facts, next: Seq::FIRST }
+        Run { with, teller, mode, facts: self.facts, next: Seq::FIRST }
     }
 
     /// Whether any step that changes something was begun at all.
@@ -331,10 +355,7 @@ pub async fn plan<F: Workflow>(
 ) -> Result<Vec<PlannedStep>, Stop> {
     let teller = shared(tell);
     let mut run = Run {
-        world,
-        clock,
-        retry,
-        cancel,
+        with: With { world, clock, retry, cancel, trial: Trial::None },
         teller: &teller,
         mode: Mode::Foresee { run: RunId::random(), steps: Vec::new() },
         facts: Facts::new(),

@@ -12,9 +12,11 @@ mod registry;
 mod rollback;
 mod step;
 mod stop;
+mod trial;
 
 pub use activity::{Activity, Cx, Done, Looks, Mutation, Preview, Read, Wait};
 pub use drive::{Engine, Started, Workflow, plan};
 pub use registry::Registry;
 pub use step::{PlannedStep, Run};
 pub use stop::{Diverged, End, Outcome, Stop};
+pub use trial::{Arranged, Trial, TrialError, Trials};

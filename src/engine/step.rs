@@ -3,6 +3,7 @@
 //! The invariant: there is one path for plan, run and resume. A step that has a checkpoint returns it without
 //! touching the cloud; that is all that resume is.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -16,21 +17,29 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Cx, Mutation, Preview, Read, Teller, Wait};
 use super::attempt::{self, Attempts, Ended};
 use super::stop::{Diverged, Stop};
+use super::trial::Trial;
 use crate::clock::Clock;
+use crate::crash;
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Event, Facts, Failure, RunId, Seq, StepStatus, Target, Update, mask};
 
 /// A run in progress, or one that is only foreseen.
 pub struct Run<'e, W> {
-    pub(super) world: &'e W,
-    pub(super) clock: Clock,
-    pub(super) retry: &'e RetryPolicy,
-    pub(super) cancel: &'e CancellationToken,
+    pub(super) with: With<'e, W>,
     pub(super) teller: &'e Teller<'e>,
     pub(super) mode: Mode<'e>,
     pub(super) facts: Facts,
     pub(super) next: Seq,
+}
+
+/// What every step is driven with.
+pub(super) struct With<'e, W> {
+    pub(super) world: &'e W,
+    pub(super) clock: Clock,
+    pub(super) retry: &'e RetryPolicy,
+    pub(super) cancel: &'e CancellationToken,
+    pub(super) trial: Trial,
 }
 
 /// Whether things are done or only foreseen.
@@ -111,25 +120,27 @@ impl<W> Run<'_, W> {
 
     /// Reads in a plan: no journal, but the same retries.
     async fn look<A: Read<World = W>>(&self, run: RunId, activity: &A) -> Result<A::Output, Stop> {
-        let warnings = Mutex::default();
-        let now = self.clock.now();
+        let (warnings, spent) = (Mutex::default(), Cell::new(false));
+        let now = self.with.clock.now();
         let cx = Cx {
-            world: self.world,
-            clock: self.clock,
+            world: self.with.world,
+            clock: self.with.clock,
             run,
             seq: self.next,
             step_begun_at: now,
             begun_at: now,
-            entered_at: now,
+            is_first_entry: true,
             facts: &self.facts,
             teller: self.teller,
-            cancel: self.cancel,
+            cancel: self.with.cancel,
+            retry: self.with.retry,
+            spent: &spent,
             guard: None,
             warnings: &warnings,
         };
-        let attempts = Attempts::new(self.retry, self.clock, 1, None);
+        let attempts = Attempts::new(self.with.retry, self.with.clock, 1, None).or_spent(&spent);
         let looking = async || activity.execute(&cx).await;
-        match attempts.make(self.cancel, Effect::Read, looking, async |_, _, _| Ok(())).await? {
+        match attempts.make(self.with.cancel, Effect::Read, looking, async |_, _, _| Ok(())).await? {
             Ended::Refused(failure) | Ended::Spent(failure) => Err(Stop::Failed(failure)),
             Ended::Done(output) => {
                 for warning in warnings.into_inner().unwrap_or_default() {
@@ -145,7 +156,7 @@ impl<W> Run<'_, W> {
         &mut self,
         activity: &A,
         effect: Effect,
-        adopt: impl AsyncFnOnce(&Cx<'_, W>) -> Result<Option<A::Output>, Failure>,
+        adopt: impl AsyncFn(&Cx<'_, W>) -> Result<Option<A::Output>, Failure>,
     ) -> Result<A::Output, Stop> {
         let seq = self.next;
         self.next = seq.next();
@@ -165,50 +176,66 @@ impl<W> Run<'_, W> {
                 return Err(Stop::Failed(failure.clone()));
             }
         }
-        if self.cancel.is_cancelled() {
+        if self.with.cancel.is_cancelled() {
             return Err(Stop::Interrupted);
         }
+        crash::within(format_args!("{seq} {}", A::NAME));
+        crash::at("not begun");
         let begun = match stored {
             None => lease.begin(&asked).await?,
             Some(stored) => lease.begin_again(seq, &asked, stored.attempt + 1, *forget_retries).await?,
         };
+        crash::at("begun");
         (self.teller)(Update::Event(&begun));
-        let warnings = Mutex::default();
+        let (warnings, spent) = (Mutex::default(), Cell::new(false));
         let guard = lease.guard();
         let cx = Cx {
-            world: self.world,
-            clock: self.clock,
+            world: self.with.world,
+            clock: self.with.clock,
             run: lease.run(),
             seq,
             step_begun_at: stored.map_or(begun.at, |stored| stored.begun_at),
             begun_at: stored.map_or(begun.at, |stored| stored.begun_at),
-            entered_at: begun.at,
+            is_first_entry: stored.is_none(),
             facts: &self.facts,
             teller: self.teller,
-            cancel: self.cancel,
+            cancel: self.with.cancel,
+            retry: self.with.retry,
+            spent: &spent,
             guard: Some(&guard),
             warnings: &warnings,
         };
         let attempts = match stored {
-            None => Attempts::new(self.retry, self.clock, 1, None),
+            None => Attempts::new(self.with.retry, self.with.clock, 1, None),
             Some(stored) => {
                 if let Some(at) = stored.next_attempt_at {
-                    attempt::wait(self.clock, self.cancel, self.clock.until(at)).await?;
+                    attempt::wait_until(self.with.clock, self.with.cancel, at).await?;
                 }
                 let since = stored.retry_since.filter(|_| !*forget_retries);
-                Attempts::new(self.retry, self.clock, stored.attempt + 1, since)
+                Attempts::new(self.with.retry, self.with.clock, stored.attempt + 1, since)
             }
         };
-        let mut adopt = stored.is_some().then_some(adopt);
+        // An attempt that failed may have been carried out, just as one whose process died.
+        let mut is_repeated = stored.is_some();
         let mut adopted = false;
+        let trial = self.with.trial;
         let attempt = async || {
-            if let Some(adopt) = adopt.take()
+            if trial == Trial::FailAt(seq) {
+                return Err(Failure::permanent(A::NAME, "it was to fail, for a trial"));
+            }
+            if std::mem::replace(&mut is_repeated, true)
                 && let Some(output) = adopt(&cx).await?
             {
                 adopted = true;
                 return Ok(output);
             }
-            activity.execute(&cx).await
+            let output = activity.execute(&cx).await?;
+            if trial == Trial::Twice {
+                adopt(&cx).await?;
+                adopt(&cx).await?;
+                activity.execute(&cx).await?;
+            }
+            Ok(output)
         };
         let teller = self.teller;
         let retrying = async |failure: &Failure, number: u32, delay: Duration| {
@@ -216,10 +243,13 @@ impl<W> Run<'_, W> {
             teller(Update::Event(&event));
             Ok(())
         };
-        let output = match attempts.make(self.cancel, effect, attempt, retrying).await? {
+        let output = match attempts.or_spent(&spent).make(self.with.cancel, effect, attempt, retrying).await?
+        {
             Ended::Done(output) => output,
             Ended::Refused(failure) => {
+                crash::at("refused, not failed");
                 let event = lease.fail(seq, &failure).await?;
+                crash::at("failed");
                 teller(Update::Event(&event));
                 return Err(Stop::Failed(failure));
             }
@@ -233,7 +263,9 @@ impl<W> Run<'_, W> {
             warnings: warnings.into_inner().unwrap_or_default(),
             adopted,
         };
+        crash::at("done, not completed");
         let events = lease.complete(seq, done).await?;
+        crash::at("completed");
         tell_all(self.teller, &events);
         self.facts.extend(facts);
         Ok(output)

@@ -219,10 +219,18 @@ impl Lease {
         .await
     }
 
-    /// Checkpoints that a step is undone, with the facts that earlier compensations need.
-    pub async fn complete_undo(&mut self, seq: Seq, facts: &Facts) -> Result<Event, WriteError> {
+    /// Checkpoints that a step is undone, with the facts that earlier compensations need and what the user should know.
+    pub async fn complete_undo(
+        &mut self,
+        seq: Seq,
+        facts: &Facts,
+        warnings: Vec<String>,
+    ) -> Result<Vec<Event>, WriteError> {
         let (run, number) = (self.run().to_string(), seq.get());
-        self.commit(EventKind::UndoCompleted { seq }, async |tx, now| {
+        let mut kinds: Vec<EventKind> =
+            warnings.into_iter().map(|message| EventKind::Warned { seq, message }).collect();
+        kinds.push(EventKind::UndoCompleted { seq });
+        self.commit_all(kinds, async |tx, now| {
             write_facts(&mut *tx, &run, facts).await?;
             sqlx::query!(
                 "UPDATE steps SET undo_status = 'completed', undo_failure = NULL, undo_finished_at = ?1,

@@ -5,16 +5,17 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::time::Instant;
 
 use super::Inner;
 use super::error::{JournalError, StartError, TargetHeld, WriteError};
 use super::row::{Place, after, millis, text};
 use super::take::LEASE_LENGTH;
+use crate::crash;
 use crate::run::{
     Direction, Event, EventKind, Failure, Fence, Holder, RunId, RunState, Seq, StepState, Target, Timestamp,
 };
@@ -38,12 +39,39 @@ pub struct LeaseGuard {
     inner: Arc<Inner>,
     run: RunId,
     fence: Fence,
-    until: Arc<AtomicI64>,
+    lasts: Arc<std::sync::Mutex<Lasts>>,
+}
+
+/// Until when a lease lasts, on both clocks: the wall clock goes on while the machine sleeps, and the monotonic one
+/// does not jump.
+#[derive(Clone, Copy, Debug)]
+struct Lasts {
+    until: i64,
+    renewed: Instant,
 }
 
 impl LeaseGuard {
     pub(super) fn new(inner: &Arc<Inner>, run: RunId, fence: Fence, until: i64) -> Self {
-        Self { inner: Arc::clone(inner), run, fence, until: Arc::new(AtomicI64::new(until)) }
+        let lasts = Lasts { until, renewed: Instant::now() };
+        Self { inner: Arc::clone(inner), run, fence, lasts: Arc::new(std::sync::Mutex::new(lasts)) }
+    }
+
+    // A std mutex, never held across an await.
+    fn lasts(&self) -> std::sync::MutexGuard<'_, Lasts> {
+        self.lasts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether the lease has run out, or will within `margin`, unless it is renewed.
+    fn has_run_out(&self, margin: Duration) -> bool {
+        let lasts = *self.lasts();
+        after(self.inner.clock.now(), margin) >= lasts.until
+            || lasts.renewed.elapsed() + margin >= LEASE_LENGTH
+    }
+
+    /// Whether nothing may be done before the lease is renewed. While the journal is being written this is no: the
+    /// write must come to its end, and it names the fence.
+    pub fn must_be_renewed(&self) -> bool {
+        self.has_run_out(Duration::ZERO) && self.inner.connection.try_lock().is_ok()
     }
 
     /// Makes the lease last for its whole length from now.
@@ -51,7 +79,8 @@ impl LeaseGuard {
     /// # Errors
     /// [`WriteError::LeaseLost`] when another process has taken the run over.
     pub async fn renew(&self) -> Result<(), WriteError> {
-        let until = after(self.inner.clock.now(), LEASE_LENGTH);
+        let (now, renewed) = (self.inner.clock.now(), Instant::now());
+        let until = after(now, LEASE_LENGTH);
         let (run, fence) = (self.run.to_string(), self.fence.get());
         let mut connection = self.inner.connection.lock().await;
         let done = sqlx::query!(
@@ -66,7 +95,7 @@ impl LeaseGuard {
         if done.rows_affected() == 0 {
             return Err(lost(&mut connection, &run).await);
         }
-        self.until.store(until, Ordering::Relaxed);
+        *self.lasts() = Lasts { until, renewed };
         Ok(())
     }
 
@@ -74,8 +103,7 @@ impl LeaseGuard {
     /// been paused for hours since it looked.
     pub async fn assure(&self) -> Result<(), WriteError> {
         const MARGIN: Duration = Duration::from_secs(5);
-        let enough = after(self.inner.clock.now(), MARGIN);
-        if self.until.load(Ordering::Relaxed) > enough { Ok(()) } else { self.renew().await }
+        if self.has_run_out(MARGIN) { self.renew().await } else { Ok(()) }
     }
 }
 
@@ -128,62 +156,69 @@ impl Lease {
     /// # Errors
     /// `Ok(Err(held))` when another run that is not over holds it.
     pub async fn hold(&mut self, target: &Target) -> Result<Result<(), TargetHeld>, WriteError> {
-        self.guard.assure().await?;
         let run = self.run();
+        let failed = |error| WriteError::from(self.inner.failed(error));
         let mut connection = self.inner.connection.lock().await;
-        let mut tx =
-            connection.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.inner.failed(error))?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        if move_counter(&mut tx, &self.guard, 0, self.state).await.map_err(failed)?.is_none() {
+            return Err(lost(&mut tx, &run.to_string()).await);
+        }
         match super::take::hold(&self.inner, &mut tx, run, target).await {
             Ok(()) => {}
             Err(StartError::TargetHeld(held)) => return Ok(Err(held)),
             Err(StartError::Journal(error)) => return Err(error.into()),
         }
-        tx.commit().await.map_err(|error| self.inner.failed(error))?;
+        tx.commit().await.map_err(failed)?;
+        crash::committed();
         Ok(Ok(()))
     }
 
     /// Commits that the retry budget is spent and gives the lease back.
     pub async fn suspend(mut self, failure: &Failure) -> Result<Event, WriteError> {
         let (run, error) = (self.run().to_string(), text(failure));
-        let event = self
-            .commit(EventKind::RunSuspended { failure: failure.clone() }, async |tx, _| {
-                // Backwards, why it failed is the better answer; what is in the way stands at its step.
-                sqlx::query!("UPDATE runs SET error = ?1 WHERE id = ?2 AND direction = 'forward'", error, run)
-                    .execute(tx)
-                    .await
-            })
-            .await?;
-        self.release().await?;
-        Ok(event)
+        self.commit(EventKind::RunSuspended { failure: failure.clone() }, async |tx, _| {
+            // Backwards, why it failed is the better answer; what is in the way stands at its step.
+            sqlx::query!(
+                "UPDATE runs SET holder = NULL, lease_until = NULL, error = iif(direction = 'forward', ?1, error)
+                 WHERE id = ?2",
+                error,
+                run
+            )
+            .execute(tx)
+            .await
+        })
+        .await
     }
 
     /// Commits that a person stopped the process and gives the lease back.
     pub async fn interrupt(mut self) -> Result<Event, WriteError> {
-        let event =
-            self.commit(EventKind::RunInterrupted, async |_, _| Ok(SqliteQueryResult::default())).await?;
-        self.release().await?;
-        Ok(event)
+        let run = self.run().to_string();
+        self.commit(EventKind::RunInterrupted, async |tx, _| {
+            sqlx::query!("UPDATE runs SET holder = NULL, lease_until = NULL WHERE id = ?1", run)
+                .execute(tx)
+                .await
+        })
+        .await
     }
 
     /// Commits that the run is over, lets its targets go, and gives the lease back.
     pub async fn finish(mut self, state: RunState) -> Result<Event, WriteError> {
         let run = self.run().to_string();
         let has_succeeded = state == RunState::Succeeded;
-        let event = self
-            .commit(EventKind::RunFinished { state }, async |tx, now| {
-                sqlx::query!("UPDATE targets SET held = 0 WHERE run_id = ?1", run).execute(&mut *tx).await?;
-                sqlx::query!(
-                    "UPDATE runs SET finished_at = ?1, has_succeeded = max(has_succeeded, ?2) WHERE id = ?3",
-                    now,
-                    has_succeeded,
-                    run
-                )
-                .execute(tx)
-                .await
-            })
-            .await?;
-        self.release().await?;
-        Ok(event)
+        self.commit(EventKind::RunFinished { state }, async |tx, now| {
+            sqlx::query!("UPDATE targets SET held = 0 WHERE run_id = ?1", run).execute(&mut *tx).await?;
+            sqlx::query!(
+                "UPDATE runs SET finished_at = ?1, has_succeeded = max(has_succeeded, ?2), holder = NULL,
+                     lease_until = NULL
+                 WHERE id = ?3",
+                now,
+                has_succeeded,
+                run
+            )
+            .execute(tx)
+            .await
+        })
+        .await
     }
 
     /// Gives the lease back; the run keeps its state and its targets.
@@ -232,6 +267,7 @@ impl Lease {
         write_events(&mut tx, &events).await.map_err(failed)?;
         change(&mut tx, millis(now)).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
+        crash::committed();
         drop(connection);
         self.state = state;
         for (seq, step) in steps {

@@ -17,6 +17,7 @@ use super::lease::{Lease, LeaseGuard, direction, number, write_events};
 use super::read::History;
 use super::row::{Place, after, millis, text};
 use super::{Inner, Journal, open};
+use crate::crash;
 use crate::run::{
     Direction, Event, EventKind, Fence, Holder, Resolution, RunId, RunState, StepState, Target, UndoStatus,
 };
@@ -103,6 +104,7 @@ impl Journal {
         let events = number(run, now, 1, vec![kind]);
         write_events(&mut tx, &events).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
+        crash::committed();
         drop(connection);
         let guard = LeaseGuard::new(inner, run, Fence::new(1), until);
         let lease =
@@ -139,8 +141,12 @@ impl Journal {
             }
             None => None,
         };
-        check_way(&mut tx, inner, run, way, row.state).await?;
-        let goes_back = way == Take::Rollback || row.direction == Direction::Backward;
+        // It died between its failure and the way back that it was told to take.
+        let was_to_go_back = row.state == RunState::Failed && row.on_failure == OnFailure::Rollback;
+        let goes_back = way == Take::Rollback || row.direction == Direction::Backward || was_to_go_back;
+        if !was_to_go_back {
+            check_way(&mut tx, inner, run, way, row.state).await?;
+        }
         let mut kinds = vec![EventKind::LeaseTaken { from, by: holder.clone(), fence: row.next_fence }];
         if goes_back {
             kinds.push(EventKind::RollbackStarted);
@@ -167,6 +173,7 @@ impl Journal {
         write_events(&mut tx, &events).await.map_err(failed)?;
         let history = History::load(inner, &mut tx, run, row.state).await?;
         tx.commit().await.map_err(failed)?;
+        crash::committed();
         drop(connection);
         let steps = history.steps.iter().map(|step| step.state).collect();
         let guard = LeaseGuard::new(inner, run, row.next_fence, until);
@@ -238,6 +245,7 @@ impl Journal {
         .await
         .map_err(failed)?;
         tx.commit().await.map_err(failed)?;
+        crash::committed();
         drop(connection);
         let states = steps
             .iter()
@@ -254,22 +262,27 @@ impl Journal {
 struct LeaseRow {
     state: RunState,
     direction: Direction,
+    on_failure: OnFailure,
     next_fence: Fence,
     holder: Option<(Holder, crate::run::Timestamp)>,
 }
 
 async fn lease_row(inner: &Inner, tx: &mut SqliteConnection, run: RunId) -> Result<LeaseRow, JournalError> {
     let id = run.to_string();
-    let row = sqlx::query!("SELECT state, direction, fence, holder, lease_until FROM runs WHERE id = ?1", id)
-        .fetch_optional(tx)
-        .await
-        .map_err(|error| inner.failed(error))?
-        .ok_or(JournalError::NoSuchRun(run))?;
+    let row = sqlx::query!(
+        "SELECT state, direction, on_failure, fence, holder, lease_until FROM runs WHERE id = ?1",
+        id
+    )
+    .fetch_optional(tx)
+    .await
+    .map_err(|error| inner.failed(error))?
+    .ok_or(JournalError::NoSuchRun(run))?;
     let holder: Option<Holder> = Place("runs", "holder").json_or_none(row.holder.as_deref())?;
     let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
     Ok(LeaseRow {
         state: Place("runs", "state").parse(&row.state)?,
         direction: direction(&row.direction)?,
+        on_failure: on_failure(&row.on_failure)?,
         next_fence: Fence::new(row.fence + 1),
         holder: holder.zip(until),
     })

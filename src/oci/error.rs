@@ -176,9 +176,11 @@ fn skew_hint(skew: Option<Duration>) -> String {
     })
 }
 
-/// A text from the cloud without control characters, which would reach the terminal otherwise.
+/// A text from the cloud without control characters, which would reach the terminal otherwise, and without those that
+/// turn the direction of what follows.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
 }
 
 /// `text` as one line without control characters, at most `n_most` characters of it.

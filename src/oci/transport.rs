@@ -17,14 +17,16 @@ use super::identity::Identity;
 use super::region::Region;
 use super::signer::{self, Unsigned};
 use crate::clock::Clock;
+use crate::crash;
 
 /// The largest answer that is read; the API's largest lists are far below.
 const ANSWER_LIMIT: usize = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Beyond this difference the server refuses a signature (OCI.md 2.7).
 const SKEW_LIMIT: Duration = Duration::from_mins(5);
-/// Pages of one list; a list that is longer does not end.
+/// Pages of one list, and bytes of all of them; a list that is longer does not end.
 const PAGES_LIMIT: usize = 1_000;
+const LIST_LIMIT: usize = 64 << 20;
 
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,14 +120,7 @@ impl Transport {
 
     /// Makes one attempt at a call with a JSON answer.
     pub async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, OciError> {
-        let answer = self.attempt(call).await?;
-        let value = serde_json::from_slice(&answer.value).map_err(|error| OciError::Decode {
-            service: call.service,
-            operation: call.operation,
-            detail: clean(&error.to_string(), 300),
-            request_id: answer.request_id.clone(),
-        })?;
-        Ok(answer.with(value))
+        decoded(call, self.attempt(call).await?)
     }
 
     /// Makes one attempt at a call whose answer has no body that matters.
@@ -152,15 +147,20 @@ impl Transport {
             detail,
         };
         let mut all = Vec::new();
+        let mut n_bytes = 0;
         let mut page: Option<String> = None;
         for _ in 0..PAGES_LIMIT {
             let mut one = call.clone();
             if let Some(page) = &page {
                 one = one.with_query("page", page.clone());
             }
-            let answer = self.send::<P>(&one).await?;
+            let answer = self.attempt(&one).await?;
+            n_bytes += answer.value.len();
+            if n_bytes > LIST_LIMIT {
+                return Err(endless(format!("more than {} MB", LIST_LIMIT >> 20)));
+            }
             let next = answer.next_page.clone();
-            all.extend(items(answer.value));
+            all.extend(items(decoded::<P>(&one, answer)?.value));
             match next {
                 None => return Ok(all),
                 Some(next) if page.as_ref() == Some(&next) => {
@@ -178,10 +178,12 @@ impl Transport {
         let request_id = request_id();
         let started = tokio::time::Instant::now();
         let request = self.request(call, &url, &request_id)?;
+        crash::at(format_args!("{} unsent", point(call)));
         let mut response = match self.client.execute(request).await {
             Ok(response) => response,
             Err(error) => return Err(broken(call, &url, &error)),
         };
+        crash::at(format_args!("{} unread", point(call)));
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         tracing::debug!(
@@ -336,6 +338,24 @@ impl Transport {
         let theirs = http_date(header(headers, "date")?)?;
         let skew = (self.clock.now() - theirs).abs().to_std().ok()?;
         (skew >= SKEW_LIMIT).then_some(skew)
+    }
+}
+
+fn decoded<T: DeserializeOwned>(call: &Call, answer: Answer<Vec<u8>>) -> Result<Answer<T>, OciError> {
+    let value = serde_json::from_slice(&answer.value).map_err(|error| OciError::Decode {
+        service: call.service,
+        operation: call.operation,
+        detail: clean(&error.to_string(), 300),
+        request_id: answer.request_id.clone(),
+    })?;
+    Ok(answer.with(value))
+}
+
+/// How crash points name a call: each change by its operation, reads all alike.
+const fn point(call: &Call) -> &'static str {
+    match call.method {
+        Method::Get => "GET",
+        Method::Post | Method::Put | Method::Delete => call.operation,
     }
 }
 

@@ -266,4 +266,13 @@ pub enum Update<'a> {
         /// What to show.
         text: &'a str,
     },
+    /// One of a step's reads failed, and is made again. Not recorded, as nothing follows from it.
+    Trouble {
+        /// The step it is about.
+        seq: Seq,
+        /// Why it failed.
+        failure: &'a Failure,
+        /// Until it is made again.
+        delay: Duration,
+    },
 }

@@ -104,7 +104,11 @@ impl RunState {
             ) => Ok(Self::RollingBack),
             (
                 Self::RollingBack,
-                E::UndoBegun { .. } | E::UndoRetrying { .. } | E::UndoCompleted { .. } | E::RollbackStarted,
+                E::UndoBegun { .. }
+                | E::UndoRetrying { .. }
+                | E::UndoCompleted { .. }
+                | E::Warned { .. }
+                | E::RollbackStarted,
             ) => Ok(Self::RollingBack),
             (Self::RollingBack, E::UndoFailed { .. }) => Ok(Self::Stuck),
             (Self::Stuck, E::StepResolved { .. }) => Ok(Self::Stuck),
@@ -152,7 +156,7 @@ impl StepState {
             (S::Begun, None, E::StepCompleted { .. }) => to(S::Completed, None),
             (S::Begun, None, E::StepFailed { .. }) => to(S::Failed, None),
             (status, None | Some(U::Begun | U::Failed), E::UndoBegun { .. }) => to(status, Some(U::Begun)),
-            (status, Some(U::Begun), E::UndoRetrying { .. }) => to(status, Some(U::Begun)),
+            (status, Some(U::Begun), E::UndoRetrying { .. } | E::Warned { .. }) => to(status, Some(U::Begun)),
             (status, Some(U::Begun), E::UndoCompleted { .. }) => to(status, Some(U::Completed)),
             (status, Some(U::Begun), E::UndoFailed { .. }) => to(status, Some(U::Failed)),
             (status, Some(U::Failed), E::StepResolved { resolution: Resolution::Done, .. }) => {

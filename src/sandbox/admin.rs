@@ -29,6 +29,10 @@ pub(super) fn answer(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8]
             lock(&shared.faults).rules.clear();
             Reply::empty(204)
         }
+        ("DELETE", "tokens") => {
+            shared.change(|state| state.tokens.clear());
+            Reply::empty(204)
+        }
         ("POST", "pace") => match json["scale"].as_f64() {
             Some(scale) if scale > 0.0 => {
                 shared.pace.set(scale);

@@ -29,7 +29,7 @@ pub(super) struct Rule {
     /// A `Retry-After` header, in seconds.
     #[serde(default)]
     pub(super) retry_after: Option<u64>,
-    /// For `slow`.
+    /// For `slow` and `late`.
     #[serde(default)]
     pub(super) delay_ms: u64,
     /// A rule that is in force once this one has applied.
@@ -67,6 +67,15 @@ pub(super) enum Effect {
     /// A gateway's page instead of JSON.
     #[serde(rename = "html")]
     Html,
+    /// The connection ends at once, and the request is carried out after a delay.
+    #[serde(rename = "late")]
+    Late,
+    /// Carried out twice, as by a gateway that repeats it; the second answer is the one that is sent.
+    #[serde(rename = "twice")]
+    Twice,
+    /// Another client adds a backend to the set just before the request.
+    #[serde(rename = "other-client")]
+    OtherClient,
     /// A read that shows how it was before the last change.
     #[serde(rename = "stale-read")]
     StaleRead,

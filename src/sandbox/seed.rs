@@ -30,7 +30,7 @@ pub(super) fn plant(shared: &Arc<Shared>) {
         let bystander = ready_instance(shared, state, "bystander", "7", &json!({"team": "other"}));
         let (web_ip, bystander_ip) = (address(state, &web), address(state, &bystander));
         let id = state.ocid("loadbalancer");
-        let odd = Backend { weight: 7, max_connections: Some(300), ..backend(&bystander_ip, 80) };
+        let odd = Backend { weight: 7, max_connections: Some(300), ..serving(&bystander_ip, 80) };
         let balancer = Balancer {
             id: id.clone(),
             head: json!({
@@ -39,7 +39,7 @@ pub(super) fn plant(shared: &Arc<Shared>) {
                 "isPrivate": false, "subnetIds": [SUBNET], "freeformTags": {"env": "prod"},
             }),
             sets: [
-                ("http".to_owned(), set("/", vec![backend(&web_ip, 80)])),
+                ("http".to_owned(), set("/", vec![serving(&web_ip, 80)])),
                 ("admin".to_owned(), set("/", Vec::new())),
                 ("other".to_owned(), set("/", vec![odd.clone()])),
             ]
@@ -109,19 +109,9 @@ fn address(state: &State, instance: &str) -> String {
     state.instances.get(instance).map(|instance| instance.address.clone()).unwrap_or_default()
 }
 
-fn backend(ip: &str, port: u16) -> Backend {
-    Backend {
-        ip: ip.to_owned(),
-        port,
-        weight: 1,
-        max_connections: None,
-        drain: false,
-        backup: false,
-        offline: false,
-        // It has been serving for long.
-        health: Health { is_well: Some(true), ..Health::default() },
-        generation: 0,
-    }
+/// A backend that has been serving for long.
+fn serving(ip: &str, port: u16) -> Backend {
+    Backend { health: Health { is_well: Some(true), ..Health::default() }, ..Backend::at(ip, port) }
 }
 
 fn set(url_path: &str, backends: Vec<Backend>) -> BackendSet {

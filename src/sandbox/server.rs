@@ -190,11 +190,29 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         lock(&shared.audit).record(now, &method, &target, 0, token.as_deref(), &request_id);
         return Err(io::ErrorKind::ConnectionReset.into());
     }
-    if let Some(rule) = &rule {
-        shared.sleep(Duration::from_millis(rule.delay_ms)).await;
+    let delay = Duration::from_millis(rule.as_ref().map_or(0, |rule| rule.delay_ms));
+    let parsed = parse(&method, &target, &parts.headers, &body, effect);
+    if effect == Some(Effect::Late) {
+        let task = Arc::clone(&shared);
+        shared.spawn(async move {
+            task.sleep(delay).await;
+            let reply = parsed.map_or_else(|reply| reply, |request| control::answer(&task, &request));
+            lock(&task.audit).record(now, &method, &target, reply.status, token.as_deref(), &request_id);
+        });
+        return Err(io::ErrorKind::ConnectionReset.into());
     }
-    let reply = match parse(&method, &target, &parts.headers, &body, effect) {
-        Ok(request) => control::answer(&shared, &request),
+    shared.sleep(delay).await;
+    let reply = match parsed {
+        Ok(request) => {
+            if effect == Some(Effect::OtherClient) {
+                control::intrude(&shared, &request);
+            }
+            let reply = control::answer(&shared, &request);
+            match effect {
+                Some(Effect::Twice) => control::answer(&shared, &Request { is_stray: true, ..request }),
+                _ => reply,
+            }
+        }
         Err(reply) => reply,
     };
     lock(&shared.audit).record(now, &method, &target, reply.status, token.as_deref(), &request_id);
@@ -230,6 +248,9 @@ fn refusal(rule: &Rule) -> Option<Reply> {
         | Effect::ResetAfter
         | Effect::Slow
         | Effect::Truncate
+        | Effect::Late
+        | Effect::Twice
+        | Effect::OtherClient
         | Effect::StaleRead
         | Effect::WorkFails => return None,
     };
@@ -270,6 +291,7 @@ fn parse(
         body,
         work_fails_with: (effect == Some(Effect::WorkFails)).then(|| "a fault was asked for".to_owned()),
         is_stale: effect == Some(Effect::StaleRead),
+        is_stray: effect == Some(Effect::Late),
     })
 }
 

@@ -87,9 +87,9 @@ pub(super) struct Balancer {
     pub(super) work: Vec<BalancerWork>,
     pub(super) created: DateTime<Utc>,
     pub(super) is_deleted: bool,
-    /// As it was before the last change, for reads that lag.
+    /// As it was before the last change, with its version, for reads that lag.
     #[serde(skip)]
-    pub(super) before: Option<Value>,
+    pub(super) before: Option<(Value, String)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -129,6 +129,21 @@ pub(super) struct Backend {
 }
 
 impl Backend {
+    /// A backend with the flags that the service gives to one that says nothing.
+    pub(super) fn at(ip: &str, port: u16) -> Self {
+        Self {
+            ip: ip.to_owned(),
+            port,
+            weight: 1,
+            max_connections: None,
+            drain: false,
+            backup: false,
+            offline: false,
+            health: Health::default(),
+            generation: 0,
+        }
+    }
+
     pub(super) fn name(&self) -> String {
         format!("{}:{}", self.ip, self.port)
     }

@@ -25,6 +25,8 @@ pub(super) struct Request {
     pub(super) work_fails_with: Option<String>,
     /// Set by a fault: this read shows how it was before the last change.
     pub(super) is_stale: bool,
+    /// Nobody waits for it: it arrives late, or a second time.
+    pub(super) is_stray: bool,
 }
 
 impl Request {

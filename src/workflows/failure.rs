@@ -1,5 +1,7 @@
 //! What a failed call means for the run: the one place that decides whether it is worth another attempt.
 
+use super::World;
+use crate::engine::Cx;
 use crate::oci::OciError;
 use crate::run::{Failure, FailureKind};
 
@@ -11,6 +13,29 @@ pub(super) fn of(doing: impl Into<String>, error: &OciError) -> Failure {
         message: error.to_string(),
         request_id: error.request_id().map(ToOwned::to_owned),
     }
+}
+
+/// Makes one read. What is worth another attempt is made again by itself; the other errors are the caller's to judge.
+pub(super) async fn look<T>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    mut read: impl AsyncFnMut() -> Result<T, OciError>,
+) -> Result<Result<T, OciError>, Failure> {
+    cx.look(async || match read().await {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(error) if kind(&error) == FailureKind::Permanent => Ok(Err(error)),
+        Err(error) => Err(of(doing, &error)),
+    })
+    .await
+}
+
+/// The same for a read whose errors mean nothing else.
+pub(super) async fn must_look<T>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    read: impl AsyncFnMut() -> Result<T, OciError>,
+) -> Result<T, Failure> {
+    look(cx, doing, read).await?.map_err(|error| of(doing, &error))
 }
 
 /// OCI.md 3.2 to 3.4; 409 Conflict and 412 are retried because each attempt reads before it writes (OCI.md 2.3).

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::balancer::SURE_AFTER;
 use super::{World, failure};
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{self as api, ContainerInstance, InstanceState};
@@ -84,8 +85,9 @@ pub(super) async fn find_tagged(
     compartment: &str,
     tags: &[(&str, String)],
 ) -> Result<Vec<InstanceId>, Failure> {
-    let listed = cx.world.oci.container_instances().list(compartment).await;
-    let listed = listed.map_err(|error| failure::of("looking for what the run created", &error))?;
+    const DOING: &str = "looking for what the run created";
+    let api = cx.world.oci.container_instances();
+    let listed = failure::must_look(cx, DOING, async || api.list(compartment).await).await?;
     let ours = listed.iter().filter(|instance| {
         let has = |(name, value): &(&str, String)| instance["freeformTags"][*name] == json!(value);
         let is_gone = matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING"));
@@ -131,7 +133,8 @@ enum Look {
 
 async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>) -> Result<Look, Failure> {
     const DOING: &str = "waiting for the container instance";
-    let instance = match cx.world.oci.container_instances().get(id).await {
+    let api = cx.world.oci.container_instances();
+    let instance = match failure::look(cx, DOING, async || api.get(id).await).await? {
         Ok(answer) => answer.value,
         // Right after it was created it may not be visible yet (OCI.md 2.7).
         Err(error) if error.is_not_found() => return Ok(Look::NotYet("not visible yet".to_owned())),
@@ -171,7 +174,8 @@ async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>)
 /// Why a container is not ready, if it is not. ACTIVE alone does not say: a crash loop leaves it so (OCI.md 2.1).
 async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<String>, Failure> {
     const DOING: &str = "looking at the containers";
-    let container = match cx.world.oci.container_instances().container(id).await {
+    let api = cx.world.oci.container_instances();
+    let container = match failure::look(cx, DOING, async || api.container(id).await).await? {
         Ok(answer) => answer.value,
         Err(error) if error.is_not_found() => return Ok(Some("containers not visible yet".to_owned())),
         Err(error) => return Err(failure::of(DOING, &error)),
@@ -238,41 +242,48 @@ pub(super) async fn addresses(
     cx: &Cx<'_, World>,
     instance: &ContainerInstance,
 ) -> Result<Option<Vec<String>>, Failure> {
+    const DOING: &str = "reading the instance's address";
+    let api = cx.world.oci.network();
     let mut addresses = Vec::new();
     for vnic in &instance.vnics {
         let Some(id) = &vnic.vnic_id else { return Ok(None) };
-        match cx.world.oci.network().vnic(id).await {
+        match failure::look(cx, DOING, async || api.vnic(id).await).await? {
             Ok(answer) => match answer.value.private_ip {
                 Some(address) => addresses.push(address),
                 None => return Ok(None),
             },
             Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(failure::of("reading the instance's address", &error)),
+            Err(error) => return Err(failure::of(DOING, &error)),
         }
     }
     Ok((!addresses.is_empty()).then_some(addresses))
 }
 
 /// Deletes an instance and waits until it is gone. An instance that is gone already is deleted.
-pub(super) async fn delete(cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
+///
+/// A 404 of the read alone is not believed: right after a create, reads may lag behind it.
+pub(super) async fn delete(cx: &Cx<'_, World>, compartment: &str, id: &InstanceId) -> Result<(), Failure> {
     const DOING: &str = "deleting the container instance";
-    let deadline = Instant::now() + cx.world.instance_timeout;
-    let mut is_asked = false;
+    let started = Instant::now();
+    let mut is_accepted = false;
     for wait in Looks::at_most(cx.world.poll_interval) {
-        match state(cx, id).await? {
-            None | Some(InstanceState::Deleted) => return Ok(()),
+        let state = state(cx, compartment, id).await?;
+        match state {
+            Some(InstanceState::Deleted) => return Ok(()),
+            None if is_accepted || started.elapsed() > SURE_AFTER => return Ok(()),
             Some(InstanceState::Deleting) => {}
-            Some(_) if is_asked => {}
-            Some(_) => {
+            Some(_) if is_accepted => {}
+            Some(_) | None => {
                 cx.assure_lease().await?;
                 match cx.world.oci.send(&api::delete(id)).await {
-                    Ok(_) => is_asked = true,
-                    Err(error) if error.is_not_found() => return Ok(()),
+                    Ok(_) => is_accepted = true,
+                    Err(error) if error.is_not_found() && state.is_none() => {}
+                    Err(error) if error.is_not_found() && started.elapsed() <= SURE_AFTER => {}
                     Err(error) => return Err(failure::of(DOING, &error)),
                 }
             }
         }
-        if Instant::now() + wait > deadline {
+        if started.elapsed() + wait > cx.world.instance_timeout {
             return Err(Failure::transient(DOING, format!("{id} is not gone yet")));
         }
         cx.progress(format!("waiting for {id} to be gone"));
@@ -282,11 +293,31 @@ pub(super) async fn delete(cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Fa
 }
 
 /// Where an instance stands; `None` when it is not there any more.
-pub(super) async fn state(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Option<InstanceState>, Failure> {
-    match cx.world.oci.container_instances().get(id).await {
-        Ok(answer) => Ok(Some(answer.value.lifecycle_state)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(failure::of("looking at the container instance", &error)),
+///
+/// A 404 may also mean that we may not see it, or not yet (OCI.md 2.7): the compartment's list is asked as well.
+///
+/// # Errors
+/// Transient when the list shows it alive and it cannot be read.
+pub(super) async fn state(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    id: &InstanceId,
+) -> Result<Option<InstanceState>, Failure> {
+    const DOING: &str = "looking at the container instance";
+    let api = cx.world.oci.container_instances();
+    match failure::look(cx, DOING, async || api.get(id).await).await? {
+        Ok(answer) => return Ok(Some(answer.value.lifecycle_state)),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(failure::of(DOING, &error)),
+    }
+    let listed = failure::must_look(cx, DOING, async || api.list(compartment).await).await?;
+    let found = listed.iter().find(|instance| instance["id"] == id.as_str());
+    match found.and_then(|instance| instance["lifecycleState"].as_str()) {
+        None | Some("DELETED") => Ok(None),
+        Some(state) => {
+            let state = printable(state);
+            Err(Failure::transient(DOING, format!("{id} is listed as {state} and cannot be read")))
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::World;
+use super::{World, failure};
 use crate::engine::Cx;
-use crate::oci::OciError;
+use crate::run::Failure;
 
 /// The specification from which an existing instance can be made again, in the words of a create request
 /// (OCI.md section 5): what the cloud echoes, without what it adds, and with the containers' own details.
@@ -12,7 +12,7 @@ pub(super) async fn specification(
     cx: &Cx<'_, World>,
     instance: &Value,
     pull_secrets: &[Value],
-) -> Result<Value, OciError> {
+) -> Result<Value, Failure> {
     const COPIED: [&str; 10] = [
         "displayName",
         "compartmentId",
@@ -37,6 +37,8 @@ pub(super) async fn specification(
         "resourceConfig",
         "securityContext",
     ];
+    const DOING: &str = "recording the instance to replace";
+    let (api, network) = (cx.world.oci.container_instances(), cx.world.oci.network());
     let mut body = copied(instance, &COPIED);
     let shape = copied(&instance["shapeConfig"], &["ocpus", "memoryInGBs"]);
     body.insert("shapeConfig".to_owned(), Value::Object(shape));
@@ -44,7 +46,7 @@ pub(super) async fn specification(
     let mut containers = Vec::new();
     for container in instance["containers"].as_array().into_iter().flatten() {
         let id = container["containerId"].as_str().unwrap_or_default();
-        let fields = cx.world.oci.container_instances().container_raw(id).await?.value;
+        let fields = failure::must_look(cx, DOING, async || api.container_raw(id).await).await?.value;
         let mut container = copied(&fields, &COPIED_OF_CONTAINERS);
         let checks: Vec<Value> =
             fields["healthChecks"].as_array().into_iter().flatten().map(health_check).collect();
@@ -58,7 +60,7 @@ pub(super) async fn specification(
     let mut vnics = Vec::new();
     for vnic in instance["vnics"].as_array().into_iter().flatten() {
         let id = vnic["vnicId"].as_str().unwrap_or_default();
-        let vnic = cx.world.oci.network().vnic_raw(id).await?.value;
+        let vnic = failure::must_look(cx, DOING, async || network.vnic_raw(id).await).await?.value;
         let mut card =
             copied(&vnic, &["subnetId", "displayName", "hostnameLabel", "nsgIds", "skipSourceDestCheck"]);
         card.insert("isPublicIpAssigned".to_owned(), vnic["publicIp"].is_string().into());

@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 use super::World;
 use super::activities::{
     AdmitBackend, AwaitBackends, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet,
-    CreateInstance, DrainBackend, Expected, FindLoadBalancer, FindOldBackends, FindOldInstance, OldBackend,
+    CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, OldBackend,
     OldInstance, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
 };
-use super::balancer::Place;
+use super::balancer::{Expected, Place};
 use crate::config::{Deployment, OldInstance as Mode, Register, masked_instance};
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::LoadBalancerId;
@@ -142,23 +142,24 @@ impl Retiring<'_> {
         }
         for (place, old) in &places {
             let flags = old.backend.flags.clone();
-            let sent = run.change(RemoveBackend { place: place.clone(), flags }).await?;
+            let may_leave_nothing = self.may_leave_nothing;
+            let sent = run.change(RemoveBackend { place: place.clone(), flags, may_leave_nothing }).await?;
             follow(run, sent, place.subject(), Expected::NoBackend(place.clone())).await?;
         }
         if self.mode == Mode::Keep {
             return Ok(());
         }
-        let id = old.id.clone();
+        let (id, compartment_id) = (old.id.clone(), self.compartment_id.to_owned());
         let retire = RetireInstance {
             id: old.id,
-            compartment_id: self.compartment_id.to_owned(),
+            compartment_id: compartment_id.clone(),
             addresses: old.addresses,
             mode: self.mode,
             specification: old.specification,
             load_balancer: self.balancer.clone(),
         };
         run.change(retire).await?;
-        run.wait(AwaitRetirement { id, mode: self.mode }).await
+        run.wait(AwaitRetirement { id, compartment_id, mode: self.mode }).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use deployctl::cli::demo::{Findings, probe};
+use deployctl::cli::demo::{Findings, Load, probe};
 use deployctl::sandbox::{Handle, Options, Sandbox};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ async fn probe_beside(front: SocketAddr, act: impl Future<Output = ()>) -> Findi
         act.await;
         stop.cancel();
     };
-    tokio::join!(probe(front, 200, stop.clone()), acting).0
+    tokio::join!(probe(front, Load::of(200), stop.clone()), acting).0
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn traffic_that_nobody_disturbs_loses_nothing() {
     let (sandbox, front) = sandbox().await;
     let findings = probe_beside(front, async {
         let stop = CancellationToken::new();
-        let enough = probe(front, 100, stop.clone());
+        let enough = probe(front, Load::of(100), stop.clone());
         let timer = async {
             tokio::time::timeout(Duration::from_millis(500), std::future::pending::<()>())
                 .await

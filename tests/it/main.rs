@@ -2,11 +2,14 @@
 
 mod harness;
 
+mod ambiguity;
 mod conformance;
 mod control;
+mod engine;
 mod faults;
 mod history;
 mod layers;
+mod matrix;
 mod recovery;
 mod refusals;
 mod secrets;

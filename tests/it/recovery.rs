@@ -187,7 +187,7 @@ fn an_interrupt_checkpoints_and_says_how_to_go_on() {
 }
 
 /// Every request that changes something, by method and a part of its path.
-const CHANGES: [(&str, &str); 5] = [
+pub(crate) const CHANGES: [(&str, &str); 5] = [
     ("POST", "/containerInstances"),
     ("POST", "/backends"),
     ("PUT", "/backends/"),

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use prober::{Findings, Seen, probe};
+pub use prober::{Findings, Load, Seen, probe};
 
 use super::args::DemoArgs;
 use super::exit::Exit;
@@ -64,7 +64,7 @@ async fn tell(session: &Session<'_>, args: &DemoArgs) -> Result<Exit, Report> {
         stop.cancel();
         done
     };
-    let (findings, done) = tokio::join!(probe(front, args.rate, stop.clone()), acts);
+    let (findings, done) = tokio::join!(probe(front, Load::of(args.rate), stop.clone()), acts);
     done?;
     let verdict = Verdict::of(findings, &sandbox, started.elapsed());
     sandbox.stop().await;

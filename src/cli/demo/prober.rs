@@ -74,12 +74,28 @@ impl Findings {
     }
 }
 
-/// Sends `rate` requests a second to `target` until `stop`, and waits for the answers of those under way.
-pub async fn probe(target: SocketAddr, rate: u32, stop: CancellationToken) -> Findings {
+/// How the traffic looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Requests a second.
+    pub rate: u32,
+    /// How long the one request in fifty takes that takes long. A drain must be longer.
+    pub slow: Duration,
+}
+
+impl Load {
+    /// `rate` requests a second, the slow ones of 400 ms.
+    pub const fn of(rate: u32) -> Self {
+        Self { rate, slow: Duration::from_millis(400) }
+    }
+}
+
+/// Sends requests to `target` until `stop`, and waits for the answers of those under way.
+pub async fn probe(target: SocketAddr, load: Load, stop: CancellationToken) -> Findings {
     let findings = Arc::new(Mutex::new(Findings::new()));
     let pool: Arc<Mutex<Vec<Sender>>> = Arc::default();
     let started = Instant::now();
-    let interval = Duration::from_secs(1) / rate.max(1);
+    let interval = Duration::from_secs(1) / load.rate.max(1);
     let mut ticks = tokio::time::interval_at(started, interval);
     // Late ticks are made up for at once: the schedule is what counts.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
@@ -93,7 +109,7 @@ pub async fn probe(target: SocketAddr, rate: u32, stop: CancellationToken) -> Fi
         };
         let (findings, pool) = (Arc::clone(&findings), Arc::clone(&pool));
         requests.spawn(async move {
-            let asked = tokio::time::timeout(TIMEOUT, one(target, n, &pool)).await;
+            let asked = tokio::time::timeout(TIMEOUT, one(target, n, load.slow, &pool)).await;
             let outcome = asked.unwrap_or_else(|_| Err("no answer in 10 s".to_owned()));
             let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
             findings.note(outcome, intended.elapsed(), started.elapsed());
@@ -109,7 +125,13 @@ pub async fn probe(target: SocketAddr, rate: u32, stop: CancellationToken) -> Fi
 
 /// One request: mostly on a connection that was used before, a fifth on a new one; one in twenty is a POST, one in
 /// fifty takes long. Returns the version that answered.
-async fn one(target: SocketAddr, n: u64, pool: &Mutex<Vec<Sender>>) -> Result<String, String> {
+async fn one(
+    target: SocketAddr,
+    n: u64,
+    slow: Duration,
+    pool: &Mutex<Vec<Sender>>,
+) -> Result<String, String> {
+    let slow = format!("/?work_ms={}", slow.as_millis());
     let is_fresh = n % 5 == 3;
     let pooled = || pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let reused = if is_fresh { None } else { pooled() };
@@ -120,7 +142,7 @@ async fn one(target: SocketAddr, n: u64, pool: &Mutex<Vec<Sender>>) -> Result<St
     sender.ready().await.map_err(|_| "connection closed".to_owned())?;
     let (method, path) = match n % 100 {
         0 | 20 | 40 | 60 | 80 => ("POST", "/orders"),
-        7 | 57 => ("GET", "/?work_ms=400"),
+        7 | 57 => ("GET", slow.as_str()),
         _ => ("GET", "/"),
     };
     let request = Request::builder()

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::plain::with_subject;
 use crate::cli::ui::{Tone, Ui, between, duration, plain};
-use crate::run::{EventKind, Seq, Timestamp, Update};
+use crate::run::{EventKind, Failure, Seq, Timestamp, Update};
 
 const REDRAW: Duration = Duration::from_millis(200);
 
@@ -29,8 +29,14 @@ impl Live {
                     bar.set_message(plain(text));
                 }
             }
+            Update::Trouble { failure, delay, .. } => self.trouble(failure, delay),
             Update::Event(event) => self.event(&event.kind, event.at, &event.run.short()),
         }
+    }
+
+    fn trouble(&mut self, failure: &Failure, delay: Duration) {
+        let text = format!("again in {}: {}", duration(delay), plain(&failure.to_string()));
+        self.line(Tone::Busy, "↻", &text);
     }
 
     fn event(&mut self, kind: &EventKind, at: Timestamp, run: &str) {
@@ -52,13 +58,7 @@ impl Live {
                 self.begin(*seq, name, subject.as_deref(), "undo ", at);
             }
             EventKind::StepRetrying { failure, delay, .. }
-            | EventKind::UndoRetrying { failure, delay, .. } => {
-                self.line(
-                    Tone::Busy,
-                    "↻",
-                    &format!("again in {}: {}", duration(*delay), plain(&failure.to_string())),
-                );
-            }
+            | EventKind::UndoRetrying { failure, delay, .. } => self.trouble(failure, *delay),
             EventKind::StepAdopted { .. } => self.line(Tone::Dim, "·", "it had been done before the crash"),
             EventKind::StepCompleted { seq, note } => {
                 let note = note.as_deref().map(plain).unwrap_or_default();

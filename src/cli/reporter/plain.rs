@@ -27,6 +27,14 @@ impl Plain {
                 self.ui.err(&format!("  {step}: {}", plain(text)));
             }
             Update::Progress { .. } => {}
+            Update::Trouble { seq, failure, delay } => {
+                let step = self.begun.get(&seq).map_or("", |(name, _)| name.as_str());
+                self.ui.err(&format!(
+                    "  {step}: again in {}: {}",
+                    duration(delay),
+                    plain(&failure.to_string())
+                ));
+            }
         }
     }
 

@@ -105,6 +105,11 @@ impl Flags {
         Self { drain: true, ..self.clone() }
     }
 
+    /// Whether a backend with these flags gets requests.
+    pub const fn serves(&self) -> bool {
+        !self.drain && !self.offline
+    }
+
     /// The same flags, not drained.
     #[must_use]
     pub fn admitted(&self) -> Self {

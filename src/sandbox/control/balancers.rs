@@ -124,12 +124,16 @@ fn read(shared: &Shared, request: &Request, id: &str, path: &[&str]) -> Option<R
     let Some(balancer) = state.balancers.get(id).filter(|balancer| !balancer.is_deleted) else {
         return Some(Reply::not_found());
     };
-    let tag = etag(balancer);
+    let mut tag = etag(balancer);
     let set = |name: &str| balancer.sets.get_key_value(name);
     let found = match path {
         [] => {
-            let before = balancer.before.clone().filter(|_| request.is_stale);
-            Some(before.unwrap_or_else(|| body(balancer)))
+            let (body, its_tag) = match balancer.before.clone().filter(|_| request.is_stale) {
+                Some(before) => before,
+                None => (body(balancer), tag),
+            };
+            tag = its_tag;
+            Some(body)
         }
         ["workRequests"] => {
             let work = balancer.work.iter().rev().map(|work| work_body(balancer, work)).collect();

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::sandbox::data;
 use crate::sandbox::pace::CHANGE;
 use crate::sandbox::server::Shared;
-use crate::sandbox::state::{Backend, BackendSet, Balancer, BalancerWork, Change, Health, Listener, State};
+use crate::sandbox::state::{Backend, BackendSet, Balancer, BalancerWork, Change, Listener, State};
 use crate::sandbox::wire::{Reply, Request};
 
 /// Accepts a change: 204 with the work request that will do it.
@@ -44,7 +44,7 @@ pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: 
             change,
             fails_with: request.work_fails_with.clone(),
         });
-        if is_busy {
+        if is_busy && !request.is_stray {
             state.violations.push(format!("load balancer {id} was given {work_id} while it was busy"));
         }
         if let Some(token) = token {
@@ -77,6 +77,24 @@ const fn kind(change: &Change) -> &'static str {
         Change::Create => "CreateLoadBalancer",
         Change::Delete => "DeleteLoadBalancer",
     }
+}
+
+/// What another client does just before a request to a backend set: adds a backend of its own, which gets no requests.
+pub(in crate::sandbox) fn intrude(shared: &Shared, request: &Request) {
+    let mut segments = request.segments.iter().map(String::as_str).skip_while(|one| *one != "loadBalancers");
+    let (Some(id), Some("backendSets"), Some(set)) = (segments.nth(1), segments.next(), segments.next())
+    else {
+        return;
+    };
+    shared.change(|state| {
+        let generation = state.next();
+        let Some(balancer) = state.balancers.get_mut(id) else { return };
+        let intruder = Backend { weight: 9, offline: true, generation, ..Backend::at("127.0.0.250", 9) };
+        if let Some(set) = balancer.sets.get_mut(set) {
+            set.backends.push(intruder);
+            balancer.version += 1;
+        }
+    });
 }
 
 /// Does what is first in the queue, then what is next; called once for each change that is accepted.
@@ -124,7 +142,7 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
         let balancer = state.balancers.get_mut(id)?;
         let open = balancer.work.iter().find(|one| one.id == work)?;
         let (change, fails_with) = (open.change.clone(), open.fails_with.clone());
-        let before = super::balancers::body(balancer);
+        let before = (super::balancers::body(balancer), super::balancers::etag(balancer));
         let done = match fails_with {
             Some(message) => Err(("INTERNAL_ERROR".to_owned(), message)),
             None => apply(balancer, &change, generation, &mut violations),
@@ -253,15 +271,6 @@ pub(super) fn flags_of(body: &Value) -> Result<Backend, Reply> {
         Some(_) => return Err(Reply::invalid("maxConnections must be at least 256")),
     };
     let Some(weight) = weight else { return Err(Reply::invalid("weight must be at least 1")) };
-    Ok(Backend {
-        ip: String::new(),
-        port: 0,
-        weight,
-        max_connections,
-        drain: flag("drain"),
-        backup: flag("backup"),
-        offline: flag("offline"),
-        health: Health::default(),
-        generation: 0,
-    })
+    let (drain, backup, offline) = (flag("drain"), flag("backup"), flag("offline"));
+    Ok(Backend { weight, max_connections, drain, backup, offline, ..Backend::at("", 0) })
 }

@@ -9,6 +9,8 @@ mod others;
 
 use std::sync::Arc;
 
+pub(super) use changes::intrude;
+
 use super::server::Shared;
 use super::wire::{Reply, Request};
 

@@ -1,6 +1,7 @@
 //! Waits until the old instance is gone or stopped, so that a run that succeeded leaves nothing behind.
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::config::OldInstance as Mode;
 use crate::engine::{Activity, Cx, Looks, Wait};
@@ -13,6 +14,7 @@ use crate::workflows::{World, instance};
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitRetirement {
     pub(in crate::workflows) id: InstanceId,
+    pub(in crate::workflows) compartment_id: String,
     pub(in crate::workflows) mode: Mode,
 }
 
@@ -26,8 +28,9 @@ impl Activity for AwaitRetirement {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        let deadline = Instant::now() + cx.world.instance_timeout;
         for wait in Looks::at_most(cx.world.poll_interval) {
-            let state = instance::state(cx, &self.id).await?;
+            let state = instance::state(cx, &self.compartment_id, &self.id).await?;
             let is_over = match (self.mode, state) {
                 (_, None | Some(InstanceState::Deleted)) | (Mode::Keep, _) => true,
                 (Mode::Stop, Some(state)) => matches!(state, InstanceState::Inactive | InstanceState::Failed),
@@ -36,9 +39,7 @@ impl Activity for AwaitRetirement {
             if is_over {
                 return Ok(());
             }
-            if cx.clock.now() - cx.entered_at()
-                > chrono::TimeDelta::from_std(cx.world.instance_timeout).unwrap_or_default()
-            {
+            if Instant::now() > deadline {
                 return Err(Failure::transient(
                     "waiting for the old instance to go",
                     format!("{} is not gone yet", self.id),

@@ -1,16 +1,17 @@
 //! Makes a backend set that the deployment describes and the load balancer lacks.
 //!
-//! Undone by deleting it, if it is empty: somebody else may use it by now. In doubt: from the input.
+//! Undone by deleting it, if it is empty: somebody else may use it by now. In doubt: finished with the same token, then
+//! undone (DESIGN 3, form b).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Sent, preview_of};
+use super::{Sent, preview_of, token_counts};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview};
 use crate::oci::load_balancers as api;
 use crate::oci::{Call, LoadBalancerId};
 use crate::run::{Facts, Failure};
-use crate::workflows::{World, balancer};
+use crate::workflows::{World, balancer, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -25,6 +26,10 @@ impl CreateBackendSet {
         let mut specification = self.specification.clone();
         specification["name"] = json!(self.name);
         api::create_backend_set(&self.load_balancer, specification)
+    }
+
+    fn sent(&self, cx: &Cx<'_, World>) -> Call {
+        self.call().with_retry_token(cx.token(0).as_str())
     }
 }
 
@@ -42,8 +47,7 @@ impl Activity for CreateBackendSet {
         if balancer.backend_sets.contains_key(&self.name) {
             return Ok(Sent::default());
         }
-        let call = self.call().with_retry_token(cx.token(0).as_str());
-        let work_request = balancer::send(cx, call, etag, "creating the backend set").await?;
+        let work_request = balancer::send(cx, self.sent(cx), etag, "creating the backend set").await?;
         Ok(Sent { work_request })
     }
 }
@@ -62,21 +66,22 @@ impl Mutation for CreateBackendSet {
         if done == Done::Known(&Sent::default()) {
             return Ok(Facts::new());
         }
-        let (balancer, etag) = balancer::when_idle(cx, &self.load_balancer).await?;
-        match balancer.backend_sets.get(&self.name) {
-            None => {}
-            Some(set)
-                if !set.backends.is_empty()
-                    || crate::workflows::guards::has_listener(&balancer, &self.name) =>
-            {
-                tracing::warn!(set = %self.name, "the backend set is in use by others and stays");
-            }
-            Some(_) => {
-                let call = api::delete_backend_set(&self.load_balancer, &self.name);
-                let work = balancer::send(cx, call, etag, "deleting the backend set").await?;
-                balancer::follow_to_success(cx, work.as_ref()).await?;
-            }
+        let id = &self.load_balancer;
+        if done == Done::InDoubt && token_counts(cx) {
+            balancer::finish(cx, id, self.sent(cx), |balancer| {
+                balancer.backend_sets.contains_key(&self.name)
+            })
+            .await?;
         }
+        let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, id).await? else {
+            return Ok(Facts::new());
+        };
+        let is_used = balancer.backend_sets.get(&self.name).is_some_and(|set| !set.backends.is_empty());
+        if is_used || guards::has_listener(&balancer, &self.name) {
+            cx.warn(format!("the backend set `{}` is in use by others and stays", self.name));
+            return Ok(Facts::new());
+        }
+        balancer::remove_set(cx, id, &self.name, etag).await?;
         Ok(Facts::new())
     }
 }

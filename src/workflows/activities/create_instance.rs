@@ -7,16 +7,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{fact, preview_of};
+use super::{fact, preview_of, token_counts};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview};
 use crate::oci::container_instances as api;
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::instance::{self, Request};
-use crate::workflows::{World, guards};
-
-/// A token counts for 24 hours (OCI.md 1.2); an hour less, so that it cannot run out on the way.
-const TOKEN_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(23);
+use crate::workflows::{World, failure, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -55,12 +52,15 @@ impl CreateInstance {
     }
 
     async fn delete(&self, cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
-        if let Ok(answer) = cx.world.oci.container_instances().get(id).await
+        let api = cx.world.oci.container_instances();
+        let read = failure::look(cx, "looking at the new instance", async || api.get(id).await).await?;
+        // One that cannot be read, or has no address yet, is nobody's backend.
+        if let Ok(answer) = read
             && let Some(addresses) = instance::addresses(cx, &answer.value).await?
         {
             guards::is_no_backend(cx, &self.load_balancer, &addresses).await?;
         }
-        instance::delete(cx, id).await
+        instance::delete(cx, &self.compartment_id, id).await
     }
 }
 
@@ -108,8 +108,7 @@ impl Mutation for CreateInstance {
             return Ok(Facts::new());
         }
         let mut found = self.find(cx).await?;
-        let token_counts = cx.clock.now() - cx.step_begun_at() < TOKEN_LIFE;
-        if found.is_empty() && token_counts {
+        if found.is_empty() && token_counts(cx) {
             match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await {
                 Ok(Some((id, _))) => found.push(id),
                 // Deleted already, or refused: it cannot be there.

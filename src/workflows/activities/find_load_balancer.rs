@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fact;
 use crate::config::Filter;
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::LoadBalancerId;
-use crate::run::Failure;
+use crate::run::{Facts, Failure};
+use crate::workflows::balancer::COMPARTMENT_FACT;
 use crate::workflows::{World, failure};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,6 +22,7 @@ pub(in crate::workflows) struct FindLoadBalancer {
 pub(in crate::workflows) struct Found {
     pub(in crate::workflows) id: LoadBalancerId,
     pub(in crate::workflows) display_name: String,
+    pub(in crate::workflows) compartment_id: String,
 }
 
 impl Activity for FindLoadBalancer {
@@ -31,16 +34,21 @@ impl Activity for FindLoadBalancer {
         Some(format!("{} {}", found.display_name, found.id))
     }
 
+    fn facts(found: &Found) -> Facts {
+        fact(COMPARTMENT_FACT, &found.compartment_id)
+    }
+
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Found, Failure> {
         const DOING: &str = "finding the load balancer";
-        let listed = cx.world.oci.load_balancers().list(&self.compartment_id).await;
-        let listed = listed.map_err(|error| failure::of(DOING, &error))?;
+        let api = cx.world.oci.load_balancers();
+        let listed = failure::must_look(cx, DOING, async || api.list(&self.compartment_id).await).await?;
         let mut matching: Vec<Found> = listed
             .iter()
             .filter(|balancer| self.filter.matches(balancer))
             .map(|balancer| Found {
                 id: balancer["id"].as_str().unwrap_or_default().into(),
                 display_name: balancer["displayName"].as_str().unwrap_or_default().to_owned(),
+                compartment_id: self.compartment_id.clone(),
             })
             .collect();
         match (matching.pop(), matching.as_slice()) {

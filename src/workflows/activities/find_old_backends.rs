@@ -157,11 +157,11 @@ fn refuse_to_empty_a_set(balancer: &LoadBalancer, found: &Surroundings) -> Resul
         let is_served_by = |set: &BackendSet| {
             set.backends.iter().any(|other| {
                 let is_old = found.old.iter().any(|old| old.backend.ip_address == other.ip_address);
-                !is_old && !other.flags.drain && !other.flags.offline
+                !is_old && other.flags.serves()
             })
         };
         let others = balancer.backend_sets.get(&old.backend_set).is_some_and(is_served_by);
-        let serves = !old.backend.flags.drain && !old.backend.flags.offline;
+        let serves = old.backend.flags.serves();
         if serves && !joins && !others && guards::has_listener(balancer, &old.backend_set) {
             return Err(Failure::permanent(
                 "checking the backends",

@@ -58,8 +58,8 @@ impl Activity for FindOldInstance {
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Option<OldInstance>, Failure> {
         const DOING: &str = "finding the instance to replace";
         let Some(id) = self.find(cx).await? else { return Ok(None) };
-        let raw = cx.world.oci.container_instances().get_raw(&id).await;
-        let raw = raw.map_err(|error| failure::of(DOING, &error))?.value;
+        let api = cx.world.oci.container_instances();
+        let raw = failure::must_look(cx, DOING, async || api.get_raw(&id).await).await?.value;
         let typed: ContainerInstance = serde_json::from_value(raw.clone())
             .map_err(|error| Failure::permanent(DOING, format!("{id} cannot be read: {error}")))?;
         if typed.lifecycle_state.is_terminated() {
@@ -71,8 +71,7 @@ impl Activity for FindOldInstance {
             None if typed.lifecycle_state == InstanceState::Failed => Vec::new(),
             None => return Err(Failure::transient(DOING, format!("{id} has no address yet"))),
         };
-        let specification = record::specification(cx, &raw, self.pull_secrets.expose()).await;
-        let specification = specification.map_err(|error| failure::of(DOING, &error))?;
+        let specification = record::specification(cx, &raw, self.pull_secrets.expose()).await?;
         if let Some(registry) = record::missing_to_recreate(&specification) {
             cx.warn(format!(
                 "the pull secret of {id} for {registry} is not known: once it is deleted, a rollback could not \
@@ -91,8 +90,8 @@ impl FindOldInstance {
             Which::Id(id) => return Ok(Some(id.clone())),
             Which::Filter { compartment_id, filter } => (compartment_id, filter),
         };
-        let listed = cx.world.oci.container_instances().list(compartment_id).await;
-        let listed = listed.map_err(|error| failure::of(DOING, &error))?;
+        let api = cx.world.oci.container_instances();
+        let listed = failure::must_look(cx, DOING, async || api.list(compartment_id).await).await?;
         let matching: Vec<&str> = listed
             .iter()
             .filter(|instance| filter.matches(instance))

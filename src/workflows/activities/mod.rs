@@ -21,7 +21,7 @@ pub(super) use await_backends::AwaitBackends;
 pub(super) use await_drain::AwaitDrain;
 pub(super) use await_instance::AwaitInstance;
 pub(super) use await_retirement::AwaitRetirement;
-pub(super) use await_work::{AwaitWork, Expected};
+pub(super) use await_work::AwaitWork;
 pub(super) use create_backend_set::CreateBackendSet;
 pub(super) use create_instance::{CreateInstance, Created};
 pub(super) use drain_backend::DrainBackend;
@@ -34,9 +34,10 @@ pub(super) use retire_instance::RetireInstance;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Preview;
+use crate::engine::{Cx, Preview};
 use crate::oci::{Call, WorkRequestId};
 use crate::run::Facts;
+use crate::workflows::World;
 
 /// What a change of the load balancer leaves behind: the work to follow, or nothing when nothing had to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,14 @@ pub(super) struct Sent {
 /// The request of `call`, as a plan shows it.
 fn preview_of(call: &Call) -> Preview {
     Preview { method: call.method.as_str().to_owned(), path: call.target(), body: call.body.clone() }
+}
+
+/// A token counts for 24 hours (OCI.md 1.2); an hour less, so that it cannot run out on the way.
+const TOKEN_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(23);
+
+/// Whether a request of this step that is sent again, with the same token, is still known as the same.
+fn token_counts(cx: &Cx<'_, World>) -> bool {
+    cx.clock.now() - cx.step_begun_at() < TOKEN_LIFE
 }
 
 /// One fact.

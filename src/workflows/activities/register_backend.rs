@@ -1,10 +1,11 @@
 //! Registers the new instance in a backend set, drained: no request reaches it before it was checked.
 //!
-//! Undone by removing it. In doubt: from the input, without asking (DESIGN 3, form a).
+//! Undone by removing it. In doubt: finished with the same token, then undone (DESIGN 3, form b), so that a request which
+//! is still on its way cannot register it after we looked.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sent, preview_of};
+use super::{Sent, preview_of, token_counts};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, create_backend};
@@ -23,6 +24,10 @@ impl RegisterBackend {
     fn call(&self) -> Call {
         let Place { load_balancer, backend_set, address, port } = &self.place;
         create_backend(load_balancer, backend_set, address, *port, &self.flags)
+    }
+
+    fn sent(&self, cx: &Cx<'_, World>) -> Call {
+        self.call().with_retry_token(cx.token(0).as_str())
     }
 }
 
@@ -47,10 +52,7 @@ impl Activity for RegisterBackend {
                     self.place.subject()
                 ),
             )),
-            None => {
-                let call = self.call().with_retry_token(cx.token(0).as_str());
-                Ok(Sent { work_request: balancer::send(cx, call, etag, DOING).await? })
-            }
+            None => Ok(Sent { work_request: balancer::send(cx, self.sent(cx), etag, DOING).await? }),
         }
     }
 }
@@ -64,8 +66,15 @@ impl Mutation for RegisterBackend {
         preview_of(&self.call())
     }
 
-    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
-        balancer::remove(cx, &self.place, "removing the new backend").await?;
+    async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        const DOING: &str = "removing the new backend";
+        if done == Done::InDoubt && token_counts(cx) {
+            balancer::finish(cx, &self.place.load_balancer, self.sent(cx), |balancer| {
+                self.place.find(balancer).is_some()
+            })
+            .await?;
+        }
+        balancer::remove(cx, &self.place, DOING).await?;
         Ok(Facts::new())
     }
 }

@@ -5,13 +5,14 @@
 //! the flags with which it was found. In doubt: from the input.
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{Sent, preview_of, restored_address};
-use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, create_backend, delete_backend};
 use crate::run::{Facts, Failure};
-use crate::workflows::balancer::{self, Place};
+use crate::workflows::balancer::{self, Expected, Place, SURE_AFTER};
 use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub(in crate::workflows) struct RemoveBackend {
     pub(in crate::workflows) place: Place,
     /// As they were found.
     pub(in crate::workflows) flags: Flags,
+    /// Whether the set may be left without a backend, as when an instance is destroyed.
+    pub(in crate::workflows) may_leave_nothing: bool,
 }
 
 impl RemoveBackend {
@@ -39,16 +42,28 @@ impl Activity for RemoveBackend {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
         const DOING: &str = "removing the old backend";
-        let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
-        match self.place.find(&balancer) {
-            None => Ok(Sent::default()),
-            // Somebody has put it back into service while we waited: it is not ours to take away.
-            Some(backend) if !backend.flags.drain => Err(Failure::permanent(
-                DOING,
-                format!("{} is not drained any more: somebody else has changed it", self.place.subject()),
-            )),
-            Some(_) => Ok(Sent { work_request: balancer::send(cx, self.call(), etag, DOING).await? }),
+        // Its successor may have died while the old one drained.
+        if !self.may_leave_nothing && self.flags.serves() {
+            guards::others_serve(cx, &self.place).await?;
         }
+        let started = Instant::now();
+        for wait in Looks::at_most(cx.world.poll_interval) {
+            let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
+            match self.place.find(&balancer) {
+                None => return Ok(Sent::default()),
+                Some(backend) if backend.flags.drain => {
+                    return Ok(Sent { work_request: balancer::send(cx, self.call(), etag, DOING).await? });
+                }
+                // A read that lags, or somebody has put it back into service: then it is not ours to take away.
+                Some(_) if started.elapsed() > SURE_AFTER => break,
+                Some(_) => cx.pause(wait).await?,
+            }
+        }
+        let name = self.place.subject();
+        Err(Failure::permanent(
+            DOING,
+            format!("{name} is not drained any more: somebody else has changed it"),
+        ))
     }
 }
 
@@ -65,13 +80,19 @@ impl Mutation for RemoveBackend {
         const DOING: &str = "registering the old backend again";
         let address = cx.fact(&restored_address(&self.place.address)).unwrap_or(&self.place.address);
         let place = self.place.at(address);
-        let (balancer, etag) = balancer::when_idle(cx, &place.load_balancer).await?;
-        if place.find(&balancer).is_none() {
-            let drained = self.flags.drained();
+        let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, &place.load_balancer).await? else {
+            return Ok(Facts::new());
+        };
+        let drained = self.flags.drained();
+        if place.find(&balancer).is_some() {
+            // Not removed, or a read that lags: the change tells, and outruns a removal that is still on its way.
+            balancer::set_flags(cx, &place, &drained, DOING).await?;
+        } else {
             let call =
                 create_backend(&place.load_balancer, &place.backend_set, address, place.port, &drained);
             let work = balancer::send(cx, call, etag, DOING).await?;
-            balancer::follow_to_success(cx, work.as_ref()).await?;
+            let expected = Expected::Backend { place: place.clone(), flags: drained };
+            balancer::follow_to(cx, work.as_ref(), &expected).await?;
         }
         if guards::has_listener(&balancer, &place.backend_set) {
             balancer::until_healthy(cx, std::slice::from_ref(&place)).await?;

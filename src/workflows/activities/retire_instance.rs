@@ -4,8 +4,6 @@
 //! reachable then is left as a fact for the compensations before. In doubt a delete is never finished: it is looked
 //! at until it is sure what became of the instance (DESIGN 3, form c).
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -16,12 +14,9 @@ use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
+use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::instance::{self, Request};
 use crate::workflows::{World, failure, guards};
-
-/// For how long an instance must look untouched until a delete in doubt counts as never arrived. The service shows
-/// an accepted delete at once; reads may lag a little (OCI.md 2.7).
-const UNTOUCHED_FOR: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,6 +38,14 @@ pub(in crate::workflows) struct Retirement {
 }
 
 impl RetireInstance {
+    async fn state(&self, cx: &Cx<'_, World>) -> Result<Option<InstanceState>, Failure> {
+        instance::state(cx, &self.compartment_id, &self.id).await
+    }
+
+    fn is_gone(&self, state: Option<InstanceState>) -> bool {
+        matches!(state, None | Some(InstanceState::Deleting | InstanceState::Deleted))
+    }
+
     fn call(&self) -> Call {
         match self.mode {
             Mode::Delete | Mode::Keep => api::delete(&self.id),
@@ -62,11 +65,11 @@ impl Activity for RetireInstance {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Retirement, Failure> {
         guards::is_no_backend(cx, &self.load_balancer, &self.addresses).await?;
-        let state = instance::state(cx, &self.id).await?;
+        let state = self.state(cx).await?;
         let is_done = match (self.mode, state) {
-            (_, None | Some(InstanceState::Deleting | InstanceState::Deleted)) => true,
+            (_, state) if self.is_gone(state) => true,
             (Mode::Stop, Some(InstanceState::Inactive | InstanceState::Failed)) | (Mode::Keep, _) => true,
-            (Mode::Stop | Mode::Delete, Some(_)) => false,
+            (Mode::Stop | Mode::Delete, _) => false,
         };
         if is_done {
             return Ok(Retirement::default());
@@ -74,7 +77,11 @@ impl Activity for RetireInstance {
         cx.assure_lease().await?;
         match cx.world.oci.send(&self.call()).await {
             Ok(answer) => Ok(Retirement { was_sent: true, work_request: answer.work_request }),
-            Err(error) if error.is_not_found() => Ok(Retirement::default()),
+            // It was alive a moment ago: the request was carried out and its answer was another one's. Otherwise it is
+            // not ours to change, which the same 404 says.
+            Err(error) if error.is_not_found() && self.is_gone(self.state(cx).await?) => {
+                Ok(Retirement { was_sent: true, work_request: None })
+            }
             Err(error) => Err(failure::of("retiring the old instance", &error)),
         }
     }
@@ -89,11 +96,14 @@ impl Mutation for RetireInstance {
         preview_of(&self.call())
     }
 
-    /// A delete that is under way or over was ours: the step began, and nobody else deletes this instance.
+    /// A delete or a stop that is under way or over was ours: the step began, and nobody else does that here.
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Retirement>, Failure> {
-        let state = instance::state(cx, &self.id).await?;
-        let is_gone = matches!(state, None | Some(InstanceState::Deleting | InstanceState::Deleted));
-        let is_ours = self.mode == Mode::Delete && is_gone;
+        let state = self.state(cx).await?;
+        let is_ours = match self.mode {
+            Mode::Delete => self.is_gone(state),
+            Mode::Stop => matches!(state, Some(InstanceState::Updating | InstanceState::Inactive)),
+            Mode::Keep => false,
+        };
         Ok(is_ours.then_some(Retirement { was_sent: true, work_request: None }))
     }
 
@@ -103,7 +113,7 @@ impl Mutation for RetireInstance {
         }
         match self.mode {
             Mode::Keep => Ok(Facts::new()),
-            Mode::Stop => self.start_again(cx).await,
+            Mode::Stop => self.start_again(cx, done).await,
             Mode::Delete => {
                 if self.is_gone_for_sure(cx, done).await? {
                     self.create_again(cx).await
@@ -121,10 +131,10 @@ impl RetireInstance {
         let started = Instant::now();
         let patience = match done {
             Done::Known(_) => cx.world.instance_timeout,
-            Done::InDoubt => UNTOUCHED_FOR,
+            Done::InDoubt => SURE_AFTER,
         };
         for wait in Looks::at_most(cx.world.poll_interval) {
-            match instance::state(cx, &self.id).await? {
+            match self.state(cx).await? {
                 None | Some(InstanceState::Deleted) => return Ok(true),
                 Some(InstanceState::Deleting) => {}
                 Some(_) if started.elapsed() >= patience => return Ok(false),
@@ -153,10 +163,11 @@ impl RetireInstance {
         Ok(self.restored(&running))
     }
 
-    async fn start_again(&self, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+    async fn start_again(&self, cx: &Cx<'_, World>, done: Done<&Retirement>) -> Result<Facts, Failure> {
         const DOING: &str = "starting the old instance again";
+        let started = Instant::now();
         for wait in Looks::at_most(cx.world.poll_interval) {
-            match instance::state(cx, &self.id).await? {
+            match self.state(cx).await? {
                 None | Some(InstanceState::Deleting | InstanceState::Deleted | InstanceState::Failed) => {
                     return Err(Failure::permanent(DOING, format!("{} cannot be started any more", self.id)));
                 }
@@ -164,12 +175,27 @@ impl RetireInstance {
                     cx.assure_lease().await?;
                     let sent = cx.world.oci.send(&api::start(&self.id)).await;
                     sent.map_err(|error| failure::of(DOING, &error))?;
+                    break;
                 }
+                // A stop in doubt may be on its way still.
+                Some(InstanceState::Active) if done == Done::InDoubt && started.elapsed() < SURE_AFTER => {}
                 Some(InstanceState::Active) => break,
                 Some(InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown) => {}
             }
             cx.progress(format!("waiting for {} to start", self.id));
             cx.pause(wait).await?;
+        }
+        self.until_running_again(cx).await
+    }
+
+    /// Waits until it runs. What was asked of it last may show only after a while.
+    async fn until_running_again(&self, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+        let started = Instant::now();
+        for wait in Looks::at_most(cx.world.poll_interval) {
+            match self.state(cx).await? {
+                Some(InstanceState::Inactive) if started.elapsed() < SURE_AFTER => cx.pause(wait).await?,
+                _ => break,
+            }
         }
         let running = instance::until_running(cx, &self.id, None).await?;
         Ok(self.restored(&running))

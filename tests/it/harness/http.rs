@@ -13,6 +13,10 @@ pub(super) fn post(url: &str, path: &str, body: &Value) {
     ask(url, "POST", path, &body.to_string());
 }
 
+pub(super) fn put(url: &str, path: &str, body: &Value) {
+    ask(url, "PUT", path, &body.to_string());
+}
+
 pub(super) fn delete(url: &str, path: &str) {
     ask(url, "DELETE", path, "");
 }
@@ -27,6 +31,7 @@ fn ask(url: &str, method: &str, path: &str, body: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("read");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-    assert!(head.contains(" 200 ") || head.contains(" 204 "), "{method} {path}: {answer}");
+    let is_good = [" 200 ", " 202 ", " 204 "].iter().any(|status| head.contains(status));
+    assert!(is_good, "{method} {path}: {answer}");
     body.to_owned()
 }

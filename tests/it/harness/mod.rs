@@ -2,19 +2,29 @@
 //! nothing was leaked, dropped from service, or touched that was not the run's.
 
 mod http;
+mod load;
+mod pool;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
+
+pub(crate) use load::Traffic;
+pub(crate) use pool::each;
 
 /// How much faster than the real service the sandbox of a test is.
 const TIME_SCALE: &str = "150";
 /// The same, where a test must catch a run in the middle of a step.
 const CATCHABLE: &str = "50";
+/// The same, where only the order of things matters.
+const HURRIED: &str = "1000";
 /// A condition that is not met by then is not met.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -26,6 +36,8 @@ pub(crate) struct World {
     pub(crate) expects_leftovers: bool,
     /// Set by a test that takes the only backend of a set away on purpose.
     pub(crate) expects_violations: bool,
+    /// Set by a test in which somebody else takes away what is not the run's.
+    pub(crate) expects_strangers_touched: bool,
 }
 
 /// What a command did.
@@ -68,14 +80,28 @@ impl World {
         Self::start(CATCHABLE, &[])
     }
 
+    /// A world without signatures in which everything takes next to no time.
+    pub(crate) fn hurried() -> Self {
+        Self::start(HURRIED, &["--no-verify"])
+    }
+
+    /// The same with long pages, for when every call may go wrong.
+    pub(crate) fn stormy() -> Self {
+        Self::start(HURRIED, &["--no-verify", "--page-size", "50"])
+    }
+
     pub(crate) fn with(flags: &[&str]) -> Self {
         Self::start(TIME_SCALE, flags)
     }
 
     fn start(time_scale: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        // Short pages, so that every list has several.
+        let page_size = if flags.contains(&"--page-size") { &[][..] } else { &["--page-size", "2"] };
         let mut sandbox = command(folder.path())
-            .args(["sandbox", "--time-scale", time_scale, "--page-size", "2", "--home"])
+            .args(["sandbox", "--time-scale", time_scale])
+            .args(page_size)
+            .arg("--home")
             .arg(folder.path())
             .args(flags)
             .stdout(Stdio::piped())
@@ -87,7 +113,14 @@ impl World {
         BufReader::new(stdout).read_line(&mut url).expect("the sandbox says where it is");
         let url = url.trim().to_owned();
         assert!(url.starts_with("http://"), "the sandbox said {url:?}");
-        Self { folder, sandbox, url, expects_leftovers: false, expects_violations: false }
+        Self {
+            folder,
+            sandbox,
+            url,
+            expects_leftovers: false,
+            expects_violations: false,
+            expects_strangers_touched: false,
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -129,6 +162,32 @@ impl World {
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::of(&self.command(args).output().expect("the program starts"))
+    }
+
+    /// Runs a command whose crash points do what `failpoints` says.
+    pub(crate) fn run_with(&self, args: &[&str], failpoints: &str) -> Ran {
+        Ran::of(&self.command(args).env("FAILPOINTS", failpoints).output().expect("the program starts"))
+    }
+
+    /// Where the load balancer's listener takes requests.
+    pub(crate) fn front(&self) -> SocketAddr {
+        let state = self.state();
+        let address = state["loadBalancers"][0]["listenerAddresses"]["http"].as_str().map(str::parse);
+        address.expect("a listener").expect("an address")
+    }
+
+    /// How many leases and targets the journal says are held.
+    pub(crate) fn held(&self) -> i64 {
+        let path = self.path(".local/state/deployctl/journal.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let options = SqliteConnectOptions::new().filename(path).read_only(true);
+            let mut journal = options.connect().await.expect("the journal opens");
+            let asked = sqlx::query_scalar(
+                "SELECT (SELECT count(*) FROM runs WHERE holder IS NOT NULL) + (SELECT count(*) FROM targets WHERE held)",
+            );
+            asked.fetch_one(&mut journal).await.expect("the journal answers")
+        })
     }
 
     /// Starts the command and kills it with SIGKILL once the newest run has come to `step`, as `status`.
@@ -191,6 +250,10 @@ impl World {
         http::post(&self.url, path, body);
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Value) {
+        http::put(&self.url, path, body);
+    }
+
     /// Sends a DELETE that is not signed, to a sandbox that does not ask for it.
     pub(crate) fn delete(&self, path: &str) {
         http::delete(&self.url, path);
@@ -213,11 +276,20 @@ impl World {
 
     /// The versions of the web servers that are there, newest last.
     pub(crate) fn versions(&self) -> Vec<String> {
+        self.versions_in(|state| !matches!(state, "DELETED" | "DELETING"))
+    }
+
+    /// The versions of those that run.
+    pub(crate) fn running(&self) -> Vec<String> {
+        self.versions_in(|state| state == "ACTIVE")
+    }
+
+    fn versions_in(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
         let state = self.state();
         let instances = state["instances"].as_array().expect("instances").iter();
         instances
             .filter(|instance| instance["displayName"] == "webserver")
-            .filter(|instance| !matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING")))
+            .filter(|instance| instance["lifecycleState"].as_str().is_some_and(&is_meant))
             .filter_map(|instance| instance["version"].as_str().map(ToOwned::to_owned))
             .collect()
     }
@@ -238,7 +310,9 @@ impl Drop for World {
             if !self.expects_violations {
                 assert_eq!(audit["violations"], json!([]), "a promise was broken");
             }
-            assert_eq!(audit["strangersTouched"], json!([]), "a stranger was touched");
+            if !self.expects_strangers_touched {
+                assert_eq!(audit["strangersTouched"], json!([]), "a stranger was touched");
+            }
             if !self.expects_leftovers {
                 assert_eq!(audit["orphans"], json!([]), "an instance was leaked");
             }

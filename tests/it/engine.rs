@@ -1,0 +1,469 @@
+//! The engine alone: random workflows with random failures and crashes against a model, and the two trials that the
+//! library offers for any workflow, on our own.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use deployctl::clock::Clock;
+use deployctl::config::{Flags, Sources, load};
+use deployctl::engine::{
+    Activity, Arranged, Cx, Done, Engine, Mutation, Outcome, Preview, Read, Registry, Run, Started, Stop,
+    Trial, Trials, Wait, Workflow,
+};
+use deployctl::journal::{Journal, KeySource, OnFailure, boot_id};
+use deployctl::oci::identity::Profile;
+use deployctl::oci::{Endpoints, Oci, Transport};
+use deployctl::retry::RetryPolicy;
+use deployctl::run::{Facts, Failure, Holder, RunId, RunState, StepStatus, Target, UndoStatus};
+use deployctl::sandbox::{Handle, Options, Sandbox};
+use deployctl::workflows::{self, Redeploy};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+fn impatient() -> RetryPolicy {
+    RetryPolicy {
+        initial_interval: Duration::from_millis(1),
+        max_interval: Duration::from_millis(2),
+        multiplier: 2.0,
+        max_elapsed: Duration::from_millis(200),
+    }
+}
+
+// --- Random workflows against a model ---
+
+/// What a step of a random workflow is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Kind {
+    Read,
+    Wait,
+    Change,
+}
+
+/// What goes wrong with one attempt.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    TransientBefore,
+    TransientAfter,
+    Permanent,
+    CrashBefore,
+    CrashAfter,
+}
+
+/// What was done to the model's cloud, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    Done(u32),
+    Undone(u32),
+}
+
+/// A cloud that knows what was done to it, and fails as it was told.
+#[derive(Default)]
+struct Model {
+    live: Mutex<BTreeSet<u32>>,
+    deeds: Mutex<Vec<Deed>>,
+    /// By step, and whether it is being undone.
+    faults: Mutex<HashMap<(u32, bool), VecDeque<Fault>>>,
+    crash: Notify,
+}
+
+impl Model {
+    async fn attempt(&self, id: u32, is_undo: bool, act: impl FnOnce()) -> Result<(), Failure> {
+        let fault = self
+            .faults
+            .lock()
+            .expect("no panic holds it")
+            .get_mut(&(id, is_undo))
+            .and_then(VecDeque::pop_front);
+        match fault {
+            Some(Fault::TransientBefore) => return Err(Failure::transient("attempting", "before")),
+            Some(Fault::Permanent) => return Err(Failure::permanent("attempting", "refused")),
+            Some(Fault::CrashBefore) => self.die().await,
+            Some(Fault::TransientAfter | Fault::CrashAfter) | None => {}
+        }
+        act();
+        match fault {
+            Some(Fault::TransientAfter) => Err(Failure::transient("attempting", "after")),
+            Some(Fault::CrashAfter) => self.die().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The test drops whatever goes on, as the kernel does with a process that it kills.
+    async fn die(&self) -> ! {
+        self.crash.notify_one();
+        std::future::pending().await
+    }
+
+    fn is_live(&self, id: u32) -> bool {
+        self.live.lock().expect("no panic holds it").contains(&id)
+    }
+
+    fn note(&self, id: u32, is_undo: bool) {
+        let mut live = self.live.lock().expect("no panic holds it");
+        let has_changed = if is_undo { live.remove(&id) } else { live.insert(id) };
+        if has_changed {
+            let deed = if is_undo { Deed::Undone(id) } else { Deed::Done(id) };
+            self.deeds.lock().expect("no panic holds it").push(deed);
+        }
+    }
+}
+
+macro_rules! step {
+    ($name:ident, $text:literal) => {
+        #[derive(Debug, Serialize, Deserialize)]
+        struct $name {
+            id: u32,
+        }
+
+        impl Activity for $name {
+            const NAME: &'static str = $text;
+            type World = Model;
+            type Output = u32;
+
+            async fn execute(&self, cx: &Cx<'_, Model>) -> Result<u32, Failure> {
+                let is_change = Self::NAME == "change";
+                cx.world
+                    .attempt(self.id, false, || {
+                        if is_change {
+                            cx.world.note(self.id, false);
+                        }
+                    })
+                    .await?;
+                Ok(self.id)
+            }
+        }
+    };
+}
+step!(Look, "look");
+step!(Linger, "linger");
+step!(Change, "change");
+
+impl Read for Look {}
+
+impl Wait for Linger {
+    fn foresee(&self) -> u32 {
+        self.id
+    }
+}
+
+impl Mutation for Change {
+    fn foresee(&self) -> u32 {
+        self.id
+    }
+
+    fn preview(&self) -> Preview {
+        Preview { method: "PUT".to_owned(), path: format!("/{}", self.id), body: None }
+    }
+
+    async fn adopt(&self, cx: &Cx<'_, Model>) -> Result<Option<u32>, Failure> {
+        Ok(cx.world.is_live(self.id).then_some(self.id))
+    }
+
+    async fn compensate(&self, _: Done<&u32>, cx: &Cx<'_, Model>) -> Result<Facts, Failure> {
+        cx.world.attempt(self.id, true, || cx.world.note(self.id, true)).await?;
+        Ok(Facts::new())
+    }
+}
+
+struct Random;
+
+impl Workflow for Random {
+    const NAME: &'static str = "random";
+    const VERSION: u32 = 1;
+    type World = Model;
+    type Input = Vec<Kind>;
+
+    async fn steps(run: &mut Run<'_, Model>, kinds: &Vec<Kind>) -> Result<(), Stop> {
+        for (id, kind) in (1..).zip(kinds) {
+            let returned = match kind {
+                Kind::Read => run.read(Look { id }).await?,
+                Kind::Wait => run.wait(Linger { id }).await?,
+                Kind::Change => run.change(Change { id }).await?,
+            };
+            assert_eq!(returned, id, "a checkpoint is another step's");
+        }
+        Ok(())
+    }
+}
+
+/// What a process is told to do with the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Start,
+    Resume,
+    Rollback,
+}
+
+/// One process: opens the journal, does one thing, and dies with the crash if there is one.
+async fn process(
+    path: &Path,
+    model: &Model,
+    kinds: &Vec<Kind>,
+    verb: Verb,
+    run: Option<RunId>,
+) -> Option<Outcome> {
+    let clock = Clock::system();
+    let journal = Journal::open(path, KeySource { from_env: None }, clock).await.expect("the journal opens");
+    let registry = Registry::new().mutation::<Change>();
+    let mut tell = |_: deployctl::run::Update<'_>| {};
+    let mut engine = Engine {
+        journal: &journal,
+        world: model,
+        registry: &registry,
+        clock,
+        retry: impatient(),
+        cancel: CancellationToken::new(),
+        holder: Holder {
+            host: "here".to_owned(),
+            boot_id: boot_id(),
+            pid: std::process::id(),
+            since: clock.now(),
+            user: "ann".to_owned(),
+        },
+        trial: Trial::None,
+        tell: &mut tell,
+    };
+    let driven = async {
+        match (verb, run) {
+            (Verb::Start, _) | (_, None) => {
+                let started = Started {
+                    name: "random".to_owned(),
+                    context: Value::Null,
+                    on_failure: OnFailure::Rollback,
+                    target: Target::new("random", "random"),
+                };
+                Some(engine.start::<Random>(started, kinds).await.expect("the target is free"))
+            }
+            (Verb::Resume, Some(run)) => engine.resume::<Random>(run).await.ok(),
+            (Verb::Rollback, Some(run)) => engine.rollback(run).await.ok(),
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = driven => outcome,
+        () = model.crash.notified() => None,
+    }
+}
+
+fn check(record: &deployctl::run::RunRecord, model: &Model) {
+    let deeds = model.deeds.lock().expect("no panic holds it").clone();
+    let done: Vec<u32> = deeds
+        .iter()
+        .filter_map(|deed| match deed {
+            Deed::Done(id) => Some(*id),
+            Deed::Undone(_) => None,
+        })
+        .collect();
+    let undone: Vec<u32> = deeds
+        .iter()
+        .filter_map(|deed| match deed {
+            Deed::Undone(id) => Some(*id),
+            Deed::Done(_) => None,
+        })
+        .collect();
+    // Each at most once in effect, forwards in order, backwards in exactly the reverse order.
+    assert!(done.is_sorted() && done.windows(2).all(|pair| pair[0] != pair[1]), "{deeds:?}");
+    let reversed: Vec<u32> = done.iter().rev().copied().take(undone.len()).collect();
+    assert_eq!(undone, reversed, "{deeds:?}");
+    for step in &record.steps {
+        let id = step.seq.get();
+        let undo = step.compensation.as_ref().map(|undo| undo.status);
+        let is_change = step.name == "change";
+        match (step.status, undo) {
+            (StepStatus::Completed, None) if is_change => {
+                assert!(done.contains(&id), "{id} is not done: {deeds:?}");
+            }
+            (_, Some(UndoStatus::Completed)) => assert!(!model.is_live(id), "{id} is not undone: {deeds:?}"),
+            _ => {}
+        }
+    }
+    let live = model.live.lock().expect("no panic holds it").clone();
+    match record.state {
+        RunState::Succeeded => {
+            assert!(record.steps.iter().all(|step| step.status == StepStatus::Completed), "{record:?}");
+        }
+        RunState::RolledBack => assert!(live.is_empty(), "{live:?}"),
+        RunState::Running
+        | RunState::Suspended
+        | RunState::Failed
+        | RunState::RollingBack
+        | RunState::Stuck => {}
+    }
+}
+
+fn faults() -> impl Strategy<Value = Vec<Fault>> {
+    let fault = prop_oneof![
+        3 => Just(Fault::TransientBefore),
+        3 => Just(Fault::TransientAfter),
+        1 => Just(Fault::Permanent),
+        3 => Just(Fault::CrashBefore),
+        3 => Just(Fault::CrashAfter),
+    ];
+    prop::collection::vec(fault, 0..3)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_fails_and_crashes_a_random_workflow_ends_as_the_model_says(
+        kinds in prop::collection::vec(
+            prop_oneof![1 => Just(Kind::Read), 1 => Just(Kind::Wait), 4 => Just(Kind::Change)], 1..7),
+        forwards in prop::collection::vec(faults(), 7),
+        backwards in prop::collection::vec(faults(), 7),
+        verbs in prop::collection::vec(prop_oneof![2 => Just(Verb::Resume), 1 => Just(Verb::Rollback)], 8),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("journal.db");
+            let model = Model::default();
+            {
+                let mut planned = model.faults.lock().expect("no panic holds it");
+                for (id, (forward, backward)) in (1..).zip(forwards.into_iter().zip(backwards)) {
+                    planned.insert((id, false), forward.into());
+                    planned.insert((id, true), backward.into());
+                }
+            }
+            process(&path, &model, &kinds, Verb::Start, None).await;
+            let look = async || {
+                let journal = Journal::open(&path, KeySource { from_env: None }, Clock::system()).await.expect("opens");
+                let runs = journal.runs(1).await.expect("it can be listed");
+                let record = journal.run(runs[0].id).await.expect("it can be read");
+                journal.close().await.expect("closes");
+                record
+            };
+            let mut record = look().await;
+            check(&record, &model);
+            // As told, and then on to the end: a stuck run is tried again, all others are resumed.
+            let told = verbs.into_iter().map(Some).chain(std::iter::repeat_n(None, 40));
+            for verb in told {
+                let verb = match (verb, record.state) {
+                    (None, state) if state.is_over() => break,
+                    (None, RunState::Stuck) => Verb::Rollback,
+                    (None, _) => Verb::Resume,
+                    (Some(verb), _) => verb,
+                };
+                process(&path, &model, &kinds, verb, Some(record.id)).await;
+                record = look().await;
+                check(&record, &model);
+            }
+            assert!(record.state.is_over(), "it does not come to an end: {record:?}");
+        });
+    }
+}
+
+// --- The two trials, on our own workflow ---
+
+/// A sandbox in this process, and how the workflows see it.
+async fn arrange(
+    folder: &Path,
+    sandboxes: &RefCell<Vec<Handle>>,
+) -> Arranged<workflows::World, deployctl::config::Deployment> {
+    let options = Options { time_scale: 1000.0, verify: false, ..Options::default() };
+    let sandbox = Sandbox::start(options).await.expect("it starts");
+    sandbox.identity().write_oci_home(folder).expect("written");
+    let file = folder.join("web.json");
+    std::fs::write(&file, deployment(&sandbox.state()).to_string()).expect("written");
+    let sources =
+        Sources { deployment: Some(&file), flags: Flags::default(), profile: "default", env: &|_| None };
+    let input = load(&sources).expect("a deployment").deployment;
+    let profile = Profile::read(&folder.join(".oci/config"), "DEFAULT", Some(folder)).expect("a profile");
+    let identity = profile.identity().expect("an identity");
+    let timeout = Duration::from_secs(10);
+    let transport = Transport::new(Endpoints::One(sandbox.url()), identity, timeout, Clock::system());
+    let world = workflows::World {
+        oci: Oci::new(transport.expect("a transport")),
+        poll_interval: Duration::from_millis(10),
+        instance_timeout: Duration::from_secs(20),
+        backend_timeout: Duration::from_secs(5),
+        drain_delay: Duration::from_millis(20),
+    };
+    sandboxes.borrow_mut().push(sandbox);
+    Arranged { world, input }
+}
+
+fn deployment(state: &Value) -> Value {
+    json!({
+        "ci-config": {
+            "display-name": "webserver", "availability-domain": state["availabilityDomain"],
+            "compartment-id": state["compartmentId"], "shape": "CI.Standard.E4.Flex",
+            "shape-config": {"ocpus": 1, "memory-in-g-bs": 2}, "vnics": [{"subnet-id": state["subnetId"]}],
+            "containers": [{"display-name": "web", "image-url": "docker.io/library/httpd:2"}],
+        },
+        "ci-filter": {"display-name": "webserver", "lifecycle-state": "ACTIVE"},
+        "lb-filter": {"freeform-tags": {"env": "prod"}},
+        "backends": [
+            {"port": 80, "backend-set": "http"},
+            {"port": 70, "backend-set": "fresh", "create": {
+                "policy": "ROUND_ROBIN", "health-checker": {"protocol": "HTTP", "url-path": "/", "return-code": 200},
+            }},
+        ],
+        "drain-delay": "20ms", "poll-interval": "10ms",
+    })
+}
+
+#[track_caller]
+fn expect_serving(sandbox: &Handle, version: &str, what: &str) {
+    let (state, audit) = (sandbox.state(), sandbox.audit());
+    let running: Vec<&Value> = state["instances"]
+        .as_array()
+        .expect("instances")
+        .iter()
+        .filter(|one| one["displayName"] == "webserver" && one["lifecycleState"] == "ACTIVE")
+        .map(|one| &one["version"])
+        .collect();
+    assert_eq!(running, [version], "{what}");
+    let sets = &state["loadBalancers"][0]["backendSets"];
+    let backends = sets["http"]["backends"].as_array().expect("backends");
+    assert_eq!(backends.len(), 1, "{what}: {backends:?}");
+    assert_eq!(backends[0]["drain"], false, "{what}");
+    assert_eq!(sets["fresh"].is_null(), version == "1", "{what}");
+    for promise in ["violations", "orphans", "strangersTouched"] {
+        assert_eq!(audit[promise], json!([]), "{what}: {promise}");
+    }
+}
+
+#[tokio::test]
+async fn a_redeploy_unwinds_from_an_error_at_every_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = workflows::registry();
+    let sandboxes = RefCell::default();
+    let trials = Trials { folder: folder.path(), registry: &registry, retry: impatient() };
+    let n_steps = trials
+        .an_error_at_every_step::<Redeploy>(
+            async || arrange(folder.path(), &sandboxes).await,
+            async |_, seq| {
+                let sandbox = sandboxes.borrow_mut().pop().expect("one was arranged");
+                expect_serving(&sandbox, "1", &format!("failed at step {seq}"));
+                sandbox.stop().await;
+            },
+        )
+        .await
+        .expect("every run unwinds");
+    assert!(n_steps >= 20, "{n_steps} steps");
+}
+
+#[tokio::test]
+async fn a_redeploy_in_which_everything_is_done_twice_is_as_one_done_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = workflows::registry();
+    let sandboxes = RefCell::default();
+    let trials = Trials { folder: folder.path(), registry: &registry, retry: impatient() };
+    let arranged = arrange(folder.path(), &sandboxes).await;
+    let sandbox = sandboxes.borrow_mut().pop().expect("one was arranged");
+    trials
+        .everything_twice::<Redeploy>(&arranged, async |_, has_succeeded| {
+            let version = if has_succeeded { "2" } else { "1" };
+            expect_serving(&sandbox, version, "everything twice");
+        })
+        .await
+        .expect("it succeeds and is rolled back");
+    sandbox.stop().await;
+}

@@ -1,0 +1,40 @@
+//! Traffic through the load balancer while a test goes on.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use deployctl::cli::demo::{Findings, Load, probe};
+use tokio_util::sync::CancellationToken;
+
+/// Traffic that goes on until it is stopped.
+pub(crate) struct Traffic {
+    stop: CancellationToken,
+    thread: Option<JoinHandle<Findings>>,
+}
+
+impl Traffic {
+    /// Starts 40 requests a second, the slow ones of 60 ms.
+    pub(crate) fn start(front: SocketAddr) -> Self {
+        let stop = CancellationToken::new();
+        let until = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(probe(front, Load { rate: 40, slow: Duration::from_millis(60) }, until))
+        });
+        Self { stop, thread: Some(thread) }
+    }
+
+    /// Ends it and says what was seen.
+    pub(crate) fn stop(mut self) -> Findings {
+        self.stop.cancel();
+        self.thread.take().expect("it is stopped once").join().expect("the prober does not panic")
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,32 @@
+//! Many cases, a few at once: most of their time they wait.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+const AT_ONCE: usize = 6;
+
+/// Does `work` for each case; a panic is that case's error.
+pub(crate) fn each<C: Sync, T: Send>(cases: &[C], work: impl Fn(&C) -> T + Sync) -> Vec<Result<T, String>> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<BTreeMap<usize, Result<T, String>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(n) else { return };
+                    let result = catch_unwind(AssertUnwindSafe(|| work(case))).map_err(|panic| {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        let text =
+                            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                        text.unwrap_or_else(|| "it panicked".to_owned())
+                    });
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(n, result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}

@@ -1,0 +1,370 @@
+//! The crash matrix: a redeploy and its rollback, killed with SIGKILL at every instant of every step, and recovered in
+//! four ways, under load. Whatever died, one version serves in the end, and nothing was dropped, leaked or touched.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Ran, Traffic, World, each};
+
+/// A command that is killed, and what was before it.
+struct Scene {
+    name: &'static str,
+    /// What is particular about it.
+    prepare: fn(&World, &mut Value),
+    makes_a_set: bool,
+    keeps_the_old_one: bool,
+    /// Whether a redeploy has succeeded before.
+    is_after_success: bool,
+    verb: [&'static str; 2],
+    /// Which crash points are not those of another scene.
+    keeps: fn(&str) -> bool,
+    /// The version that serves when the command comes to its end.
+    ends_with: &'static str,
+}
+
+const SCENES: [Scene; 8] = [
+    Scene {
+        name: "start",
+        prepare: |_, _| {},
+        makes_a_set: false,
+        keeps_the_old_one: false,
+        is_after_success: false,
+        verb: ["start", "deployment.json"],
+        keeps: |_| true,
+        ends_with: "2",
+    },
+    Scene {
+        name: "rollback of a success",
+        prepare: |_, _| {},
+        makes_a_set: false,
+        keeps_the_old_one: false,
+        is_after_success: true,
+        verb: ["rollback", "latest"],
+        keeps: |_| true,
+        ends_with: "1",
+    },
+    Scene {
+        name: "start that creates a backend set",
+        prepare: create_a_set,
+        makes_a_set: true,
+        keeps_the_old_one: false,
+        is_after_success: false,
+        verb: ["start", "deployment.json"],
+        keeps: |point| point.starts_with("4 ") || point.starts_with("5 "),
+        ends_with: "2",
+    },
+    Scene {
+        name: "rollback of a success that created a backend set",
+        prepare: create_a_set,
+        makes_a_set: true,
+        keeps_the_old_one: false,
+        is_after_success: true,
+        verb: ["rollback", "latest"],
+        keeps: |point| point.contains("undo create-backend-set"),
+        ends_with: "1",
+    },
+    Scene {
+        name: "start that stops the old instance",
+        prepare: stop_the_old_one,
+        makes_a_set: false,
+        keeps_the_old_one: true,
+        is_after_success: false,
+        verb: ["start", "deployment.json"],
+        keeps: |point| point.contains("retire"),
+        ends_with: "2",
+    },
+    Scene {
+        name: "rollback of a success that stopped the old instance",
+        prepare: stop_the_old_one,
+        makes_a_set: false,
+        keeps_the_old_one: true,
+        is_after_success: true,
+        verb: ["rollback", "latest"],
+        keeps: |point| point.contains("undo retire"),
+        ends_with: "1",
+    },
+    Scene {
+        name: "start of a version that does not become healthy",
+        prepare: |_, deployment| {
+            let container = &mut deployment["ci-config"]["containers"][0];
+            container["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
+            deployment["backend-timeout"] = json!("300ms");
+        },
+        makes_a_set: false,
+        keeps_the_old_one: false,
+        is_after_success: false,
+        verb: ["start", "deployment.json"],
+        keeps: |point| point.contains("undo") || point.contains("failed") || point.contains("finished"),
+        ends_with: "1",
+    },
+    Scene {
+        name: "start when no machine is left",
+        prepare: |world, _| {
+            world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "capacity"}));
+        },
+        makes_a_set: false,
+        keeps_the_old_one: false,
+        is_after_success: false,
+        verb: ["start", "deployment.json"],
+        keeps: |point| point.contains("failed") || point.contains("finished"),
+        ends_with: "1",
+    },
+];
+
+fn create_a_set(_: &World, deployment: &mut Value) {
+    let checker = json!({"protocol": "HTTP", "url-path": "/", "return-code": 200});
+    deployment["backends"] = json!([
+        {"port": 80, "backend-set": "http"},
+        {"port": 70, "backend-set": "fresh", "create": {"policy": "ROUND_ROBIN", "health-checker": checker}},
+    ]);
+}
+
+fn stop_the_old_one(_: &World, deployment: &mut Value) {
+    deployment["old-instance"] = json!("stop");
+}
+
+/// What is done about a killed process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Recovery {
+    Resume,
+    Rollback,
+    /// Resumed, killed again, resumed.
+    ResumeTwice,
+    /// Rolled back, killed again, rolled back.
+    RollbackTwice,
+}
+
+const RECOVERIES: [Recovery; 4] =
+    [Recovery::Resume, Recovery::Rollback, Recovery::ResumeTwice, Recovery::RollbackTwice];
+
+impl Recovery {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Resume | Self::ResumeTwice => "resume",
+            Self::Rollback | Self::RollbackTwice => "rollback",
+        }
+    }
+
+    const fn is_killed_again(self) -> bool {
+        matches!(self, Self::ResumeTwice | Self::RollbackTwice)
+    }
+}
+
+/// One crash point and what became of it.
+struct Case {
+    scene: usize,
+    point: String,
+    number: usize,
+    recovery: Recovery,
+}
+
+/// What one case came to.
+struct Outcome {
+    /// API calls in all, of the killed process and of its recovery.
+    n_calls: usize,
+    /// Requests through the load balancer meanwhile.
+    n_sent: u64,
+    was_killed_again: bool,
+}
+
+#[test]
+fn whatever_dies_at_any_instant_converges() {
+    let undisturbed: Vec<(Vec<String>, usize)> = SCENES.iter().map(undisturbed).collect();
+    let mut cases = Vec::new();
+    for (scene, (points, _)) in undisturbed.iter().enumerate() {
+        for (number, point) in points.iter().enumerate() {
+            for recovery in RECOVERIES {
+                cases.push(Case { scene, point: point.clone(), number, recovery });
+            }
+        }
+    }
+    let n_points = cases.len() / RECOVERIES.len();
+    let outcomes = each(&cases, recovered);
+    let failed: Vec<String> = cases
+        .iter()
+        .zip(&outcomes)
+        .filter_map(|(case, outcome)| {
+            let (scene, point) = (SCENES[case.scene].name, &case.point);
+            let verb = case.recovery.verb();
+            outcome.as_ref().err().map(|why| format!("{scene}, killed at `{point}`, {verb}: {why}"))
+        })
+        .collect();
+    let good: Vec<&Outcome> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+    let n_sent: u64 = good.iter().map(|outcome| outcome.n_sent).sum();
+    let n_dropped = failed.iter().filter(|why| why.contains("requests dropped")).count();
+    let n_again = good.iter().filter(|outcome| outcome.was_killed_again).count();
+    // Not by a macro, whose output a passing test does not show.
+    let line = format!(
+        "{n_points} crash points x {} recoveries: {} converged, {} leaked, {n_dropped} requests dropped \
+         (of {n_sent}; {n_again} runs were killed twice)",
+        RECOVERIES.len(),
+        good.len(),
+        failed.len() - n_dropped
+    );
+    writeln!(std::io::stderr(), "{line}").expect("stderr is open");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(n_again * 3 > good.len(), "too few of the second kills were reached: {n_again}");
+    report(&line, &cases, &good, &undisturbed);
+}
+
+/// Runs a scene to its end; returns the crash points that it passed, and how many calls it made.
+fn undisturbed(scene: &Scene) -> (Vec<String>, usize) {
+    let world = prepare(scene);
+    let list = world.path("points");
+    let before = n_calls(&world);
+    world.run_with(&scene.verb, &format!("visited=return({})", list.display()));
+    assert_eq!(world.running(), [scene.ends_with], "{}", scene.name);
+    let mut points: Vec<String> = Vec::new();
+    for line in std::fs::read_to_string(list).expect("points were passed").lines() {
+        if (scene.keeps)(line) && !points.iter().any(|point| point == line) {
+            points.push(line.to_owned());
+        }
+    }
+    assert!(!points.is_empty(), "{}", scene.name);
+    (points, n_calls(&world) - before)
+}
+
+fn prepare(scene: &Scene) -> World {
+    let world = World::hurried();
+    let mut deployment = world.deployment();
+    deployment["poll-interval"] = json!("10ms");
+    deployment["retry"]["initial-interval"] = json!("5ms");
+    (scene.prepare)(&world, &mut deployment);
+    world.write_deployment(&deployment);
+    // Flags that are not the defaults, so that it shows when they are not given back.
+    let state = world.state();
+    let balancer = state["seed"]["loadBalancerId"].as_str().expect("an id");
+    let name = world.backends("http")[0]["name"].as_str().expect("a name").to_owned();
+    let odd = json!({"weight": 3, "maxConnections": 300, "drain": false, "backup": false, "offline": false});
+    world.put(&format!("/20170115/loadBalancers/{balancer}/backendSets/http/backends/{name}"), &odd);
+    world.wait_until("the odd flags are there", || world.backends("http")[0]["weight"] == 3);
+    if scene.is_after_success {
+        world.run(&["start", "deployment.json"]).expect(0);
+    }
+    world
+}
+
+fn n_calls(world: &World) -> usize {
+    world.audit()["entries"].as_array().expect("entries").len()
+}
+
+fn recovered(case: &Case) -> Outcome {
+    const TRIES: usize = 5;
+    // What is to be killed in the middle of waiting must find something to wait for: slower with each try.
+    let outcome = (0..TRIES).find_map(|n| killed_and_recovered(case, 1000 >> n));
+    outcome.expect("the crash point is never reached")
+}
+
+/// `None` when the process came to its end: what it was to be killed in the middle of waiting for was there already.
+fn killed_and_recovered(case: &Case, pace: u32) -> Option<Outcome> {
+    let scene = &SCENES[case.scene];
+    let world = prepare(scene);
+    world.post("/sandbox/pace", &json!({"scale": pace}));
+    let before = world.backends("http")[0].clone();
+    let n_before = n_calls(&world);
+    let traffic = Traffic::start(world.front());
+    if world.run_with(&scene.verb, &format!("{}=return", case.point)).code != -1 {
+        return None;
+    }
+    let verb = [case.recovery.verb(), "latest"];
+    let mut was_killed_again = false;
+    if case.recovery.is_killed_again() {
+        // Anywhere in the first steps of the recovery, another instant for each point.
+        let n_passed = 1 + (case.number * 5) % 17;
+        let ran = world.run_with(&verb, &format!("any={n_passed}*off->return"));
+        was_killed_again = ran.code == -1;
+    }
+    let ran = world.run(&verb);
+    let status = status(&world);
+    judge(case, &ran, status.as_deref());
+    let serving = if status.as_deref() == Some("succeeded") { "2" } else { "1" };
+    assert_eq!(world.running(), [serving], "which instances run");
+    // One that is stopped is kept on purpose, by a success that was told so.
+    let n_kept = if scene.keeps_the_old_one && serving == "2" { 2 } else { 1 };
+    assert_eq!(world.versions().len(), n_kept, "which instances are there");
+    let findings = traffic.stop();
+    let backends = world.backends("http");
+    assert_eq!(backends.len(), 1, "{backends:?}");
+    for flag in ["drain", "backup", "offline", "weight", "maxConnections", "port"] {
+        assert_eq!(backends[0][flag], before[flag], "the flag {flag}");
+    }
+    assert_eq!(world.backends("other").len(), 1);
+    let has_set = !world.state()["loadBalancers"][0]["backendSets"]["fresh"].is_null();
+    assert_eq!(has_set, scene.makes_a_set && serving == "2", "the set that is created");
+    assert_eq!(world.held(), 0, "leases and targets");
+    assert!(findings.versions.contains_key(serving), "nobody asked: {:?}", findings.versions);
+    assert_eq!(findings.n_failed(), 0, "requests dropped: {:?}", findings.failures);
+    Some(Outcome { n_calls: n_calls(&world) - n_before, n_sent: findings.n_sent, was_killed_again })
+}
+
+fn status(world: &World) -> Option<String> {
+    let shown = world.run(&["history", "latest", "--output", "json"]);
+    (shown.code == 0).then(|| shown.json()["status"].as_str().expect("a status").to_owned())
+}
+
+/// Whether the recovery said what it should have, and the run ended as it should have.
+#[track_caller]
+fn judge(case: &Case, ran: &Ran, status: Option<&str>) {
+    let scene = &SCENES[case.scene];
+    let (code, stderr) = (ran.code, &ran.stderr);
+    let expected = match (case.point.as_str(), case.recovery.verb()) {
+        // There was no run yet.
+        ("run/not started", _) => None,
+        // The success that was to be rolled back still is one.
+        ("run/not taken", "resume") => Some("succeeded"),
+        (_, "resume") if scene.ends_with == "2" => Some("succeeded"),
+        (_, _) => Some("rolled-back"),
+    };
+    assert_eq!(status, expected, "exit {code}: {stderr}");
+    // 2: there is nothing left to do; 3: what was resumed is the way back after a failure.
+    assert!([0, 2, 3].contains(&code), "exit {code}: {stderr}");
+}
+
+const BEGIN: &str = "<!-- made by `RELIABILITY=docs/reliability.md cargo test --test it matrix` -->\n";
+const END: &str = "<!-- the end of what is made -->\n";
+
+/// Writes the table where `RELIABILITY` says; without it, makes sure that the committed one tells of the same points.
+fn report(line: &str, cases: &[Case], good: &[&Outcome], undisturbed: &[(Vec<String>, usize)]) {
+    let mut table = format!("`{line}`\n\n");
+    let rows = cases.chunks(RECOVERIES.len()).zip(good.chunks(RECOVERIES.len()));
+    let mut scene = usize::MAX;
+    for (cases, outcomes) in rows {
+        let (points, n_undisturbed) = &undisturbed[cases[0].scene];
+        if scene != cases[0].scene {
+            scene = cases[0].scene;
+            let name = SCENES[scene].name;
+            let n_points = points.len();
+            writeln!(
+                table,
+                "\n### {name}\n\n{n_points} points; {n_undisturbed} API calls when undisturbed.\n"
+            )
+            .expect("a string");
+            table.push_str(
+                "| killed at | resume | rollback | resume, killed, resume | rollback, killed, rollback |\n",
+            );
+            table.push_str("|---|---|---|---|---|\n");
+        }
+        write!(table, "| {} |", cases[0].point).expect("a string");
+        for outcome in outcomes {
+            let calls =
+                i64::try_from(outcome.n_calls).unwrap_or(0) - i64::try_from(*n_undisturbed).unwrap_or(0);
+            write!(table, " {calls:+} |").expect("a string");
+        }
+        table.push('\n');
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let committed = std::fs::read_to_string(&file).expect("docs/reliability.md");
+    let (head, rest) = committed.split_once(BEGIN).expect("where the table begins");
+    let (made, tail) = rest.split_once(END).expect("where the table ends");
+    if let Some(target) = std::env::var_os("RELIABILITY") {
+        std::fs::write(target, format!("{head}{BEGIN}\n{table}\n{END}{tail}")).expect("written");
+        return;
+    }
+    for case in cases {
+        let (scene, row) = (SCENES[case.scene].name, format!("| {} |", case.point));
+        assert!(made.contains(&row), "docs/reliability.md does not tell of {scene}, `{}`", case.point);
+    }
+}
