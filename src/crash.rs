@@ -2,9 +2,8 @@
 //! them in (feature `failpoints`); in every other build these functions are empty.
 //!
 //! A point is named `STEP/INSTANT`, such as `5 create-instance/begun`. `FAILPOINTS` says what happens there, in the
-//! words of the `fail` crate: `5 create-instance/begun=return` kills the process when it comes there, `=return(INT+INT)`
-//! interrupts it twice, `any` names every point, `commit` each commit of the journal, and `visited=return(FILE)` writes the names of those that were passed. The wall clock can be set wrong
-//! in the same way.
+//! words of the `fail` crate: `5 create-instance/begun=return` kills the process when it comes there, `=return(INT INT)`
+//! interrupts it twice, `=return(JUMP-3600)` sets its clock back by an hour, `any` names every point, `commit` each commit of the journal, and `visited=return(FILE)` writes the names of those that were passed.
 
 #[cfg(feature = "failpoints")]
 pub use armed::{arm, at, committed, skew, within};
@@ -36,12 +35,15 @@ mod armed {
     use std::fmt::Display;
     use std::fs::OpenOptions;
     use std::io::Write as _;
+    use std::sync::atomic::{AtomicI64, Ordering};
     use std::sync::{Mutex, PoisonError};
 
     use rustix::process::{Signal, getpid, kill_process};
 
     // A process drives one run, so the step in progress is one for the whole of it.
     static STEP: Mutex<String> = Mutex::new(String::new());
+    // How many seconds the clock has jumped.
+    static JUMPED: AtomicI64 = AtomicI64::new(0);
 
     /// Reads `FAILPOINTS`; what it says holds until the guard is dropped.
     pub fn arm() -> fail::FailScenario<'static> {
@@ -67,13 +69,13 @@ mod armed {
         signal("commit");
     }
 
-    /// How far the wall clock is off: `clock=9*off->return(-3600)` sets it back by an hour once it was read nine times.
+    /// How far the wall clock is off: by what was jumped, or from the beginning by `clock=return(-3600)`.
     pub fn skew() -> chrono::TimeDelta {
         fail::fail_point!("clock", |seconds| {
             let seconds = seconds.and_then(|seconds| seconds.parse().ok());
             chrono::TimeDelta::seconds(seconds.expect("clock=return(SECONDS)"))
         });
-        chrono::TimeDelta::zero()
+        chrono::TimeDelta::seconds(JUMPED.load(Ordering::Relaxed))
     }
 
     fn note(name: &str) {
@@ -86,7 +88,11 @@ mod armed {
 
     fn signal(name: &str) {
         fail::fail_point!(name, |signals| {
-            for signal in signals.as_deref().unwrap_or("KILL").split('+') {
+            for signal in signals.as_deref().unwrap_or("KILL").split(' ') {
+                if let Some(seconds) = signal.strip_prefix("JUMP") {
+                    JUMPED.store(seconds.parse().expect("JUMP is followed by seconds"), Ordering::Relaxed);
+                    continue;
+                }
                 let signal = match signal {
                     "KILL" => Signal::KILL,
                     "STOP" => Signal::STOP,

@@ -58,7 +58,7 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     let Some(planned) = planned else { return Ok(signalled.unwrap_or(Exit::Interrupted)) };
     let steps = planned?;
     if session.ui.is_json {
-        session.ui.out(&json!({"name": loaded.deployment.name, "steps": steps}).to_string());
+        session.ui.json(&json!({"name": loaded.deployment.name, "steps": steps}));
     } else {
         session.ui.out(&table(&steps));
         let n = steps.iter().filter(|step| step.effect == Effect::Mutation).count();

@@ -31,7 +31,7 @@ pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Rep
     };
     if session.ui.is_json {
         let runs: Vec<_> = runs.iter().map(RunRecord::to_json_without_steps).collect();
-        session.ui.out(&json!({"runs": runs}).to_string());
+        session.ui.json(&json!({"runs": runs}));
     } else if runs.is_empty() {
         session.ui.note("no runs yet");
     } else {
@@ -48,7 +48,7 @@ pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: b
     if events && session.ui.is_json {
         let mut one = record.to_json();
         one["events"] = json!(all);
-        session.ui.out(&one.to_string());
+        session.ui.json(&one);
     } else {
         print(session.ui, &record);
         if events {
@@ -63,7 +63,7 @@ pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: b
 
 fn print(ui: &Ui, record: &RunRecord) {
     if ui.is_json {
-        ui.out(&record.to_json().to_string());
+        ui.json(&record.to_json());
     } else {
         ui.out(&run_screen(ui, record));
     }

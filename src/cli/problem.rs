@@ -37,10 +37,7 @@ impl Report {
     /// Prints it where the user looks for it.
     pub(super) fn print(&self, ui: &Ui) -> Exit {
         if ui.is_json {
-            ui.out(
-                &json!({"error": {"kind": self.kind, "message": self.message, "hint": self.hint}})
-                    .to_string(),
-            );
+            ui.json(&json!({"error": {"kind": self.kind, "message": self.message, "hint": self.hint}}));
             return self.exit;
         }
         ui.err(&format!("{} {}", ui.err_tone(Tone::Bad, "error:"), plain(&self.message)));

@@ -29,7 +29,7 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
     let ui = session.ui;
     let url = sandbox.url();
     if ui.is_json {
-        ui.out(&json!({"url": url, "state": sandbox.state()}).to_string());
+        ui.json(&json!({"url": url, "state": sandbox.state()}));
     } else {
         ui.out(&url);
         ui.note(&format!("state, faults and traffic are below {url}/sandbox/"));

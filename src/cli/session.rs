@@ -232,7 +232,7 @@ impl Session<'_> {
             exit => exit,
         };
         if self.ui.is_json {
-            self.ui.out(&journal.run(outcome.run).await?.to_json().to_string());
+            self.ui.json(&journal.run(outcome.run).await?.to_json());
         } else {
             match of_end(outcome.run, &outcome.end) {
                 Some(report) => {

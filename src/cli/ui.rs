@@ -2,10 +2,12 @@
 //!
 //! A closed stdout or stderr is not an error: the run goes on, and what nobody reads is not said.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use super::args::{Color, Global, Output};
 use crate::oci::printable;
@@ -61,6 +63,19 @@ impl Ui {
     /// Prints a result.
     pub(super) fn out(&self, text: &str) {
         say(io::stdout().lock(), text);
+    }
+
+    /// Prints a result as JSON. What JSON leaves as it is, and a terminal does not, is escaped.
+    pub(super) fn json(&self, value: &Value) {
+        let mut text = String::new();
+        for c in value.to_string().chars() {
+            if printable(c.encode_utf8(&mut [0; 4])) == " " && c != ' ' {
+                write!(text, "\\u{:04x}", u32::from(c)).expect("a string takes what is written");
+            } else {
+                text.push(c);
+            }
+        }
+        self.out(&text);
     }
 
     /// Prints what is not a result.

@@ -194,7 +194,8 @@ impl<W> Cx<'_, W> {
         self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(message.into());
     }
 
-    /// Makes sure that the run is still this process's. To be called at the last moment before each change.
+    /// Makes sure that the run is still this process's. To be called at the last moment before each change;
+    /// [`Cx::look`] does it before each read.
     pub async fn assure_lease(&self) -> Result<(), Failure> {
         let Some(guard) = self.guard else {
             return Err(Failure::ours("changing the cloud", "a plan must not change anything"));
@@ -211,13 +212,19 @@ impl<W> Cx<'_, W> {
 
     /// Makes one of the reads of an activity that makes several: what fails for a while is tried again by itself, so
     /// that the activity need not begin anew. When the budget is spent on it, so is that of the step.
-    pub async fn look<O>(&self, look: impl AsyncFnMut() -> Result<O, Failure>) -> Result<O, Failure> {
+    pub async fn look<O>(&self, mut look: impl AsyncFnMut() -> Result<O, Failure>) -> Result<O, Failure> {
         let attempts = Attempts::new(self.retry, self.clock, 1, None);
         let told = async |failure: &Failure, _: u32, delay: Duration| {
             (self.teller)(Update::Trouble { seq: self.seq, failure, delay });
             Ok(())
         };
-        match attempts.make(self.cancel, Effect::Read, look, told).await {
+        let guarded = async || {
+            if self.guard.is_some() {
+                self.assure_lease().await?;
+            }
+            look().await
+        };
+        match attempts.make(self.cancel, Effect::Read, guarded, told).await {
             Ok(Ended::Done(output)) => Ok(output),
             Ok(Ended::Refused(failure)) | Err(Stop::Ours(failure)) => Err(failure),
             Ok(Ended::Spent(failure)) => {

@@ -1,9 +1,6 @@
 //! Keeps a lease alive beside a future, without spawning anything.
 
-use std::task::Poll;
 use std::time::Duration;
-
-use tokio::sync::Notify;
 
 use super::stop::Stop;
 use crate::clock::Clock;
@@ -14,27 +11,15 @@ const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
 
 /// Drives `work` to its end while renewing the lease. A lost lease drops `work` at an await: its step is then in
 /// doubt, which is a state that the journal knows.
-///
-/// A process that was paused past its lease finds all its timers due at once. It renews before `work` gets to do
-/// anything, so that nothing is sent for a run that has another driver by now.
 pub(super) async fn beside<T>(
     guard: &LeaseGuard,
     clock: Clock,
     work: impl Future<Output = Result<T, Stop>>,
 ) -> Result<T, Stop> {
-    let is_late = Notify::new();
-    tokio::pin!(work);
-    let guarded = std::future::poll_fn(|cx| {
-        if guard.must_be_renewed() {
-            is_late.notify_one();
-            return Poll::Pending;
-        }
-        work.as_mut().poll(cx)
-    });
     let done = tokio::select! {
         biased;
-        stop = beat(guard, clock, &is_late) => Err(stop),
-        done = guarded => done,
+        stop = beat(guard, clock) => Err(stop),
+        done = work => done,
     };
     match done {
         // What an activity says of a lost lease is a failure; what became of it is asked here.
@@ -46,12 +31,9 @@ pub(super) async fn beside<T>(
     }
 }
 
-async fn beat(guard: &LeaseGuard, clock: Clock, is_late: &Notify) -> Stop {
+async fn beat(guard: &LeaseGuard, clock: Clock) -> Stop {
     loop {
-        tokio::select! {
-            () = clock.sleep(INTERVAL) => {}
-            () = is_late.notified() => {}
-        }
+        clock.sleep(INTERVAL).await;
         match guard.renew().await {
             Ok(()) => {}
             Err(WriteError::LeaseLost { to }) => return Stop::LeaseLost(to),

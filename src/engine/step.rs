@@ -141,7 +141,8 @@ impl<W> Run<'_, W> {
         let attempts = Attempts::new(self.with.retry, self.with.clock, 1, None).or_spent(&spent);
         let looking = async || activity.execute(&cx).await;
         match attempts.make(self.with.cancel, Effect::Read, looking, async |_, _, _| Ok(())).await? {
-            Ended::Refused(failure) | Ended::Spent(failure) => Err(Stop::Failed(failure)),
+            Ended::Refused(failure) => Err(Stop::Failed(failure)),
+            Ended::Spent(failure) => Err(Stop::Suspended(failure)),
             Ended::Done(output) => {
                 for warning in warnings.into_inner().unwrap_or_default() {
                     (self.teller)(Update::Progress { seq: self.next, text: &format!("warning: {warning}") });

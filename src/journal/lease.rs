@@ -68,12 +68,6 @@ impl LeaseGuard {
             || lasts.renewed.elapsed() + margin >= LEASE_LENGTH
     }
 
-    /// Whether nothing may be done before the lease is renewed. While the journal is being written this is no: the
-    /// write must come to its end, and it names the fence.
-    pub fn must_be_renewed(&self) -> bool {
-        self.has_run_out(Duration::ZERO) && self.inner.connection.try_lock().is_ok()
-    }
-
     /// Makes the lease last for its whole length from now.
     ///
     /// # Errors
@@ -99,8 +93,8 @@ impl LeaseGuard {
         Ok(())
     }
 
-    /// Makes sure, at the last moment before something is changed, that the run is still ours: a process may have
-    /// been paused for hours since it looked.
+    /// Makes sure, at the last moment before something is sent, that the run is still ours: a process may have been
+    /// paused for hours since it looked.
     pub async fn assure(&self) -> Result<(), WriteError> {
         const MARGIN: Duration = Duration::from_secs(5);
         if self.has_run_out(MARGIN) { self.renew().await } else { Ok(()) }

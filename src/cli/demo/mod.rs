@@ -69,7 +69,11 @@ async fn tell(session: &Session<'_>, args: &DemoArgs) -> Result<Exit, Report> {
     let verdict = Verdict::of(findings, &sandbox, started.elapsed());
     sandbox.stop().await;
     let is_json = session.ui.is_json;
-    session.ui.out(&if is_json { verdict.json().to_string() } else { verdict.table() });
+    if is_json {
+        session.ui.json(&verdict.json());
+    } else {
+        session.ui.out(&verdict.table());
+    }
     Ok(if verdict.is_good() { Exit::Done } else { Exit::Ours })
 }
 

@@ -79,14 +79,16 @@ impl Findings {
 pub struct Load {
     /// Requests a second.
     pub rate: u32,
-    /// How long the one request in fifty takes that takes long. A drain must be longer.
+    /// How long the requests take that take long. A drain must be longer.
     pub slow: Duration,
+    /// One in so many takes long.
+    pub slow_every: u64,
 }
 
 impl Load {
-    /// `rate` requests a second, the slow ones of 400 ms.
+    /// `rate` requests a second, one in fifty of 400 ms.
     pub const fn of(rate: u32) -> Self {
-        Self { rate, slow: Duration::from_millis(400) }
+        Self { rate, slow: Duration::from_millis(400), slow_every: 50 }
     }
 }
 
@@ -109,7 +111,7 @@ pub async fn probe(target: SocketAddr, load: Load, stop: CancellationToken) -> F
         };
         let (findings, pool) = (Arc::clone(&findings), Arc::clone(&pool));
         requests.spawn(async move {
-            let asked = tokio::time::timeout(TIMEOUT, one(target, n, load.slow, &pool)).await;
+            let asked = tokio::time::timeout(TIMEOUT, one(target, n, load, &pool)).await;
             let outcome = asked.unwrap_or_else(|_| Err("no answer in 10 s".to_owned()));
             let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
             findings.note(outcome, intended.elapsed(), started.elapsed());
@@ -123,15 +125,10 @@ pub async fn probe(target: SocketAddr, load: Load, stop: CancellationToken) -> F
     findings
 }
 
-/// One request: mostly on a connection that was used before, a fifth on a new one; one in twenty is a POST, one in
-/// fifty takes long. Returns the version that answered.
-async fn one(
-    target: SocketAddr,
-    n: u64,
-    slow: Duration,
-    pool: &Mutex<Vec<Sender>>,
-) -> Result<String, String> {
-    let slow = format!("/?work_ms={}", slow.as_millis());
+/// One request: mostly on a connection that was used before, a fifth on a new one; one in twenty is a POST, and
+/// some take long. Returns the version that answered.
+async fn one(target: SocketAddr, n: u64, load: Load, pool: &Mutex<Vec<Sender>>) -> Result<String, String> {
+    let slow = format!("/?work_ms={}", load.slow.as_millis());
     let is_fresh = n % 5 == 3;
     let pooled = || pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let reused = if is_fresh { None } else { pooled() };
@@ -140,9 +137,9 @@ async fn one(
         None => connect(target).await?,
     };
     sender.ready().await.map_err(|_| "connection closed".to_owned())?;
-    let (method, path) = match n % 100 {
-        0 | 20 | 40 | 60 | 80 => ("POST", "/orders"),
-        7 | 57 => ("GET", slow.as_str()),
+    let (method, path) = match (n % 20, n % load.slow_every) {
+        (0, _) => ("POST", "/orders"),
+        (_, 1) => ("GET", slow.as_str()),
         _ => ("GET", "/"),
     };
     let request = Request::builder()

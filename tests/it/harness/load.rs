@@ -14,14 +14,20 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Starts 40 requests a second, the slow ones of 60 ms.
+    /// Starts 40 requests a second, every second one of 120 ms: two or three of those are under way at any time.
     pub(crate) fn start(front: SocketAddr) -> Self {
+        Self::of(front, Duration::from_millis(120))
+    }
+
+    /// The same with slow requests that take so long.
+    pub(crate) fn of(front: SocketAddr, slow: Duration) -> Self {
         let stop = CancellationToken::new();
         let until = stop.clone();
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(probe(front, Load { rate: 40, slow: Duration::from_millis(60) }, until))
+            let load = Load { rate: 40, slow, slow_every: 2 };
+            runtime.block_on(probe(front, load, until))
         });
         Self { stop, thread: Some(thread) }
     }

@@ -1,0 +1,174 @@
+//! One run, one driver: whoever comes second is refused, whoever was away too long stops, and clocks may jump.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Traffic, World, each};
+
+fn world() -> (World, &'static str) {
+    let world = World::hurried();
+    let mut deployment = world.deployment();
+    deployment["poll-interval"] = json!("10ms");
+    let file = world.write_deployment(&deployment);
+    (world, file)
+}
+
+#[test]
+fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
+    let rounds: Vec<usize> = (0..100).collect();
+    let outcomes = each(&rounds, |_| {
+        let (world, file) = world();
+        let killed = world.run_with(&["start", file], "11 drain-backend/begun=return");
+        assert_eq!(killed.code, -1);
+        let start = || {
+            world
+                .command(&["resume", "latest", "-q"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("starts")
+        };
+        let both = [start(), start()];
+        let mut codes: Vec<Option<i32>> =
+            both.into_iter().map(|mut one| one.wait().expect("ends").code()).collect();
+        codes.sort_unstable();
+        // 6: while the first drives it; 2: after the first has ended it.
+        assert!(matches!(codes[..], [Some(0), Some(2 | 6)]), "{codes:?}");
+        let events = world.run(&["history", "latest", "--events"]).expect(0).stdout;
+        assert_eq!(events.matches("taken over").count(), 1, "{events}");
+        assert_eq!(world.versions(), ["2"]);
+        let n_drains = world.changes().iter().filter(|change| change.starts_with("PUT")).count();
+        assert_eq!(n_drains, 2, "one admission, one drain");
+    });
+    let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{} of 100: {}", failed.len(), failed.join("\n"));
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+#[test]
+fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
+    // Right after a commit, in a wait, and with an answer in its hands.
+    let points = ["11 drain-backend/begun", "13 await-drain/waiting", "14 remove-backend/GET unread"];
+    let outcomes = each(&points, |point| {
+        let (world, file) = world();
+        let traffic = Traffic::start(world.front());
+        let mut command = world.command(&["start", file]);
+        command.env("FAILPOINTS", format!("{point}=1*return(STOP)"));
+        let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+        // Until the lease has run out, the other is refused.
+        let step = point.split_once('/').expect("a step").0.split_once(' ').expect("a name").1;
+        world.wait_until("it has come there", || {
+            world.steps().iter().any(|(name, status)| name == step && status == "begun")
+        });
+        world.run(&["resume", "latest"]).expect(6);
+        world.wait_until("it is taken over", || world.run(&["resume", "latest", "-q"]).code == 0);
+        assert_eq!(world.versions(), ["2"]);
+        let n_calls = world.audit()["entries"].as_array().expect("entries").len();
+        signal(&paused, "CONT");
+        let output = paused.wait_with_output().expect("ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(6), "{stderr}");
+        assert!(stderr.contains("took over run"), "{stderr}");
+        assert_eq!(
+            world.audit()["entries"].as_array().expect("entries").len(),
+            n_calls,
+            "it sent something more"
+        );
+        assert_eq!(traffic.stop().n_failed(), 0);
+    });
+    let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn a_request_that_leaves_although_the_run_was_taken_over_is_refused_by_the_cloud() {
+    // Paused between the last look at the lease and the request: only the cloud can tell, by the version that goes
+    // with it.
+    let (world, file) = world();
+    let mut command = world.command(&["start", file]);
+    command.env("FAILPOINTS", "11 drain-backend/UpdateBackend unsent=1*return(STOP)");
+    let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+    world.wait_until("it is taken over", || world.run(&["rollback", "latest", "-q"]).code == 0);
+    assert_eq!(world.versions(), ["1"]);
+    signal(&paused, "CONT");
+    let output = paused.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(world.versions(), ["1"]);
+    assert_eq!(
+        world.backends("http")[0]["drain"],
+        false,
+        "the old backend is not drained behind the rollback's back"
+    );
+}
+
+#[test]
+fn a_process_that_was_paused_in_the_middle_of_a_wait_does_not_look_once_more() {
+    let (world, _) = world();
+    let mut deployment = world.deployment();
+    deployment["poll-interval"] = json!("2s");
+    deployment["backend-timeout"] = json!("10m");
+    deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
+    let file = world.write_deployment(&deployment);
+    let paused =
+        world.command(&["start", file]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+    let n_calls = || world.audit()["entries"].as_array().expect("entries").len();
+    world.wait_until("it waits", || {
+        world.steps().iter().any(|(name, status)| name == "await-backends" && status == "begun")
+    });
+    // It looks, and waits for two seconds: it is paused in there.
+    let n_before = n_calls();
+    world.wait_until("it looks once more", || n_calls() > n_before);
+    signal(&paused, "STOP");
+    world.wait_until("it is taken over", || world.run(&["rollback", "latest", "-q"]).code == 0);
+    let n_before = n_calls();
+    signal(&paused, "CONT");
+    let output = paused.wait_with_output().expect("ends");
+    assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(n_calls(), n_before, "it looked once more");
+    assert_eq!(world.versions(), ["1"]);
+}
+
+#[test]
+fn clocks_that_jump_shorten_no_drain_and_lose_no_lease() {
+    let points = [
+        "4 create-instance/begun",
+        "13 await-drain/begun",
+        "14 remove-backend/begun",
+        "16 retire-instance/unsent",
+    ];
+    let jumps: Vec<(i64, &str)> = [3_600, -3_600, 90_000, -90_000]
+        .into_iter()
+        .flat_map(|seconds| points.map(|point| (seconds, point)))
+        .collect();
+    let outcomes = each(&jumps, |(seconds, point)| {
+        let (world, _) = world();
+        let mut deployment = world.deployment();
+        deployment["poll-interval"] = json!("10ms");
+        deployment["drain-delay"] = json!("800ms");
+        let file = world.write_deployment(&deployment);
+        // So slow that a drain which is cut short loses some.
+        let traffic = Traffic::of(world.front(), Duration::from_millis(500));
+        world.run_with(&["start", file], &format!("{point}=1*return(JUMP{seconds})")).expect(0);
+        assert_eq!(world.versions(), ["2"]);
+        // A process that died in the drain, and a clock that was set back while nobody looked.
+        let killed = world.run_with(&["start", file], "13 await-drain/waiting=return");
+        assert_eq!(killed.code, -1);
+        world.run_with(&["resume", "latest"], &format!("clock=return({})", -seconds.abs())).expect(0);
+        world
+            .run_with(&["rollback", "latest"], &format!("9 undo admit-backend/begun=1*return(JUMP{seconds})"))
+            .expect(0);
+        assert_eq!(traffic.stop().n_failed(), 0);
+    });
+    let failed: Vec<String> = jumps
+        .iter()
+        .zip(outcomes)
+        .filter_map(|(jump, outcome)| outcome.err().map(|why| format!("{jump:?}: {why}")))
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
