@@ -48,12 +48,12 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
     Ok(Exit::Done)
 }
 
-/// Writes `.oci/config` and `web.json`, a deployment of version 2 over the seeded web server.
+/// Writes what is needed to sign in, and `web.json`, a deployment of version 2 over the seeded web server.
 pub(super) fn write_home(sandbox: &Handle, home: &Path) -> Result<(), Report> {
     let failed =
         |error: std::io::Error| Report::usage(format!("{} cannot be written: {error}", home.display()));
     std::fs::create_dir_all(home).map_err(failed)?;
-    sandbox.identity().write_oci_home(home).map_err(failed)?;
+    sandbox.write_home(home).map_err(failed)?;
     let text = format!("{:#}\n", deployment(&sandbox.state(), "2"));
     std::fs::write(home.join("web.json"), text).map_err(failed)
 }

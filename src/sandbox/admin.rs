@@ -1,4 +1,4 @@
-//! `/sandbox/…`: the state, the faults, the pace and the counters, for people and tests.
+//! `/sandbox/…`: the state, the faults, the tokens, the pace and the counters, for people and tests.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::faults::Rule;
 use super::server::{Shared, lock};
 use super::state::{AVAILABILITY_DOMAIN, COMPARTMENT, SUBNET, State};
+use super::tokens::Wish;
 use super::wire::Reply;
 use super::{control, data};
 
@@ -46,6 +47,13 @@ pub(super) fn answer(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8]
                 Reply::empty(204)
             }
             None => Reply::invalid("expected {\"seconds\": a number}"),
+        },
+        ("POST", "tokens") => match serde_json::from_value::<Wish>(json) {
+            Ok(wish) => {
+                let now = shared.now();
+                Reply::json(200, &lock(&shared.tokens).grant(&wish, &shared.identity, now))
+            }
+            Err(error) => Reply::invalid(error.to_string()),
         },
         ("POST", "crash") => match json["instance"].as_str() {
             Some(instance) => {

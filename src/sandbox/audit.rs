@@ -11,10 +11,21 @@ pub(super) struct Entry {
     at: String,
     method: String,
     target: String,
+    /// `user`, or what the token that signed it is for.
+    who: &'static str,
     /// 0 when the connection was reset instead of answered.
     status: u16,
     retry_token: Option<String>,
     request_id: String,
+}
+
+/// What is recorded of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call<'c> {
+    pub(super) method: &'c str,
+    pub(super) target: &'c str,
+    pub(super) who: &'static str,
+    pub(super) retry_token: Option<&'c str>,
 }
 
 /// Every call of the API since the sandbox was started.
@@ -30,21 +41,14 @@ impl Audit {
         self.n_requests
     }
 
-    pub(super) fn record(
-        &mut self,
-        at: DateTime<Utc>,
-        method: &str,
-        target: &str,
-        status: u16,
-        retry_token: Option<&str>,
-        request_id: &str,
-    ) {
+    pub(super) fn record(&mut self, at: DateTime<Utc>, call: Call<'_>, status: u16, request_id: &str) {
         self.entries.push(Entry {
             at: stamp(at),
-            method: method.to_owned(),
-            target: target.to_owned(),
+            method: call.method.to_owned(),
+            target: call.target.to_owned(),
+            who: call.who,
             status,
-            retry_token: retry_token.map(ToOwned::to_owned),
+            retry_token: call.retry_token.map(ToOwned::to_owned),
             request_id: request_id.to_owned(),
         });
     }

@@ -40,6 +40,9 @@ pub(super) struct Rule {
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Effect {
+    /// Refused: the key or the token is not accepted.
+    #[serde(rename = "401")]
+    Unauthenticated,
     /// Refused: too many requests.
     #[serde(rename = "429")]
     TooMany,

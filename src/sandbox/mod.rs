@@ -8,19 +8,22 @@ mod audit;
 mod control;
 mod data;
 mod faults;
+mod home;
 mod identity;
 mod lifecycle;
 mod pace;
+mod principals;
 mod seed;
 mod server;
 mod state;
 mod store;
+mod tokens;
 mod verify;
 mod wire;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -107,6 +110,14 @@ impl Handle {
     /// The user whose requests are accepted.
     pub fn identity(&self) -> &Identity {
         &self.shared.identity
+    }
+
+    /// Writes what clients need to sign in in every way: `.oci/config` with its keys and tokens, and `principals.env`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_home(&self, home: &Path) -> io::Result<()> {
+        home::write(&self.shared, &self.url(), home)
     }
 
     /// Everything there is, as `GET /sandbox/state` shows it.

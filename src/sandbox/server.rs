@@ -19,14 +19,16 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::audit::Audit;
+use super::audit::{Audit, Call};
 use super::data::Fleet;
 use super::faults::{Effect, Faults, Rule};
 use super::identity::Identity;
 use super::pace::Pace;
 use super::state::State;
+use super::tokens::Tokens;
+use super::verify::Message;
 use super::wire::{Body, Reply, Request, decode};
-use super::{Options, admin, control, store, verify};
+use super::{Options, admin, control, principals, store, verify};
 
 const BODY_LIMIT: usize = 4 << 20;
 
@@ -40,6 +42,7 @@ pub(super) struct Shared {
     pub(super) audit: Mutex<Audit>,
     pub(super) fleet: Fleet,
     pub(super) seed: super::Seed,
+    pub(super) tokens: Mutex<Tokens>,
     is_verifying: bool,
     folder: Option<PathBuf>,
     skew: Mutex<TimeDelta>,
@@ -59,6 +62,7 @@ impl Shared {
             audit: Mutex::default(),
             fleet: Fleet::default(),
             seed: options.seed,
+            tokens: Mutex::default(),
             is_verifying: options.verify,
             folder: options.folder,
             skew: Mutex::default(),
@@ -90,6 +94,11 @@ impl Shared {
     )]
     pub(super) fn now(&self) -> DateTime<Utc> {
         Utc::now() + *lock(&self.skew)
+    }
+
+    /// Whether signatures are checked.
+    pub(super) const fn is_verifying(&self) -> bool {
+        self.is_verifying
     }
 
     pub(super) fn set_skew(&self, skew: TimeDelta) {
@@ -166,28 +175,34 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
     }
     let request_id = request_id(&shared, parts.headers.get("opc-request-id").and_then(|id| id.to_str().ok()));
     let now = shared.now();
-    if shared.is_verifying
-        && let Err(why) = verify::check(&shared.identity, now, &method, &target, &parts.headers, &body)
-    {
-        tracing::debug!(why, method, target, "401");
-        let reply = Reply::error(
-            401,
-            "NotAuthenticated",
-            "The required information to complete authentication was not provided or was incorrect.",
-        );
-        lock(&shared.audit).record(now, &method, &target, reply.status, None, &request_id);
-        return Ok(finish(&shared, reply, &request_id));
-    }
-    let rule = lock(&shared.faults).decide(&method, &target);
+    let message = Message { method: &method, target: &target, headers: &parts.headers, body: &body };
+    let is_api = !principals::is_theirs(&target);
     let token =
         parts.headers.get("opc-retry-token").and_then(|token| token.to_str().ok()).map(ToOwned::to_owned);
+    let mut who = "nobody";
+    let record = |who, status| {
+        let call = Call { method: &method, target: &target, who, retry_token: token.as_deref() };
+        lock(&shared.audit).record(now, call, status, &request_id);
+    };
+    if is_api && shared.is_verifying {
+        match verify::check(&shared.identity, &lock(&shared.tokens), now, &message) {
+            Ok(signer) => who = signer,
+            Err(why) => {
+                tracing::debug!(why, method, target, "401");
+                let reply = Reply::unauthenticated();
+                record(who, reply.status);
+                return Ok(finish(&shared, reply, &request_id));
+            }
+        }
+    }
+    let rule = lock(&shared.faults).decide(&method, &target);
     if let Some(reply) = rule.as_ref().and_then(refusal) {
-        lock(&shared.audit).record(now, &method, &target, reply.status, token.as_deref(), &request_id);
+        record(who, reply.status);
         return Ok(finish(&shared, reply, &request_id));
     }
     let effect = rule.as_ref().map(|rule| rule.effect);
     if effect == Some(Effect::ResetBefore) {
-        lock(&shared.audit).record(now, &method, &target, 0, token.as_deref(), &request_id);
+        record(who, 0);
         return Err(io::ErrorKind::ConnectionReset.into());
     }
     let delay = Duration::from_millis(rule.as_ref().map_or(0, |rule| rule.delay_ms));
@@ -197,12 +212,14 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         shared.spawn(async move {
             task.sleep(delay).await;
             let reply = parsed.map_or_else(|reply| reply, |request| control::answer(&task, &request));
-            lock(&task.audit).record(now, &method, &target, reply.status, token.as_deref(), &request_id);
+            let call = Call { method: &method, target: &target, who, retry_token: token.as_deref() };
+            lock(&task.audit).record(now, call, reply.status, &request_id);
         });
         return Err(io::ErrorKind::ConnectionReset.into());
     }
     shared.sleep(delay).await;
     let reply = match parsed {
+        _ if !is_api => principals::answer(&shared, &message, now),
         Ok(request) => {
             if effect == Some(Effect::OtherClient) {
                 control::intrude(&shared, &request);
@@ -215,7 +232,7 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         }
         Err(reply) => reply,
     };
-    lock(&shared.audit).record(now, &method, &target, reply.status, token.as_deref(), &request_id);
+    record(who, reply.status);
     match effect {
         Some(Effect::ResetAfter) => Err(io::ErrorKind::ConnectionReset.into()),
         Some(Effect::Truncate) => Ok(truncated(finish(&shared, reply, &request_id)).await),
@@ -232,6 +249,7 @@ fn finish(shared: &Shared, reply: Reply, request_id: &str) -> Response<Body> {
 /// The answer of a rule that refuses the request before it is carried out.
 fn refusal(rule: &Rule) -> Option<Reply> {
     let reply = match rule.effect {
+        Effect::Unauthenticated => Reply::unauthenticated(),
         Effect::TooMany => Reply::error(429, "TooManyRequests", "Too many requests for the user"),
         Effect::Internal => Reply::error(500, "InternalServerError", "Internal Server Error"),
         Effect::BadGateway => Reply { status: 502, ..Reply::text("Bad Gateway") },

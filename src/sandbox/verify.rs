@@ -6,69 +6,130 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use hyper::header::HeaderMap;
+use rsa::RsaPublicKey;
 use rsa::pkcs1v15::{Signature, VerifyingKey};
 use rsa::signature::Verifier as _;
 use sha2::{Digest as _, Sha256};
 
 use super::identity::Identity;
+use super::tokens::{Tokens, Use};
 
 /// How far a date may be off.
 const WINDOW: TimeDelta = TimeDelta::minutes(5);
 
-/// Why a request is not accepted. The service does not say; the sandbox's log does.
+/// A request as far as its signature covers it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message<'m> {
+    pub(super) method: &'m str,
+    pub(super) target: &'m str,
+    pub(super) headers: &'m HeaderMap,
+    pub(super) body: &'m [u8],
+}
+
+impl<'m> Message<'m> {
+    fn header(&self, name: &str) -> Option<&'m str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn has_body(&self) -> bool {
+        matches!(self.method, "POST" | "PUT" | "PATCH")
+    }
+}
+
+/// Checks a request of the API, and says who signed it: a user, or what a token is for. Why one is not accepted, the service does not say; the sandbox's log does.
 pub(super) fn check(
     identity: &Identity,
+    tokens: &Tokens,
     now: DateTime<Utc>,
-    method: &str,
-    target: &str,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<(), &'static str> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let authorization = header("authorization").ok_or("no authorization header")?;
-    let fields = authorization.strip_prefix("Signature ").map(parse).ok_or("not a signature")?;
-    let field = |name: &str| fields.get(name).map(String::as_str).ok_or("an incomplete signature");
-    if field("version")? != "1" || field("algorithm")? != "rsa-sha256" {
-        return Err("another version or algorithm");
+    message: &Message<'_>,
+) -> Result<&'static str, &'static str> {
+    let signed = Signed::read(message)?;
+    let mut mandatory = vec!["(request-target)", "host"];
+    if message.has_body() {
+        mandatory.extend(["content-length", "content-type", "x-content-sha256"]);
     }
-    if field("keyId")? != identity.key_id() {
-        return Err("an unknown key id");
-    }
-    let names: Vec<&str> = field("headers")?.split(' ').collect();
-    let has_body = matches!(method, "POST" | "PUT" | "PATCH");
-    let mandatory: &[&str] = if has_body {
-        &["(request-target)", "host", "content-length", "content-type", "x-content-sha256"]
-    } else {
-        &["(request-target)", "host"]
+    let (mut who, key) = match signed.key_id.strip_prefix("ST$") {
+        None if signed.key_id == identity.key_id() => ("user", identity.public_key.clone()),
+        None => return Err("an unknown key id"),
+        Some(token) => match tokens.check(token, now)? {
+            (Use::Delegation, _) => return Err("a delegation token signs nothing"),
+            (of @ (Use::Session | Use::Resource | Use::Instance), key) => (of.as_str(), key),
+        },
     };
-    if !mandatory.iter().all(|name| names.contains(name)) {
-        return Err("a mandatory header is not signed");
+    // Whoever acts on behalf of a user says so under the signature.
+    if let Some(token) = message.header("opc-obo-token") {
+        mandatory.push("opc-obo-token");
+        if !matches!(tokens.check(token, now)?, (Use::Delegation, _)) {
+            return Err("the delegation token is none");
+        }
+        who = Use::Delegation.as_str();
     }
-    let date_name = if names.contains(&"x-date") { "x-date" } else { "date" };
-    if !names.contains(&date_name) {
-        return Err("the date is not signed");
+    signed.check(message, &key, &mandatory, now).map(|()| who)
+}
+
+/// What the `authorization` header says.
+#[derive(Debug)]
+pub(super) struct Signed {
+    pub(super) key_id: String,
+    names: Vec<String>,
+    signature: Vec<u8>,
+}
+
+impl Signed {
+    pub(super) fn read(message: &Message<'_>) -> Result<Self, &'static str> {
+        let authorization = message.header("authorization").ok_or("no authorization header")?;
+        let fields = authorization.strip_prefix("Signature ").map(parse).ok_or("not a signature")?;
+        let field = |name: &str| fields.get(name).map(String::as_str).ok_or("an incomplete signature");
+        if field("version")? != "1" || field("algorithm")? != "rsa-sha256" {
+            return Err("another version or algorithm");
+        }
+        Ok(Self {
+            key_id: field("keyId")?.to_owned(),
+            names: field("headers")?.split(' ').map(ToOwned::to_owned).collect(),
+            signature: STANDARD.decode(field("signature")?).map_err(|_| "the signature is not base64")?,
+        })
     }
-    let date = header(date_name).and_then(|date| DateTime::parse_from_rfc2822(date).ok()).ok_or("no date")?;
-    if (now - date.to_utc()).abs() > WINDOW {
-        return Err("the date is too far off");
+
+    /// Whether `key` signed this request, now, and everything that must be signed with it.
+    pub(super) fn check(
+        &self,
+        message: &Message<'_>,
+        key: &RsaPublicKey,
+        mandatory: &[&str],
+        now: DateTime<Utc>,
+    ) -> Result<(), &'static str> {
+        let has = |name: &str| self.names.iter().any(|signed| signed == name);
+        let date_name = if has("x-date") { "x-date" } else { "date" };
+        if !mandatory.iter().all(|name| has(name) || *name == "date") {
+            return Err("a mandatory header is not signed");
+        }
+        if !has(date_name) {
+            return Err("the date is not signed");
+        }
+        let date = message.header(date_name).and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        if (now - date.ok_or("no date")?.to_utc()).abs() > WINDOW {
+            return Err("the date is too far off");
+        }
+        let digest = STANDARD.encode(Sha256::digest(message.body));
+        if message.has_body() && message.header("x-content-sha256") != Some(&digest) {
+            return Err("the body's digest differs");
+        }
+        let mut lines = Vec::new();
+        for name in &self.names {
+            let value = match name.as_str() {
+                "(request-target)" => {
+                    format!("{} {}", message.method.to_ascii_lowercase(), message.target)
+                }
+                name => message.header(name).ok_or("a signed header is missing")?.to_owned(),
+            };
+            lines.push(format!("{name}: {value}"));
+        }
+        let signature =
+            Signature::try_from(self.signature.as_slice()).map_err(|_| "the signature has a wrong length")?;
+        VerifyingKey::<Sha256>::new(key.clone())
+            .verify(lines.join("\n").as_bytes(), &signature)
+            .map_err(|_| "the signature does not fit")
     }
-    if has_body && header("x-content-sha256") != Some(&STANDARD.encode(Sha256::digest(body))) {
-        return Err("the body's digest differs");
-    }
-    let mut lines = Vec::new();
-    for name in names {
-        let value = match name {
-            "(request-target)" => format!("{} {target}", method.to_ascii_lowercase()),
-            name => header(name).ok_or("a signed header is missing")?.to_owned(),
-        };
-        lines.push(format!("{name}: {value}"));
-    }
-    let signature = STANDARD.decode(field("signature")?).map_err(|_| "the signature is not base64")?;
-    let signature =
-        Signature::try_from(signature.as_slice()).map_err(|_| "the signature has a wrong length")?;
-    VerifyingKey::<Sha256>::new(identity.public_key.clone())
-        .verify(lines.join("\n").as_bytes(), &signature)
-        .map_err(|_| "the signature does not fit")
 }
 
 /// `name="value",…` in any order.
@@ -77,4 +138,72 @@ fn parse(text: &str) -> HashMap<String, String> {
         .filter_map(|field| field.trim().split_once('='))
         .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    /// A header that is nearly a signature: its fields in any order, some missing, some twice, some broken.
+    fn nearly() -> impl Strategy<Value = Vec<u8>> {
+        let field = prop_oneof![
+            Just("version=\"1\"".to_owned()),
+            Just("algorithm=\"rsa-sha256\"".to_owned()),
+            Just("headers=\"date (request-target) host\"".to_owned()),
+            Just("signature=\"AAAA\"".to_owned()),
+            Just("keyId=\"ST$a.b.c\"".to_owned()),
+            "(keyId|headers|signature|version)=\"[ -~]{0,40}\"",
+            "[ -~]{0,20}",
+        ];
+        let fields = proptest::collection::vec(field, 0..8);
+        prop_oneof![
+            fields.prop_map(|fields| format!("Signature {}", fields.join(",")).into_bytes()),
+            proptest::collection::vec(any::<u8>(), 0..200),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_is_accepted_that_nobody_signed(
+            authorization in nearly(),
+            date in proptest::collection::vec(any::<u8>(), 0..40),
+            method in "(GET|POST|[A-Z]{0,6})",
+            target in "/[ -~]{0,40}",
+            obo in proptest::option::of("[!-~]{0,30}"),
+            body in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut headers = HeaderMap::new();
+            let mut put = |name: &'static str, value: &[u8]| {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    headers.insert(name, value);
+                }
+            };
+            put("authorization", &authorization);
+            put("date", &date);
+            if let Some(obo) = &obo {
+                put("opc-obo-token", obo.as_bytes());
+            }
+            let message = Message { method: &method, target: &target, headers: &headers, body: &body };
+            let (identity, tokens) = (Identity::of_the_sandbox(), Tokens::default());
+            let now = DateTime::from_timestamp(1_700_000_000, 0).expect("a time");
+            prop_assert!(check(&identity, &tokens, now, &message).is_err());
+        }
+
+        #[test]
+        fn no_text_is_a_token(text in "[A-Za-z0-9_.=-]{0,80}") {
+            let now = DateTime::from_timestamp(1_700_000_000, 0).expect("a time");
+            prop_assert!(Tokens::default().check(&text, now).is_err());
+        }
+    }
+
+    #[test]
+    fn fields_come_in_any_order() {
+        let fields = parse(r#"headers="date host", keyId="a/b/c",signature="QUI9PQ==""#);
+        let field = |name: &str| fields.get(name).map(String::as_str);
+        assert_eq!(field("headers"), Some("date host"));
+        assert_eq!(field("keyId"), Some("a/b/c"));
+        assert_eq!(field("signature"), Some("QUI9PQ=="));
+    }
 }

@@ -69,6 +69,13 @@ impl Reply {
         Self::error(404, "NotAuthorizedOrNotFound", "Authorization failed or requested resource not found.")
     }
 
+    /// The one answer to a request that is not signed as it must be (OCI.md 4.1).
+    pub(super) fn unauthenticated() -> Self {
+        let message =
+            "The required information to complete authentication was not provided or was incorrect.";
+        Self::error(401, "NotAuthenticated", message)
+    }
+
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::error(400, "InvalidParameter", message)
     }

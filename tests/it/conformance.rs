@@ -47,3 +47,8 @@ fn the_official_sdk_drives_the_sandbox() {
 fn the_official_cli_drives_the_sandbox() {
     conform("cli.py");
 }
+
+#[test]
+fn the_official_sdk_and_cli_sign_in_in_every_way() {
+    conform("auth.py");
+}
