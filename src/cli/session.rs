@@ -17,7 +17,7 @@ use crate::config::{Credentials, CredentialsSource, Flags, Policy, Sources, relo
 use crate::engine::{Engine, Outcome, Trial};
 use crate::journal::{Journal, KeySource, boot_id};
 use crate::oci::identity::{Identity, Profile};
-use crate::oci::{Endpoints, Oci, Region, Transport};
+use crate::oci::{Endpoints, Http, Oci, Region, Transport};
 use crate::retry::RetryPolicy;
 use crate::run::{Holder, RunSelector};
 use crate::workflows::{World, registry};
@@ -167,9 +167,9 @@ impl Session<'_> {
             None => Endpoints::Of(region),
         };
         let policy = &context.policy;
-        let transport = Transport::new(endpoints, identity, policy.request_timeout, self.clock)?;
+        let http = Http::new(policy.request_timeout, self.clock)?;
         Ok(World {
-            oci: Oci::new(transport),
+            oci: Oci::new(Transport::new(http, endpoints, identity)),
             poll_interval: policy.poll_interval,
             instance_timeout: policy.instance_timeout,
             backend_timeout: policy.backend_timeout,

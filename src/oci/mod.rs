@@ -6,6 +6,7 @@
 mod call;
 pub mod container_instances;
 mod error;
+mod http;
 mod id;
 pub mod identity;
 pub mod load_balancers;
@@ -16,10 +17,11 @@ mod transport;
 
 pub use call::{Call, Method, Service};
 pub use error::{OciError, TransportKind, printable};
+pub use http::{Http, SetupError};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
 pub use region::{Region, RegionError};
 pub use signer::{SigningKey, fingerprint};
-pub use transport::{Answer, Endpoints, SetupError, Transport};
+pub use transport::{Answer, Endpoints, Transport};
 
 use container_instances::ContainerInstances;
 use load_balancers::LoadBalancers;

@@ -1,0 +1,232 @@
+//! One HTTP exchange: bounded in time and in bytes, with redirects refused, and with an error that says what the
+//! server said. What is sent, and who signs it, is the caller's.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::call::Service;
+use super::error::{OciError, TransportKind, clean};
+use crate::clock::Clock;
+use crate::crash;
+
+/// The largest answer that is read; the API's largest lists are far below.
+const ANSWER_LIMIT: usize = 16 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Beyond this difference the server refuses a signature (OCI.md 2.7).
+const SKEW_LIMIT: Duration = Duration::from_mins(5);
+
+/// The HTTP client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up TLS")]
+pub struct SetupError(#[source] reqwest::Error);
+
+/// A connection pool.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: reqwest::Client,
+    clock: Clock,
+}
+
+/// What is being asked, for messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) service: Service,
+    pub(super) operation: &'static str,
+    pub(super) url: &'a str,
+    /// Ours, until the server names its own.
+    pub(super) request_id: &'a str,
+}
+
+/// An answer with a status of success.
+#[derive(Debug)]
+pub(super) struct Success {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    pub(super) request_id: String,
+}
+
+impl Http {
+    /// A pool that gives up on an answer after `timeout`.
+    ///
+    /// # Errors
+    /// When the machine's TLS roots cannot be read.
+    pub fn new(timeout: Duration, clock: Clock) -> Result<Self, SetupError> {
+        // Fails only when a provider is installed already, which serves us as well.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(timeout)
+            .user_agent(concat!("deployctl/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            // One idle connection a host is enough for a program that makes one call at a time.
+            .pool_max_idle_per_host(1)
+            .build()
+            .map_err(SetupError)?;
+        Ok(Self { client, clock })
+    }
+
+    /// The `date` header of a request that is sent now.
+    pub(super) fn date(&self) -> String {
+        self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
+    /// Sends one request.
+    ///
+    /// # Errors
+    /// When there is no answer, or one that is not a success.
+    pub(super) async fn exchange(
+        &self,
+        asked: Asked<'_>,
+        request: reqwest::Request,
+    ) -> Result<Success, OciError> {
+        let Asked { service, operation, url, request_id } = asked;
+        let started = tokio::time::Instant::now();
+        let method = request.method().clone();
+        // Crash points name each change by its operation, and all reads alike.
+        let point = if method == reqwest::Method::GET { "GET" } else { operation };
+        crash::at(format_args!("{point} unsent"));
+        let mut response = match self.client.execute(request).await {
+            Ok(response) => response,
+            Err(error) => return Err(broken(asked, &error)),
+        };
+        crash::at(format_args!("{point} unread"));
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        tracing::debug!(
+            oci.operation = operation,
+            http.method = %method,
+            http.url = %url,
+            http.status = status,
+            oci.request_id = %request_id,
+            elapsed_ms = started.elapsed().as_millis(),
+            "call"
+        );
+        if let 300..=399 = status {
+            let location = clean(header(&headers, "location").unwrap_or_default(), 200);
+            return Err(OciError::Redirect { service, operation, location });
+        }
+        let body = read_body(asked, &mut response).await;
+        let request_id =
+            header(&headers, "opc-request-id").map_or_else(|| request_id.to_owned(), |id| clean(id, 128));
+        if !(200..300).contains(&status) {
+            return Err(self.refused(asked, status, &headers, &body.unwrap_or_default(), request_id));
+        }
+        Ok(Success { headers, body: body?, request_id })
+    }
+
+    fn refused(
+        &self,
+        asked: Asked<'_>,
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        request_id: String,
+    ) -> OciError {
+        // Gateways answer HTML or nothing (OCI.md 3.1).
+        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let field = |name: &str| json.as_ref().and_then(|json| json.get(name)).and_then(Value::as_str);
+        let message = match field("message") {
+            Some(message) => clean(message, 2_000),
+            None => clean(&String::from_utf8_lossy(body), 200),
+        };
+        OciError::Service {
+            service: asked.service,
+            operation: asked.operation,
+            status,
+            code: field("code").map(|code| clean(code, 100)),
+            message: if message.is_empty() { "no message".to_owned() } else { message },
+            request_id,
+            retry_after: self.retry_after(headers),
+            clock_skew: (status == 401).then(|| self.clock_skew(headers)).flatten(),
+        }
+    }
+
+    /// `Retry-After` in either of its forms: seconds, or a date.
+    pub(super) fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        let text = header(headers, "retry-after")?;
+        match text.parse::<u64>() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => http_date(text).map(|at| self.clock.until(at)),
+        }
+    }
+
+    /// How far our clock is from the server's, when it is so far that signatures are refused.
+    fn clock_skew(&self, headers: &HeaderMap) -> Option<Duration> {
+        let theirs = http_date(header(headers, "date")?)?;
+        let skew = (self.clock.now() - theirs).abs().to_std().ok()?;
+        (skew >= SKEW_LIMIT).then_some(skew)
+    }
+}
+
+/// A fresh id for one attempt: 32 hexadecimal digits (OCI.md 1.2).
+#[expect(clippy::disallowed_methods, reason = "the home of request ids, which name attempts and not runs")]
+pub(super) fn request_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase()
+}
+
+/// Puts a header into a request; what authenticates it is marked, so that no library logs it.
+pub(super) fn put(request: &mut reqwest::Request, name: &'static str, value: &str) -> Result<(), String> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| format!("the header {name} cannot be sent"))?;
+    value.set_sensitive(matches!(name, "authorization" | "opc-obo-token"));
+    request.headers_mut().insert(HeaderName::from_static(name), value);
+    Ok(())
+}
+
+pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn http_date(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc())
+}
+
+async fn read_body(asked: Asked<'_>, response: &mut reqwest::Response) -> Result<Vec<u8>, OciError> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER_LIMIT => {
+                return Err(OciError::TooLarge {
+                    service: asked.service,
+                    operation: asked.operation,
+                    limit: ANSWER_LIMIT,
+                });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(broken(asked, &error)),
+        }
+    }
+}
+
+fn broken(asked: Asked<'_>, error: &reqwest::Error) -> OciError {
+    let kind = if error.is_connect() {
+        TransportKind::Connect
+    } else if error.is_timeout() {
+        TransportKind::Timeout
+    } else {
+        TransportKind::Broken
+    };
+    let mut detail = String::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if !detail.is_empty() {
+            detail.push_str(": ");
+        }
+        detail.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if detail.is_empty() {
+        detail = kind.to_string();
+    }
+    OciError::Transport {
+        service: asked.service,
+        operation: asked.operation,
+        url: asked.url.to_owned(),
+        kind,
+        detail: clean(&detail, 400),
+    }
+}
