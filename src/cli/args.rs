@@ -24,7 +24,7 @@ pub(super) struct Cli {
     pub(super) command: Command,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
     /// The journal's file [default: deployctl/journal.db in the XDG state folder]
@@ -39,8 +39,8 @@ pub(super) struct Global {
     /// The region, over the one of the credentials
     #[arg(long, global = true, env = "OCI_CLI_REGION", value_name = "REGION")]
     pub(super) region: Option<String>,
-    /// How to sign in; a profile with a session token needs no flag
-    #[arg(long, global = true, env = "OCI_CLI_AUTH", value_name = "KIND")]
+    /// How to sign in (also from `OCI_CLI_AUTH`); without it, as the profile is made for
+    #[arg(long, global = true, value_name = "KIND")]
     pub(super) auth: Option<Auth>,
     /// Aero's profile, which `#profile` looks at
     #[arg(long, global = true, value_name = "NAME", default_value = "default")]
@@ -59,14 +59,16 @@ pub(super) struct Global {
     pub(super) verbose: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
+    #[default]
     Text,
     Json,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
+    #[default]
     Auto,
     Always,
     Never,
@@ -75,8 +77,28 @@ pub(super) enum Color {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(super) enum Auth {
+    /// A user's API key
     ApiKey,
+    /// A session of `oci session authenticate`
     SecurityToken,
+    /// The compute instance that this is
+    InstancePrincipal,
+    /// The container instance or function that this is
+    ResourcePrincipal,
+    /// A user on whose behalf the compute instance acts, as in Cloud Shell
+    InstanceOboUser,
+}
+
+impl Auth {
+    /// The name as it is typed.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// All names.
+    pub(super) fn names() -> String {
+        Self::value_variants().iter().map(|auth| auth.name()).collect::<Vec<_>>().join(", ")
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,8 +20,8 @@ use crate::workflows::{Destroy, Destruction, Redeploy, deployment_target};
 pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let loaded = session.with_sources(args, load)?;
     let policy = &loaded.deployment.policy;
-    let context = session.context(loaded.source, policy);
-    let world = session.world(&context, loaded.credentials.as_ref())?;
+    let context = session.context(loaded.source, policy)?;
+    let world = session.world(&context, loaded.credentials.as_ref()).await?;
     let journal = session.journal().await?;
     let name = loaded.deployment.name.clone();
     let started = Started {
@@ -42,8 +42,8 @@ pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Resul
 pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let loaded = session.with_sources(args, load)?;
     let policy = &loaded.deployment.policy;
-    let context = session.context(loaded.source, policy);
-    let world = session.world(&context, loaded.credentials.as_ref())?;
+    let context = session.context(loaded.source, policy)?;
+    let world = session.world(&context, loaded.credentials.as_ref()).await?;
     let cancel = CancellationToken::new();
     // Somebody is looking at it: a plan that cannot be made says so soon.
     let max_elapsed = policy.retry.max_elapsed.min(std::time::Duration::from_mins(1));
@@ -91,7 +91,7 @@ pub(super) async fn resume(session: &Session<'_>, selector: &RunSelector) -> Res
     let run = journal.find(selector).await?;
     let (workflow, context) = journal.context(run).await?;
     let context = restored(&context)?;
-    let world = session.world(&context, session.reload(&context)?.as_ref())?;
+    let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let name = journal.run(run).await?.name;
     let exit = session
         .drive(&journal, &world, &context.policy, &name, async |engine| {
@@ -111,7 +111,7 @@ pub(super) async fn rollback(session: &Session<'_>, selector: &RunSelector) -> R
     let run = journal.find(selector).await?;
     let (_, context) = journal.context(run).await?;
     let context = restored(&context)?;
-    let world = session.world(&context, session.reload(&context)?.as_ref())?;
+    let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let name = journal.run(run).await?.name;
     let exit = session
         .drive(&journal, &world, &context.policy, &name, async |engine| engine.rollback(run).await)
@@ -122,8 +122,8 @@ pub(super) async fn rollback(session: &Session<'_>, selector: &RunSelector) -> R
 
 pub(super) async fn destroy(session: &Session<'_>, args: &DeploymentArgs, id: &str) -> Result<Exit, Report> {
     let target = session.with_sources(args, load_target)?;
-    let context = session.context(target.source, &target.policy);
-    let world = session.world(&context, target.credentials.as_ref())?;
+    let context = session.context(target.source, &target.policy)?;
+    let world = session.world(&context, target.credentials.as_ref()).await?;
     let Some(compartment_id) = target.compartment_id else {
         return Err(Report::usage("compartment-id is missing: where is the load balancer looked for?"));
     };

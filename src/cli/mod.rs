@@ -11,6 +11,8 @@ mod reporter;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod session;
+mod settings;
+mod sign_in;
 mod ui;
 
 use std::collections::HashMap;
@@ -27,9 +29,15 @@ use problem::Report;
 use session::Session;
 use ui::Ui;
 
-/// The environment, read once.
-#[derive(Clone, Debug, Default)]
+/// The environment, read once. Keys and pass phrases may be in it.
+#[derive(Clone, Default)]
 pub struct Env(HashMap<String, String>);
+
+impl std::fmt::Debug for Env {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Env {
     /// The environment of this process.

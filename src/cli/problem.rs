@@ -7,7 +7,7 @@ use super::ui::{Tone, Ui, plain};
 use crate::config::Problems;
 use crate::engine::{End, Stop};
 use crate::journal::{FindError, JournalError, ResolveError, StartError, TakeError, TargetHeld};
-use crate::oci::identity::{IdentityError, ProfileError};
+use crate::oci::identity::{IdentityError, ProfileError, SignInError};
 use crate::oci::{RegionError, SetupError};
 use crate::run::{Failure, RunId};
 
@@ -190,6 +190,20 @@ impl From<ProfileError> for Report {
     }
 }
 
+impl From<SignInError> for Report {
+    fn from(error: SignInError) -> Self {
+        let message = chain(&error);
+        let (kind, hint, exit) = if error.is_away_from_oci() {
+            ("credentials", "instance principals work on a compute instance of OCI alone", Exit::Usage)
+        } else if error.is_transient() {
+            ("unreachable", "try again later", Exit::Suspended)
+        } else {
+            ("credentials", "nothing was changed", Exit::Usage)
+        };
+        Self { kind, message, hint: Some(hint.to_owned()), exit }
+    }
+}
+
 impl From<IdentityError> for Report {
     fn from(error: IdentityError) -> Self {
         Self { kind: "credentials", message: chain(&error), hint: None, exit: Exit::Usage }
@@ -204,7 +218,13 @@ impl From<RegionError> for Report {
 
 impl From<SetupError> for Report {
     fn from(error: SetupError) -> Self {
-        Self::ours(chain(&error))
+        match error {
+            SetupError::Tls(_) => Self::ours(chain(&error)),
+            SetupError::BundleUnreadable { .. } | SetupError::BundleInvalid { .. } => {
+                Self::usage(chain(&error))
+                    .hint("OCI_CLI_CERT_BUNDLE, or `cert-bundle` in oci_cli_rc, names it")
+            }
+        }
     }
 }
 

@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Auth, DeploymentArgs, Global};
+use super::args::{DeploymentArgs, Global};
 use super::exit::Exit;
 use super::problem::{Report, of_end};
 use super::reporter::Reporter;
+use super::settings::{Setting, Settings};
+use super::sign_in::SignIn;
 use super::ui::Ui;
 use super::{Env, problem};
 use crate::clock::Clock;
 use crate::config::{Credentials, CredentialsSource, Flags, Policy, Sources, reload_credentials};
 use crate::engine::{Engine, Outcome, Trial};
 use crate::journal::{Journal, KeySource, boot_id};
-use crate::oci::identity::{Identity, Profile};
 use crate::oci::{Endpoints, Http, Oci, Region, Transport};
 use crate::retry::RetryPolicy;
 use crate::run::{Holder, RunSelector};
@@ -28,10 +29,7 @@ use crate::workflows::{World, registry};
 pub(super) struct Context {
     source: CredentialsSource,
     env: String,
-    profile: Option<String>,
-    config_file: Option<PathBuf>,
-    region: Option<String>,
-    endpoint: Option<String>,
+    sign_in: Settings,
     pub(super) policy: Policy,
 }
 
@@ -60,24 +58,11 @@ impl Session<'_> {
     }
 
     /// What is kept with a run that is started now.
-    pub(super) fn context(&self, source: CredentialsSource, policy: &Policy) -> Context {
-        Context {
-            source,
-            env: self.global.env.clone(),
-            profile: self.global.profile.clone(),
-            config_file: self
-                .env
-                .get("OCI_CLI_CONFIG_FILE")
-                .or(self.env.get("OCI_CONFIG_FILE"))
-                .map(PathBuf::from),
-            region: self.global.region.clone(),
-            endpoint: self.endpoint(),
-            policy: policy.clone(),
-        }
-    }
-
-    fn endpoint(&self) -> Option<String> {
-        self.global.endpoint.clone().or_else(|| self.env.get("OCI_CLI_ENDPOINT").map(ToOwned::to_owned))
+    pub(super) fn context(&self, source: CredentialsSource, policy: &Policy) -> Result<Context, Report> {
+        let names_credentials = source != CredentialsSource::Profile;
+        let sign_in =
+            Settings::given(self.global, self.env, names_credentials).or_rc(self.env, names_credentials)?;
+        Ok(Context { source, env: self.global.env.clone(), sign_in, policy: policy.clone() })
     }
 
     /// The credentials that a run was started with, read again.
@@ -127,47 +112,29 @@ impl Session<'_> {
         Ok(Journal::open_existing(&self.journal_path()?, self.key(), self.clock).await?)
     }
 
-    /// The cloud, signed in. The flags of this process win over those that the run was started with.
-    pub(super) fn world(
+    /// The cloud, signed in. What the flags and the environment of this process say wins over what the run was
+    /// started with.
+    pub(super) async fn world(
         &self,
         context: &Context,
         credentials: Option<&Credentials>,
     ) -> Result<World, Report> {
-        let own_region = self.global.region.as_ref().or(context.region.as_ref());
-        let (identity, region) = match credentials {
-            Some(credentials) => {
-                let identity = Identity::api_key(
-                    &credentials.tenancy,
-                    &credentials.user,
-                    &credentials.fingerprint,
-                    &credentials.private_key,
-                    credentials.pass_phrase.as_ref(),
-                )
-                .map_err(|error| {
-                    let place = &credentials.place;
-                    let report = Report::from(error);
-                    Report { message: format!("{place}: private-key: {}", report.message), ..report }
-                })?;
-                (identity, Region::parse(own_region.unwrap_or(&credentials.region))?)
-            }
-            None => {
-                let profile = self.profile(context)?;
-                let region = match own_region {
-                    Some(region) => Region::parse(region)?,
-                    None => profile.region()?,
-                };
-                (profile.identity()?, region)
-            }
-        };
-        if self.global.auth == Some(Auth::SecurityToken) && !matches!(identity, Identity::Session { .. }) {
-            return Err(Report::usage("--auth security_token, but the profile names no security_token_file"));
-        }
-        let endpoints = match self.endpoint().or_else(|| context.endpoint.clone()) {
-            Some(url) => Endpoints::One(url),
-            None => Endpoints::Of(region),
-        };
+        let names_credentials = context.source != CredentialsSource::Profile;
+        let settings = Settings::given(self.global, self.env, names_credentials).or(&context.sign_in);
         let policy = &context.policy;
-        let http = Http::new(policy.request_timeout, self.clock)?;
+        let bundle = settings.path(Setting::CertBundle).or_else(|| self.other_bundle());
+        let http = Http::new(policy.request_timeout, bundle.as_deref(), self.clock)?;
+        let said = settings.get(Setting::Region).map(Region::parse).transpose()?;
+        let sign_in =
+            SignIn { settings: &settings, env: self.env, ui: self.ui, clock: self.clock, http: &http };
+        let (identity, own) = sign_in.identity(credentials).await?;
+        let endpoints = match settings.get(Setting::Endpoint) {
+            Some(url) => Endpoints::One(url.to_owned()),
+            None => Endpoints::Of(match said.or(own) {
+                Some(region) => region,
+                None => self.last_region()?,
+            }),
+        };
         Ok(World {
             oci: Oci::new(Transport::new(http, endpoints, identity)),
             poll_interval: policy.poll_interval,
@@ -177,15 +144,19 @@ impl Session<'_> {
         })
     }
 
-    fn profile(&self, context: &Context) -> Result<Profile, Report> {
-        let name = self.global.profile.as_deref().or(context.profile.as_deref()).unwrap_or("DEFAULT");
-        let home = self.env.home();
-        let file = match (&context.config_file, &home) {
-            (Some(file), _) => file.clone(),
-            (None, Some(home)) => home.join(".oci/config"),
-            (None, None) => return Err(Report::usage("there is no home folder for .oci/config")),
-        };
-        Ok(Profile::read(&file, name, home.as_deref())?)
+    /// What the CLI trusts when it is told nothing (`set_request_session_properties_from_context`).
+    fn other_bundle(&self) -> Option<PathBuf> {
+        let named = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].iter().find_map(|name| self.env.get(name));
+        named.filter(|file| !file.is_empty()).map(PathBuf::from)
+    }
+
+    /// The variable that the SDK looks at last (`config.py`, `validate_config`).
+    fn last_region(&self) -> Result<Region, Report> {
+        match self.env.get("OCI_REGION").filter(|region| !region.is_empty()) {
+            Some(region) => Ok(Region::parse(region)?),
+            None => Err(Report::usage("nothing says which region to use")
+                .hint("name it in the profile, with --region, or in OCI_CLI_REGION")),
+        }
     }
 
     /// This process, and who runs it.

@@ -83,6 +83,11 @@ impl Ui {
         say(io::stderr().lock(), text);
     }
 
+    /// Prints what is wrong and stops nothing. Quiet is about progress, which this is not.
+    pub(super) fn warn(&self, text: &str) {
+        self.err(&format!("{} {}", self.err_tone(Tone::Busy, "warning:"), plain(text)));
+    }
+
     /// Prints what a user who asked for quiet does not want to see.
     pub(super) fn note(&self, text: &str) {
         if !self.is_quiet {

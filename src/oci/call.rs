@@ -16,6 +16,10 @@ pub enum Service {
     LoadBalancer,
     /// VNICs, subnets and addresses.
     VirtualNetwork,
+    /// The service that gives tokens to principals.
+    Auth,
+    /// What an instance can ask about itself; not a service of the region.
+    InstanceMetadata,
 }
 
 impl Service {
@@ -24,6 +28,8 @@ impl Service {
         match self {
             Self::ContainerInstances => ("compute-containers", ".oci"),
             Self::LoadBalancer | Self::VirtualNetwork => ("iaas", ""),
+            // The metadata service is no host of the region: `identity::metadata` knows where it is.
+            Self::Auth | Self::InstanceMetadata => ("auth", ""),
         }
     }
 
@@ -32,6 +38,8 @@ impl Service {
             Self::ContainerInstances => "/20210415",
             Self::LoadBalancer => "/20170115",
             Self::VirtualNetwork => "/20160918",
+            Self::Auth => "/v1",
+            Self::InstanceMetadata => "/opc/v2",
         }
     }
 }
@@ -42,6 +50,8 @@ impl fmt::Display for Service {
             Self::ContainerInstances => "ContainerInstance",
             Self::LoadBalancer => "LoadBalancer",
             Self::VirtualNetwork => "VirtualNetwork",
+            Self::Auth => "Auth",
+            Self::InstanceMetadata => "InstanceMetadata",
         })
     }
 }

@@ -100,6 +100,8 @@ pub enum TransportKind {
     Timeout,
     /// The connection ended before the whole answer was here.
     Broken,
+    /// There is nothing to sign the request with, so that it was not sent.
+    NotSignedIn,
 }
 
 impl std::fmt::Display for TransportKind {
@@ -108,6 +110,7 @@ impl std::fmt::Display for TransportKind {
             Self::Connect => "cannot connect",
             Self::Timeout => "no answer in time",
             Self::Broken => "the connection broke",
+            Self::NotSignedIn => "not sent, for there is nothing to sign it with",
         })
     }
 }
@@ -146,6 +149,20 @@ impl OciError {
             | Self::Redirect { .. }
             | Self::Pagination { .. } => None,
         }
+    }
+
+    /// Whether the key or the token was refused; a refusal because of our clock is neither's fault.
+    pub(super) const fn is_not_authenticated(&self) -> bool {
+        matches!(self, Self::Service { status: 401, clock_skew: None, .. })
+    }
+
+    /// The same refusal, with what the user can do about it.
+    pub(super) fn with_advice(mut self, advice: Option<&str>) -> Self {
+        if let (Self::Service { message, .. }, Some(advice)) = (&mut self, advice) {
+            message.push_str("; ");
+            message.push_str(advice);
+        }
+        self
     }
 
     /// Whether the thing asked for is not there, or not to be seen.

@@ -1,6 +1,9 @@
 //! One HTTP exchange: bounded in time and in bytes, with redirects refused, and with an error that says what the
 //! server said. What is sent, and who signs it, is the caller's.
 
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,8 +23,25 @@ const SKEW_LIMIT: Duration = Duration::from_mins(5);
 
 /// The HTTP client cannot be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot set up TLS")]
-pub struct SetupError(#[source] reqwest::Error);
+pub enum SetupError {
+    /// The machine's own roots cannot be read.
+    #[error("cannot set up TLS")]
+    Tls(#[source] reqwest::Error),
+    /// The certificate bundle cannot be read.
+    #[error("cannot read the certificate bundle {}", path.display())]
+    BundleUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificate bundle holds no certificates.
+    #[error("the certificate bundle {} is no PEM file with certificates", path.display())]
+    BundleInvalid {
+        /// The file.
+        path: PathBuf,
+    },
+}
 
 /// A connection pool.
 #[derive(Clone, Debug)]
@@ -49,24 +69,37 @@ pub(super) struct Success {
 }
 
 impl Http {
-    /// A pool that gives up on an answer after `timeout`.
+    /// A pool that gives up on an answer after `timeout`. Only the certificates in `bundle` are trusted where there
+    /// is one, as `requests` does with `verify=FILE` (`cli_util.py`), and the machine's own otherwise.
     ///
     /// # Errors
-    /// When the machine's TLS roots cannot be read.
-    pub fn new(timeout: Duration, clock: Clock) -> Result<Self, SetupError> {
-        // Fails only when a provider is installed already, which serves us as well.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(timeout)
-            .user_agent(concat!("deployctl/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            // One idle connection a host is enough for a program that makes one call at a time.
-            .pool_max_idle_per_host(1)
-            .build()
-            .map_err(SetupError)?;
-        Ok(Self { client, clock })
+    /// When the roots or the bundle cannot be used.
+    pub fn new(timeout: Duration, bundle: Option<&Path>, clock: Clock) -> Result<Self, SetupError> {
+        let mut builder = builder(timeout, CONNECT_TIMEOUT);
+        if let Some(path) = bundle {
+            let pem = fs::read(path)
+                .map_err(|source| SetupError::BundleUnreadable { path: path.to_owned(), source })?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(SetupError::BundleInvalid { path: path.to_owned() });
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock })
+    }
+
+    /// A pool for the instance's metadata service, which is on the link and never behind a proxy. Away from OCI
+    /// nobody answers there: that is said soon.
+    ///
+    /// # Errors
+    /// When the machine's roots cannot be used.
+    pub(super) fn on_the_link(clock: Clock) -> Result<Self, SetupError> {
+        let builder = builder(Duration::from_secs(10), Duration::from_secs(3)).no_proxy();
+        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock })
+    }
+
+    pub(super) const fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The `date` header of a request that is sent now.
@@ -160,6 +193,19 @@ impl Http {
         let skew = (self.clock.now() - theirs).abs().to_std().ok()?;
         (skew >= SKEW_LIMIT).then_some(skew)
     }
+}
+
+fn builder(timeout: Duration, connect_timeout: Duration) -> reqwest::ClientBuilder {
+    // Fails only when a provider is installed already, which serves us as well.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(connect_timeout)
+        .timeout(timeout)
+        .user_agent(concat!("deployctl/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        // One idle connection a host is enough for a program that makes one call at a time.
+        .pool_max_idle_per_host(1)
 }
 
 /// A fresh id for one attempt: 32 hexadecimal digits (OCI.md 1.2).

@@ -48,6 +48,11 @@ impl Region {
         Ok(Self { name, domain: COMMERCIAL.to_owned() })
     }
 
+    /// Whether this binary knows the realm of the region with this name or short code.
+    pub(super) fn is_known(name: &str) -> bool {
+        REALMS.iter().any(|(_, regions)| regions.iter().any(|(id, code)| name == *id || name == *code))
+    }
+
     /// The second-level domain of the realm, such as `oraclecloud.com`.
     pub fn domain(&self) -> &str {
         &self.domain

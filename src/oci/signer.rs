@@ -28,6 +28,17 @@ impl SigningKey {
         Self(pkcs1v15::SigningKey::new(key))
     }
 
+    /// A fresh key of the size that the SDK takes for a session (`session_key_supplier.py`).
+    pub(super) fn generate() -> Result<Self, rsa::Error> {
+        RsaPrivateKey::new(&mut OsRng, 2048).map(Self::new)
+    }
+
+    /// The public half as `SubjectPublicKeyInfo` in DER.
+    pub(super) fn public_der(&self) -> Vec<u8> {
+        let public = AsRef::<RsaPrivateKey>::as_ref(&self.0).to_public_key();
+        public.to_public_key_der().expect("an RSA public key has a DER form").into_vec()
+    }
+
     fn sign(&self, text: &str) -> String {
         // The random numbers only blind the computation; the signature is the same with others.
         STANDARD.encode(self.0.sign_with_rng(&mut OsRng, text.as_bytes()).to_bytes())
@@ -36,23 +47,25 @@ impl SigningKey {
 
 /// The fingerprint of a key as the console shows it: the MD5 of its DER public key, in colon-separated hex.
 pub fn fingerprint(key: &SigningKey) -> String {
-    let public = AsRef::<RsaPrivateKey>::as_ref(&key.0).to_public_key();
-    let der = public.to_public_key_der().expect("an RSA public key has a DER form");
-    let digest = Md5::digest(der.as_bytes());
+    let digest = Md5::digest(key.public_der());
     digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// A request as far as its signature covers it.
-#[derive(Clone, Copy, Debug)]
+/// A request as far as its signature covers it. Not `Debug`: it may hold a token.
+#[derive(Clone, Copy)]
 pub(super) struct Unsigned<'a> {
     /// The method in lower case.
     pub(super) method: &'a str,
     /// Path and query, exactly as on the request line.
     pub(super) target: &'a str,
-    /// Host and port, exactly as in the header.
-    pub(super) host: &'a str,
+    /// Host and port, exactly as in the header. The request for a principal's token alone does not sign them
+    /// (`federation_client.py`, `AuthTokenRequestSigner`).
+    pub(super) host: Option<&'a str>,
     /// The `date` header.
     pub(super) date: &'a str,
+    /// The `opc-obo-token` header, for who acts on behalf of a user
+    /// (`instance_principals_delegation_token_signer.py`).
+    pub(super) obo_token: Option<&'a str>,
     /// The body, for the methods that have one; present and empty for an action.
     pub(super) body: Option<&'a [u8]>,
 }
@@ -76,24 +89,32 @@ pub(super) fn sign(request: Unsigned<'_>, key_id: &str, key: &SigningKey) -> Sig
     Signed { authorization, content_sha256 }
 }
 
-fn signing_string(request: Unsigned<'_>) -> (String, &'static str, Option<String>) {
-    let Unsigned { method, target, host, date, body } = request;
-    let head = format!("date: {date}\n(request-target): {method} {target}\nhost: {host}");
-    let Some(body) = body else {
-        return (head, "date (request-target) host", None);
-    };
-    let digest = STANDARD.encode(Sha256::digest(body));
-    let length = body.len();
-    let text = format!(
-        "{head}\ncontent-length: {length}\ncontent-type: application/json\nx-content-sha256: {digest}"
-    );
-    (text, "date (request-target) host content-length content-type x-content-sha256", Some(digest))
+/// The text that is signed, the names of the headers in it, and the body's digest.
+fn signing_string(request: Unsigned<'_>) -> (String, String, Option<String>) {
+    let Unsigned { method, target, host, date, obo_token, body } = request;
+    let target = format!("{method} {target}");
+    let mut signed = vec![("date", date), ("(request-target)", &target)];
+    signed.extend(host.map(|host| ("host", host)));
+    signed.extend(obo_token.map(|token| ("opc-obo-token", token)));
+    let content = body.map(|body| (body.len().to_string(), STANDARD.encode(Sha256::digest(body))));
+    if let Some((length, digest)) = &content {
+        signed.extend([
+            ("content-length", length.as_str()),
+            ("content-type", "application/json"),
+            ("x-content-sha256", digest),
+        ]);
+    }
+    let lines: Vec<String> = signed.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
+    let (text, names) = (lines.join("\n"), names.join(" "));
+    (text, names, content.map(|(_, digest)| digest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::oci::identity::read_key;
+    use rsa::signature::{Keypair as _, Verifier as _};
 
     const KEY: &str = include_str!("testdata/published_vector_key.pem");
     const KEY_ID: &str = "ocid1.tenancy.oc1..aaaaaaaaba3pv6wkcr4jqae5f15p2b2m2yt2j6rx32uzr4h25vqstifsfdsq/\
@@ -111,8 +132,9 @@ mod tests {
         let request = Unsigned {
             method: "get",
             target: "/20160918/instances?availabilityDomain=Pjwf%3A%20PHX-AD-1&compartmentId=ocid1.compartment.oc1..aaaaaaaam3we6vgnherjq5q2idnccdflvjsnog7mlr6rtdb25gilchfeyjxa&displayName=TeamXInstances&volumeId=ocid1.volume.oc1.phx.abyhqljrgvttnlx73nmrwfaux7kcvzfs3s66izvxf2h4lgvyndsdsnoiwr5q",
-            host: "iaas.us-phoenix-1.oraclecloud.com",
+            host: Some("iaas.us-phoenix-1.oraclecloud.com"),
             date: DATE,
+            obo_token: None,
             body: None,
         };
         let expected = format!(
@@ -129,8 +151,9 @@ mod tests {
         let request = Unsigned {
             method: "post",
             target: "/20160918/volumeAttachments",
-            host: "iaas.us-phoenix-1.oraclecloud.com",
+            host: Some("iaas.us-phoenix-1.oraclecloud.com"),
             date: DATE,
+            obo_token: None,
             body: Some(body),
         };
         let signed = sign(request, KEY_ID, &key());
@@ -144,8 +167,14 @@ mod tests {
 
     #[test]
     fn an_action_signs_its_empty_body() {
-        let request =
-            Unsigned { method: "post", target: "/api", host: "localhost:7000", date: DATE, body: Some(b"") };
+        let request = Unsigned {
+            method: "post",
+            target: "/api",
+            host: Some("localhost:7000"),
+            date: DATE,
+            obo_token: None,
+            body: Some(b""),
+        };
         let (text, headers, _) = signing_string(request);
         assert_eq!(headers, "date (request-target) host content-length content-type x-content-sha256");
         assert_eq!(
@@ -154,6 +183,52 @@ mod tests {
              content-length: 0\ncontent-type: application/json\n\
              x-content-sha256: 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
         );
+    }
+
+    #[test]
+    fn who_acts_for_a_user_signs_for_whom() {
+        let request = Unsigned {
+            method: "get",
+            target: "/api",
+            host: Some("h"),
+            date: DATE,
+            obo_token: Some("a.b.c"),
+            body: None,
+        };
+        let (text, headers, _) = signing_string(request);
+        assert_eq!(headers, "date (request-target) host opc-obo-token");
+        assert!(text.ends_with("\nhost: h\nopc-obo-token: a.b.c"), "{text}");
+        let (_, headers, _) =
+            signing_string(Unsigned { host: None, obo_token: None, body: Some(b""), ..request });
+        assert_eq!(headers, "date (request-target) content-length content-type x-content-sha256");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_request_is_signed_with_a_signature_that_fits(
+            method in ".{0,8}",
+            target in ".{0,60}",
+            host in proptest::option::of(".{0,20}"),
+            date in ".{0,30}",
+            body in proptest::option::of(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60)),
+        ) {
+            let request = Unsigned {
+                method: &method,
+                target: &target,
+                host: host.as_deref(),
+                date: &date,
+                obo_token: None,
+                body: body.as_deref(),
+            };
+            let key = key();
+            let signed = sign(request, KEY_ID, &key);
+            let (_, after) = signed.authorization.split_once("signature=\"").expect("it is there");
+            let signature = STANDARD.decode(after.trim_end_matches('"')).expect("base64");
+            let signature = pkcs1v15::Signature::try_from(signature.as_slice()).expect("a signature");
+            let (text, _, digest) = signing_string(request);
+            proptest::prop_assert_eq!(digest, signed.content_sha256);
+            proptest::prop_assert!(key.0.verifying_key().verify(text.as_bytes(), &signature).is_ok());
+        }
     }
 
     #[test]

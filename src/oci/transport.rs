@@ -10,7 +10,7 @@ use super::call::{Call, Method, Service};
 use super::error::{OciError, TransportKind, clean};
 use super::http::{self, Asked, Http, Success, header};
 use super::id::{Etag, WorkRequestId};
-use super::identity::Identity;
+use super::identity::{Identity, SignInError, Signing};
 use super::region::Region;
 use super::signer::{self, Unsigned};
 
@@ -57,7 +57,7 @@ pub enum Endpoints {
 }
 
 impl Endpoints {
-    fn base(&self, service: Service) -> String {
+    pub(super) fn base(&self, service: Service) -> String {
         match self {
             Self::One(url) => url.trim_end_matches('/').to_owned(),
             Self::Of(region) => {
@@ -136,12 +136,25 @@ impl Transport {
         Err(endless(format!("more than {PAGES_LIMIT} pages")))
     }
 
+    /// One attempt, and the one exception to it: a principal's token that is refused is renewed, and the call is
+    /// made once more with the new one, as `base_client.py` does. A refusal because of our clock is not the token's.
     async fn attempt(&self, call: &Call) -> Result<Answer<Vec<u8>>, OciError> {
         let url = format!("{}{}", self.endpoints.base(call.service), call.target());
+        let signing = self.identity.signing().await.map_err(|error| unsigned(call, &url, error))?;
+        let error = match self.once(call, &url, &signing).await {
+            Err(error) if error.is_not_authenticated() => error,
+            answered => return answered,
+        };
+        match self.identity.renewed(&signing).await.map_err(|error| unsigned(call, &url, error))? {
+            Some(renewed) => self.once(call, &url, &renewed).await,
+            None => Err(error.with_advice(self.identity.advice())),
+        }
+    }
+
+    async fn once(&self, call: &Call, url: &str, signing: &Signing) -> Result<Answer<Vec<u8>>, OciError> {
         let request_id = http::request_id();
-        let request = self.request(call, &url, &request_id)?;
-        let asked =
-            Asked { service: call.service, operation: call.operation, url: &url, request_id: &request_id };
+        let request = self.request(call, url, &request_id, signing)?;
+        let asked = Asked { service: call.service, operation: call.operation, url, request_id: &request_id };
         let Success { headers, body, request_id } = self.http.exchange(asked, request).await?;
         // A gateway's page with a status that looks like success: nothing tells what became of the request.
         if header(&headers, "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
@@ -162,7 +175,13 @@ impl Transport {
         })
     }
 
-    fn request(&self, call: &Call, url: &str, request_id: &str) -> Result<reqwest::Request, OciError> {
+    fn request(
+        &self,
+        call: &Call,
+        url: &str,
+        request_id: &str,
+        signing: &Signing,
+    ) -> Result<reqwest::Request, OciError> {
         let unsendable = |detail: String| OciError::Transport {
             service: call.service,
             operation: call.operation,
@@ -186,16 +205,18 @@ impl Transport {
             None => Vec::new(),
         });
         let date = self.http.date();
+        let obo_token = signing.obo_token();
         let signed = signer::sign(
             Unsigned {
                 method: &call.method.as_str().to_ascii_lowercase(),
                 target: &target,
-                host: &host,
+                host: Some(&host),
                 date: &date,
+                obo_token,
                 body: body.as_deref(),
             },
-            self.identity.key_id(),
-            self.identity.key(),
+            signing.key_id(),
+            signing.key(),
         );
         let method = match call.method {
             Method::Get => reqwest::Method::GET,
@@ -212,6 +233,9 @@ impl Transport {
         put("content-type", "application/json")?;
         put("opc-request-id", request_id)?;
         put("authorization", &signed.authorization)?;
+        if let Some(token) = obo_token {
+            put("opc-obo-token", token)?;
+        }
         if let Some(digest) = &signed.content_sha256 {
             put("x-content-sha256", digest)?;
         }
@@ -239,4 +263,18 @@ fn decoded<T: DeserializeOwned>(call: &Call, answer: Answer<Vec<u8>>) -> Result<
         request_id: answer.request_id.clone(),
     })?;
     Ok(answer.with(value))
+}
+
+/// A call that was not sent because there is nothing to sign it with.
+fn unsigned(call: &Call, url: &str, error: SignInError) -> OciError {
+    match error {
+        SignInError::Cloud(error) => *error,
+        error => OciError::Transport {
+            service: call.service,
+            operation: call.operation,
+            url: url.to_owned(),
+            kind: TransportKind::NotSignedIn,
+            detail: error.with_causes(),
+        },
+    }
 }

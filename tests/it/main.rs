@@ -3,6 +3,7 @@
 mod harness;
 
 mod ambiguity;
+mod auth;
 mod conformance;
 mod control;
 mod engine;

@@ -1,22 +1,26 @@
-//! `~/.oci/config`: profiles, with `[DEFAULT]` inherited by all of them (OCI.md 4.7).
+//! `~/.oci/config`: profiles, with `[DEFAULT]` inherited by all of them, and the environment over them (OCI.md 4.7).
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use ini::{Ini, ParseOption};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
-use super::{Identity, IdentityError};
+use super::{Identity, IdentityError, SignInError, Source, StoredToken};
+use crate::clock::Clock;
 use crate::oci::region::{Region, RegionError};
 
-/// One profile of the official CLI's configuration file.
+/// One profile of the official CLI's configuration file, or what stands for one in the environment.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    file: PathBuf,
+    /// The file and the profile, for messages.
+    origin: String,
     name: String,
     home: Option<PathBuf>,
-    entries: Vec<(String, String)>,
+    /// Pass phrases are among them.
+    entries: Vec<(String, SecretString)>,
 }
 
 /// Why a profile cannot be used.
@@ -53,52 +57,51 @@ pub enum ProfileError {
         existing: Vec<String>,
     },
     /// A key is missing.
-    #[error("{} [{profile}]: `{key}` is missing", path.display())]
+    #[error("{origin}: `{key}` is missing")]
     Missing {
-        /// The file.
-        path: PathBuf,
-        /// The profile.
-        profile: String,
+        /// The file and the profile.
+        origin: String,
         /// The key.
         key: &'static str,
     },
+    /// The file holds a private key, which the SDK forbids.
+    #[error("{origin}: `key_content` may not be in a file: name a `key_file`")]
+    KeyContent {
+        /// The file and the profile.
+        origin: String,
+    },
     /// The region is none.
-    #[error("{} [{profile}]", path.display())]
+    #[error("{origin}")]
     Region {
-        /// The file.
-        path: PathBuf,
-        /// The profile.
-        profile: String,
+        /// The file and the profile.
+        origin: String,
         /// What is wrong with it.
         source: RegionError,
     },
     /// The private key cannot be used.
-    #[error("{} [{profile}]: {}", path.display(), key_file.display())]
+    #[error("{origin}: {place}")]
     Key {
-        /// The file.
-        path: PathBuf,
-        /// The profile.
-        profile: String,
+        /// The file and the profile.
+        origin: String,
         /// The key's file.
-        key_file: PathBuf,
+        place: String,
         /// What is wrong with it.
         source: IdentityError,
+    },
+    /// The session cannot be used.
+    #[error("{origin}")]
+    Session {
+        /// The file and the profile.
+        origin: String,
+        /// What is wrong with it.
+        source: SignInError,
     },
 }
 
 impl Profile {
     /// Reads the profile `name` of the file at `path`. `home` is what `~` in its values stands for.
     pub fn read(path: &Path, name: &str, home: Option<&Path>) -> Result<Self, ProfileError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| ProfileError::Unreadable { path: path.to_owned(), source })?;
-        // `%` and `\` are plain characters in this file.
-        let options = ParseOption { enabled_escape: false, enabled_quote: false, ..ParseOption::default() };
-        let ini = Ini::load_from_str_opt(&text, options).map_err(|error| ProfileError::Syntax {
-            path: path.to_owned(),
-            line: error.line,
-            column: error.col,
-            message: error.msg.to_string(),
-        })?;
+        let ini = read_ini(path)?;
         let existing: Vec<String> = ini.sections().flatten().map(|name| format!("[{name}]")).collect();
         if !existing.contains(&format!("[{name}]")) {
             return Err(ProfileError::NoSuchProfile {
@@ -107,74 +110,152 @@ impl Profile {
                 existing,
             });
         }
-        // The profile's own values come first, so that they win over the inherited ones.
-        let entries = [name, "DEFAULT"]
-            .into_iter()
-            .filter_map(|section| ini.section(Some(section)))
-            .flat_map(ini::Properties::iter)
-            .map(|(key, value)| (key.to_ascii_lowercase(), value.trim().to_owned()))
-            .collect();
-        Ok(Self { file: path.to_owned(), name: name.to_owned(), home: home.map(ToOwned::to_owned), entries })
+        let origin = format!("{} [{name}]", path.display());
+        let entries = inherited(&ini, name);
+        if entries.iter().any(|(key, _)| key == "key_content") {
+            return Err(ProfileError::KeyContent { origin });
+        }
+        Ok(Self { origin, name: name.to_owned(), home: home.map(ToOwned::to_owned), entries })
     }
 
-    /// The region that the profile names.
-    pub fn region(&self) -> Result<Region, ProfileError> {
-        Region::parse(self.required("region")?).map_err(|source| ProfileError::Region {
-            path: self.file.clone(),
-            profile: self.name.clone(),
-            source,
-        })
+    /// A profile of which all is in the environment.
+    pub fn of_the_environment(home: Option<&Path>) -> Self {
+        Self {
+            origin: "the environment".to_owned(),
+            name: "DEFAULT".to_owned(),
+            home: home.map(ToOwned::to_owned),
+            entries: Vec::new(),
+        }
     }
 
-    /// The tenancy's OCID.
-    pub fn tenancy(&self) -> Result<&str, ProfileError> {
-        self.required("tenancy")
+    /// The same, where `value` wins over what the file says of `key`.
+    #[must_use]
+    pub fn over(mut self, key: &str, value: SecretString) -> Self {
+        self.entries.insert(0, (key.to_owned(), value));
+        self
     }
 
-    /// The identity that the profile describes: a session token where it names one, an API key otherwise.
-    pub fn identity(&self) -> Result<Identity, ProfileError> {
-        let key_file = self.path_of(self.required("key_file")?);
-        let pem: SecretString = read(&key_file)?.into();
-        let pass_phrase: Option<SecretString> = self.value("pass_phrase").map(SecretString::from);
-        let identity = match self.value("security_token_file") {
-            Some(token_file) => {
-                let token = read(&self.path_of(token_file))?;
-                Identity::session(&token, &pem, pass_phrase.as_ref())
-            }
-            None => Identity::api_key(
-                self.tenancy()?,
-                self.required("user")?,
-                self.required("fingerprint")?,
-                &pem,
-                pass_phrase.as_ref(),
+    /// The region that the profile names, if it names one.
+    pub fn region(&self) -> Result<Option<Region>, ProfileError> {
+        self.value("region")
+            .map(Region::parse)
+            .transpose()
+            .map_err(|source| ProfileError::Region { origin: self.origin.clone(), source })
+    }
+
+    /// How the profile says to sign in, when it does (`authentication_type`).
+    pub fn authentication_type(&self) -> Option<&str> {
+        self.value("authentication_type")
+    }
+
+    /// The file with the token of a session, when the profile is one's.
+    pub fn security_token_file(&self) -> Option<PathBuf> {
+        self.value("security_token_file").map(|text| self.path_of(text))
+    }
+
+    /// The file with the token of a user on whose behalf an instance acts.
+    pub fn delegation_token_file(&self) -> Option<PathBuf> {
+        self.value("delegation_token_file").map(|text| self.path_of(text))
+    }
+
+    /// The file with the private key, unless the key itself is in the environment.
+    pub fn key_file(&self) -> Option<PathBuf> {
+        match self.value("key_content") {
+            Some(_) => None,
+            None => self.value("key_file").map(|text| self.path_of(text)),
+        }
+    }
+
+    /// The identity of the user whose API key the profile describes.
+    pub fn api_key(&self) -> Result<Identity, ProfileError> {
+        let key = self.key()?;
+        let (place, pem) = match key {
+            Source::Value(name, pem) => (name.to_owned(), pem),
+            Source::File(path) => (path.display().to_string(), read(&path)?.into()),
+        };
+        let tenancy = self.required("tenancy")?;
+        let user = self.required("user")?;
+        let fingerprint = self.required("fingerprint")?;
+        let identity = Identity::api_key(tenancy, user, fingerprint, &pem, self.secret("pass_phrase"));
+        let unused = self
+            .security_token_file()
+            .map(|path| format!("the security token of {} is not used with an API key", path.display()));
+        match identity {
+            Ok(Identity::ApiKey { signing, .. }) => Ok(Identity::ApiKey { signing, advice: unused }),
+            Ok(other) => Ok(other),
+            Err(source) => Err(ProfileError::Key { origin: self.origin.clone(), place, source }),
+        }
+    }
+
+    /// The identity of the session whose token the profile names.
+    pub fn session(&self, clock: Clock) -> Result<Identity, ProfileError> {
+        let token = Source::File(self.path_of(self.required("security_token_file")?));
+        let phrase = self.secret("pass_phrase").cloned();
+        let stored = StoredToken {
+            token,
+            key: self.key()?,
+            pass_phrase: phrase.map(|phrase| Source::Value("pass_phrase", phrase)),
+            advice: format!(
+                "`oci session refresh --profile {0}` renews a session, and `oci session authenticate --profile-name {0}` begins one",
+                self.name
             ),
         };
-        identity.map_err(|source| ProfileError::Key {
-            path: self.file.clone(),
-            profile: self.name.clone(),
-            key_file,
-            source,
-        })
+        Identity::session(stored, clock)
+            .map_err(|source| ProfileError::Session { origin: self.origin.clone(), source })
+    }
+
+    /// The key: its content from the environment wins over a file (`signer.py`).
+    fn key(&self) -> Result<Source, ProfileError> {
+        match self.secret("key_content") {
+            Some(pem) => Ok(Source::Value("OCI_CLI_KEY_CONTENT", pem.clone())),
+            None => Ok(Source::File(self.path_of(self.required("key_file")?))),
+        }
+    }
+
+    fn secret(&self, key: &str) -> Option<&SecretString> {
+        let found = self.entries.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+        found.filter(|value| !value.expose_secret().is_empty())
     }
 
     fn value(&self, key: &str) -> Option<&str> {
-        self.entries.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.secret(key).map(ExposeSecret::expose_secret)
     }
 
     fn required(&self, key: &'static str) -> Result<&str, ProfileError> {
-        self.value(key).filter(|value| !value.is_empty()).ok_or_else(|| ProfileError::Missing {
-            path: self.file.clone(),
-            profile: self.name.clone(),
-            key,
-        })
+        self.value(key).ok_or_else(|| ProfileError::Missing { origin: self.origin.clone(), key })
     }
 
     fn path_of(&self, text: &str) -> PathBuf {
-        match (text.strip_prefix("~/"), &self.home) {
-            (Some(below_home), Some(home)) => home.join(below_home),
-            (Some(_) | None, _) => PathBuf::from(text),
-        }
+        at_home(text, self.home.as_deref())
     }
+}
+
+/// A path in which `~` stands for the home folder.
+pub fn at_home(text: &str, home: Option<&Path>) -> PathBuf {
+    match (text.strip_prefix("~/"), home) {
+        (Some(below_home), Some(home)) => home.join(below_home),
+        (Some(_) | None, _) => PathBuf::from(text),
+    }
+}
+
+/// A file in the form of Python's `configparser` without interpolation.
+pub(super) fn read_ini(path: &Path) -> Result<Ini, ProfileError> {
+    let text = Zeroizing::new(read(path)?);
+    // `%` and `\` are plain characters in this file.
+    let options = ParseOption { enabled_escape: false, enabled_quote: false, ..ParseOption::default() };
+    Ini::load_from_str_opt(&text, options).map_err(|error| ProfileError::Syntax {
+        path: path.to_owned(),
+        line: error.line,
+        column: error.col,
+        message: error.msg.to_string(),
+    })
+}
+
+/// The values of a section; its own come first, so that they win over the inherited ones.
+pub(super) fn inherited(ini: &Ini, name: &str) -> Vec<(String, SecretString)> {
+    let sections = [name, "DEFAULT"].into_iter().filter_map(|section| ini.section(Some(section)));
+    let entries = sections.flat_map(ini::Properties::iter);
+    entries.map(|(key, value)| (key.to_ascii_lowercase(), value.trim().into())).collect()
 }
 
 fn read(path: &Path) -> Result<String, ProfileError> {
@@ -208,13 +289,49 @@ mod tests {
         let home = home();
         for (name, region) in [("DEFAULT", "eu-frankfurt-1"), ("LOCKED", "us-luke-1")] {
             let profile = read_profile(home.path(), name).expect("the profile is there");
-            assert_eq!(profile.region().expect("a region").to_string(), region);
-            let identity = profile.identity().expect("the key is usable");
+            assert_eq!(profile.region().expect("a region").map(|it| it.to_string()).as_deref(), Some(region));
+            let Ok(Identity::ApiKey { signing, .. }) = profile.api_key() else { panic!("the key is usable") };
             assert_eq!(
-                identity.key_id(),
+                signing.key_id(),
                 "ocid1.tenancy.oc1..t/ocid1.user.oc1..a/4c:ac:37:c9:55:72:10:cd:ca:78:79:62:57:fd:a5:33"
             );
         }
+    }
+
+    #[test]
+    fn the_environment_wins_and_can_be_all_there_is() {
+        let home = home();
+        let of_file = read_profile(home.path(), "DEFAULT").expect("the profile is there");
+        let over = of_file.over("region", "phx".into());
+        assert_eq!(
+            over.region().expect("a region").map(|it| it.to_string()).as_deref(),
+            Some("us-phoenix-1")
+        );
+        let mut profile = Profile::of_the_environment(None);
+        assert_eq!(
+            profile.api_key().expect_err("nothing").to_string(),
+            "the environment: `key_file` is missing"
+        );
+        for (key, value) in [
+            ("tenancy", "t"),
+            ("user", "u"),
+            ("fingerprint", include_str!("testdata/fingerprint.txt").trim()),
+            ("key_content", include_str!("testdata/pkcs8_encrypted.pem")),
+            ("pass_phrase", "open sesame"),
+        ] {
+            profile = profile.over(key, value.into());
+        }
+        profile.api_key().expect("the key is usable");
+        let debug = format!("{profile:?}");
+        assert!(!debug.contains("sesame") && !debug.contains("BEGIN"), "{debug}");
+    }
+
+    #[test]
+    fn a_key_in_the_file_itself_is_refused() {
+        let home = home();
+        fs::write(home.path().join("config"), "[DEFAULT]\nkey_content=x\n").expect("written");
+        let refused = read_profile(home.path(), "DEFAULT").expect_err("forbidden").to_string();
+        assert!(refused.ends_with("config [DEFAULT]: `key_content` may not be in a file: name a `key_file`"));
     }
 
     #[test]
@@ -223,12 +340,12 @@ mod tests {
         let missing = read_profile(home.path(), "PROD").expect_err("no such profile").to_string();
         assert!(missing.ends_with("has no profile [PROD]; it has [DEFAULT], [LOCKED], [OTHER]"), "{missing}");
         let other = read_profile(home.path(), "OTHER").expect("the profile is there");
-        let mismatch = other.identity().expect_err("another key");
+        let mismatch = other.api_key().expect_err("another key");
         let cause = std::error::Error::source(&mismatch).map(ToString::to_string).unwrap_or_default();
         assert!(mismatch.to_string().ends_with("key.pem"), "{mismatch}");
         assert!(cause.contains("fingerprint 00:00: its own is 4c:ac:37:"), "{cause}");
         fs::remove_file(home.path().join("key.pem")).expect("removed");
-        let gone = other.identity().expect_err("no key").to_string();
+        let gone = other.api_key().expect_err("no key").to_string();
         assert!(gone.starts_with("cannot read ") && gone.ends_with("key.pem"), "{gone}");
     }
 }

@@ -9,8 +9,8 @@ pub(super) fn get(url: &str, path: &str) -> Value {
     serde_json::from_str(&ask(url, "GET", path, "")).expect("JSON")
 }
 
-pub(super) fn post(url: &str, path: &str, body: &Value) {
-    ask(url, "POST", path, &body.to_string());
+pub(super) fn post(url: &str, path: &str, body: &Value) -> String {
+    ask(url, "POST", path, &body.to_string())
 }
 
 pub(super) fn put(url: &str, path: &str, body: &Value) {

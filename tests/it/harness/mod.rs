@@ -32,6 +32,8 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     sandbox: Child,
     url: String,
+    /// What commands find in their environment besides the usual.
+    environment: Vec<(String, String)>,
     /// Set by a test that leaves something behind on purpose.
     pub(crate) expects_leftovers: bool,
     /// Set by a test that takes the only backend of a set away on purpose.
@@ -117,6 +119,7 @@ impl World {
             folder,
             sandbox,
             url,
+            environment: Vec::new(),
             expects_leftovers: false,
             expects_violations: false,
             expects_strangers_touched: false,
@@ -157,7 +160,13 @@ impl World {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = command(self.folder.path());
         command.env("DEPLOYCTL_ENDPOINT", &self.url).args(args);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// What commands find in their environment from now on.
+    pub(crate) fn set_environment<'e>(&mut self, environment: impl IntoIterator<Item = (&'e str, String)>) {
+        self.environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
@@ -190,11 +199,15 @@ impl World {
         })
     }
 
+    /// Starts the command and leaves it running.
+    pub(crate) fn begin(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
+    }
+
     /// Starts the command and kills it with SIGKILL once the newest run has come to `step`, as `status`.
     #[track_caller]
     pub(crate) fn kill_at(&self, args: &[&str], step: &str, status: &str) {
-        let mut child =
-            self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        let mut child = self.begin(args);
         self.wait_until(&format!("{step} is {status}"), || {
             let ended = child.try_wait().expect("a child of ours").is_some();
             let steps = self.steps();
@@ -252,6 +265,13 @@ impl World {
 
     pub(crate) fn put(&self, path: &str, body: &Value) {
         http::put(&self.url, path, body);
+    }
+
+    /// Asks something of the sandbox's tokens; the token, if one was asked for.
+    pub(crate) fn token(&self, wish: &Value) -> String {
+        let answer = http::post(&self.url, "/sandbox/tokens", wish);
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        answer["token"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Sends a DELETE that is not signed, to a sandbox that does not ask for it.

@@ -1,0 +1,147 @@
+//! A token and its key that others keep fresh: the session that `oci session authenticate` began, and the resource
+//! principal of version 2.2, whose files the platform renews (`ephemeral_resource_principals_signer.py`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Mutex;
+
+use super::token::{MARGIN, Token};
+use super::{SignInError, Signing, read_key};
+use crate::clock::Clock;
+
+/// Where a secret is: in the text itself, or in the file that it names.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The text itself, under the name of the variable that held it.
+    Value(&'static str, SecretString),
+    /// A file, read again when it may have changed.
+    File(PathBuf),
+}
+
+impl Source {
+    /// What a variable of the resource principal means: an absolute path is a file, all else the value.
+    pub fn of_variable(name: &'static str, text: &str) -> Self {
+        if Path::new(text).is_absolute() {
+            Self::File(PathBuf::from(text))
+        } else {
+            Self::Value(name, text.into())
+        }
+    }
+
+    fn read(&self) -> Result<SecretString, SignInError> {
+        match self {
+            Self::Value(_, text) => Ok(text.clone()),
+            Self::File(path) => fs::read_to_string(path)
+                .map(SecretString::from)
+                .map_err(|source| SignInError::Unreadable { path: path.clone(), source }),
+        }
+    }
+
+    /// The place, for messages.
+    fn place(&self) -> String {
+        match self {
+            Self::Value(name, _) => (*name).to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// A token with its key, and where both come from.
+#[derive(Debug)]
+pub struct StoredToken {
+    /// The token.
+    pub token: Source,
+    /// The private key.
+    pub key: Source,
+    /// What opens the key.
+    pub pass_phrase: Option<Source>,
+    /// What a user whose token is over does about it.
+    pub advice: String,
+}
+
+/// What is done when the service refuses a token that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhenRefused {
+    /// The platform may have renewed it: it is read again at once.
+    ReadAgain,
+    /// Only the user can do something.
+    TellTheUser,
+}
+
+/// A stored token that was read, and is read again.
+#[derive(Debug)]
+pub struct Reading {
+    stored: StoredToken,
+    clock: Clock,
+    when_refused: WhenRefused,
+    current: Mutex<(Token, Arc<Signing>)>,
+}
+
+impl Reading {
+    /// # Errors
+    /// When the token or the key cannot be read, or the token is over.
+    pub(super) fn new(
+        stored: StoredToken,
+        when_refused: WhenRefused,
+        clock: Clock,
+    ) -> Result<Self, SignInError> {
+        let current = stored.read()?;
+        stored.check(&current.0, clock)?;
+        Ok(Self { stored, clock, when_refused, current: Mutex::new(current) })
+    }
+
+    /// What to sign with now. A token that ends soon is read again, because its file may hold a newer one.
+    pub(super) async fn signing(&self) -> Result<Arc<Signing>, SignInError> {
+        let mut current = self.current.lock().await;
+        if current.0.ends_within(MARGIN, self.clock.now()) {
+            *current = self.stored.read()?;
+            self.stored.check(&current.0, self.clock)?;
+        }
+        Ok(Arc::clone(&current.1))
+    }
+
+    /// What to sign with after the service refused what is there; `None` when nothing else can come of it.
+    pub(super) async fn renewed(&self) -> Result<Option<Arc<Signing>>, SignInError> {
+        if self.when_refused == WhenRefused::TellTheUser || matches!(self.stored.token, Source::Value(..)) {
+            return Ok(None);
+        }
+        let mut current = self.current.lock().await;
+        *current = self.stored.read()?;
+        self.stored.check(&current.0, self.clock)?;
+        Ok(Some(Arc::clone(&current.1)))
+    }
+
+    pub(super) fn advice(&self) -> &str {
+        &self.stored.advice
+    }
+}
+
+impl StoredToken {
+    fn read(&self) -> Result<(Token, Arc<Signing>), SignInError> {
+        let pem = self.key.read()?;
+        let pass_phrase = self.pass_phrase.as_ref().map(Source::read).transpose()?;
+        // A file ends with a line break that is no part of the phrase.
+        let pass_phrase = pass_phrase.map(|text| SecretString::from(text.expose_secret().trim_end()));
+        let key = read_key(pem.expose_secret(), pass_phrase.as_ref())
+            .map_err(|source| SignInError::Key { place: self.key.place(), source })?;
+        let token = Token::parse(self.token.read()?.expose_secret())
+            .map_err(|source| SignInError::Token { place: self.token.place(), source })?;
+        let signing = Signing { key_id: token.key_id(), key, obo_token: None };
+        Ok((token, Arc::new(signing)))
+    }
+
+    /// Refuses a token that is over, before anything is sent with it.
+    fn check(&self, token: &Token, clock: Clock) -> Result<(), SignInError> {
+        if token.ends_within(std::time::Duration::ZERO, clock.now()) {
+            return Err(SignInError::Expired {
+                place: self.token.place(),
+                at: token.expires_at(),
+                advice: self.advice.clone(),
+            });
+        }
+        Ok(())
+    }
+}

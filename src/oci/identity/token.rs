@@ -1,0 +1,93 @@
+//! Security tokens: JWTs of which only the time when they end is read, as the SDK does
+//! (`security_token_container.py`). The service checks the rest.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+/// So long before its end a token is renewed (`DEFAULT_EXPIRY_JITTER_SECONDS`).
+pub(super) const MARGIN: Duration = Duration::from_mins(1);
+
+/// JWTs come without padding; a tool that adds it does no harm.
+const BASE64_URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The text is no security token. Never says anything of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a security token: expected a JWT with the time `exp` when it ends")]
+pub struct TokenError;
+
+/// A token and its end.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    text: SecretString,
+    expires_at: DateTime<Utc>,
+}
+
+impl Token {
+    pub(super) fn parse(text: &str) -> Result<Self, TokenError> {
+        let text = text.trim();
+        // What becomes part of a header must be one word.
+        if text.contains(|c: char| !c.is_ascii_graphic()) {
+            return Err(TokenError);
+        }
+        let claims = text.split('.').nth(1).ok_or(TokenError)?;
+        let claims = BASE64_URL.decode(claims).map(Zeroizing::new).map_err(|_| TokenError)?;
+        let claims: Value = serde_json::from_slice(&claims).map_err(|_| TokenError)?;
+        let seconds = claims.get("exp").and_then(Value::as_f64).ok_or(TokenError)?;
+        #[expect(clippy::cast_possible_truncation, reason = "a time beyond the range of a number is refused")]
+        let expires_at = DateTime::from_timestamp(seconds as i64, 0).ok_or(TokenError)?;
+        Ok(Self { text: text.into(), expires_at })
+    }
+
+    /// `ST$` and the token, under which the service knows the key.
+    pub(super) fn key_id(&self) -> SecretString {
+        format!("ST${}", self.text.expose_secret()).into()
+    }
+
+    pub(super) const fn expires_at(&self) -> DateTime<Utc> {
+        self.expires_at
+    }
+
+    /// Whether it will have ended when `margin` has passed.
+    pub(super) fn ends_within(&self, margin: Duration, now: DateTime<Utc>) -> bool {
+        now + margin > self.expires_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `{"alg":"none"}` and the claims.
+    fn jwt(claims: &str) -> String {
+        format!("eyJhbGciOiJub25lIn0.{}.c2ln", BASE64_URL.encode(claims).trim_end_matches('='))
+    }
+
+    #[test]
+    fn only_the_end_is_read() {
+        let token = Token::parse(&format!("{}\n", jwt(r#"{"exp":1700000000,"sub":"x"}"#))).expect("a token");
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("a time");
+        assert_eq!(token.expires_at(), at(1_700_000_000));
+        assert!(!token.ends_within(Duration::ZERO, at(1_700_000_000)));
+        assert!(token.ends_within(Duration::ZERO, at(1_700_000_001)));
+        assert!(!token.ends_within(MARGIN, at(1_699_999_940)));
+        assert!(token.ends_within(MARGIN, at(1_699_999_941)));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let texts = ["", "x", "a.b.c", &jwt("[]"), &jwt("{}"), &jwt(r#"{"exp":"soon"}"#), "a.e30.c d"];
+        for text in texts {
+            assert_eq!(Token::parse(text).err(), Some(TokenError), "{text}");
+        }
+    }
+}
