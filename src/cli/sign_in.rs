@@ -203,7 +203,7 @@ impl SignIn<'_> {
     fn is_all_said(&self) -> bool {
         let of_user = [Setting::User, Setting::Tenancy, Setting::Fingerprint];
         of_user.iter().all(|setting| self.settings.has(*setting))
-            && (self.settings.has(Setting::Region) || self.settings.has(Setting::Endpoint))
+            && self.settings.has(Setting::Region)
             && (self.settings.has(Setting::KeyFile) || self.settings.has(Setting::KeyContent))
     }
 

@@ -29,6 +29,7 @@ fn conform(script: &str) {
         .env("HOME", world.path(""))
         .current_dir(world.path(""))
         .env("NO_PROXY", "127.0.0.1")
+        .env("DEPLOYCTL", env!("CARGO_BIN_EXE_deployctl"))
         .env("OCI_CLI_SUPPRESS_FILE_PERMISSIONS_WARNING", "True")
         .env_remove("REQUESTS_CA_BUNDLE")
         .env_remove("CURL_CA_BUNDLE")
@@ -51,4 +52,9 @@ fn the_official_cli_drives_the_sandbox() {
 #[test]
 fn the_official_sdk_and_cli_sign_in_in_every_way() {
     conform("auth.py");
+}
+
+#[test]
+fn deployctl_understands_flags_variables_and_files_as_the_official_cli_does() {
+    conform("precedence.py");
 }
