@@ -112,6 +112,14 @@ refused(
     .list_container_instances(compartment)
 )
 
+# For whom is part of what is signed: nobody adds it to another's request.
+unsigned = oci._vendor.requests.get(
+    f"{url}/20210415/containerInstances?compartmentId={compartment}",
+    auth=instance,
+    headers={"opc-obo-token": delegation},
+)
+assert unsigned.status_code == 401, unsigned.text
+
 # A resource: its token is in a file, which is read again when it is refused.
 fresh = sandbox("tokens", {"issue": "resource"})["token"]
 with open(os.environ["OCI_RESOURCE_PRINCIPAL_RPST"], "w") as file:
