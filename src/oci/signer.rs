@@ -13,9 +13,14 @@ use rsa::rand_core::OsRng;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _};
 use sha2::Sha256;
 
-/// An RSA key that signs requests.
+/// An RSA key that signs requests. Its memory is overwritten when it goes.
 #[derive(Clone)]
 pub struct SigningKey(pkcs1v15::SigningKey<Sha256>);
+
+const _: () = {
+    const fn is_zeroed_when_it_goes<T: zeroize::ZeroizeOnDrop>() {}
+    is_zeroed_when_it_goes::<pkcs1v15::SigningKey<Sha256>>();
+};
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

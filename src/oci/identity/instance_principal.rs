@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use super::metadata::{InstanceIdentity, Metadata};
 use super::token::{MARGIN, Token};
@@ -107,6 +108,7 @@ impl InstancePrincipal {
     fn obo_token(&self) -> Result<Option<SecretString>, SignInError> {
         let Some(path) = &self.options.delegation_token_file else { return Ok(None) };
         let text = fs::read_to_string(path)
+            .map(Zeroizing::new)
             .map_err(|source| SignInError::Unreadable { path: path.clone(), source })?;
         let text = text.trim();
         if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
 
 use super::certificate::{Certificate, der_of};
 use super::key::read_key;
@@ -159,7 +160,9 @@ impl Metadata {
         let asked = Asked { service, operation, url: &url, request_id: &request_id() };
         let answer = self.http.exchange(asked, request).await?;
         let request_id = answer.request_id;
-        String::from_utf8(answer.body).map(SecretString::from).map_err(|_| OciError::Decode {
+        // One of the answers is a private key: no copy of it stays behind.
+        let body = Zeroizing::new(answer.body);
+        std::str::from_utf8(&body).map(SecretString::from).map_err(|_| OciError::Decode {
             service,
             operation,
             detail: "it is not text".to_owned(),

@@ -171,7 +171,7 @@ impl Profile {
         let key = self.key()?;
         let (place, pem) = match key {
             Source::Value(name, pem) => (name.to_owned(), pem),
-            Source::File(path) => (path.display().to_string(), read(&path)?.into()),
+            Source::File(path) => (path.display().to_string(), read(&path)?.as_str().into()),
         };
         let tenancy = self.required("tenancy")?;
         let user = self.required("user")?;
@@ -240,7 +240,7 @@ pub fn at_home(text: &str, home: Option<&Path>) -> PathBuf {
 
 /// A file in the form of Python's `configparser` without interpolation.
 pub(super) fn read_ini(path: &Path) -> Result<Ini, ProfileError> {
-    let text = Zeroizing::new(read(path)?);
+    let text = read(path)?;
     // `%` and `\` are plain characters in this file.
     let options = ParseOption { enabled_escape: false, enabled_quote: false, ..ParseOption::default() };
     Ini::load_from_str_opt(&text, options).map_err(|error| ProfileError::Syntax {
@@ -258,8 +258,10 @@ pub(super) fn inherited(ini: &Ini, name: &str) -> Vec<(String, SecretString)> {
     entries.map(|(key, value)| (key.to_ascii_lowercase(), value.trim().into())).collect()
 }
 
-fn read(path: &Path) -> Result<String, ProfileError> {
-    fs::read_to_string(path).map_err(|source| ProfileError::Unreadable { path: path.to_owned(), source })
+/// The text of a file in which there are secrets.
+fn read(path: &Path) -> Result<Zeroizing<String>, ProfileError> {
+    let text = fs::read_to_string(path);
+    text.map(Zeroizing::new).map_err(|source| ProfileError::Unreadable { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

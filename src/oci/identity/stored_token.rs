@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use super::token::{MARGIN, Token};
 use super::{SignInError, Signing, read_key};
@@ -35,7 +36,7 @@ impl Source {
         match self {
             Self::Value(_, text) => Ok(text.clone()),
             Self::File(path) => fs::read_to_string(path)
-                .map(SecretString::from)
+                .map(|text| SecretString::from(Zeroizing::new(text).as_str()))
                 .map_err(|source| SignInError::Unreadable { path: path.clone(), source }),
         }
     }
