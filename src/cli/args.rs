@@ -205,6 +205,9 @@ pub(super) struct DeploymentArgs {
     /// The deployment file: .edn, .yaml, .yml or .json
     #[arg(value_name = "DEPLOYMENT")]
     pub(super) file: Option<PathBuf>,
+    /// Of a deps.edn, the alias whose :exec-args are deployed; several are merged in order
+    #[arg(long, value_name = "ALIAS", requires = "file")]
+    pub(super) alias: Vec<String>,
     /// The deployment's name
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,

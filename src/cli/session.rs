@@ -54,7 +54,13 @@ impl Session<'_> {
             lb_filter: args.lb_filter.clone(),
             backends: args.backends.clone(),
         };
-        load(&Sources { deployment: args.file.as_deref(), flags, profile: &self.global.env, env: &look_up })
+        load(&Sources {
+            deployment: args.file.as_deref(),
+            aliases: &args.alias,
+            flags,
+            profile: &self.global.env,
+            env: &look_up,
+        })
     }
 
     /// What is kept with a run that is started now.

@@ -3,8 +3,13 @@
 //! Lazy as Aero is: a branch that is not taken is not evaluated. Where Aero yields a marker for a missing file, we
 //! fail and name it.
 
+#[cfg(test)]
+mod tests;
+mod values;
+
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,11 +18,42 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::node::{Node, Tree};
 use super::problem::{Place, Problem, nearest};
-use super::read;
+use super::{edn, merge, read};
+use crate::oci;
+pub(super) use values::first_tag;
+use values::{bytes_of, child, items, required_text, string_of, within};
 
-const TAGS: [&str; 20] = [
-    "base64", "boolean", "double", "env", "envf", "file", "hostname", "include", "join", "keyword", "long",
-    "merge", "or", "privkey", "profile", "prop", "ref", "str", "to-b64", "user",
+const TAGS: [&str; 30] = [
+    "base64",
+    "boolean",
+    "deep-merge",
+    "double",
+    "env",
+    "envf",
+    "file",
+    "from-b64",
+    "from-edn",
+    "hostname",
+    "include",
+    "inst",
+    "join",
+    "keyword",
+    "long",
+    "merge",
+    "meta-merge",
+    "or",
+    "privkey",
+    "profile",
+    "prop",
+    "pubkey",
+    "random",
+    "read-edn",
+    "ref",
+    "str",
+    "to-b64",
+    "to-edn",
+    "user",
+    "uuid",
 ];
 /// How many includes may lie within each other.
 const INCLUDE_LIMIT: usize = 32;
@@ -45,6 +81,7 @@ pub(super) fn tree(node: &Node, surroundings: &Surroundings<'_>) -> Result<Node,
         surroundings,
         includes: Vec::new(),
         n_forms: Cell::new(0),
+        is_optional: Cell::new(false),
     };
     document.evaluate(node, &[])
 }
@@ -54,7 +91,8 @@ fn include(path: &Path, surroundings: &Surroundings<'_>, includes: &[PathBuf]) -
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     let mut includes = includes.to_vec();
     includes.push(path.to_owned());
-    let document = Document { root: &root, folder, surroundings, includes, n_forms: Cell::new(0) };
+    let (n_forms, is_optional) = (Cell::new(0), Cell::new(false));
+    let document = Document { root: &root, folder, surroundings, includes, n_forms, is_optional };
     document.evaluate(&root, &[])
 }
 
@@ -65,6 +103,8 @@ struct Document<'d> {
     surroundings: &'d Surroundings<'d>,
     includes: Vec<PathBuf>,
     n_forms: Cell<usize>,
+    /// Whether we are within `#or`, where a ref that leads nowhere is nothing and not an error.
+    is_optional: Cell<bool>,
 }
 
 impl Document<'_> {
@@ -78,6 +118,10 @@ impl Document<'_> {
         let all = |items: &[Node]| {
             items.iter().map(|item| self.evaluate(item, refs)).collect::<Result<Vec<_>, _>>()
         };
+        // The older spelling of `#ref`.
+        if node.has_flag("ref") {
+            return self.reference(node, node, refs);
+        }
         let tree = match &node.tree {
             Tree::Tagged(tag, form) => return self.tag(node, tag, form, refs),
             Tree::List(items) => Tree::List(all(items)?),
@@ -94,10 +138,11 @@ impl Document<'_> {
             | Tree::Int(_)
             | Tree::Float(_)
             | Tree::Str(_)
+            | Tree::Bytes(_)
             | Tree::Key(_)
             | Tree::PrivateKey(..) => return Ok(node.clone()),
         };
-        Ok(Node::new(tree, node.place.clone()))
+        Ok(Node { flags: node.flags.clone(), ..Node::new(tree, node.place.clone()) })
     }
 
     fn tag(&self, node: &Node, tag: &str, form: &Node, refs: &[String]) -> Result<Node, Problem> {
@@ -106,17 +151,9 @@ impl Document<'_> {
             "env" => give(self.env(form)?.map_or(Tree::Nil, Tree::Str)),
             "envf" => give(Tree::Str(self.envf(form, refs)?)),
             "prop" => give(Tree::Nil),
-            "or" => {
-                for item in items(form)? {
-                    let value = self.evaluate(item, refs)?;
-                    if !matches!(value.tree, Tree::Nil | Tree::Bool(false)) {
-                        return Ok(value);
-                    }
-                }
-                give(Tree::Nil)
-            }
+            "or" => self.first_of(node, form, refs),
             "profile" => self.branch(form, self.surroundings.profile, refs),
-            "hostname" => self.branch(form, &(self.surroundings.env)("HOSTNAME").unwrap_or_default(), refs),
+            "hostname" => self.branch(form, &self.hostname(), refs),
             "user" => self.branch(form, &(self.surroundings.env)("USER").unwrap_or_default(), refs),
             "include" => {
                 let path = self.path(&self.evaluate(form, refs)?)?;
@@ -127,10 +164,31 @@ impl Document<'_> {
                 let text = read::text_of(&self.path(&self.evaluate(form, refs)?)?)?;
                 give(Tree::Str(STANDARD.encode(text)))
             }
-            "to-b64" => give(Tree::Str(STANDARD.encode(required_text(&self.evaluate(form, refs)?)?))),
+            "to-b64" => give(Tree::Str(STANDARD.encode(bytes_of(&self.evaluate(form, refs)?)?))),
+            "from-b64" => give(self.decoded(form, refs)?),
             "privkey" => give(self.private_key(form, refs)?),
+            "pubkey" => {
+                let pem = self.evaluate(form, refs)?;
+                oci::identity::check_public_key(required_text(&pem)?)
+                    .map_err(|error| form.problem("", format!("expected a public key: {error}")))?;
+                Ok(pem)
+            }
+            "to-edn" => give(Tree::Str(edn::print(&self.evaluate(form, refs)?))),
+            "from-edn" => self.as_document(form, refs),
+            "read-edn" => self.read_edn(form, refs),
+            "random" => self.any_of(form, refs),
+            // Literals of EDN itself, which stay the text that they are.
+            "inst" | "uuid" => give(Tree::Str(required_text(form)?.to_owned())),
             "ref" => self.reference(node, form, refs),
             "merge" => self.merge(form, refs),
+            "meta-merge" | "deep-merge" => {
+                let evaluated: Result<Vec<Node>, Problem> =
+                    items(form)?.iter().map(|item| self.evaluate(item, refs)).collect();
+                Ok(evaluated?
+                    .into_iter()
+                    .reduce(merge::meta)
+                    .unwrap_or(Node::new(Tree::Nil, form.place.clone())))
+            }
             "join" => {
                 let mut joined = String::new();
                 for item in items(form)? {
@@ -194,7 +252,10 @@ impl Document<'_> {
     }
 
     fn include(&self, node: &Node, path: &Path) -> Result<Node, Problem> {
-        if self.includes.iter().any(|earlier| earlier == path) || self.includes.len() > INCLUDE_LIMIT {
+        // The same file may be spelt in many ways.
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let is_again = self.includes.iter().any(|earlier| real(earlier) == real(path));
+        if is_again || self.includes.len() > INCLUDE_LIMIT {
             let chain: Vec<String> = self.includes.iter().map(|path| path.display().to_string()).collect();
             return Err(node.problem(
                 "",
@@ -238,15 +299,21 @@ impl Document<'_> {
         let mut here = Cow::Borrowed(self.root);
         for key in &path {
             // What lies on the way may itself be a tag that must be evaluated first.
-            if matches!(here.tree, Tree::Tagged(..)) {
+            if matches!(here.tree, Tree::Tagged(..)) || here.has_flag("ref") {
                 here = Cow::Owned(self.evaluate(&here, &refs)?);
             }
             let next = match here {
                 Cow::Borrowed(map) => child(map, key).map(Cow::Borrowed),
                 Cow::Owned(map) => child(&map, key).cloned().map(Cow::Owned),
             };
-            here = next
-                .ok_or_else(|| node.problem("", format!("#ref {name} leads nowhere: there is no `{key}`")))?;
+            here = match next {
+                Some(next) => next,
+                // Aero warns and goes on with nil; what is missing must not reach production unsaid.
+                None if self.is_optional.get() => return Ok(Node::new(Tree::Nil, node.place.clone())),
+                None => {
+                    return Err(node.problem("", format!("#ref {name} leads nowhere: there is no `{key}`")));
+                }
+            };
         }
         self.evaluate(&here, &refs)
     }
@@ -261,17 +328,79 @@ impl Document<'_> {
             let Tree::Map(entries) = map.tree else {
                 return Err(map.problem("", format!("#merge expects maps, found {}", map.kind())));
             };
-            for (key, value) in entries {
-                match merged
-                    .iter_mut()
-                    .find(|(other, _)| other.text().is_some() && other.text() == key.text())
-                {
-                    Some((_, earlier)) => *earlier = value,
-                    None => merged.push((key, value)),
-                }
-            }
+            merged = merge::shallow(merged, entries);
         }
         Ok(Node::new(Tree::Map(merged), form.place.clone()))
+    }
+
+    /// The first of the forms that is something; those after it are not evaluated.
+    fn first_of(&self, node: &Node, form: &Node, refs: &[String]) -> Result<Node, Problem> {
+        let was_optional = self.is_optional.replace(true);
+        let mut found = Ok(Node::new(Tree::Nil, node.place.clone()));
+        for item in items(form)? {
+            let value = self.evaluate(item, refs);
+            if !matches!(&value, Ok(Node { tree: Tree::Nil | Tree::Bool(false), .. })) {
+                found = value;
+                break;
+            }
+        }
+        self.is_optional.set(was_optional);
+        found
+    }
+
+    /// One of the forms, another one each time.
+    fn any_of(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
+        let items = items(form)?;
+        // A hasher of the standard library is seeded by the system.
+        let number = usize::try_from(RandomState::new().hash_one(items.len()) >> 32).unwrap_or(0);
+        match number.checked_rem(items.len()) {
+            Some(n) => self.evaluate(&items[n], refs),
+            None => Err(form.problem("", "#random expects a vector with something in it")),
+        }
+    }
+
+    fn decoded(&self, form: &Node, refs: &[String]) -> Result<Tree, Problem> {
+        let evaluated = self.evaluate(form, refs)?;
+        let text = required_text(&evaluated)?;
+        let bytes = STANDARD.decode(text.trim());
+        let bytes = bytes.map_err(|error| form.problem("", format!("#from-b64 expects base64: {error}")))?;
+        Ok(String::from_utf8(bytes).map_or_else(|error| Tree::Bytes(error.into_bytes()), Tree::Str))
+    }
+
+    /// A text as a document of its own, with its tags and refs.
+    fn as_document(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
+        let text = self.evaluate(form, refs)?;
+        let root = edn::read(required_text(&text)?, &form.place).map_err(|problem| within(form, &problem))?;
+        let document = Document {
+            root: &root,
+            folder: self.folder.clone(),
+            surroundings: self.surroundings,
+            includes: self.includes.clone(),
+            n_forms: Cell::new(self.n_forms.get()),
+            is_optional: Cell::new(false),
+        };
+        let evaluated = document.evaluate(&root, &[]).map_err(|problem| within(form, &problem))?;
+        self.n_forms.set(document.n_forms.get());
+        Ok(evaluated)
+    }
+
+    /// A text as plain EDN, in which tags mean nothing.
+    fn read_edn(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
+        let text = self.evaluate(form, refs)?;
+        if text.is_nil() {
+            return Ok(text);
+        }
+        let read = edn::read(&string_of(&text)?, &form.place).map_err(|problem| within(form, &problem))?;
+        match first_tag(&read) {
+            Some(tag) => Err(form
+                .problem("", format!("#read-edn reads plain EDN, and found #{tag}; #from-edn knows tags"))),
+            None => Ok(read),
+        }
+    }
+
+    fn hostname(&self) -> String {
+        (self.surroundings.env)("HOSTNAME")
+            .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
     }
 
     fn number(
@@ -292,122 +421,7 @@ impl Document<'_> {
     }
 }
 
-/// What a map or a list holds under a key.
-fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    if let Tree::List(items) = &node.tree {
-        return items.get(key.parse::<usize>().ok()?);
-    }
-    node.entries().iter().find(|(entry, _)| entry.text() == Some(key)).map(|(_, value)| value)
-}
-
-fn items(form: &Node) -> Result<&[Node], Problem> {
-    let Tree::List(items) = &form.tree else {
-        return Err(form.problem("", format!("expected a vector, found {}", form.kind())));
-    };
-    Ok(items)
-}
-
-fn required_text(form: &Node) -> Result<&str, Problem> {
-    form.text().ok_or_else(|| form.problem("", format!("expected a string, found {}", form.kind())))
-}
-
-fn string_of(form: &Node) -> Result<String, Problem> {
-    match &form.tree {
-        Tree::Str(text) | Tree::Key(text) => Ok(text.clone()),
-        Tree::Int(number) => Ok(number.to_string()),
-        Tree::Float(number) => Ok(number.to_string()),
-        Tree::Bool(value) => Ok(value.to_string()),
-        Tree::Nil => Ok(String::new()),
-        Tree::List(_) | Tree::Set(_) | Tree::Map(_) | Tree::Tagged(..) | Tree::PrivateKey(..) => {
-            Err(form.problem("", format!("expected a string, found {}", form.kind())))
-        }
-    }
-}
-
 /// The place of a flag, for what has no file.
 pub(super) fn flag(name: &str) -> Place {
     Place { source: Some(Arc::new(PathBuf::from(name))), position: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn env(name: &str) -> Option<String> {
-        (name == "TAG").then(|| "2.4".to_owned())
-    }
-
-    fn evaluate(text: &str) -> Result<Node, Problem> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
-        file("main.edn", text);
-        file("base.edn", "{:shape \"S\" :inner #ref [:shape]}");
-        file("circle.edn", "#include \"circle.edn\"");
-        file("note.txt", "hello");
-        super::file(&folder.path().join("main.edn"), &Surroundings { profile: "prod", env: &env })
-    }
-
-    fn text(form: &str) -> String {
-        let node = evaluate(&format!("{{:x {form} :name \"web\" :deep {{:port 80}}}}")).expect(form);
-        node.get("x").map_or_else(|| "nil".to_owned(), |x| string_of(x).expect("a scalar"))
-    }
-
-    #[test]
-    fn each_tag_gives_what_aero_gives() {
-        for (form, expected) in [
-            ("#env TAG", "2.4"),
-            ("#env NONE", "nil"),
-            ("#or [#env NONE \"b\" #file \"missing\"]", "b"),
-            ("#join [\"httpd:\" #env TAG]", "httpd:2.4"),
-            ("#envf [\"v%s\" TAG]", "v2.4"),
-            ("#profile {:dev #file \"missing\" :prod 1 :default 2}", "1"),
-            ("#profile {#{:test :prod} 1 :default 2}", "1"),
-            ("#profile {:dev 1 :default 2}", "2"),
-            ("#long \"80\"", "80"),
-            ("#double \"1.5\"", "1.5"),
-            ("#boolean \"True\"", "true"),
-            ("#keyword \"a\"", "a"),
-            ("#ref [:name]", "web"),
-            ("#ref [:deep :port]", "80"),
-            ("#file \"note.txt\"", "hello"),
-            ("#to-b64 #file \"note.txt\"", "aGVsbG8="),
-            ("#base64 \"note.txt\"", "aGVsbG8="),
-        ] {
-            assert_eq!(text(form), expected, "{form}");
-        }
-    }
-
-    #[test]
-    fn maps_are_merged_and_included() {
-        let node = evaluate("{:x #merge [#include \"base.edn\" {:shape \"T\" :more 1}]}").expect("EDN");
-        let x = node.get("x").expect("merged");
-        assert_eq!(x.get("shape").and_then(Node::text), Some("T"));
-        assert_eq!(x.get("inner").and_then(Node::text), Some("S"));
-        assert!(x.get("more").is_some());
-    }
-
-    #[test]
-    fn refs_that_multiply_are_an_error_and_not_a_machine_without_memory() {
-        let doubled = (1..40).map(|n| format!(":a{n} [#ref [:a{0}] #ref [:a{0}]]", n - 1));
-        let text = doubled.collect::<Vec<_>>().join(" ");
-        let problem = evaluate(&format!("{{:a0 [1 1] {text}}}")).expect_err("too many");
-        assert!(problem.message.contains("multiply"), "{problem}");
-    }
-
-    #[test]
-    fn what_aero_lets_pass_fails_here_with_its_place() {
-        for (form, expected) in [
-            ("{:x #include \"none.edn\"}", "there is no file"),
-            ("{:x #file \"none.txt\"}", "there is no file"),
-            ("{:x #ref [:nothing]}", "leads nowhere"),
-            ("{:x #ref [:y] :y #ref [:x]}", "refs go in a circle: [:y] -> [:x] -> [:y]"),
-            ("{:x #include \"circle.edn\"}", "includes go in a circle"),
-            ("{:x #profil {}}", "did you mean #profile?"),
-            ("{:x #long \"eighty\"}", "expected a whole number, found `eighty`"),
-        ] {
-            let problem = evaluate(form).expect_err(form);
-            assert!(problem.to_string().contains(expected), "{form}: {problem}");
-            assert!(problem.place.position.is_some(), "{form}: {problem}");
-        }
-    }
 }

@@ -102,4 +102,20 @@ mod tests {
             assert_eq!(folded(name), "memoryingbs", "{name}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_has_a_form_that_stays_as_it_is(name in "[ -~]{0,24}", any in "\\PC{0,24}") {
+            // Beyond ASCII there are capitals without a small form: those only must not panic.
+            drop((kebab(&any), camel(&any), folded(&any)));
+            let kebab_case = kebab(&name);
+            proptest::prop_assert_eq!(kebab(&kebab_case), kebab_case.clone(), "{}", name);
+            proptest::prop_assert_eq!(folded(&camel(&name)), folded(&camel(&kebab_case)));
+        }
+
+        #[test]
+        fn a_name_of_the_wire_comes_back_from_kebab_case(name in "[a-z]{2,8}([A-Z][a-z]{1,7}){0,3}") {
+            proptest::prop_assert_eq!(camel(&kebab(&name)), name);
+        }
+    }
 }

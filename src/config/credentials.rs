@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aero::{self, Surroundings};
 use super::casing::kebab;
+use super::deps;
 use super::node::{Node, Tree};
 use super::problem::{Place, Problem, Problems, unknown_key};
 use super::read;
@@ -24,7 +25,12 @@ pub enum CredentialsSource {
     /// In a file of the library that we succeed, or one like it.
     File(PathBuf),
     /// Under `config` in a deployment file.
-    Deployment(PathBuf),
+    Deployment {
+        /// The file.
+        path: PathBuf,
+        /// The aliases, of a `deps.edn`.
+        aliases: Vec<String>,
+    },
 }
 
 /// The credentials of the library that we succeed.
@@ -70,8 +76,8 @@ pub fn reload_credentials(
     let node = match source {
         CredentialsSource::Profile => return Ok(None),
         CredentialsSource::File(path) => aero::file(path, &surroundings)?,
-        CredentialsSource::Deployment(path) => {
-            let deployment = aero::file(path, &surroundings)?;
+        CredentialsSource::Deployment { path, aliases } => {
+            let deployment = deps::deployment(path, aliases, &surroundings)?;
             match deployment.get("config") {
                 Some(config) => config.clone(),
                 None => return Err(deployment.problem("config", "is missing").into()),

@@ -10,6 +10,7 @@ use super::credentials::{
     Credentials, CredentialsSource, credentials, from_flag, name_from_flag, named_file,
 };
 use super::deployment::{BackendTarget, Deployment, Policy};
+use super::deps;
 use super::filter::Filter;
 use super::instance::specification;
 use super::node::{Node, Tree};
@@ -72,6 +73,8 @@ const STATES: [&str; 7] = ["ACTIVE", "CREATING", "DELETED", "DELETING", "FAILED"
 pub struct Sources<'s> {
     /// The deployment file.
     pub deployment: Option<&'s Path>,
+    /// Which aliases of a `deps.edn` are deployed.
+    pub aliases: &'s [String],
     /// What stands on the command line, which wins.
     pub flags: Flags,
     /// Aero's profile.
@@ -188,7 +191,7 @@ impl<'s> Reader<'s> {
     fn new(sources: &'s Sources<'s>) -> Result<Self, Problems> {
         let surroundings = Surroundings { profile: sources.profile, env: sources.env };
         let root = match sources.deployment {
-            Some(path) => aero::file(path, &surroundings)?,
+            Some(path) => deps::deployment(path, sources.aliases, &surroundings)?,
             None => Node::new(Tree::Map(Vec::new()), aero::flag("command line")),
         };
         if !matches!(root.tree, Tree::Map(_)) {
@@ -233,7 +236,11 @@ impl<'s> Reader<'s> {
         match (self.root.get("config").cloned(), self.sources.deployment) {
             (Some(node), Some(path)) => {
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-                (CredentialsSource::Deployment(path), credentials(&node, "config", &mut self.problems))
+                let aliases = self.sources.aliases.to_vec();
+                (
+                    CredentialsSource::Deployment { path, aliases },
+                    credentials(&node, "config", &mut self.problems),
+                )
             }
             (Some(_) | None, _) => (CredentialsSource::Profile, None),
         }

@@ -11,6 +11,8 @@ use super::problem::{Place, Problem};
 pub(super) struct Node {
     pub(super) tree: Tree,
     pub(super) place: Place,
+    /// The flags of its EDN metadata that are on, such as `replace` of `^:replace`.
+    pub(super) flags: Vec<String>,
 }
 
 /// What a part is.
@@ -21,6 +23,8 @@ pub(super) enum Tree {
     Int(i64),
     Float(f64),
     Str(String),
+    /// What `#from-b64` gives when it is no text.
+    Bytes(Vec<u8>),
     /// An EDN keyword or symbol, without its colon.
     Key(String),
     List(Vec<Node>),
@@ -34,7 +38,11 @@ pub(super) enum Tree {
 
 impl Node {
     pub(super) fn new(tree: Tree, place: Place) -> Self {
-        Self { tree, place }
+        Self { tree, place, flags: Vec::new() }
+    }
+
+    pub(super) fn has_flag(&self, flag: &str) -> bool {
+        self.flags.iter().any(|other| other == flag)
     }
 
     pub(super) fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
@@ -57,6 +65,7 @@ impl Node {
             Tree::Bool(_) => "a boolean",
             Tree::Int(_) | Tree::Float(_) => "a number",
             Tree::Str(_) => "a string",
+            Tree::Bytes(_) => "bytes that are no text",
             Tree::Key(_) => "a keyword",
             Tree::List(_) | Tree::Set(_) => "a list",
             Tree::Map(_) => "a map",

@@ -192,7 +192,7 @@ impl Shaper<'_> {
                 }
                 Value::Object(map)
             }
-            Tree::Tagged(..) | Tree::PrivateKey(..) => {
+            Tree::Bytes(_) | Tree::Tagged(..) | Tree::PrivateKey(..) => {
                 self.refuse(node, path, format!("expected a plain value, found {}", node.kind()))
             }
         }

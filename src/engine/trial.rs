@@ -4,6 +4,7 @@
 //! not idempotent, shows here and not at three in the morning.
 
 use std::path::Path;
+use std::pin::Pin;
 
 use super::drive::{Engine, Started, Workflow};
 use super::registry::Registry;
@@ -135,7 +136,10 @@ impl<W: 'static> Trials<'_, W> {
         };
         let mut tell = |_: crate::run::Update<'_>| {};
         let mut engine = self.engine(trial, &journal, &arranged.world, &mut tell);
-        let outcome = engine.start::<F>(started, &arranged.input).await?;
+        // Boxed, so that the caller's future is not as deep as the workflow's.
+        let started: Pin<Box<dyn Future<Output = _> + '_>> =
+            Box::pin(engine.start::<F>(started, &arranged.input));
+        let outcome = started.await?;
         drop(engine);
         Ok((outcome, journal))
     }

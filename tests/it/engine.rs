@@ -14,8 +14,8 @@ use deployctl::engine::{
     Trial, Trials, Wait, Workflow,
 };
 use deployctl::journal::{Journal, KeySource, OnFailure, boot_id};
-use deployctl::oci::identity::Profile;
-use deployctl::oci::{Endpoints, Oci, Transport};
+use deployctl::oci::identity::Identity;
+use deployctl::oci::{Endpoints, Http, Oci, Transport};
 use deployctl::retry::RetryPolicy;
 use deployctl::run::{Facts, Failure, Holder, RunId, RunState, StepStatus, Target, UndoStatus};
 use deployctl::sandbox::{Handle, Options, Sandbox};
@@ -368,18 +368,23 @@ async fn arrange(
 ) -> Arranged<workflows::World, deployctl::config::Deployment> {
     let options = Options { time_scale: 1000.0, verify: false, ..Options::default() };
     let sandbox = Sandbox::start(options).await.expect("it starts");
-    sandbox.identity().write_oci_home(folder).expect("written");
     let file = folder.join("web.json");
     std::fs::write(&file, deployment(&sandbox.state()).to_string()).expect("written");
-    let sources =
-        Sources { deployment: Some(&file), flags: Flags::default(), profile: "default", env: &|_| None };
+    let sources = Sources {
+        deployment: Some(&file),
+        aliases: &[],
+        flags: Flags::default(),
+        profile: "default",
+        env: &|_| None,
+    };
     let input = load(&sources).expect("a deployment").deployment;
-    let profile = Profile::read(&folder.join(".oci/config"), "DEFAULT", Some(folder)).expect("a profile");
-    let identity = profile.identity().expect("an identity");
-    let timeout = Duration::from_secs(10);
-    let transport = Transport::new(Endpoints::One(sandbox.url()), identity, timeout, Clock::system());
+    let user = sandbox.identity();
+    let key = user.private_key_pem.into();
+    let identity = Identity::api_key(&user.tenancy, &user.user, &user.fingerprint, &key, None);
+    let http = Http::new(Duration::from_secs(10), None, Clock::system()).expect("a client");
+    let transport = Transport::new(http, Endpoints::One(sandbox.url()), identity.expect("an identity"));
     let world = workflows::World {
-        oci: Oci::new(transport.expect("a transport")),
+        oci: Oci::new(transport),
         poll_interval: Duration::from_millis(10),
         instance_timeout: Duration::from_secs(20),
         backend_timeout: Duration::from_secs(5),

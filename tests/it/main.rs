@@ -14,6 +14,7 @@ mod journal;
 mod layers;
 mod leases;
 mod matrix;
+mod old_library;
 mod recovery;
 mod refusals;
 mod secrets;

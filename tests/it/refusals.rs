@@ -15,7 +15,7 @@ fn refused(world: &World, args: &[&str], expected: &str) {
 fn a_deployment_that_cannot_be_read_names_file_line_and_column() {
     let world = World::new();
     for (name, text, expected) in [
-        ("a.edn", "{:ci-config {:shape \"x\"\n", "a.edn:2:"),
+        ("a.edn", "{:ci-config\n {:shape \"x\"\n", "a.edn:2:2: is not closed"),
         ("a.yaml", "backends: [\n", "a.yaml:"),
         ("a.json", "{\"backends\":\n oops}", "a.json:2:2: is not JSON"),
         ("a.toml", "", "a.toml: expected a file that ends in .edn, .yaml, .yml or .json"),

@@ -6,9 +6,9 @@ use aes::cipher::{BlockDecryptMut as _, KeyIvInit as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
-use rsa::RsaPrivateKey;
-use rsa::pkcs1::DecodeRsaPrivateKey as _;
-use rsa::pkcs8::DecodePrivateKey as _;
+use rsa::pkcs1::{DecodeRsaPrivateKey as _, DecodeRsaPublicKey as _};
+use rsa::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
+use rsa::{RsaPrivateKey, RsaPublicKey};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -58,6 +58,20 @@ pub fn read_key(text: &str, pass_phrase: Option<&SecretString>) -> Result<Signin
         _ => return Err(KeyError::NotRsa),
     };
     Ok(SigningKey::new(key))
+}
+
+/// Makes sure that `text` is a public key: of RSA, as SPKI or PKCS#1.
+///
+/// # Errors
+/// In words, when it is none.
+pub fn check_public_key(text: &str) -> Result<(), &'static str> {
+    let is_spki = RsaPublicKey::from_public_key_pem(text.trim()).is_ok();
+    let is_pkcs1 = RsaPublicKey::from_pkcs1_pem(text.trim()).is_ok();
+    if is_spki || is_pkcs1 {
+        Ok(())
+    } else {
+        Err("there is no block `-----BEGIN PUBLIC KEY-----` with an RSA key")
+    }
 }
 
 /// The label and the content of the first block that holds a private key.

@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use instance_principal::{InstanceOptions, InstancePrincipal};
-pub use key::{KeyError, read_key};
+pub use key::{KeyError, check_public_key, read_key};
 pub use profile::{Profile, ProfileError, at_home};
 pub use rc::RcFile;
 pub use stored_token::{Reading, Source, StoredToken};

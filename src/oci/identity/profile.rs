@@ -350,4 +350,18 @@ mod tests {
         let gone = other.api_key().expect_err("no key").to_string();
         assert!(gone.starts_with("cannot read ") && gone.ends_with("key.pem"), "{gone}");
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 128, ..Default::default() })]
+
+        #[test]
+        fn any_file_is_a_profile_or_an_error(text in "([\\[\\]=#;:a-zA-Z%~/\"' \\\\-]|\n|\\PC){0,120}") {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join("config");
+            fs::write(&file, format!("[DEFAULT]\n{text}")).expect("written");
+            drop(Profile::read(&file, "DEFAULT", Some(folder.path())));
+            fs::write(&file, text).expect("written");
+            drop(Profile::read(&file, "DEFAULT", Some(folder.path())));
+        }
+    }
 }

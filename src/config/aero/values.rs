@@ -1,0 +1,62 @@
+//! What the tags take: texts, bytes, the items of a vector, and what lies below a key.
+
+use crate::config::node::{Node, Tree};
+use crate::config::problem::Problem;
+
+/// A problem within a text that is a value of `form`.
+pub(super) fn within(form: &Node, problem: &Problem) -> Problem {
+    let at = problem.place.position.map(|(line, column)| format!(" at {line}:{column}")).unwrap_or_default();
+    form.problem("", format!("the text{at} {}", problem.message))
+}
+
+/// The first tag in what was read, but for those that are EDN's own.
+pub(in crate::config) fn first_tag(node: &Node) -> Option<&str> {
+    match &node.tree {
+        Tree::Tagged(tag, form) if matches!(tag.as_str(), "inst" | "uuid") => first_tag(form),
+        Tree::Tagged(tag, _) => Some(tag),
+        Tree::List(items) | Tree::Set(items) => items.iter().find_map(first_tag),
+        Tree::Map(entries) => {
+            entries.iter().find_map(|(key, value)| first_tag(key).or_else(|| first_tag(value)))
+        }
+        _ => None,
+    }
+}
+
+/// What a map or a list holds under a key.
+pub(super) fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    if let Tree::List(items) = &node.tree {
+        return items.get(key.parse::<usize>().ok()?);
+    }
+    node.entries().iter().find(|(entry, _)| entry.text() == Some(key)).map(|(_, value)| value)
+}
+
+pub(super) fn items(form: &Node) -> Result<&[Node], Problem> {
+    let Tree::List(items) = &form.tree else {
+        return Err(form.problem("", format!("expected a vector, found {}", form.kind())));
+    };
+    Ok(items)
+}
+
+pub(super) fn required_text(form: &Node) -> Result<&str, Problem> {
+    form.text().ok_or_else(|| form.problem("", format!("expected a string, found {}", form.kind())))
+}
+
+pub(super) fn bytes_of(form: &Node) -> Result<&[u8], Problem> {
+    if let Tree::Bytes(bytes) = &form.tree { Ok(bytes) } else { required_text(form).map(str::as_bytes) }
+}
+
+pub(super) fn string_of(form: &Node) -> Result<String, Problem> {
+    match &form.tree {
+        Tree::Str(text) | Tree::Key(text) => Ok(text.clone()),
+        Tree::Int(number) => Ok(number.to_string()),
+        Tree::Float(number) => Ok(number.to_string()),
+        Tree::Bool(value) => Ok(value.to_string()),
+        Tree::Nil => Ok(String::new()),
+        Tree::Bytes(_)
+        | Tree::List(_)
+        | Tree::Set(_)
+        | Tree::Map(_)
+        | Tree::Tagged(..)
+        | Tree::PrivateKey(..) => Err(form.problem("", format!("expected a string, found {}", form.kind()))),
+    }
+}

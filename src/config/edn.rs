@@ -1,0 +1,539 @@
+//! EDN, completely, with the place of each part (github.com/edn-format/edn, and what Clojure's reader adds that
+//! configurations use: metadata, namespaced maps, radixes).
+//!
+//! A reader of our own, because what others drop is needed here: metadata decides how maps merge, and an error must say
+//! where. Nothing recurses without a limit.
+
+use std::collections::HashSet;
+use std::str::Chars;
+
+use super::node::{Node, Tree};
+use super::problem::{Place, Problem};
+
+/// The deepest nesting that is read; a file of brackets is an error, not a crash.
+pub(super) const DEPTH_LIMIT: usize = 100;
+
+/// Reads a text that holds exactly one form.
+pub(super) fn read(text: &str, place: &Place) -> Result<Node, Problem> {
+    let mut reader = Reader { rest: text.chars(), line: 1, column: 1, place, depth: 0 };
+    let Some(node) = reader.form()? else { return Err(reader.wrong("is empty: expected a form")) };
+    match reader.form()? {
+        None if reader.peek().is_none() => Ok(node),
+        None => Err(reader.wrong("closes nothing")),
+        Some(second) => Err(second.problem("", "is a second form: expected only one")),
+    }
+}
+
+struct Reader<'t> {
+    rest: Chars<'t>,
+    line: usize,
+    column: usize,
+    place: &'t Place,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.rest.clone().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.rest.next()?;
+        (self.line, self.column) = if c == '\n' { (self.line + 1, 1) } else { (self.line, self.column + 1) };
+        Some(c)
+    }
+
+    fn here(&self) -> Place {
+        Place { position: Some((self.line, self.column)), ..self.place.clone() }
+    }
+
+    fn wrong(&self, message: impl Into<String>) -> Problem {
+        Problem { place: self.here(), path: String::new(), message: message.into() }
+    }
+
+    fn skip_blanks(&mut self) {
+        while let Some(c) = self.peek() {
+            if c == ';' || self.rest.as_str().starts_with("#!") {
+                while self.next().is_some_and(|c| c != '\n') {}
+            } else if c.is_whitespace() || c == ',' {
+                self.next();
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// The next form; `None` at the end of the text or before a closing bracket.
+    fn form(&mut self) -> Result<Option<Node>, Problem> {
+        self.depth += 1;
+        if self.depth > DEPTH_LIMIT {
+            return Err(self.wrong(format!("is nested more than {DEPTH_LIMIT} deep")));
+        }
+        let form = loop {
+            self.skip_blanks();
+            let rest = self.rest.as_str();
+            if rest.starts_with("#_") {
+                self.next();
+                self.next();
+                let discarded = self.form()?;
+                if discarded.is_none() {
+                    return Err(self.wrong("is discarded, but there is nothing: expected a form after #_"));
+                }
+                continue;
+            }
+            break match self.peek() {
+                None | Some(')' | ']' | '}') => None,
+                Some(c) => Some(self.some_form(c)?),
+            };
+        };
+        self.depth -= 1;
+        Ok(form)
+    }
+
+    fn required(&mut self, after: &str) -> Result<Node, Problem> {
+        let form = self.form()?;
+        form.ok_or_else(|| self.wrong(format!("expected a form after {after}")))
+    }
+
+    fn some_form(&mut self, first: char) -> Result<Node, Problem> {
+        let here = self.here();
+        let tree = match first {
+            '(' => Tree::List(self.until(')')?),
+            '[' => Tree::List(self.until(']')?),
+            '{' => self.map()?,
+            '"' => Tree::Str(self.string()?),
+            '\\' => Tree::Str(self.character()?.to_string()),
+            '#' => return self.dispatch(here),
+            '^' => {
+                self.next();
+                return self.with_metadata();
+            }
+            '\'' | '`' | '~' | '@' => return Err(self.wrong(format!("`{first}` means nothing in EDN"))),
+            _ => self.token(&here)?,
+        };
+        Ok(Node::new(tree, here))
+    }
+
+    fn until(&mut self, end: char) -> Result<Vec<Node>, Problem> {
+        let opened = self.here();
+        self.next();
+        let mut items = Vec::new();
+        while let Some(item) = self.form()? {
+            items.push(item);
+        }
+        match self.peek() {
+            Some(c) if c == end => {
+                self.next();
+                Ok(items)
+            }
+            Some(c) => Err(self.wrong(format!("expected `{end}`, found `{c}`"))),
+            None => Err(Problem {
+                place: opened,
+                path: String::new(),
+                message: format!("is not closed: expected `{end}` before the end of the text"),
+            }),
+        }
+    }
+
+    fn map(&mut self) -> Result<Tree, Problem> {
+        let mut forms = self.until('}')?.into_iter();
+        let mut entries: Vec<(Node, Node)> = Vec::with_capacity(forms.len() / 2);
+        let mut seen = HashSet::new();
+        while let Some(key) = forms.next() {
+            let Some(value) = forms.next() else {
+                return Err(key.problem("", "is a key without a value"));
+            };
+            if !seen.insert(print(&key)) {
+                return Err(key.problem("", format!("the key `{}` is there twice", print(&key))));
+            }
+            entries.push((key, value));
+        }
+        Ok(Tree::Map(entries))
+    }
+
+    fn set(&mut self) -> Result<Tree, Problem> {
+        let items = self.until('}')?;
+        let mut seen = HashSet::new();
+        for item in &items {
+            if !seen.insert(print(item)) {
+                return Err(item.problem("", format!("`{}` is there twice in a set", print(item))));
+            }
+        }
+        Ok(Tree::Set(items))
+    }
+
+    /// What begins with `#`.
+    fn dispatch(&mut self, here: Place) -> Result<Node, Problem> {
+        self.next();
+        match self.peek() {
+            Some('{') => Ok(Node::new(self.set()?, here)),
+            Some('^') => {
+                self.next();
+                self.with_metadata()
+            }
+            Some(':') => self.namespaced_map(here),
+            Some('#') => Err(self.wrong("a symbolic number such as ##Inf means nothing here")),
+            Some('"') => Err(self.wrong("a regular expression is no EDN")),
+            Some(c) if c.is_alphabetic() => {
+                let tag = self.word();
+                let form = self.required(&format!("#{tag}"))?;
+                Ok(Node::new(Tree::Tagged(tag, Box::new(form)), here))
+            }
+            Some(c) => Err(self.wrong(format!("`#{c}` means nothing in EDN"))),
+            None => Err(self.wrong("expected a tag after #")),
+        }
+    }
+
+    /// `#:aws{:region "x"}` is `{:aws/region "x"}`; `:_/region` stays without a namespace.
+    fn namespaced_map(&mut self, here: Place) -> Result<Node, Problem> {
+        self.next();
+        let namespace = self.word();
+        let map = self.required(&format!("#:{namespace}"))?;
+        let Tree::Map(entries) = map.tree else {
+            return Err(map.problem("", format!("expected a map after #:{namespace}, found {}", map.kind())));
+        };
+        let qualified = |key: Node| match key.tree {
+            Tree::Key(name) => {
+                let name = match name.split_once('/') {
+                    Some(("_", plain)) => plain.to_owned(),
+                    Some(_) => name,
+                    None => format!("{namespace}/{name}"),
+                };
+                Node { tree: Tree::Key(name), ..key }
+            }
+            tree => Node { tree, ..key },
+        };
+        let entries = entries.into_iter().map(|(key, value)| (qualified(key), value)).collect();
+        Ok(Node::new(Tree::Map(entries), here))
+    }
+
+    /// `^:replace [1]`, `^{:replace true} [1]`: what is kept are the flags that are on.
+    fn with_metadata(&mut self) -> Result<Node, Problem> {
+        let metadata = self.required("^")?;
+        let flags: Vec<String> = match metadata.tree {
+            Tree::Key(flag) => vec![flag],
+            // A type hint, which means nothing here.
+            Tree::Str(_) => Vec::new(),
+            Tree::Map(entries) => entries
+                .into_iter()
+                .filter(|(_, value)| !matches!(value.tree, Tree::Nil | Tree::Bool(false)))
+                .filter_map(|(key, _)| key.text().map(ToOwned::to_owned))
+                .collect(),
+            _ => return Err(metadata.problem("", "metadata is a keyword or a map")),
+        };
+        let mut node = self.required("metadata")?;
+        node.flags.extend(flags);
+        Ok(node)
+    }
+
+    /// As far as a symbol, a keyword, a tag or a number goes.
+    fn word(&mut self) -> String {
+        let mut word = String::new();
+        while let Some(c) = self.peek() {
+            if c.is_whitespace()
+                || matches!(c, ',' | '(' | ')' | '[' | ']' | '{' | '}' | '"' | ';' | '^' | '\\')
+            {
+                break;
+            }
+            word.push(c);
+            self.next();
+        }
+        word
+    }
+
+    fn token(&mut self, here: &Place) -> Result<Tree, Problem> {
+        let word = self.word();
+        let wrong = |message: String| Problem { place: here.clone(), path: String::new(), message };
+        if let Some(name) = word.strip_prefix(':') {
+            return match name {
+                "" => Err(wrong("expected a name after `:`".to_owned())),
+                _ if name.starts_with(':') => {
+                    Err(wrong(format!("`{word}`: only Clojure code resolves a keyword with two colons")))
+                }
+                _ => Ok(Tree::Key(name.to_owned())),
+            };
+        }
+        match word.as_str() {
+            "nil" => return Ok(Tree::Nil),
+            "true" => return Ok(Tree::Bool(true)),
+            "false" => return Ok(Tree::Bool(false)),
+            _ => {}
+        }
+        let digits = word.trim_start_matches(['+', '-']);
+        if digits.starts_with(|c: char| c.is_ascii_digit()) {
+            return number(&word).map_err(wrong);
+        }
+        Ok(Tree::Key(word))
+    }
+
+    fn string(&mut self) -> Result<String, Problem> {
+        let opened = self.here();
+        self.next();
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                None => {
+                    let message = "is not closed: expected `\"` before the end of the text".to_owned();
+                    return Err(Problem { place: opened, path: String::new(), message });
+                }
+                Some('"') => return Ok(text),
+                Some('\\') => text.push(self.escape()?),
+                Some(c) => text.push(c),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Problem> {
+        let Some(c) = self.next() else { return Err(self.wrong("the text ends in an escape")) };
+        Ok(match c {
+            't' => '\t',
+            'r' => '\r',
+            'n' => '\n',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            '\\' | '"' => c,
+            'u' => return self.unicode(),
+            '0'..='7' => {
+                let mut digits = c.to_string();
+                while digits.len() < 3 && self.peek().is_some_and(|c| c.is_digit(8)) {
+                    digits.extend(self.next());
+                }
+                self.octal(&digits)?
+            }
+            _ => return Err(self.wrong(format!("`\\{c}` is no escape"))),
+        })
+    }
+
+    /// Four hexadecimal digits; two of those make a character beyond the first 65,536.
+    fn unicode(&mut self) -> Result<char, Problem> {
+        let first = self.hexadecimal()?;
+        if !(0xd800..0xdc00).contains(&first) {
+            return char::from_u32(first).ok_or_else(|| self.wrong("is half a character"));
+        }
+        if !(self.next() == Some('\\') && self.next() == Some('u')) {
+            return Err(self.wrong("is half a character: expected a second \\u"));
+        }
+        let second = self.hexadecimal()?;
+        let both = 0x1_0000 + ((first - 0xd800) << 10) + second.wrapping_sub(0xdc00);
+        let is_pair = (0xdc00..0xe000).contains(&second);
+        char::from_u32(both).filter(|_| is_pair).ok_or_else(|| self.wrong("is half a character"))
+    }
+
+    fn hexadecimal(&mut self) -> Result<u32, Problem> {
+        let digits: String = (0..4).filter_map(|_| self.next()).collect();
+        let is_right = digits.len() == 4 && digits.chars().all(|c| c.is_ascii_hexdigit());
+        let value = u32::from_str_radix(&digits, 16).ok().filter(|_| is_right);
+        value.ok_or_else(|| self.wrong("expected four hexadecimal digits after \\u"))
+    }
+
+    fn octal(&self, digits: &str) -> Result<char, Problem> {
+        let value = u32::from_str_radix(digits, 8).ok().filter(|value| *value <= 0o377);
+        value.and_then(char::from_u32).ok_or_else(|| self.wrong("expected an octal number up to 377"))
+    }
+
+    fn character(&mut self) -> Result<char, Problem> {
+        self.next();
+        let Some(first) = self.next() else { return Err(self.wrong("expected a character after \\")) };
+        let mut word = first.to_string();
+        if first.is_alphanumeric() {
+            word.push_str(&self.word());
+        }
+        let hexadecimal = word.strip_prefix('u').filter(|rest| rest.len() == 4);
+        let octal = word.strip_prefix('o').filter(|rest| !rest.is_empty());
+        Ok(match (word.as_str(), hexadecimal, octal) {
+            ("newline", ..) => '\n',
+            ("return", ..) => '\r',
+            ("space", ..) => ' ',
+            ("tab", ..) => '\t',
+            ("backspace", ..) => '\u{8}',
+            ("formfeed", ..) => '\u{c}',
+            (_, Some(digits), _) => {
+                let value = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+                value.ok_or_else(|| self.wrong(format!("`\\{word}` is no character")))?
+            }
+            (_, _, Some(digits)) => self.octal(digits)?,
+            _ if word.chars().count() == 1 => first,
+            _ => return Err(self.wrong(format!("`\\{word}` is no character"))),
+        })
+    }
+}
+
+/// Whole numbers in every radix that Clojure reads, decimals, and both with their suffix for "big".
+fn number(word: &str) -> Result<Tree, String> {
+    if word.contains('/') {
+        return Err(format!("`{word}` is a ratio: write a decimal number"));
+    }
+    let (sign, digits) = match word.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", word.strip_prefix('+').unwrap_or(word)),
+    };
+    let whole = digits.strip_suffix('N').unwrap_or(digits);
+    let lower = whole.to_ascii_lowercase();
+    let (radix, body) = if let Some(hexadecimal) = lower.strip_prefix("0x") {
+        (16, hexadecimal)
+    } else if let Some((radix, body)) = lower.split_once('r') {
+        (radix.parse().ok().filter(|radix| (2..=36).contains(radix)).unwrap_or(0), body)
+    } else if lower.len() > 1 && lower.starts_with('0') && lower.chars().all(|c| c.is_digit(8)) {
+        (8, &lower[1..])
+    } else {
+        (10, lower.as_str())
+    };
+    let is_whole = !body.is_empty() && radix >= 2 && body.chars().all(|c| c.is_digit(radix));
+    if is_whole {
+        let value = i64::from_str_radix(&format!("{sign}{body}"), radix);
+        return value
+            .map(Tree::Int)
+            .map_err(|_| format!("`{word}` is a number too large to mean anything here"));
+    }
+    let decimal = digits.strip_suffix('M').unwrap_or(digits);
+    let is_decimal = radix == 10
+        && decimal.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+    let value: Option<f64> = format!("{sign}{decimal}").parse().ok().filter(|value: &f64| value.is_finite());
+    value.filter(|_| is_decimal).map(Tree::Float).ok_or_else(|| format!("`{word}` is no number"))
+}
+
+/// The form as text that reads as the same form, as Clojure's `pr-str` does.
+pub(super) fn print(node: &Node) -> String {
+    let all = |items: &[Node]| items.iter().map(print).collect::<Vec<_>>().join(" ");
+    match &node.tree {
+        Tree::Nil => "nil".to_owned(),
+        Tree::Bool(value) => value.to_string(),
+        Tree::Int(number) => number.to_string(),
+        Tree::Float(number) => format!("{number:?}"),
+        Tree::Str(text) => quoted(text),
+        Tree::Bytes(_) => "#bytes".to_owned(),
+        Tree::Key(name) => format!(":{name}"),
+        Tree::List(items) => format!("[{}]", all(items)),
+        Tree::Set(items) => format!("#{{{}}}", all(items)),
+        Tree::Map(entries) => {
+            let entries: Vec<String> =
+                entries.iter().map(|(key, value)| format!("{} {}", print(key), print(value))).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        Tree::Tagged(tag, form) => format!("#{tag} {}", print(form)),
+        Tree::PrivateKey(..) => "#privkey \"***\"".to_owned(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{c}' => quoted.push_str("\\f"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Node, Problem> {
+        super::read(text, &Place::default())
+    }
+
+    #[test]
+    fn every_form_of_edn_is_read() {
+        for (text, expected) in [
+            ("nil", "nil"),
+            ("[true false]", "[true false]"),
+            ("(1, 2 3)", "[1 2 3]"),
+            ("[42N -0x1F 017 2r101 36rZZ +7]", "[42 -31 15 5 1295 7]"),
+            ("[1.5 -2e3 1.5M 1M]", "[1.5 -2000.0 1.5 1.0]"),
+            (r#""a\tb\"\\\u0041\101\ud83d\ude00""#, "\"a\\tb\\\"\\\\AA😀\""),
+            (r"[\a \newline \space \u0041 \o101 \( \\]", r#"["a" "\n" " " "A" "A" "(" "\\"]"#),
+            ("{:a 1 :b/c sym}", "{:a 1, :b/c :sym}"),
+            ("#{:a #{1}}", "#{:a #{1}}"),
+            ("#:aws{:region 1 :other/x 2 :_/y 3 \"s\" 4}", "{:aws/region 1, :other/x 2, :y 3, \"s\" 4}"),
+            ("[1 #_ 2 #_ #_ 3 4 5 #_ [6 7] ; comment\n]", "[1 5]"),
+            ("#inst \"2026-01-01\" ; end", "#inst \"2026-01-01\""),
+            ("#env HOME", "#env :HOME"),
+            ("^:replace [1]", "[1]"),
+            ("#!shebang\n:a", ":a"),
+            ("[-a + - .5x :a.b/c-d? <=>]", "[:-a :+ :- :.5x :a.b/c-d? :<=>]"),
+        ] {
+            assert_eq!(print(&read(text).expect(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_kept_as_flags() {
+        assert_eq!(read("^:ref [:a]").expect("EDN").flags, ["ref"]);
+        assert_eq!(read("^{:replace true :prepend false} {}").expect("EDN").flags, ["replace"]);
+        assert_eq!(read("^:a ^:b []").expect("EDN").flags, ["b", "a"]);
+        assert!(read("^String []").expect("EDN").flags.contains(&"String".to_owned()));
+    }
+
+    #[test]
+    fn each_part_has_its_place() {
+        let node = read("{:a\n  {:image-url \"x\\ny\"} ; a comment\n}").expect("EDN");
+        let inner = node.get("a").and_then(|a| a.get("image-url")).expect("the key");
+        assert_eq!(inner.text(), Some("x\ny"));
+        assert_eq!(inner.place.position, Some((2, 15)));
+    }
+
+    #[test]
+    fn what_does_not_read_says_where_and_what_was_expected() {
+        for (text, at, expected) in [
+            ("{:a 1", (1, 1), "expected `}` before the end"),
+            ("{:a\n [1 2)}", (2, 6), "expected `]`, found `)`"),
+            ("{:a 1 :a 2}", (1, 7), "the key `:a` is there twice"),
+            ("{:a 1 :b}", (1, 7), "a key without a value"),
+            ("#{1 1}", (1, 5), "twice in a set"),
+            ("{:a 1/2}", (1, 5), "is a ratio"),
+            ("{:a 99999999999999999999}", (1, 5), "too large"),
+            ("{:a 1} {:b 2}", (1, 8), "a second form"),
+            ("{:a 1}}", (1, 7), "closes nothing"),
+            ("\"abc", (1, 1), "is not closed"),
+            (r#""\q""#, (1, 4), "is no escape"),
+            (r#""\u12g4""#, (1, 8), "four hexadecimal digits"),
+            ("[1a]", (1, 2), "is no number"),
+            ("::a", (1, 1), "two colons"),
+            ("##Inf", (1, 2), "symbolic"),
+            ("#\"a.*\"", (1, 2), "regular expression"),
+            ("'a", (1, 1), "means nothing"),
+            ("[#_]", (1, 4), "after #_"),
+            ("", (1, 1), "is empty"),
+            (r"\foo", (1, 5), "is no character"),
+        ] {
+            let problem = read(text).expect_err(text);
+            assert!(problem.message.contains(expected), "{text}: {problem}");
+            assert_eq!(problem.place.position, Some(at), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_brackets_is_an_error() {
+        for opening in ["[", "{", "(", "#{", "#x ", "#_", "#:a ", "^", "^:a ", "#^", "{:a ", "#_ #x ["] {
+            let problem = read(&opening.repeat(100_000)).expect_err(opening);
+            assert!(problem.message.contains("deep"), "{opening}: {problem}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
+            drop(read(&text));
+        }
+
+        #[test]
+        fn text_that_looks_like_edn_is_read_or_refused(text in "[\\[\\](){}#^:_;\"\\\\a-c0-9/.NMer+, \n-]{0,40}") {
+            if let Ok(node) = read(&text) {
+                // What is printed reads as the same.
+                let printed = print(&node);
+                let again = read(&printed).map(|node| print(&node));
+                prop_assert_eq!(again.as_ref().ok(), Some(&printed), "{} gives {}", text, printed);
+            }
+        }
+    }
+}
