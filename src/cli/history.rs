@@ -209,7 +209,7 @@ pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit,
     let policy = &deployment.policy;
     let shown = json!({
         "name": deployment.name,
-        "ci-config": masked_instance(deployment.instance.expose()),
+        "ci-config": masked_instance(deployment.instance.expose(), deployment.secrets.expose()),
         "compartment-id": deployment.compartment_id,
         "ci-filter": deployment.ci_filter.fields,
         "lb-filter": deployment.lb_filter.fields,
@@ -229,8 +229,11 @@ pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit,
             "multiplier": policy.retry.multiplier,
         },
     });
-    let text = if session.ui.is_json { shown.to_string() } else { format!("{shown:#}") };
-    session.ui.out(&text);
+    if session.ui.is_json {
+        session.ui.json(&shown);
+    } else {
+        session.ui.out(&format!("{shown:#}"));
+    }
     Ok(Exit::Done)
 }
 

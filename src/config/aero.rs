@@ -16,7 +16,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::node::{Node, Tree};
+use super::node::{Node, SECRET, Tree};
 use super::problem::{Place, Problem, nearest};
 use super::{edn, merge, read};
 use crate::oci;
@@ -82,6 +82,7 @@ pub(super) fn tree(node: &Node, surroundings: &Surroundings<'_>) -> Result<Node,
         includes: Vec::new(),
         n_forms: Cell::new(0),
         is_optional: Cell::new(false),
+        has_asked: Cell::new(false),
     };
     document.evaluate(node, &[])
 }
@@ -91,8 +92,8 @@ fn include(path: &Path, surroundings: &Surroundings<'_>, includes: &[PathBuf]) -
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     let mut includes = includes.to_vec();
     includes.push(path.to_owned());
-    let (n_forms, is_optional) = (Cell::new(0), Cell::new(false));
-    let document = Document { root: &root, folder, surroundings, includes, n_forms, is_optional };
+    let (n_forms, is_optional, has_asked) = (Cell::new(0), Cell::new(false), Cell::new(false));
+    let document = Document { root: &root, folder, surroundings, includes, n_forms, is_optional, has_asked };
     document.evaluate(&root, &[])
 }
 
@@ -105,6 +106,8 @@ struct Document<'d> {
     n_forms: Cell<usize>,
     /// Whether we are within `#or`, where a ref that leads nowhere is nothing and not an error.
     is_optional: Cell<bool>,
+    /// Whether the environment was asked since a tag began: what comes of that tag counts as secret.
+    has_asked: Cell<bool>,
 }
 
 impl Document<'_> {
@@ -123,7 +126,15 @@ impl Document<'_> {
             return self.reference(node, node, refs);
         }
         let tree = match &node.tree {
-            Tree::Tagged(tag, form) => return self.tag(node, tag, form, refs),
+            Tree::Tagged(tag, form) => {
+                let had_asked = self.has_asked.replace(false);
+                let evaluated = self.tag(node, tag, form, refs);
+                let is_secret = self.has_asked.get();
+                self.has_asked.set(had_asked || is_secret);
+                // What was read from a text is secret to its last leaf; of other collections the leaves know themselves.
+                let is_read = matches!(tag.as_str(), "read-edn" | "from-edn");
+                return evaluated.map(|value| if is_secret { secret(value, is_read) } else { value });
+            }
             Tree::List(items) => Tree::List(all(items)?),
             Tree::Set(items) => Tree::Set(all(items)?),
             Tree::Map(entries) => {
@@ -219,6 +230,7 @@ impl Document<'_> {
     }
 
     fn env(&self, form: &Node) -> Result<Option<String>, Problem> {
+        self.has_asked.set(true);
         Ok((self.surroundings.env)(required_text(form)?))
     }
 
@@ -378,6 +390,7 @@ impl Document<'_> {
             includes: self.includes.clone(),
             n_forms: Cell::new(self.n_forms.get()),
             is_optional: Cell::new(false),
+            has_asked: Cell::new(false),
         };
         let evaluated = document.evaluate(&root, &[]).map_err(|problem| within(form, &problem))?;
         self.n_forms.set(document.n_forms.get());
@@ -415,10 +428,29 @@ impl Document<'_> {
             return Ok(value);
         }
         let text = string_of(&value)?;
-        let tree =
-            parse(&text).ok_or_else(|| form.problem("", format!("expected {expected}, found `{text}`")))?;
+        let tree = parse(&text).ok_or_else(|| {
+            let found =
+                if value.has_flag(SECRET) { "what is no such thing".to_owned() } else { format!("`{text}`") };
+            form.problem("", format!("expected {expected}, found {found}"))
+        })?;
         Ok(Node::new(tree, form.place.clone()))
     }
+}
+
+/// Marks a value as secret, because it came from the environment.
+fn secret(mut node: Node, is_deep: bool) -> Node {
+    match node.tree {
+        Tree::List(items) if is_deep => {
+            node.tree = Tree::List(items.into_iter().map(|item| secret(item, true)).collect());
+        }
+        Tree::Map(entries) if is_deep => {
+            let entries = entries.into_iter().map(|(key, value)| (key, secret(value, true)));
+            node.tree = Tree::Map(entries.collect());
+        }
+        Tree::List(_) | Tree::Set(_) | Tree::Map(_) => {}
+        _ => node.flags.push(SECRET.to_owned()),
+    }
+    node
 }
 
 /// The place of a flag, for what has no file.

@@ -17,6 +17,8 @@ pub struct Deployment {
     /// The new instance, in the words of the wire. Confidential as a whole: it holds environment values,
     /// configuration files and pull secrets.
     pub instance: Confidential<Value>,
+    /// What of it came from the environment, and is masked wherever it is shown.
+    pub secrets: Confidential<Vec<String>>,
     /// Where load balancers and instances are looked for.
     pub compartment_id: String,
     /// Which instance is replaced.

@@ -69,9 +69,10 @@ fn check_mounts(node: &Node, instance: &Value, path: &str, problems: &mut Vec<Pr
 }
 
 /// A specification as it may be shown: environment values, the headers of health checks, pull secrets and
-/// configuration files are masked.
-pub fn masked_instance(instance: &Value) -> Value {
+/// configuration files are masked, and whatever else is one of `secrets`.
+pub fn masked_instance(instance: &Value, secrets: &[String]) -> Value {
     let mut shown = instance.clone();
+    mask_values(&mut shown, secrets);
     let mask = |value: &mut Value| *value = Value::from(MASK);
     for container in array(&mut shown, "containers") {
         if let Some(variables) = container.get_mut("environmentVariables").and_then(Value::as_object_mut) {
@@ -100,6 +101,17 @@ pub fn masked_instance(instance: &Value) -> Value {
         }
     }
     shown
+}
+
+fn mask_values(value: &mut Value, secrets: &[String]) {
+    let is_secret = |text: &str| !text.is_empty() && secrets.iter().any(|secret| secret == text);
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| mask_values(item, secrets)),
+        Value::Object(map) => map.values_mut().for_each(|item| mask_values(item, secrets)),
+        Value::String(text) if is_secret(text) => *value = Value::from(MASK),
+        Value::Number(number) if is_secret(&number.to_string()) => *value = Value::from(MASK),
+        Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {}
+    }
 }
 
 fn array<'v>(value: &'v mut Value, name: &str) -> impl Iterator<Item = &'v mut Value> {

@@ -120,7 +120,7 @@ pub struct Loaded {
 pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     let mut reader = Reader::new(sources)?;
     let (source, credentials) = reader.credentials();
-    let instance = reader.instance();
+    let (instance, secrets) = reader.instance().unzip();
     let ci_filter = reader.filter("ci-filter", sources.flags.ci_filter.as_deref(), &INSTANCE_FIELDS);
     let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FIELDS);
     let backends = reader.backends();
@@ -137,8 +137,17 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
             if reader.problems.is_empty() =>
         {
             let instance = Confidential::new(instance);
-            let deployment =
-                Deployment { name, instance, compartment_id, ci_filter, lb_filter, backends, policy };
+            let secrets = Confidential::new(secrets.unwrap_or_default());
+            let deployment = Deployment {
+                name,
+                instance,
+                secrets,
+                compartment_id,
+                ci_filter,
+                lb_filter,
+                backends,
+                policy,
+            };
             Ok(Loaded { deployment, credentials, source })
         }
         _ => Err(Problems(reader.problems)),
@@ -246,7 +255,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn instance(&mut self) -> Option<Value> {
+    /// The specification, and what of it is secret because it came from the environment.
+    fn instance(&mut self) -> Option<(Value, Vec<String>)> {
         let flags = &self.sources.flags;
         let (path, node) = if let Some(text) = &flags.ci_config {
             ("ci-config", from_flag(text, "--ci-config", &self.surroundings))
@@ -263,7 +273,9 @@ impl<'s> Reader<'s> {
             return None;
         };
         let node = self.keep(path, node)?;
-        Some(specification(&node, "ci-config", &mut self.problems))
+        let mut secrets = Vec::new();
+        node.secrets(&mut secrets);
+        Some((specification(&node, "ci-config", &mut self.problems), secrets))
     }
 
     fn name(&mut self, of_the_instance: Option<String>) -> Option<String> {

@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::casing::folded;
 use super::problem::{Place, Problem};
 
+/// The flag of what came from the environment; no metadata can be called so.
+pub(super) const SECRET: &str = "#env";
+
 /// A part of what was written.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -56,6 +59,18 @@ impl Node {
     /// The text of a string or keyword.
     pub(super) fn text(&self) -> Option<&str> {
         if let Tree::Str(text) | Tree::Key(text) = &self.tree { Some(text) } else { None }
+    }
+
+    /// Every text and number in it that is secret.
+    pub(super) fn secrets(&self, found: &mut Vec<String>) {
+        match &self.tree {
+            Tree::List(items) | Tree::Set(items) => items.iter().for_each(|item| item.secrets(found)),
+            Tree::Map(entries) => entries.iter().for_each(|(_, value)| value.secrets(found)),
+            Tree::Str(text) | Tree::Key(text) if self.has_flag(SECRET) => found.push(text.clone()),
+            Tree::Int(number) if self.has_flag(SECRET) => found.push(number.to_string()),
+            Tree::Float(number) if self.has_flag(SECRET) => found.push(number.to_string()),
+            _ => {}
+        }
     }
 
     /// What it is, for an error.

@@ -201,13 +201,14 @@ fn find_old_instance(deployment: &Deployment) -> FindOldInstance {
 }
 
 fn create_instance(deployment: &Deployment, balancer: &LoadBalancerId) -> CreateInstance {
-    let shown = masked_instance(deployment.instance.expose());
+    let instance = deployment.instance.expose();
     CreateInstance {
         deployment: deployment.name.clone(),
         compartment_id: instance_compartment(deployment),
         specification: deployment.instance.clone(),
-        digest: digest(&shown),
-        shown,
+        // A tag of the image that came from the environment still tells two versions apart.
+        digest: digest(&masked_instance(instance, &[])),
+        shown: masked_instance(instance, deployment.secrets.expose()),
         load_balancer: balancer.clone(),
     }
 }

@@ -60,6 +60,39 @@ fn a_planted_secret_is_found_nowhere() {
 }
 
 #[test]
+fn what_comes_from_the_environment_is_masked_wherever_it_stands() {
+    let world = World::hurried();
+    let written = world.deployment();
+    let mut edn = written.to_string().replace("\":", "\" ");
+    // The image's tag, a part of a name, and a number in a text.
+    edn = edn.replace("\"docker.io/library/httpd:2\"", "#join [\"docker.io/library/httpd:\" #env TAG]");
+    edn = edn.replace("\"display-name\" \"web\"", "\"display-name\" #from-edn #env NAME");
+    world.write("web.edn", &edn);
+    let run = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("TAG", "2-hunter2").env("NAME", "\"planted-name\"");
+        let output = command.output().expect("starts");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    for args in [
+        &["show", "web.edn"][..],
+        &["plan", "web.edn", "-vv"],
+        &["start", "web.edn", "-vv"],
+        &["history", "latest", "--events"],
+        &["history", "latest", "--output", "json"],
+    ] {
+        let output = run(args);
+        assert!(!output.contains("hunter2") && !output.contains("planted-name"), "{args:?}:\n{output}");
+    }
+    assert_eq!(world.versions(), ["2-hunter2"], "the cloud got it");
+    let journal = std::fs::read(world.path(".local/state/deployctl/journal.db")).expect("the journal");
+    assert!(!journal.windows(7).any(|window| window == b"hunter2"));
+    world.write("web.edn", &edn.replace("\"port\" 80", "\"port\" #long #env TAG"));
+    let output = run(&["start", "web.edn"]);
+    assert!(output.contains("expected a whole number") && !output.contains("hunter2"), "{output}");
+}
+
+#[test]
 fn a_lost_key_is_said_plainly_and_the_history_stays_readable() {
     let world = World::new();
     let file = world.write_deployment(&world.deployment());
