@@ -226,7 +226,7 @@ impl<W> Cx<'_, W> {
         };
         match attempts.make(self.cancel, Effect::Read, guarded, told).await {
             Ok(Ended::Done(output)) => Ok(output),
-            Ok(Ended::Refused(failure)) | Err(Stop::Ours(failure)) => Err(failure),
+            Ok(Ended::Refused(failure) | Ended::Blocked(failure)) | Err(Stop::Ours(failure)) => Err(failure),
             Ok(Ended::Spent(failure)) => {
                 self.spent.set(true);
                 Err(failure)

@@ -70,6 +70,8 @@ pub(super) enum Ended<O> {
     Refused(Failure),
     /// With the budget spent.
     Spent(Failure),
+    /// With a failure that only somebody else can mend.
+    Blocked(Failure),
 }
 
 /// Counts the attempts of one step and knows its budget.
@@ -118,6 +120,7 @@ impl<'p> Attempts<'p> {
                     wait(self.clock, cancel, delay).await?;
                 }
                 Gave::Up if failure.kind == FailureKind::Permanent => return Ok(Ended::Refused(failure)),
+                Gave::Up if failure.kind == FailureKind::Blocked => return Ok(Ended::Blocked(failure)),
                 Gave::Up => return Ok(Ended::Spent(failure)),
             }
         }
@@ -127,7 +130,7 @@ impl<'p> Attempts<'p> {
     fn after(&mut self, failure: &Failure) -> Result<Gave, Stop> {
         let retry_after = match failure.kind {
             FailureKind::Transient { retry_after } => retry_after,
-            FailureKind::Permanent => return Ok(Gave::Up),
+            FailureKind::Permanent | FailureKind::Blocked => return Ok(Gave::Up),
             FailureKind::Ours => return Err(Stop::Ours(failure.clone())),
         };
         let now = self.clock.now();

@@ -312,7 +312,7 @@ struct Taken {
 impl Taken {
     fn run<'r, W>(self, with: With<'r, W>, teller: &'r Teller<'r>, lease: &'r mut Lease) -> Run<'r, W> {
         let mode = Mode::Live { lease, recorded: self.steps, forget_retries: self.forget_retries };
-        Run { with, teller, mode, facts: self.facts, next: Seq::FIRST }
+        Run { with, teller, mode, facts: self.facts, next: Seq::FIRST, has_changes: false }
     }
 
     /// Whether any step that changes something was begun at all.
@@ -360,6 +360,7 @@ pub async fn plan<F: Workflow>(
         mode: Mode::Foresee { run: RunId::random(), steps: Vec::new() },
         facts: Facts::new(),
         next: Seq::FIRST,
+        has_changes: false,
     };
     F::steps(&mut run, input).await?;
     match run.mode {

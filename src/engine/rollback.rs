@@ -99,7 +99,7 @@ impl<W: 'static> Run<'_, W> {
                     teller(Update::Event(&event));
                     return Ok(Err(failure));
                 }
-                Ended::Spent(failure) => return Err(Stop::Suspended(failure)),
+                Ended::Spent(failure) | Ended::Blocked(failure) => return Err(Stop::Suspended(failure)),
             };
         crash::at("done, not completed");
         let warnings = warnings.into_inner().unwrap_or_default();

@@ -31,6 +31,8 @@ pub struct Run<'e, W> {
     pub(super) mode: Mode<'e>,
     pub(super) facts: Facts,
     pub(super) next: Seq,
+    /// Whether a step that changes something was come to.
+    pub(super) has_changes: bool,
 }
 
 /// What every step is driven with.
@@ -141,7 +143,7 @@ impl<W> Run<'_, W> {
         let attempts = Attempts::new(self.with.retry, self.with.clock, 1, None).or_spent(&spent);
         let looking = async || activity.execute(&cx).await;
         match attempts.make(self.with.cancel, Effect::Read, looking, async |_, _, _| Ok(())).await? {
-            Ended::Refused(failure) => Err(Stop::Failed(failure)),
+            Ended::Refused(failure) | Ended::Blocked(failure) => Err(Stop::Failed(failure)),
             Ended::Spent(failure) => Err(Stop::Suspended(failure)),
             Ended::Done(output) => {
                 for warning in warnings.into_inner().unwrap_or_default() {
@@ -161,6 +163,7 @@ impl<W> Run<'_, W> {
     ) -> Result<A::Output, Stop> {
         let seq = self.next;
         self.next = seq.next();
+        self.has_changes |= effect == Effect::Mutation;
         let asked = new_step(activity, effect)?;
         let Mode::Live { lease, recorded, forget_retries } = &mut self.mode else {
             unreachable!("a plan returns before this")
@@ -247,7 +250,8 @@ impl<W> Run<'_, W> {
         let output = match attempts.or_spent(&spent).make(self.with.cancel, effect, attempt, retrying).await?
         {
             Ended::Done(output) => output,
-            Ended::Refused(failure) => {
+            Ended::Blocked(failure) if self.has_changes => return Err(Stop::Suspended(failure)),
+            Ended::Refused(failure) | Ended::Blocked(failure) => {
                 crash::at("refused, not failed");
                 let event = lease.fail(seq, &failure).await?;
                 crash::at("failed");

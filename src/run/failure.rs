@@ -33,6 +33,9 @@ pub enum FailureKind {
     /// An activity may return this only when its net effect is nil or its earlier attempts are accounted for;
     /// an unknown outcome is transient (steno issue 66).
     Permanent,
+    /// This process cannot talk to the cloud as it is, as when its key was revoked in the middle; nothing is known of
+    /// the request. A run that has changed anything is suspended at once, one that has not fails.
+    Blocked,
     /// A defect of this program or its machine: stop at once, send nothing more.
     Ours,
 }

@@ -43,20 +43,21 @@ fn kind(error: &OciError) -> FailureKind {
     let transient = FailureKind::Transient { retry_after: None };
     match error {
         _ if error.is_out_of_capacity() => FailureKind::Permanent,
-        OciError::Transport { detail, .. } if is_about_certificates(detail) => FailureKind::Permanent,
+        OciError::Transport { detail, .. } if is_about_certificates(detail) => FailureKind::Blocked,
         OciError::Transport { .. } => transient,
         OciError::Service { status, code, retry_after, .. } => match (*status, code.as_deref()) {
             (429 | 500 | 502..=599, _) => FailureKind::Transient { retry_after: *retry_after },
             (409, Some("IncorrectState" | "Conflict" | "LockConflict")) | (412, _) => {
                 FailureKind::Transient { retry_after: *retry_after }
             }
+            (401, _) => FailureKind::Blocked,
             _ => FailureKind::Permanent,
         },
         // A gateway's HTML with status 200, or half a body.
         OciError::Decode { .. } => transient,
-        OciError::TooLarge { .. } | OciError::Redirect { .. } | OciError::Pagination { .. } => {
-            FailureKind::Permanent
-        }
+        // What became of the request is not known.
+        OciError::TooLarge { .. } | OciError::Redirect { .. } => FailureKind::Blocked,
+        OciError::Pagination { .. } => FailureKind::Permanent,
     }
 }
 
@@ -101,7 +102,6 @@ mod tests {
         }
         let permanent = [
             answered(400, Some("LimitExceeded"), ""),
-            answered(401, Some("NotAuthenticated"), ""),
             answered(404, Some("NotAuthorizedOrNotFound"), ""),
             answered(409, Some("InvalidatedRetryToken"), ""),
             answered(500, Some("InternalError"), "Out of host capacity."),
@@ -113,6 +113,11 @@ mod tests {
     }
 
     #[test]
+    fn what_says_nothing_about_the_request_is_no_refusal_of_it() {
+        assert_eq!(of("x", &answered(401, Some("NotAuthenticated"), "")).kind, FailureKind::Blocked);
+    }
+
+    #[test]
     fn a_certificate_that_does_not_verify_is_not_retried() {
         let broken = |detail: &str| OciError::Transport {
             service: Service::LoadBalancer,
@@ -121,7 +126,7 @@ mod tests {
             kind: TransportKind::Connect,
             detail: detail.to_owned(),
         };
-        assert_eq!(of("x", &broken("invalid peer certificate: UnknownIssuer")).kind, FailureKind::Permanent);
+        assert_eq!(of("x", &broken("invalid peer certificate: UnknownIssuer")).kind, FailureKind::Blocked);
         let refused = of("x", &broken("tcp connect error: Connection refused"));
         assert_eq!(refused.kind, FailureKind::Transient { retry_after: None });
     }

@@ -265,3 +265,31 @@ fn a_load_balancer_that_somebody_deletes_in_the_middle_leaves_no_instance_behind
     assert!(ran.stderr.contains("error: "), "{}", ran.stderr);
     assert_eq!(world.versions(), ["1"], "the new instance is deleted, the old one stays");
 }
+
+#[test]
+fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a_request() {
+    let (world, file) = world();
+    let traffic = Traffic::start(world.front());
+    world.fault(&json!({"method": "PUT", "path": "/backends/", "effect": "401"}));
+    let ran = world.run(&["start", file]).expect(75);
+    assert!(ran.stderr.contains("401"), "{}", ran.stderr);
+    world.run(&["resume", "latest"]).expect(75);
+    world.clear_faults();
+    world.run(&["resume", "latest"]).expect(0);
+    world.fault(&json!({"method": "DELETE", "path": "/containerInstances/", "effect": "401"}));
+    world.run(&["rollback", "latest"]).expect(75);
+    world.clear_faults();
+    world.run(&["resume", "latest"]).expect(0);
+    expect_serving(&world, "1");
+    // Whether the create arrived is not known: a 401 does not say that it did not.
+    kill_at(&world, &["start", file], "4 create-instance/CreateContainerInstance unsent");
+    world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "401"}));
+    world.run(&["rollback", "latest"]).expect(75);
+    world.clear_faults();
+    world.run(&["rollback", "latest"]).expect(0);
+    expect_serving(&world, "1");
+    assert_eq!(traffic.stop().n_failed(), 0);
+    // Before anything is changed it is the configuration that is wrong.
+    world.fault(&json!({"path": "/20", "effect": "401"}));
+    world.run(&["start", file]).expect(2);
+}

@@ -118,10 +118,11 @@ fn a_second_refusal_is_the_answer() {
     on_oci(&mut world);
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "401", "times": 2}));
     let file = world.write_deployment(&world.deployment());
-    let ran = world.run(&["start", file, "--auth", "instance_principal"]).expect(3);
+    let ran = world.run(&["start", file, "--auth", "instance_principal"]).expect(75);
     assert!(ran.stderr.contains("401 NotAuthenticated"), "{}", ran.stderr);
     assert_eq!(creations(&world).len(), 2);
     assert_eq!(n_federations(&world), 2);
+    world.run(&["resume", "latest"]).expect(0);
 }
 
 #[test]
@@ -129,8 +130,9 @@ fn a_users_key_that_is_refused_is_not_tried_again() {
     let world = World::new();
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "401", "times": 1}));
     let file = world.write_deployment(&world.deployment());
-    world.run(&["start", file]).expect(3);
+    world.run(&["start", file]).expect(75);
     assert_eq!(creations(&world).len(), 1);
+    world.run(&["resume", "latest"]).expect(0);
 }
 
 #[test]
