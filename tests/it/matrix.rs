@@ -210,11 +210,13 @@ fn whatever_dies_at_any_instant_converges() {
     report(&line, &cases, &good, &undisturbed);
 }
 
-/// Runs a scene to its end; returns the crash points that it passed, and how many calls it made.
+/// Runs a scene to its end, twice; returns the crash points that it passed, and how many calls it made.
+///
+/// Slowly for the points, so that it waits wherever it can; in a hurry for the calls, as the recoveries are.
 fn undisturbed(scene: &Scene) -> (Vec<String>, usize) {
     let world = prepare(scene);
+    world.post("/sandbox/pace", &json!({"scale": 100}));
     let list = world.path("points");
-    let before = n_calls(&world);
     world.run_with(&scene.verb, &format!("visited=return({})", list.display()));
     assert_eq!(world.running(), [scene.ends_with], "{}", scene.name);
     let mut points: Vec<String> = Vec::new();
@@ -224,6 +226,9 @@ fn undisturbed(scene: &Scene) -> (Vec<String>, usize) {
         }
     }
     assert!(!points.is_empty(), "{}", scene.name);
+    let world = prepare(scene);
+    let before = n_calls(&world);
+    world.run(&scene.verb);
     (points, n_calls(&world) - before)
 }
 
@@ -363,7 +368,8 @@ fn report(line: &str, cases: &[Case], good: &[&Outcome], undisturbed: &[(Vec<Str
         std::fs::write(target, format!("{head}{BEGIN}\n{table}\n{END}{tail}")).expect("written");
         return;
     }
-    for case in cases {
+    // What is waited for depends on how busy the machine is.
+    for case in cases.iter().filter(|case| !case.point.ends_with("/waiting")) {
         let (scene, row) = (SCENES[case.scene].name, format!("| {} |", case.point));
         assert!(made.contains(&row), "docs/reliability.md does not tell of {scene}, `{}`", case.point);
     }
