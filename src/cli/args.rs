@@ -150,6 +150,16 @@ pub(super) enum Command {
         #[command(flatten)]
         deployment: DeploymentArgs,
     },
+    /// Check a deployment, without the cloud unless `--online`
+    Validate {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Also sign in, and look whether what it names exists
+        #[arg(long)]
+        online: bool,
+    },
+    /// Print the JSON Schema of deployment files, for editors
+    Schema,
     /// Record what a person did to the step on which a run is stuck
     Resolve {
         /// An id, the beginning of one, or `latest`
@@ -229,6 +239,9 @@ pub(super) struct DeploymentArgs {
     /// The backends, as EDN, YAML or JSON
     #[arg(long, value_name = "LIST")]
     pub(super) backends: Option<String>,
+    /// Pass on fields of the API that this version does not know, as they are written
+    #[arg(long)]
+    pub(super) allow_unknown_fields: bool,
 }
 
 /// Where and how fast the sandbox runs.

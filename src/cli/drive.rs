@@ -9,16 +9,16 @@ use super::exit::Exit;
 use super::problem::Report;
 use super::session::{Context, Session, beside_signals, retry};
 use super::ui::plain;
-use crate::config::{Policy, load, load_target};
-use crate::engine::{PlannedStep, Started, Workflow, plan as foresee};
+use crate::config::{Deployment, Loaded, Policy, load_target};
+use crate::engine::{PlannedStep, Started, Stop, Workflow, plan as foresee};
 use crate::journal::OnFailure;
 use crate::oci::InstanceId;
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, RunSelector, Target, Update};
-use crate::workflows::{Destroy, Destruction, Redeploy, deployment_target};
+use crate::workflows::{Destroy, Destruction, Redeploy, World, deployment_target};
 
 pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
-    let loaded = session.with_sources(args, load)?;
+    let loaded = session.deployment(args)?;
     let policy = &loaded.deployment.policy;
     let context = session.context(loaded.source, policy)?;
     let world = session.world(&context, loaded.credentials.as_ref()).await?;
@@ -40,12 +40,44 @@ pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Resul
 }
 
 pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
-    let loaded = session.with_sources(args, load)?;
+    let loaded = session.deployment(args)?;
+    let steps = match foreseen::<Redeploy>(session, &loaded).await? {
+        Foreseen::Steps(steps) => steps,
+        Foreseen::Stopped(stop) => return Err(stop.into()),
+        Foreseen::Signalled(exit) => return Ok(exit),
+    };
+    let name = &loaded.deployment.name;
+    if session.ui.is_json {
+        session.ui.json(&json!({"name": name, "steps": steps}));
+    } else {
+        session.ui.out(&table(&steps));
+        let n = steps.iter().filter(|step| step.effect == Effect::Mutation).count();
+        let changes = super::ui::plural(n, "change");
+        session.ui.out(&format!("\nPlan of {name}: {changes}. Nothing was changed."));
+    }
+    Ok(Exit::Done)
+}
+
+/// What came of foreseeing a workflow.
+pub(super) enum Foreseen {
+    /// The steps that it would take.
+    Steps(Vec<PlannedStep>),
+    /// What stopped it before its end.
+    Stopped(Stop),
+    /// The user did.
+    Signalled(Exit),
+}
+
+/// Foresees a workflow with this deployment.
+pub(super) async fn foreseen<F: Workflow<World = World, Input = Deployment>>(
+    session: &Session<'_>,
+    loaded: &Loaded,
+) -> Result<Foreseen, Report> {
     let policy = &loaded.deployment.policy;
-    let context = session.context(loaded.source, policy)?;
+    let context = session.context(loaded.source.clone(), policy)?;
     let world = session.world(&context, loaded.credentials.as_ref()).await?;
     let cancel = CancellationToken::new();
-    // Somebody is looking at it: a plan that cannot be made says so soon.
+    // Somebody is looking at it: what cannot be foreseen says so soon.
     let max_elapsed = policy.retry.max_elapsed.min(std::time::Duration::from_mins(1));
     let retry = RetryPolicy { max_elapsed, ..retry(policy) };
     let mut tell = |update: Update<'_>| match update {
@@ -53,24 +85,18 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
         Update::Trouble { failure, .. } => session.ui.note(&plain(&failure.to_string())),
         Update::Event(_) => {}
     };
-    let planning = foresee::<Redeploy>(&world, &loaded.deployment, session.clock, &retry, &cancel, &mut tell);
+    let planning = foresee::<F>(&world, &loaded.deployment, session.clock, &retry, &cancel, &mut tell);
     let (planned, signalled) = beside_signals(session.ui, &cancel, planning).await?;
-    let Some(planned) = planned else { return Ok(signalled.unwrap_or(Exit::Interrupted)) };
-    let steps = planned?;
-    if session.ui.is_json {
-        session.ui.json(&json!({"name": loaded.deployment.name, "steps": steps}));
-    } else {
-        session.ui.out(&table(&steps));
-        let n = steps.iter().filter(|step| step.effect == Effect::Mutation).count();
-        let changes = super::ui::plural(n, "change");
-        session.ui.out(&format!("\nPlan of {}: {changes}. Nothing was changed.", loaded.deployment.name));
-    }
-    Ok(Exit::Done)
+    Ok(match planned {
+        Some(Ok(steps)) => Foreseen::Steps(steps),
+        Some(Err(stop)) => Foreseen::Stopped(stop),
+        None => Foreseen::Signalled(signalled.unwrap_or(Exit::Interrupted)),
+    })
 }
 
 fn table(steps: &[PlannedStep]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["#", "step", "what", "call"]);
+    table.load_style(presets::NOTHING).set_header(["#", "step", "what", "found, or call"]);
     for (n, step) in (1..).zip(steps) {
         let call = match (&step.request, step.effect) {
             (Some(request), _) => {
@@ -78,7 +104,7 @@ fn table(steps: &[PlannedStep]) -> String {
                 format!("{} {}{body}", request.method, request.path)
             }
             (None, Effect::Wait) => "waits".to_owned(),
-            (None, Effect::Read | Effect::Mutation) => "reads".to_owned(),
+            (None, Effect::Read | Effect::Mutation) => step.note.clone().unwrap_or_default(),
         };
         let subject = step.subject.as_deref().map(super::ui::short).unwrap_or_default();
         table.add_row([n.to_string(), step.name.clone(), plain(&subject), plain(&call)]);

@@ -1,17 +1,15 @@
-//! The commands that look: history, watch, show, resolve.
+//! The commands that look at runs: history, watch, resolve.
 
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use serde_json::json;
 
-use super::args::DeploymentArgs;
 use super::exit::Exit;
 use super::problem::Report;
 use super::reporter::Reporter;
 use super::session::Session;
 use super::ui::{Tone, Ui, between, plain, short};
-use crate::config::{load, masked_instance};
 use crate::journal::Journal;
 use crate::run::{
     Direction, Resolution, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp,
@@ -201,40 +199,6 @@ pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Resu
 
 async fn close(journal: Journal) -> Result<(), Report> {
     Ok(journal.close().await?)
-}
-
-pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
-    let deployment = session.with_sources(args, load)?.deployment;
-    let seconds = |duration: Duration| json!(duration.as_secs_f64());
-    let policy = &deployment.policy;
-    let shown = json!({
-        "name": deployment.name,
-        "ci-config": masked_instance(deployment.instance.expose(), deployment.secrets.expose()),
-        "compartment-id": deployment.compartment_id,
-        "ci-filter": deployment.ci_filter.fields,
-        "lb-filter": deployment.lb_filter.fields,
-        "backends": deployment.backends,
-        "drain-delay": seconds(policy.drain_delay),
-        "backend-timeout": seconds(policy.backend_timeout),
-        "instance-timeout": seconds(policy.instance_timeout),
-        "poll-interval": seconds(policy.poll_interval),
-        "request-timeout": seconds(policy.request_timeout),
-        "on-failure": policy.on_failure,
-        "old-instance": policy.old_instance,
-        "register": policy.register,
-        "retry": {
-            "max-elapsed": seconds(policy.retry.max_elapsed),
-            "initial-interval": seconds(policy.retry.initial_interval),
-            "max-interval": seconds(policy.retry.max_interval),
-            "multiplier": policy.retry.multiplier,
-        },
-    });
-    if session.ui.is_json {
-        session.ui.json(&shown);
-    } else {
-        session.ui.out(&format!("{shown:#}"));
-    }
-    Ok(Exit::Done)
 }
 
 pub(super) async fn resolve(

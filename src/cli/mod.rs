@@ -1,6 +1,7 @@
 //! The face: formats, never decides.
 
 mod args;
+mod check;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 mod drive;
@@ -24,6 +25,7 @@ use clap::{CommandFactory as _, Parser as _};
 pub use exit::Exit;
 
 use crate::clock::Clock;
+use crate::config::json_schema;
 use args::{Cli, Command};
 use problem::Report;
 use session::Session;
@@ -93,7 +95,12 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::History { run: None, limit, .. } => history::list(session, limit).await,
         Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,
         Command::Destroy { deployment, id } => drive::destroy(session, &deployment, &id).await,
-        Command::Show { deployment } => history::show(session, &deployment),
+        Command::Show { deployment } => check::show(session, &deployment),
+        Command::Validate { deployment, online } => check::validate(session, &deployment, online).await,
+        Command::Schema => {
+            session.ui.out(&format!("{:#}", json_schema()));
+            Ok(Exit::Done)
+        }
         Command::Resolve { run, step, resolution, reason } => {
             history::resolve(session, &run, &step, resolution.into(), &reason).await
         }

@@ -12,10 +12,12 @@ use super::problem::{Report, of_end};
 use super::reporter::Reporter;
 use super::settings::{Setting, Settings};
 use super::sign_in::SignIn;
-use super::ui::Ui;
+use super::ui::{Ui, plain};
 use super::{Env, problem};
 use crate::clock::Clock;
-use crate::config::{Credentials, CredentialsSource, Flags, Policy, Sources, reload_credentials};
+use crate::config::{
+    Credentials, CredentialsSource, Flags, Loaded, Policy, Sources, load, reload_credentials,
+};
 use crate::engine::{Engine, Outcome, Trial};
 use crate::journal::{Journal, KeySource, boot_id};
 use crate::oci::{Endpoints, Http, Oci, Region, Transport};
@@ -60,7 +62,22 @@ impl Session<'_> {
             flags,
             profile: &self.global.env,
             env: &look_up,
+            allows_unknown_fields: args.allow_unknown_fields,
         })
+    }
+
+    /// A deployment; what is unusual about it is said.
+    pub(super) fn deployment(&self, args: &DeploymentArgs) -> Result<Loaded, Report> {
+        let loaded = self.with_sources(args, load)?;
+        self.warn(&loaded);
+        Ok(loaded)
+    }
+
+    /// Says what is unusual about a deployment.
+    pub(super) fn warn(&self, loaded: &Loaded) {
+        for warning in &loaded.warnings {
+            self.ui.note(&plain(&format!("warning: {warning}")));
+        }
     }
 
     /// What is kept with a run that is started now.
@@ -69,6 +86,16 @@ impl Session<'_> {
         let sign_in =
             Settings::given(self.global, self.env, names_credentials).or_rc(self.env, names_credentials)?;
         Ok(Context { source, env: self.global.env.clone(), sign_in, policy: policy.clone() })
+    }
+
+    /// Whether the deployment's own credentials can sign at all, found without the cloud.
+    pub(super) fn check_credentials(&self, loaded: &Loaded) -> Result<(), Report> {
+        let Some(credentials) = &loaded.credentials else { return Ok(()) };
+        let context = self.context(loaded.source.clone(), &loaded.deployment.policy)?;
+        let http = Http::new(context.policy.request_timeout, None, self.clock)?;
+        let sign_in =
+            SignIn { settings: &context.sign_in, env: self.env, ui: self.ui, clock: self.clock, http: &http };
+        sign_in.credentials(credentials).map(drop)
     }
 
     /// The credentials that a run was started with, read again.

@@ -60,7 +60,11 @@ impl SignIn<'_> {
         Ok((identity, region))
     }
 
-    fn credentials(&self, credentials: &Credentials) -> Result<(Identity, Option<Region>), Report> {
+    /// The identity of the deployment's own credentials, without the cloud.
+    pub(super) fn credentials(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<(Identity, Option<Region>), Report> {
         let identity = Identity::api_key(
             &credentials.tenancy,
             &credentials.user,

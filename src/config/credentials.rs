@@ -9,11 +9,11 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::aero::{self, Surroundings};
-use super::casing::kebab;
 use super::deps;
 use super::node::{Node, Tree};
-use super::problem::{Place, Problem, Problems, unknown_key};
+use super::problem::{Findings, Place, Problem, Problems};
 use super::read;
+use super::schema::CREDENTIALS;
 use super::shape::join;
 
 /// Where credentials are. Never secret.
@@ -54,17 +54,6 @@ pub struct Credentials {
     pub place: String,
 }
 
-const KEYS: [&str; 8] = [
-    "user-ocid",
-    "tenancy-ocid",
-    "compartment-id",
-    "key-fingerprint",
-    "private-key",
-    "private-key-file",
-    "pass-phrase",
-    "region",
-];
-
 /// Reads the credentials of a source again; `None` for a profile, which the caller reads.
 pub fn reload_credentials(
     source: &CredentialsSource,
@@ -72,7 +61,7 @@ pub fn reload_credentials(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Credentials>, Problems> {
     let surroundings = Surroundings { profile, env };
-    let mut problems = Vec::new();
+    let mut findings = Findings::default();
     let node = match source {
         CredentialsSource::Profile => return Ok(None),
         CredentialsSource::File(path) => aero::file(path, &surroundings)?,
@@ -84,25 +73,21 @@ pub fn reload_credentials(
             }
         }
     };
-    match credentials(&node, "", &mut problems) {
-        Some(credentials) if problems.is_empty() => Ok(Some(credentials)),
-        Some(_) | None => Err(Problems(problems)),
+    match credentials(&node, "", &mut findings) {
+        Some(credentials) if findings.problems.is_empty() => Ok(Some(credentials)),
+        Some(_) | None => Err(Problems(findings.problems)),
     }
 }
 
 /// The credentials in a map with the old library's keys.
-pub(super) fn credentials(node: &Node, path: &str, problems: &mut Vec<Problem>) -> Option<Credentials> {
-    let before = problems.len();
+pub(super) fn credentials(node: &Node, path: &str, findings: &mut Findings) -> Option<Credentials> {
+    let before = findings.problems.len();
     if !matches!(node.tree, Tree::Map(_)) {
-        problems.push(node.problem(path, format!("expected a map, found {}", node.kind())));
+        findings.problems.push(node.problem(path, format!("expected a map, found {}", node.kind())));
         return None;
     }
-    for (key, _) in node.entries() {
-        let name = key.text().unwrap_or_default();
-        if !KEYS.contains(&kebab(name).as_str()) && !name.starts_with("x-") {
-            problems.push(key.problem(&join(path, name), unknown_key(name, &KEYS)));
-        }
-    }
+    findings.refuse_unknown_keys(node, path, &CREDENTIALS);
+    let problems = &mut findings.problems;
     let mut text = |name: &str, is_required: bool| match node.get(name) {
         Some(value) => match &value.tree {
             Tree::Str(text) => Some(text.clone()),

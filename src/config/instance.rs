@@ -1,71 +1,23 @@
-//! The new instance: what the table cannot say about its specification, and what of it may be shown.
+//! The new instance, in the words of the wire, and what of it may be shown.
 
 use serde_json::Value;
 
+use super::limits;
 use super::node::Node;
-use super::problem::Problem;
+use super::problem::Findings;
 use super::schema::INSTANCE;
 use super::shape::Shaper;
 use crate::run::MASK;
 
-const CONTAINERS_LIMIT: usize = 60;
-const VOLUMES_LIMIT: usize = 32;
-/// A resource takes ten freeform tags (OCI.md section 5), and we add four of our own.
-const TAGS_LIMIT: usize = 6;
-
 /// The specification in the words of the wire, with every problem found.
-pub(super) fn specification(node: &Node, path: &str, problems: &mut Vec<Problem>) -> Value {
-    let before = problems.len();
-    let instance = Shaper { problems }.model(node, path, &INSTANCE);
+pub(super) fn specification(node: &Node, path: &str, findings: &mut Findings) -> Value {
+    let before = findings.problems.len();
+    let instance = Shaper { findings }.model(node, path, &INSTANCE);
     // The parts are looked at together only when each is right.
-    if problems.len() == before {
-        check_counts(node, &instance, path, problems);
-        check_mounts(node, &instance, path, problems);
+    if findings.problems.len() == before {
+        limits::check(node, path, &mut findings.problems);
     }
     instance
-}
-
-fn check_counts(node: &Node, instance: &Value, path: &str, problems: &mut Vec<Problem>) {
-    let mut check = |name: &str, lowest: usize, most: usize| {
-        let n = instance[name].as_array().map_or(0, Vec::len);
-        if !(lowest..=most).contains(&n) {
-            let expected =
-                if lowest == most { format!("exactly {most}") } else { format!("{lowest} to {most}") };
-            let at = node.get(name).unwrap_or(node);
-            problems
-                .push(at.problem(&format!("{path}.{name}"), format!("has {n} entries, expected {expected}")));
-        }
-    };
-    check("containers", 1, CONTAINERS_LIMIT);
-    check("vnics", 1, 1);
-    check("volumes", 0, VOLUMES_LIMIT);
-    let n_tags = instance["freeformTags"].as_object().map_or(0, serde_json::Map::len);
-    if n_tags > TAGS_LIMIT {
-        let at = node.get("freeformTags").unwrap_or(node);
-        let message =
-            format!("has {n_tags} tags, expected at most {TAGS_LIMIT}: OCI takes 10, and deployctl adds 4");
-        problems.push(at.problem(&format!("{path}.freeform-tags"), message));
-    }
-}
-
-fn check_mounts(node: &Node, instance: &Value, path: &str, problems: &mut Vec<Problem>) {
-    let volumes = instance["volumes"].as_array().into_iter().flatten();
-    let names: Vec<&str> = volumes.filter_map(|volume| volume["name"].as_str()).collect();
-    for (n, name) in names.iter().enumerate() {
-        if names[..n].contains(name) {
-            problems
-                .push(node.problem(&format!("{path}.volumes[{n}].name"), format!("`{name}` is there twice")));
-        }
-    }
-    for (n, container) in instance["containers"].as_array().into_iter().flatten().enumerate() {
-        for (m, mount) in container["volumeMounts"].as_array().into_iter().flatten().enumerate() {
-            let name = mount["volumeName"].as_str().unwrap_or_default();
-            if !names.contains(&name) {
-                let place = format!("{path}.containers[{n}].volume-mounts[{m}].volume-name");
-                problems.push(node.problem(&place, format!("there is no volume `{name}`")));
-            }
-        }
-    }
 }
 
 /// A specification as it may be shown: environment values, the headers of health checks, pull secrets and

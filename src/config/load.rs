@@ -2,72 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::aero::{self, Surroundings};
-use super::casing::{camel, kebab};
+use super::backends::backends;
 use super::credentials::{
     Credentials, CredentialsSource, credentials, from_flag, name_from_flag, named_file,
 };
 use super::deployment::{BackendTarget, Deployment, Policy};
 use super::deps;
-use super::filter::Filter;
+use super::filter::{Filter, filter};
 use super::instance::specification;
 use super::node::{Node, Tree};
 use super::policy::policy;
-use super::problem::{Problem, Problems, unknown_key};
-use super::schema::BACKEND_SET;
-use super::shape::{Shaper, join, not_a_port, port};
+use super::problem::{Findings, Problem, Problems};
+use super::schema::{BALANCER_FILTER, DEPLOYMENT, INSTANCE_FILTER, Model};
 use crate::run::Confidential;
-
-const KEYS: [&str; 17] = [
-    "backend-timeout",
-    "backends",
-    "ci-config",
-    "ci-config-file",
-    "ci-filter",
-    "config",
-    "config-file",
-    "drain-delay",
-    "instance-timeout",
-    "lb-filter",
-    "name",
-    "old-instance",
-    "on-failure",
-    "poll-interval",
-    "register",
-    "request-timeout",
-    "retry",
-];
-/// The fields by which an instance can be told (OCI.md appendix A.1, the summary's).
-const INSTANCE_FIELDS: [&str; 12] = [
-    "availability-domain",
-    "compartment-id",
-    "container-count",
-    "container-restart-policy",
-    "defined-tags",
-    "display-name",
-    "fault-domain",
-    "freeform-tags",
-    "id",
-    "lifecycle-state",
-    "shape",
-    "shape-config",
-];
-/// The fields by which a load balancer can be told.
-const BALANCER_FIELDS: [&str; 8] = [
-    "compartment-id",
-    "defined-tags",
-    "display-name",
-    "freeform-tags",
-    "id",
-    "is-private",
-    "lifecycle-state",
-    "shape-name",
-];
-
-/// The states in which an instance or a load balancer can be (OCI.md 2.1, 2.3).
-const STATES: [&str; 7] = ["ACTIVE", "CREATING", "DELETED", "DELETING", "FAILED", "INACTIVE", "UPDATING"];
 
 /// Where a deployment is written.
 pub struct Sources<'s> {
@@ -81,6 +32,8 @@ pub struct Sources<'s> {
     pub profile: &'s str,
     /// The environment.
     pub env: &'s dyn Fn(&str) -> Option<String>,
+    /// Whether fields of the API that this version does not know are passed on, with a warning.
+    pub allows_unknown_fields: bool,
 }
 
 /// The parts of a deployment on the command line.
@@ -111,6 +64,8 @@ pub struct Loaded {
     pub credentials: Option<Credentials>,
     /// Where they are.
     pub source: CredentialsSource,
+    /// What is unusual about it.
+    pub warnings: Vec<Problem>,
 }
 
 /// Reads a deployment.
@@ -121,20 +76,18 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     let mut reader = Reader::new(sources)?;
     let (source, credentials) = reader.credentials();
     let (instance, secrets) = reader.instance().unzip();
-    let ci_filter = reader.filter("ci-filter", sources.flags.ci_filter.as_deref(), &INSTANCE_FIELDS);
-    let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FIELDS);
+    let ci_filter = reader.filter("ci-filter", sources.flags.ci_filter.as_deref(), &INSTANCE_FILTER);
+    let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FILTER);
     let backends = reader.backends();
-    let policy = policy(&reader.root, &mut reader.problems);
-    let own_name =
-        instance.as_ref().and_then(|instance| instance["displayName"].as_str()).map(ToOwned::to_owned);
-    let name = reader.name(own_name);
+    let policy = policy(&reader.root, &mut reader.findings);
+    let name = reader.name(instance.as_ref(), secrets.as_deref().unwrap_or_default());
     let compartment_id =
         credentials.as_ref().and_then(|credentials| credentials.compartment_id.clone()).or_else(|| {
             instance.as_ref().and_then(|instance| instance["compartmentId"].as_str()).map(ToOwned::to_owned)
         });
     match (instance, name, compartment_id, ci_filter, lb_filter) {
         (Some(instance), Some(name), Some(compartment_id), Some(ci_filter), Some(lb_filter))
-            if reader.problems.is_empty() =>
+            if reader.findings.problems.is_empty() =>
         {
             let instance = Confidential::new(instance);
             let secrets = Confidential::new(secrets.unwrap_or_default());
@@ -148,9 +101,9 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
                 backends,
                 policy,
             };
-            Ok(Loaded { deployment, credentials, source })
+            Ok(Loaded { deployment, credentials, source, warnings: reader.findings.warnings })
         }
-        _ => Err(Problems(reader.problems)),
+        _ => Err(Problems(reader.findings.problems)),
     }
 }
 
@@ -173,18 +126,18 @@ pub struct Target {
 pub fn load_target(sources: &Sources<'_>) -> Result<Target, Problems> {
     let mut reader = Reader::new(sources)?;
     let (source, credentials) = reader.credentials();
-    let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FIELDS);
-    let policy = policy(&reader.root, &mut reader.problems);
+    let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FILTER);
+    let policy = policy(&reader.root, &mut reader.findings);
     let in_instance = reader.root.get("ci-config").and_then(|config| config.get("compartment-id"));
     let compartment_id = credentials
         .as_ref()
         .and_then(|credentials| credentials.compartment_id.clone())
         .or_else(|| in_instance.and_then(Node::text).map(ToOwned::to_owned));
     match lb_filter {
-        Some(lb_filter) if reader.problems.is_empty() => {
+        Some(lb_filter) if reader.findings.problems.is_empty() => {
             Ok(Target { credentials, source, compartment_id, lb_filter, policy })
         }
-        Some(_) | None => Err(Problems(reader.problems)),
+        Some(_) | None => Err(Problems(reader.findings.problems)),
     }
 }
 
@@ -193,7 +146,7 @@ struct Reader<'s> {
     surroundings: Surroundings<'s>,
     root: Node,
     folder: Option<PathBuf>,
-    problems: Vec<Problem>,
+    findings: Findings,
 }
 
 impl<'s> Reader<'s> {
@@ -207,21 +160,17 @@ impl<'s> Reader<'s> {
             return Err(root.problem("", format!("expected a map, found {}", root.kind())).into());
         }
         let folder = sources.deployment.and_then(Path::parent).map(ToOwned::to_owned);
-        let mut problems = Vec::new();
-        for (key, _) in root.entries() {
-            let name = key.text().unwrap_or_default();
-            if !KEYS.contains(&kebab(name).as_str()) && !name.starts_with("x-") {
-                problems.push(key.problem("", unknown_key(name, &KEYS)));
-            }
-        }
-        Ok(Self { sources, surroundings, root, folder, problems })
+        let mut findings =
+            Findings { allows_unknown_fields: sources.allows_unknown_fields, ..Findings::default() };
+        findings.refuse_unknown_keys(&root, "", &DEPLOYMENT);
+        Ok(Self { sources, surroundings, root, folder, findings })
     }
 
     fn keep<T>(&mut self, path: &str, result: Result<T, Problem>) -> Option<T> {
         result
             .map_err(|problem| {
                 let path = if problem.path.is_empty() { path.to_owned() } else { problem.path.clone() };
-                self.problems.push(Problem { path, ..problem });
+                self.findings.problems.push(Problem { path, ..problem });
             })
             .ok()
     }
@@ -240,7 +189,7 @@ impl<'s> Reader<'s> {
                 return (CredentialsSource::Profile, None);
             };
             let path = std::path::absolute(&path).unwrap_or(path);
-            return (CredentialsSource::File(path), credentials(&node, "", &mut self.problems));
+            return (CredentialsSource::File(path), credentials(&node, "", &mut self.findings));
         }
         match (self.root.get("config").cloned(), self.sources.deployment) {
             (Some(node), Some(path)) => {
@@ -248,7 +197,7 @@ impl<'s> Reader<'s> {
                 let aliases = self.sources.aliases.to_vec();
                 (
                     CredentialsSource::Deployment { path, aliases },
-                    credentials(&node, "config", &mut self.problems),
+                    credentials(&node, "config", &mut self.findings),
                 )
             }
             (Some(_) | None, _) => (CredentialsSource::Profile, None),
@@ -269,35 +218,50 @@ impl<'s> Reader<'s> {
             let read = named_file(self.folder.as_deref(), &name, &self.surroundings);
             ("ci-config-file", read.map(|(_, node)| node))
         } else {
-            self.problems.push(self.root.problem("ci-config", "is missing"));
+            self.findings.problems.push(self.root.problem("ci-config", "is missing"));
             return None;
         };
         let node = self.keep(path, node)?;
         let mut secrets = Vec::new();
         node.secrets(&mut secrets);
-        Some((specification(&node, "ci-config", &mut self.problems), secrets))
+        Some((specification(&node, "ci-config", &mut self.findings), secrets))
     }
 
-    fn name(&mut self, of_the_instance: Option<String>) -> Option<String> {
+    /// What the deployment is called: as it is told, or by the instance's display name.
+    fn name(&mut self, instance: Option<&Value>, secrets: &[String]) -> Option<String> {
         if let Some(name) = &self.sources.flags.name {
             return Some(name.clone());
         }
-        match self.root.get("name").map(|name| (name.text().map(ToOwned::to_owned), name.kind())) {
-            Some((Some(name), _)) if !name.is_empty() => Some(name),
-            Some((_, kind)) => {
-                self.problems.push(self.root.problem("name", format!("expected a string, found {kind}")));
-                None
+        if let Some(name) = self.root.get("name") {
+            let text = name.text().filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+            if text.is_none() {
+                let message = format!("expected a string, found {}", name.kind());
+                self.findings.problems.push(name.problem("name", message));
             }
-            None if of_the_instance.is_some() => of_the_instance,
+            return text;
+        }
+        // A display name that is not right was told as such.
+        match instance?.get("displayName").map(Value::as_str) {
+            Some(Some(name)) if secrets.iter().any(|secret| secret == name) => {
+                let digest = format!("{:x}", Sha256::digest(name));
+                let made = format!("deployment-{}", &digest[..8]);
+                let message = format!(
+                    "is missing, and `ci-config.display-name` comes from the environment, which is not shown: the \
+                     runs are called {made}"
+                );
+                self.findings.warnings.push(self.root.problem("name", message));
+                Some(made)
+            }
+            Some(name) => name.map(ToOwned::to_owned),
             None => {
                 let message = "is missing, and `ci-config.display-name` too: a deployment needs a name";
-                self.problems.push(self.root.problem("name", message));
+                self.findings.problems.push(self.root.problem("name", message));
                 None
             }
         }
     }
 
-    fn filter(&mut self, name: &str, flag: Option<&str>, known: &[&str]) -> Option<Filter> {
+    fn filter(&mut self, name: &str, flag: Option<&str>, model: &Model) -> Option<Filter> {
         let node = match flag {
             Some(text) => {
                 let read = from_flag(text, &format!("--{name}"), &self.surroundings);
@@ -306,47 +270,12 @@ impl<'s> Reader<'s> {
             None => match self.root.get(name) {
                 Some(node) => node.clone(),
                 None => {
-                    self.problems.push(self.root.problem(name, "is missing"));
+                    self.findings.problems.push(self.root.problem(name, "is missing"));
                     return None;
                 }
             },
         };
-        if !matches!(node.tree, Tree::Map(_)) {
-            self.problems.push(node.problem(name, format!("expected a map, found {}", node.kind())));
-            return None;
-        }
-        let mut filter = Filter::default();
-        for (key, value) in node.entries() {
-            let written = key.text().unwrap_or_default();
-            let path = join(name, written);
-            if !known.contains(&kebab(written).as_str()) {
-                self.problems.push(key.problem(&path, unknown_key(written, known)));
-                continue;
-            }
-            if value.is_nil() {
-                self.problems
-                    .push(value.problem(&path, "is nothing: leave the key out, or say what it must be"));
-            }
-            let field = camel(written);
-            let mut free = Shaper { problems: &mut self.problems }.free(value, &path);
-            if field == "freeformTags" {
-                filter.folds_tag_names =
-                    value.entries().iter().any(|(tag, _)| matches!(tag.tree, Tree::Key(_)));
-            } else if field == "shapeConfig" {
-                free = camel_keys(&free);
-            }
-            if field == "lifecycleState" && !free.as_str().is_some_and(|state| STATES.contains(&state)) {
-                let expected = STATES.join(", ");
-                self.problems.push(value.problem(&path, format!("expected one of {expected}, found {free}")));
-            }
-            filter.fields.insert(field, free);
-        }
-        // An empty filter would mean whatever is there, which may be a stranger's.
-        if node.entries().is_empty() {
-            self.problems
-                .push(node.problem(name, format!("is empty: name at least one of {}", known.join(", "))));
-        }
-        Some(filter)
+        filter(&node, name, model, &mut self.findings)
     }
 
     fn backends(&mut self) -> Vec<BackendTarget> {
@@ -357,70 +286,6 @@ impl<'s> Reader<'s> {
             }
             None => self.root.get("backends").cloned(),
         };
-        let Some(node) = node else { return Vec::new() };
-        let Tree::List(items) = &node.tree else {
-            self.problems.push(node.problem("backends", format!("expected a list, found {}", node.kind())));
-            return Vec::new();
-        };
-        let mut targets: Vec<BackendTarget> = Vec::new();
-        for (n, item) in items.iter().enumerate() {
-            let path = format!("backends[{n}]");
-            if let Some(target) = self.backend(item, &path) {
-                let is_double = targets
-                    .iter()
-                    .any(|other| other.port == target.port && other.backend_set == target.backend_set);
-                if is_double {
-                    self.problems.push(item.problem(&path, "is there twice"));
-                }
-                targets.push(target);
-            }
-        }
-        targets
-    }
-
-    fn backend(&mut self, node: &Node, path: &str) -> Option<BackendTarget> {
-        const KEYS: [&str; 3] = ["backend-set", "create", "port"];
-        if !matches!(node.tree, Tree::Map(_)) {
-            self.problems.push(node.problem(path, format!("expected a map, found {}", node.kind())));
-            return None;
-        }
-        for (key, _) in node.entries() {
-            let name = key.text().unwrap_or_default();
-            if !KEYS.contains(&kebab(name).as_str()) {
-                self.problems.push(key.problem(&join(path, name), unknown_key(name, &KEYS)));
-            }
-        }
-        let mut missing = |name: &str| self.problems.push(node.problem(&join(path, name), "is missing"));
-        let written_port = node.get("port");
-        let set = node.get("backend-set");
-        if written_port.is_none() {
-            missing("port");
-        }
-        if set.is_none() {
-            missing("backend-set");
-        }
-        let (written_port, set) = (written_port?, set?);
-        let Some(number) = port(written_port) else {
-            self.problems.push(written_port.problem(&join(path, "port"), not_a_port(written_port)));
-            return None;
-        };
-        let Some(backend_set) = set.text().filter(|set| !set.is_empty()) else {
-            let found = format!("expected a string, found {}", set.kind());
-            self.problems.push(set.problem(&join(path, "backend-set"), found));
-            return None;
-        };
-        let create = node.get("create").map(|create| {
-            Shaper { problems: &mut self.problems }.model(create, &join(path, "create"), &BACKEND_SET)
-        });
-        Some(BackendTarget { port: number, backend_set: backend_set.to_owned(), create })
-    }
-}
-
-fn camel_keys(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            Value::Object(map.iter().map(|(name, value)| (camel(name), value.clone())).collect::<Map<_, _>>())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => value.clone(),
+        node.map(|node| backends(&node, &mut self.findings)).unwrap_or_default()
     }
 }

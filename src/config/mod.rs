@@ -4,6 +4,7 @@
 //! leaves this room.
 
 mod aero;
+mod backends;
 mod casing;
 mod credentials;
 mod deployment;
@@ -11,6 +12,7 @@ mod deps;
 mod edn;
 mod filter;
 mod instance;
+mod limits;
 mod load;
 mod merge;
 mod node;
@@ -26,3 +28,4 @@ pub use filter::{Filter, OUR_TAG_PREFIX};
 pub use instance::masked_instance;
 pub use load::{Flags, Loaded, Sources, Target, load, load_target};
 pub use problem::{Place, Problem, Problems};
+pub use schema::json_schema;

@@ -52,6 +52,18 @@ impl Node {
         Problem { place: self.place.clone(), path: path.to_owned(), message: message.into() }
     }
 
+    /// Its text for a message, unless it is secret.
+    pub(super) fn quoted(&self) -> String {
+        match &self.tree {
+            _ if self.has_flag(SECRET) => "a value from the environment".to_owned(),
+            Tree::Str(text) | Tree::Key(text) => format!("`{text}`"),
+            Tree::Int(number) => number.to_string(),
+            Tree::Float(number) => number.to_string(),
+            Tree::Bool(value) => value.to_string(),
+            _ => self.kind().to_owned(),
+        }
+    }
+
     pub(super) const fn is_nil(&self) -> bool {
         matches!(self.tree, Tree::Nil)
     }
@@ -71,6 +83,13 @@ impl Node {
             Tree::Float(number) if self.has_flag(SECRET) => found.push(number.to_string()),
             _ => {}
         }
+    }
+
+    /// Whether the environment had a part in any of it.
+    pub(super) fn holds_secret(&self) -> bool {
+        let mut found = Vec::new();
+        self.secrets(&mut found);
+        !found.is_empty()
     }
 
     /// What it is, for an error.
@@ -94,6 +113,16 @@ impl Node {
         let Tree::Map(entries) = &self.tree else { return None };
         let found = entries.iter().find(|(key, _)| key.text().is_some_and(|key| folded(key) == folded(name)));
         found.map(|(_, value)| value).filter(|value| !value.is_nil())
+    }
+
+    /// The entries of a list.
+    pub(super) fn items(&self) -> &[Self] {
+        if let Tree::List(items) = &self.tree { items } else { &[] }
+    }
+
+    /// Those of the list under a key.
+    pub(super) fn items_of(&self, name: &str) -> &[Self] {
+        self.get(name).map(Self::items).unwrap_or_default()
     }
 
     pub(super) fn entries(&self) -> &[(Self, Self)] {

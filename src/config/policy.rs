@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::casing::kebab;
 use super::deployment::{OldInstance, OnFailure, Policy, Register};
 use super::node::{Node, Tree};
-use super::problem::{Problem, unknown_key};
+use super::problem::Findings;
+use super::schema::RETRY;
 use super::shape::join;
 
 /// Reads the policy at the top level of a deployment.
-pub(super) fn policy(root: &Node, problems: &mut Vec<Problem>) -> Policy {
-    Reader { root, problems }.policy()
+pub(super) fn policy(root: &Node, findings: &mut Findings) -> Policy {
+    Reader { root, findings }.policy()
 }
 
 struct Reader<'r> {
     root: &'r Node,
-    problems: &'r mut Vec<Problem>,
+    findings: &'r mut Findings,
 }
 
 impl Reader<'_> {
@@ -31,7 +31,7 @@ impl Reader<'_> {
         {
             if value.is_zero() {
                 let at = self.root.get(name).unwrap_or(self.root);
-                self.problems.push(at.problem(name, "must be longer than nothing"));
+                self.findings.problems.push(at.problem(name, "must be longer than nothing"));
             }
         }
         self.word(
@@ -52,38 +52,37 @@ impl Reader<'_> {
     }
 
     fn retry(&mut self, policy: &mut Policy) {
-        const KEYS: [&str; 4] = ["initial-interval", "max-elapsed", "max-interval", "multiplier"];
         let Some(node) = self.root.get("retry").cloned() else { return };
         if !matches!(node.tree, Tree::Map(_)) {
-            self.problems.push(node.problem("retry", format!("expected a map, found {}", node.kind())));
+            self.findings
+                .problems
+                .push(node.problem("retry", format!("expected a map, found {}", node.kind())));
             return;
         }
-        for (key, value) in node.entries() {
-            let name = kebab(key.text().unwrap_or_default());
-            let path = join("retry", &name);
-            let retry = &mut policy.retry;
-            let duration = match name.as_str() {
-                "max-elapsed" => &mut retry.max_elapsed,
-                "initial-interval" => &mut retry.initial_interval,
-                "max-interval" => &mut retry.max_interval,
-                "multiplier" => {
-                    match value.tree {
-                        Tree::Float(number) if number >= 1.0 => retry.multiplier = number,
-                        Tree::Int(number @ 1..=1000) => {
-                            retry.multiplier = f64::from(u16::try_from(number).unwrap_or(u16::MAX));
-                        }
-                        _ => self.problems.push(value.problem(&path, "expected a number from 1")),
-                    }
-                    continue;
-                }
-                unknown => {
-                    self.problems.push(key.problem(&path, unknown_key(unknown, &KEYS)));
-                    continue;
-                }
-            };
+        self.findings.refuse_unknown_keys(&node, "retry", &RETRY);
+        let retry = &mut policy.retry;
+        for (name, duration) in [
+            ("max-elapsed", &mut retry.max_elapsed),
+            ("initial-interval", &mut retry.initial_interval),
+            ("max-interval", &mut retry.max_interval),
+        ] {
+            let Some(value) = node.get(name) else { continue };
             match duration_of(value) {
                 Some(found) => *duration = found,
-                None => self.problems.push(value.problem(&path, NO_DURATION)),
+                None => self.findings.problems.push(value.problem(&join("retry", name), NO_DURATION)),
+            }
+        }
+        match node.get("multiplier").map(|value| (&value.tree, value)) {
+            None => {}
+            Some((Tree::Float(number), _)) if (1.0..=FACTOR_LIMIT).contains(number) => {
+                retry.multiplier = *number;
+            }
+            Some((Tree::Int(number @ 1..=1000), _)) => {
+                retry.multiplier = f64::from(u16::try_from(*number).unwrap_or(u16::MAX));
+            }
+            Some((_, value)) => {
+                let message = format!("expected a number from 1 to {FACTOR_LIMIT}");
+                self.findings.problems.push(value.problem("retry.multiplier", message));
             }
         }
     }
@@ -92,7 +91,7 @@ impl Reader<'_> {
         if let Some(node) = self.root.get(name) {
             match duration_of(node) {
                 Some(duration) => *into = duration,
-                None => self.problems.push(node.problem(name, NO_DURATION)),
+                None => self.findings.problems.push(node.problem(name, NO_DURATION)),
             }
         }
     }
@@ -103,16 +102,16 @@ impl Reader<'_> {
                 Some((_, value)) => *into = *value,
                 None => {
                     let expected: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                    let found =
-                        node.text().map_or_else(|| node.kind().to_owned(), |text| format!("`{text}`"));
-                    let message = format!("expected {}, found {found}", expected.join(" or "));
-                    self.problems.push(node.problem(name, message));
+                    let message = format!("expected {}, found {}", expected.join(" or "), node.quoted());
+                    self.findings.problems.push(node.problem(name, message));
                 }
             }
         }
     }
 }
 
+/// The most that delays may grow by at once.
+const FACTOR_LIMIT: f64 = 1000.0;
 const NO_DURATION: &str = "expected a duration such as \"90s\" or \"2m\", or a number of seconds";
 /// The longest that anything may be told to last.
 const DURATION_LIMIT: Duration = Duration::from_hours(24 * 7);

@@ -64,6 +64,17 @@ impl From<Problem> for Problems {
     }
 }
 
+/// What is found on the way through a deployment.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// What is wrong.
+    pub(super) problems: Vec<Problem>,
+    /// What is unusual.
+    pub(super) warnings: Vec<Problem>,
+    /// Whether fields of the API that are not known are passed on, with a warning.
+    pub(super) allows_unknown_fields: bool,
+}
+
 /// Of `known`, the word that is most like `written`, if any is alike at all.
 pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
@@ -75,8 +86,8 @@ pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str
 }
 
 /// `unknown key`, with the nearest known one.
-pub(super) fn unknown_key(written: &str, known: &[&str]) -> String {
-    match nearest(written, known.iter().copied()) {
+pub(super) fn unknown_key(written: &str, known: &[String]) -> String {
+    match nearest(written, known.iter().map(String::as_str)) {
         Some(word) => format!("unknown key `{written}`, did you mean `{word}`?"),
         None => format!("unknown key `{written}`; expected one of {}", known.join(", ")),
     }

@@ -69,6 +69,8 @@ pub struct PlannedStep {
     pub effect: Effect,
     /// The request, for a mutation.
     pub request: Option<Preview>,
+    /// What was found, for a read.
+    pub note: Option<String>,
 }
 
 impl<W> Run<'_, W> {
@@ -77,7 +79,7 @@ impl<W> Run<'_, W> {
         if let Mode::Foresee { run, .. } = self.mode {
             let output = self.look(run, &activity).await?;
             self.facts.extend(A::facts(&output));
-            self.foreseen(&activity, Effect::Read, None);
+            self.foreseen(&activity, Effect::Read, None, A::note(&output));
             return Ok(output);
         }
         self.step(&activity, Effect::Read, async |_| Ok(None)).await
@@ -86,7 +88,7 @@ impl<W> Run<'_, W> {
     /// Waits until something is so.
     pub async fn wait<A: Wait<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if matches!(self.mode, Mode::Foresee { .. }) {
-            self.foreseen(&activity, Effect::Wait, None);
+            self.foreseen(&activity, Effect::Wait, None, None);
             return Ok(activity.foresee());
         }
         self.step(&activity, Effect::Wait, async |_| Ok(None)).await
@@ -95,7 +97,7 @@ impl<W> Run<'_, W> {
     /// Changes the cloud.
     pub async fn change<A: Mutation<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if matches!(self.mode, Mode::Foresee { .. }) {
-            self.foreseen(&activity, Effect::Mutation, Some(activity.preview()));
+            self.foreseen(&activity, Effect::Mutation, Some(activity.preview()), None);
             return Ok(activity.foresee());
         }
         self.step(&activity, Effect::Mutation, async |cx: &Cx<'_, W>| activity.adopt(cx).await).await
@@ -109,13 +111,20 @@ impl<W> Run<'_, W> {
         }
     }
 
-    fn foreseen<A: Activity>(&mut self, activity: &A, effect: Effect, request: Option<Preview>) {
+    fn foreseen<A: Activity>(
+        &mut self,
+        activity: &A,
+        effect: Effect,
+        request: Option<Preview>,
+        note: Option<String>,
+    ) {
         if let Mode::Foresee { steps, .. } = &mut self.mode {
             steps.push(PlannedStep {
                 name: A::NAME.to_owned(),
                 subject: activity.subject(),
                 effect,
                 request,
+                note,
             });
         }
     }

@@ -16,6 +16,12 @@ pub enum Service {
     LoadBalancer,
     /// VNICs, subnets and addresses.
     VirtualNetwork,
+    /// Compartments and domains.
+    Identity,
+    /// The secrets of vaults.
+    Vaults,
+    /// File systems.
+    FileStorage,
     /// The service that gives tokens to principals.
     Auth,
     /// What an instance can ask about itself; not a service of the region.
@@ -28,6 +34,9 @@ impl Service {
         match self {
             Self::ContainerInstances => ("compute-containers", ".oci"),
             Self::LoadBalancer | Self::VirtualNetwork => ("iaas", ""),
+            Self::Identity => ("identity", ".oci"),
+            Self::Vaults => ("vaults", ".oci"),
+            Self::FileStorage => ("filestorage", ".oci"),
             // The metadata service is no host of the region: `identity::metadata` knows where it is.
             Self::Auth | Self::InstanceMetadata => ("auth", ""),
         }
@@ -37,7 +46,9 @@ impl Service {
         match self {
             Self::ContainerInstances => "/20210415",
             Self::LoadBalancer => "/20170115",
-            Self::VirtualNetwork => "/20160918",
+            Self::VirtualNetwork | Self::Identity => "/20160918",
+            Self::Vaults => "/20180608",
+            Self::FileStorage => "/20171215",
             Self::Auth => "/v1",
             Self::InstanceMetadata => "/opc/v2",
         }
@@ -50,6 +61,9 @@ impl fmt::Display for Service {
             Self::ContainerInstances => "ContainerInstance",
             Self::LoadBalancer => "LoadBalancer",
             Self::VirtualNetwork => "VirtualNetwork",
+            Self::Identity => "Identity",
+            Self::Vaults => "Vaults",
+            Self::FileStorage => "FileStorage",
             Self::Auth => "Auth",
             Self::InstanceMetadata => "InstanceMetadata",
         })

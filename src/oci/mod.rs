@@ -5,20 +5,24 @@
 
 mod call;
 pub mod container_instances;
+mod domains;
 mod error;
 mod http;
 mod id;
 pub mod identity;
 pub mod load_balancers;
 pub mod network;
+mod references;
 mod region;
 mod signer;
 mod transport;
 
 pub use call::{Call, Method, Service};
+pub use domains::Domains;
 pub use error::{OciError, TransportKind, printable};
 pub use http::{Http, SetupError};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
+pub use references::{Reference, References, Referred};
 pub use region::{Region, RegionError};
 pub use signer::{SigningKey, fingerprint};
 pub use transport::{Answer, Endpoints, Transport};
@@ -52,6 +56,16 @@ impl Oci {
     /// VNICs and addresses.
     pub const fn network(&self) -> VirtualNetwork<'_> {
         VirtualNetwork(&self.transport)
+    }
+
+    /// Availability domains and fault domains.
+    pub const fn domains(&self) -> Domains<'_> {
+        Domains(&self.transport)
+    }
+
+    /// What a specification refers to.
+    pub const fn references(&self) -> References<'_> {
+        References(&self.transport)
     }
 
     /// Sends a call whose answer has no body that matters.

@@ -16,7 +16,7 @@ pub const CONFIDENTIAL_KEY: &str = "$confidential";
 pub const MASK: &str = "***";
 
 /// A value that is stored only sealed and never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Confidential<T>(T);
 
 impl<T> Confidential<T> {

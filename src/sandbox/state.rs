@@ -10,6 +10,13 @@ use serde_json::Value;
 pub(super) const COMPARTMENT: &str = "ocid1.compartment.oc1..sandbox";
 /// The subnet in which everything is.
 pub(super) const SUBNET: &str = "ocid1.subnet.oc1.iad.sandbox";
+/// The one security group.
+pub(super) const SECURITY_GROUP: &str = "ocid1.networksecuritygroup.oc1.iad.sandbox";
+/// The one secret of a vault.
+pub(super) const SECRET: &str = "ocid1.vaultsecret.oc1.iad.sandbox";
+/// The one mount target, and the one export at it.
+pub(super) const MOUNT_TARGET: &str = "ocid1.mounttarget.oc1.iad.sandbox";
+pub(super) const EXPORT: &str = "ocid1.export.oc1.iad.sandbox";
 /// The availability domain in which everything is.
 pub(super) const AVAILABILITY_DOMAIN: &str = "sbox:SANDBOX-AD-1";
 

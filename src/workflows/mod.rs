@@ -8,11 +8,13 @@ mod guards;
 mod instance;
 mod record;
 mod redeploy;
+mod validation;
 
 use std::time::Duration;
 
 pub use destroy::{Destroy, Destruction};
 pub use redeploy::Redeploy;
+pub use validation::Validation;
 
 use crate::engine::Registry;
 use crate::oci::Oci;

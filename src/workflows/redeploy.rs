@@ -31,14 +31,7 @@ impl Workflow for Redeploy {
     async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
         let balancer = run.read(find_load_balancer(deployment)).await?.id;
         let old = run.read(find_old_instance(deployment)).await?;
-        let found = run
-            .read(FindOldBackends {
-                load_balancer: balancer.clone(),
-                addresses: old.as_ref().map(|old| old.addresses.clone()).unwrap_or_default(),
-                wanted: deployment.backends.clone(),
-                may_leave_nothing: false,
-            })
-            .await?;
+        let found = run.read(find_old_backends(deployment, &balancer, old.as_ref())).await?;
         let old_sets = found.old.iter().map(|old| &old.backend_set);
         for set in old_sets.chain(found.new.iter().map(|new| &new.backend_set)) {
             run.hold(&backend_set_target(&balancer, set)).await?;
@@ -182,14 +175,14 @@ pub(super) fn backend_set_target(balancer: &LoadBalancerId, set: &str) -> Target
     Target::new("backend-set", &format!("{balancer}/{set}"))
 }
 
-fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
+pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
     FindLoadBalancer {
         compartment_id: deployment.compartment_id.clone(),
         filter: deployment.lb_filter.clone(),
     }
 }
 
-fn find_old_instance(deployment: &Deployment) -> FindOldInstance {
+pub(super) fn find_old_instance(deployment: &Deployment) -> FindOldInstance {
     let secrets = deployment.instance.expose()["imagePullSecrets"].as_array().cloned().unwrap_or_default();
     FindOldInstance {
         which: Which::Filter {
@@ -197,6 +190,19 @@ fn find_old_instance(deployment: &Deployment) -> FindOldInstance {
             filter: deployment.ci_filter.clone(),
         },
         pull_secrets: Confidential::new(secrets),
+    }
+}
+
+pub(super) fn find_old_backends(
+    deployment: &Deployment,
+    balancer: &LoadBalancerId,
+    old: Option<&OldInstance>,
+) -> FindOldBackends {
+    FindOldBackends {
+        load_balancer: balancer.clone(),
+        addresses: old.map(|old| old.addresses.clone()).unwrap_or_default(),
+        wanted: deployment.backends.clone(),
+        may_leave_nothing: false,
     }
 }
 
@@ -214,7 +220,7 @@ fn create_instance(deployment: &Deployment, balancer: &LoadBalancerId) -> Create
 }
 
 /// Where the new instance is made, and looked for by its tags.
-fn instance_compartment(deployment: &Deployment) -> String {
+pub(super) fn instance_compartment(deployment: &Deployment) -> String {
     let own = deployment.instance.expose()["compartmentId"].as_str();
     own.unwrap_or(&deployment.compartment_id).to_owned()
 }

@@ -9,7 +9,7 @@ use crate::harness::World;
 #[expect(clippy::disallowed_methods, reason = "the tests' own environment names the interpreter")]
 fn python() -> Option<String> {
     let python = std::env::var("OCI_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_sdk = Command::new(&python).args(["-c", "import oci, oci_cli"]).output();
+    let has_sdk = Command::new(&python).args(["-c", "import oci, oci_cli, jsonschema"]).output();
     has_sdk.is_ok_and(|output| output.status.success()).then_some(python)
 }
 
@@ -17,7 +17,7 @@ fn python() -> Option<String> {
 fn conform(script: &str) {
     let Some(python) = python() else {
         eprintln!(
-            "SKIPPED: {script} needs the packages `oci` and `oci-cli` (OCI_PYTHON names the interpreter)"
+            "SKIPPED: {script} needs the packages `oci`, `oci-cli` and `jsonschema` (OCI_PYTHON names the interpreter)"
         );
         return;
     };
@@ -52,6 +52,11 @@ fn the_official_cli_drives_the_sandbox() {
 #[test]
 fn the_official_sdk_and_cli_sign_in_in_every_way() {
     conform("auth.py");
+}
+
+#[test]
+fn the_schema_the_official_sdk_and_deployctl_agree() {
+    conform("schema.py");
 }
 
 #[test]

@@ -376,6 +376,7 @@ async fn arrange(
         flags: Flags::default(),
         profile: "default",
         env: &|_| None,
+        allows_unknown_fields: false,
     };
     let input = load(&sources).expect("a deployment").deployment;
     let user = sandbox.identity();

@@ -19,4 +19,5 @@ mod recovery;
 mod refusals;
 mod secrets;
 mod signals;
+mod specification;
 mod start;

@@ -5,7 +5,10 @@ mod model;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use model::{Container, ContainerInstance, ContainerRef, InstanceState, VnicAttachment, WorkError};
+pub use model::{
+    Container, ContainerInstance, ContainerRef, InstanceState, MemoryOptions, OcpuOptions, Shape,
+    VnicAttachment, WorkError,
+};
 
 use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
@@ -42,6 +45,14 @@ impl ContainerInstances<'_> {
         let list = call("ListContainerInstances", Method::Get, "/containerInstances".to_owned())
             .with_query("compartmentId", compartment);
         self.0.list(list, |page: Page<Value>| page.items).await
+    }
+
+    /// The shapes that instances in an availability domain can have.
+    pub async fn shapes(&self, compartment: &str, domain: &str) -> Result<Vec<Shape>, OciError> {
+        let list = call("ListContainerInstanceShapes", Method::Get, "/containerInstanceShapes".to_owned())
+            .with_query("compartmentId", compartment)
+            .with_query("availabilityDomain", domain);
+        self.0.list(list, |page: Page<Shape>| page.items).await
     }
 
     /// One container.

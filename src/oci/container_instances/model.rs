@@ -119,3 +119,35 @@ pub struct WorkError {
     /// The message.
     pub message: String,
 }
+
+/// A shape, and what it has to give.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shape {
+    /// Such as `CI.Standard.E4.Flex`.
+    pub name: String,
+    /// How many OCPUs; absent where they cannot be chosen.
+    pub ocpu_options: Option<OcpuOptions>,
+    /// How much memory; absent where it cannot be chosen.
+    pub memory_options: Option<MemoryOptions>,
+}
+
+/// How many OCPUs a shape takes, both bounds included.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct OcpuOptions {
+    /// The fewest.
+    pub min: f64,
+    /// The most.
+    pub max: f64,
+}
+
+/// How much memory a shape takes, in GB, both bounds included.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct MemoryOptions {
+    /// The least.
+    #[serde(rename = "minInGBs")]
+    pub min: f64,
+    /// The most.
+    #[serde(rename = "maxInGBs")]
+    pub max: f64,
+}

@@ -22,6 +22,7 @@ pub(super) fn answer(shared: &Arc<Shared>, request: &Request) -> Reply {
         ["20210415", rest @ ..] => instances::answer(shared, request, method, rest),
         ["20170115", rest @ ..] => balancers::answer(shared, request, method, rest),
         ["20160918", rest @ ..] => others::answer(shared, request, method, rest),
+        ["20180608" | "20171215", rest @ ..] => others::refer(method, rest),
         _ => None,
     };
     reply.unwrap_or_else(|| {

@@ -1,17 +1,25 @@
-//! The network and the identity service, as far as clients of container instances ask them.
+//! The network, the identity service, vaults and file systems, as far as clients of container instances ask them.
 
 use serde_json::{Value, json};
 
 use crate::sandbox::server::Shared;
-use crate::sandbox::state::{AVAILABILITY_DOMAIN, COMPARTMENT, Instance, SUBNET};
+use crate::sandbox::state::{
+    AVAILABILITY_DOMAIN, COMPARTMENT, EXPORT, Instance, MOUNT_TARGET, SECRET, SECURITY_GROUP, SUBNET,
+};
 use crate::sandbox::wire::{Reply, Request, array, stamp};
 
 pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
     if method != "GET" {
         return match path {
-            ["vnics" | "privateIps" | "subnets" | "compartments" | "availabilityDomains", ..] => {
-                Some(Reply::error(405, "MethodNotAllowed", "Method Not Allowed"))
-            }
+            [
+                "vnics"
+                | "privateIps"
+                | "subnets"
+                | "networkSecurityGroups"
+                | "compartments"
+                | "availabilityDomains",
+                ..,
+            ] => Some(Reply::error(405, "MethodNotAllowed", "Method Not Allowed")),
             _ => None,
         };
     }
@@ -34,7 +42,15 @@ pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&
                 "virtualRouterMac": "00:00:00:00:00:01", "timeCreated": stamp(shared.now()),
             }),
         ),
-        ["subnets", _] => Reply::not_found(),
+        ["networkSecurityGroups", SECURITY_GROUP] => Reply::json(
+            200,
+            &json!({
+                "id": SECURITY_GROUP, "compartmentId": COMPARTMENT, "displayName": "sandbox",
+                "lifecycleState": "AVAILABLE", "vcnId": "ocid1.vcn.oc1.iad.sandbox",
+                "freeformTags": {}, "definedTags": {}, "timeCreated": stamp(shared.now()),
+            }),
+        ),
+        ["subnets" | "networkSecurityGroups", _] => Reply::not_found(),
         ["availabilityDomains"] => {
             let domain = json!({"name": AVAILABILITY_DOMAIN, "id": "ocid1.availabilitydomain.oc1..sandbox",
                 "compartmentId": request.query("compartmentId")});
@@ -53,6 +69,33 @@ pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&
         _ => return None,
     };
     Some(reply)
+}
+
+/// The one secret and the one file system that there are, for those who look whether they exist.
+pub(super) fn refer(method: &str, path: &[&str]) -> Option<Reply> {
+    let (known, body) = match path {
+        ["secrets", id] => (
+            *id == SECRET,
+            json!({"id": id, "compartmentId": COMPARTMENT, "secretName": "sandbox", "lifecycleState": "ACTIVE",
+                "vaultId": "ocid1.vault.oc1.iad.sandbox"}),
+        ),
+        ["mountTargets", id] => (
+            *id == MOUNT_TARGET,
+            json!({"id": id, "compartmentId": COMPARTMENT, "displayName": "sandbox", "lifecycleState": "ACTIVE",
+                "availabilityDomain": AVAILABILITY_DOMAIN, "subnetId": SUBNET, "privateIpIds": []}),
+        ),
+        ["exports", id] => (
+            *id == EXPORT,
+            json!({"id": id, "lifecycleState": "ACTIVE", "path": "/sandbox",
+                "exportSetId": "ocid1.exportset.oc1.iad.sandbox", "fileSystemId": "ocid1.filesystem.oc1.iad.sandbox"}),
+        ),
+        _ => return None,
+    };
+    Some(match (method, known) {
+        ("GET", true) => Reply::json(200, &body),
+        ("GET", false) => Reply::not_found(),
+        _ => Reply::error(405, "MethodNotAllowed", "Method Not Allowed"),
+    })
 }
 
 fn is_gone(instance: &Instance) -> bool {

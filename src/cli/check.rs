@@ -1,0 +1,124 @@
+//! The commands that look at a deployment: show and validate.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::DeploymentArgs;
+use super::drive::{Foreseen, foreseen};
+use super::exit::Exit;
+use super::problem::Report;
+use super::session::Session;
+use super::ui::{plain, short};
+use crate::config::{Problem, load, masked_instance};
+use crate::engine::Stop;
+use crate::run::MASK;
+use crate::workflows::Validation;
+
+pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
+    let deployment = session.deployment(args)?.deployment;
+    let seconds = |duration: Duration| json!(duration.as_secs_f64());
+    let policy = &deployment.policy;
+    let is_secret = deployment.secrets.expose().contains(&deployment.compartment_id);
+    let compartment_id = if is_secret { MASK } else { &deployment.compartment_id };
+    let shown = json!({
+        "name": deployment.name,
+        "ci-config": masked_instance(deployment.instance.expose(), deployment.secrets.expose()),
+        "compartment-id": compartment_id,
+        "ci-filter": deployment.ci_filter.shown(),
+        "lb-filter": deployment.lb_filter.shown(),
+        "backends": deployment.backends,
+        "drain-delay": seconds(policy.drain_delay),
+        "backend-timeout": seconds(policy.backend_timeout),
+        "instance-timeout": seconds(policy.instance_timeout),
+        "poll-interval": seconds(policy.poll_interval),
+        "request-timeout": seconds(policy.request_timeout),
+        "on-failure": policy.on_failure,
+        "old-instance": policy.old_instance,
+        "register": policy.register,
+        "retry": {
+            "max-elapsed": seconds(policy.retry.max_elapsed),
+            "initial-interval": seconds(policy.retry.initial_interval),
+            "max-interval": seconds(policy.retry.max_interval),
+            "multiplier": policy.retry.multiplier,
+        },
+    });
+    if session.ui.is_json {
+        session.ui.json(&shown);
+    } else {
+        session.ui.out(&format!("{shown:#}"));
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn validate(
+    session: &Session<'_>,
+    args: &DeploymentArgs,
+    is_online: bool,
+) -> Result<Exit, Report> {
+    let loaded = match session.with_sources(args, load) {
+        Ok(loaded) => loaded,
+        Err(problems) if session.ui.is_json => {
+            let problems: Vec<Value> = problems.0.iter().map(told).collect();
+            return Ok(invalid(session, &problems, &[]));
+        }
+        Err(problems) => return Err(problems.into()),
+    };
+    session.warn(&loaded);
+    let warnings: Vec<Value> = loaded.warnings.iter().map(told).collect();
+    let mut seen = Vec::new();
+    if is_online {
+        match foreseen::<Validation>(session, &loaded).await? {
+            Foreseen::Steps(steps) => seen = steps,
+            Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json => {
+                let problems: Vec<Value> = failure.message.lines().map(told_of_the_cloud).collect();
+                return Ok(invalid(session, &problems, &warnings));
+            }
+            Foreseen::Stopped(stop) => return Err(stop.into()),
+            Foreseen::Signalled(exit) => return Ok(exit),
+        }
+    } else {
+        session.check_credentials(&loaded)?;
+    }
+    let name = &loaded.deployment.name;
+    if session.ui.is_json {
+        session
+            .ui
+            .json(&json!({"valid": true, "name": name, "problems": [], "warnings": warnings, "seen": seen}));
+        return Ok(Exit::Done);
+    }
+    for step in &seen {
+        let subject = step.subject.as_deref().map(short).unwrap_or_default();
+        let note = step.note.as_deref().unwrap_or_default();
+        session.ui.out(&plain(&format!("{:20} {subject} {note}", step.name)));
+    }
+    session.ui.out(&plain(&if is_online {
+        format!("{name} is valid, and what it names is there")
+    } else {
+        format!("{name} is valid; --online also looks whether what it names is there")
+    }));
+    Ok(Exit::Done)
+}
+
+fn invalid(session: &Session<'_>, problems: &[Value], warnings: &[Value]) -> Exit {
+    session.ui.json(&json!({"valid": false, "problems": problems, "warnings": warnings}));
+    Exit::Usage
+}
+
+/// What the cloud does not hold has no place in a file, but the path of what names it.
+fn told_of_the_cloud(line: &str) -> Value {
+    let (path, message) =
+        line.split_once(": ").filter(|(path, _)| path.starts_with("ci-config.")).unwrap_or(("", line));
+    json!({"file": null, "line": null, "column": null, "path": path, "message": message})
+}
+
+fn told(problem: &Problem) -> Value {
+    let (line, column) = problem.place.position.unzip();
+    json!({
+        "file": problem.place.source.as_ref().map(|source| source.display().to_string()),
+        "line": line,
+        "column": column,
+        "path": problem.path,
+        "message": problem.message,
+    })
+}

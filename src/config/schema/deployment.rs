@@ -1,0 +1,116 @@
+//! The deployment around the instance: what is replaced, where its traffic comes from, and how (DESIGN 5).
+
+use super::instance::{BACKEND_SET, INSTANCE};
+use super::{Field, Kind, Model, TEXT, many, may, must, plain};
+use Kind::{Bool, DefinedTags, Duration, Factor, Free, One, Port, Tags, Word};
+
+/// The states in which an instance or a load balancer can be (OCI.md 2.1, 2.3).
+pub(in crate::config) const STATES: &[&str] =
+    &["ACTIVE", "CREATING", "DELETED", "DELETING", "FAILED", "INACTIVE", "UPDATING"];
+
+/// A deployment file.
+pub(in crate::config) static DEPLOYMENT: Model = Model {
+    title: "Deployment",
+    fields: &[
+        may("name", TEXT).about("Names the deployment; by default the instance's display name."),
+        may("config", One(&CREDENTIALS)).about("How to sign in; by default the profile of ~/.oci/config."),
+        may("config-file", TEXT).about("The file that `config` is in, from this file's folder."),
+        may("ci-config", One(&INSTANCE)).about("The new container instance."),
+        may("ci-config-file", TEXT).about("The file that `ci-config` is in, from this file's folder."),
+        may("ci-filter", One(&INSTANCE_FILTER))
+            .about("Which instance is replaced: everything named here must be as in the cloud."),
+        may("lb-filter", One(&BALANCER_FILTER)).about("Which load balancer the traffic comes through."),
+        may("backends", many(&BACKEND))
+            .about("Where the new instance is registered; by default the old one's sets and ports."),
+        may("drain-delay", Duration).about("From draining the old backends to removing them (10 s)."),
+        may("backend-timeout", Duration).about("The longest until the new backends are healthy (2 m)."),
+        may("instance-timeout", Duration).about("The longest until the new instance is active (10 m)."),
+        may("poll-interval", Duration).about("The longest between two looks (2 s)."),
+        may("request-timeout", Duration).about("The longest until one request is answered (30 s)."),
+        may("on-failure", Word(&["rollback", "halt"])).about("What follows when a step fails for good."),
+        may("old-instance", Word(&["delete", "stop", "keep"])).about("What becomes of the old instance."),
+        may("register", Word(&["drained", "active"]))
+            .about("Whether new backends wait for their health check before they get traffic."),
+        may("retry", One(&RETRY)).about("How failed attempts are spaced."),
+    ],
+    variants: None,
+    needs_any: false,
+    has_own_keys: true,
+};
+
+/// The credentials of the library that we succeed.
+pub(in crate::config) static CREDENTIALS: Model = Model {
+    title: "Credentials",
+    fields: &[
+        must("user-ocid", TEXT),
+        must("tenancy-ocid", TEXT),
+        may("compartment-id", TEXT).about("Where load balancers and instances are looked for."),
+        must("key-fingerprint", TEXT),
+        may("private-key", TEXT).about("The private key as PEM text, or `private-key-file`."),
+        may("private-key-file", TEXT).about("The file with the private key, from this file's folder."),
+        may("pass-phrase", TEXT).about("What opens the private key."),
+        must("region", TEXT),
+    ],
+    variants: None,
+    needs_any: false,
+    has_own_keys: true,
+};
+
+const fn filter(title: &'static str, fields: &'static [Field]) -> Model {
+    Model { needs_any: true, ..plain(title, fields) }
+}
+
+/// The fields by which an instance can be told (OCI.md appendix A.1, the summary's).
+pub(in crate::config) static INSTANCE_FILTER: Model = filter(
+    "InstanceFilter",
+    &[
+        may("availability-domain", Free),
+        may("compartment-id", Free),
+        may("container-count", Free),
+        may("container-restart-policy", Free),
+        may("defined-tags", DefinedTags),
+        may("display-name", Free),
+        may("fault-domain", Free),
+        may("freeform-tags", Tags),
+        may("id", Free),
+        may("lifecycle-state", Word(STATES)),
+        may("shape", Free),
+        may("shape-config", Kind::FreeMap),
+    ],
+);
+
+/// The fields by which a load balancer can be told.
+pub(in crate::config) static BALANCER_FILTER: Model = filter(
+    "LoadBalancerFilter",
+    &[
+        may("compartment-id", Free),
+        may("defined-tags", DefinedTags),
+        may("display-name", Free),
+        may("freeform-tags", Tags),
+        may("id", Free),
+        may("is-private", Bool),
+        may("lifecycle-state", Word(STATES)),
+        may("shape-name", Free),
+    ],
+);
+
+/// A backend set that the new instance joins.
+pub(in crate::config) static BACKEND: Model = plain(
+    "BackendTarget",
+    &[
+        must("port", Port).about("The port that the instance listens on."),
+        must("backend-set", TEXT).about("The set's name."),
+        may("create", One(&BACKEND_SET)).about("How to make the set where it is missing."),
+    ],
+);
+
+/// How failed attempts are spaced.
+pub(in crate::config) static RETRY: Model = plain(
+    "Retry",
+    &[
+        may("max-elapsed", Duration).about("How long after the first failure the attempts go on (10 m)."),
+        may("initial-interval", Duration).about("The upper bound of the first delay (1 s)."),
+        may("max-interval", Duration).about("The upper bound of any delay (30 s)."),
+        may("multiplier", Factor).about("How much the bound grows from one delay to the next (2)."),
+    ],
+);

@@ -1,0 +1,149 @@
+//! Looks whether what a specification names is there, and takes what is asked of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Activity, Cx, Read};
+use crate::oci::container_instances::Shape;
+use crate::oci::{OciError, Reference, Referred};
+use crate::run::Failure;
+use crate::workflows::{World, failure};
+
+/// One thing that a specification names.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) enum LookUp {
+    Domains {
+        compartment_id: String,
+        availability_domain: String,
+        fault_domain: Option<String>,
+    },
+    Shape {
+        compartment_id: String,
+        availability_domain: String,
+        name: String,
+        ocpus: f64,
+        memory: Option<f64>,
+    },
+    Resource {
+        reference: Reference,
+        place: String,
+        id: String,
+        availability_domain: String,
+    },
+}
+
+/// What is wrong with it: each with the place in the specification.
+type Found = Vec<String>;
+
+impl Activity for LookUp {
+    const NAME: &'static str = "look-up";
+    type World = World;
+    type Output = Found;
+
+    fn subject(&self) -> Option<String> {
+        Some(match self {
+            Self::Domains { .. } => "availability-domain".to_owned(),
+            Self::Shape { .. } => "shape".to_owned(),
+            Self::Resource { place, .. } => place.clone(),
+        })
+    }
+
+    fn note(found: &Found) -> Option<String> {
+        Some(if found.is_empty() { "is there".to_owned() } else { "is not as it must be".to_owned() })
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Found, Failure> {
+        match self {
+            Self::Domains { compartment_id, availability_domain, fault_domain } => {
+                domains(cx, compartment_id, availability_domain, fault_domain.as_deref()).await
+            }
+            Self::Shape { compartment_id, availability_domain, name, ocpus, memory } => {
+                let api = cx.world.oci.container_instances();
+                let list = async || api.shapes(compartment_id, availability_domain).await;
+                match failure::look(cx, "listing the shapes", list).await? {
+                    Ok(shapes) => Ok(of_shapes(&shapes, name, *ocpus, *memory)),
+                    Err(error) => unseen("compartment-id", compartment_id, &error),
+                }
+            }
+            Self::Resource { reference, place, id, availability_domain } => {
+                let api = cx.world.oci.references();
+                let get = async || api.get(*reference, id).await;
+                match failure::look(cx, "looking up what the specification refers to", get).await? {
+                    Ok(answer) => Ok(of_resource(&answer.value, place, id, availability_domain)),
+                    Err(error) => unseen(place, id, &error),
+                }
+            }
+        }
+    }
+}
+
+impl Read for LookUp {}
+
+async fn domains(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    availability: &str,
+    fault: Option<&str>,
+) -> Result<Found, Failure> {
+    let api = cx.world.oci.domains();
+    let list = async || api.availability(compartment).await;
+    let there = match failure::look(cx, "listing the availability domains", list).await? {
+        Ok(there) => there,
+        Err(error) => return unseen("compartment-id", compartment, &error),
+    };
+    if !there.iter().any(|name| name == availability) {
+        return Ok(vec![not_among("availability-domain", availability, &there)]);
+    }
+    let Some(fault) = fault else { return Ok(Found::new()) };
+    let list = async || api.fault(compartment, availability).await;
+    let there = failure::must_look(cx, "listing the fault domains", list).await?;
+    if there.iter().any(|name| name == fault) {
+        return Ok(Found::new());
+    }
+    Ok(vec![not_among("fault-domain", fault, &there)])
+}
+
+fn of_resource(referred: &Referred, place: &str, id: &str, availability: &str) -> Found {
+    let mut found = Found::new();
+    if !referred.is_there() {
+        found.push(format!("{place}: {id} is {}", referred.lifecycle_state));
+    }
+    if let Some(own) = referred.availability_domain.as_ref().filter(|own| *own != availability) {
+        found.push(format!("{place}: {id} is in {own} alone"));
+    }
+    found
+}
+
+fn of_shapes(shapes: &[Shape], name: &str, ocpus: f64, memory: Option<f64>) -> Found {
+    let Some(shape) = shapes.iter().find(|shape| shape.name == name) else {
+        let names: Vec<String> = shapes.iter().map(|shape| shape.name.clone()).collect();
+        return vec![not_among("shape", name, &names)];
+    };
+    let mut found = Found::new();
+    let mut check = |place: &str, asked: f64, least: f64, most: f64| {
+        if !(least..=most).contains(&asked) {
+            found.push(format!(
+                "shape-config.{place}: {asked} is out of bounds: {name} takes {least} to {most}"
+            ));
+        }
+    };
+    if let Some(options) = &shape.ocpu_options {
+        check("ocpus", ocpus, options.min, options.max);
+    }
+    if let (Some(options), Some(memory)) = (&shape.memory_options, memory) {
+        check("memory-in-gbs", memory, options.min, options.max);
+    }
+    found
+}
+
+fn not_among(place: &str, name: &str, there: &[String]) -> String {
+    format!("{place}: there is no {name}; there are {}", there.join(", "))
+}
+
+/// What the cloud says is not there may as well be there and forbidden (OCI.md 3.2).
+fn unseen(place: &str, id: &str, error: &OciError) -> Result<Found, Failure> {
+    if error.is_not_found() {
+        return Ok(vec![format!("{place}: {id} does not exist, or this user may not see it")]);
+    }
+    Err(failure::of(format!("looking up {id}"), error))
+}

@@ -1,0 +1,106 @@
+//! Validation: looks whether everything that a deployment names is there. Only ever foreseen, as it changes nothing.
+
+use serde_json::Value;
+
+use super::World;
+use super::activities::LookUp;
+use super::redeploy::{find_load_balancer, find_old_backends, find_old_instance, instance_compartment};
+use crate::config::Deployment;
+use crate::engine::{Run, Stop, Workflow};
+use crate::oci::Reference;
+use crate::run::{Failure, MASK};
+
+/// Looks at what a deployment names, and finds everything that is wrong at once.
+#[derive(Debug)]
+pub struct Validation;
+
+impl Workflow for Validation {
+    const NAME: &'static str = "validation";
+    const VERSION: u32 = 1;
+    type World = World;
+    type Input = Deployment;
+
+    async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
+        let mut problems = Vec::new();
+        for look_up in named(deployment) {
+            let found = kept(run.read(look_up).await, &mut problems)?.unwrap_or_default();
+            problems
+                .extend(found.into_iter().map(|problem| format!("ci-config.{}", told(&problem, deployment))));
+        }
+        let balancer = kept(run.read(find_load_balancer(deployment)).await, &mut problems)?;
+        let old = kept(run.read(find_old_instance(deployment)).await, &mut problems)?;
+        if let (Some(balancer), Some(old)) = (balancer, old) {
+            let find = find_old_backends(deployment, &balancer.id, old.as_ref());
+            kept(run.read(find).await, &mut problems)?;
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Stop::Failed(Failure::permanent("looking at what the deployment names", problems.join("\n"))))
+    }
+}
+
+/// What may be said of a problem: what came from the environment is not.
+fn told(problem: &str, deployment: &Deployment) -> String {
+    let secrets = deployment.secrets.expose().iter().filter(|secret| !secret.is_empty());
+    secrets.fold(problem.to_owned(), |told, secret| told.replace(secret.as_str(), MASK))
+}
+
+/// Keeps a failure for the end, and passes on whatever else stops a run.
+fn kept<T>(result: Result<T, Stop>, problems: &mut Vec<String>) -> Result<Option<T>, Stop> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Stop::Failed(failure)) => {
+            problems.push(failure.to_string());
+            Ok(None)
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Everything that the specification names and that the cloud can be asked for. Registries of images cannot: they ask
+/// for credentials that only the instance has.
+fn named(deployment: &Deployment) -> Vec<LookUp> {
+    let instance = deployment.instance.expose();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let compartment_id = instance_compartment(deployment);
+    let availability_domain = text(&instance["availabilityDomain"]);
+    let config = &instance["shapeConfig"];
+    let mut named = vec![
+        LookUp::Domains {
+            compartment_id: compartment_id.clone(),
+            availability_domain: availability_domain.clone(),
+            fault_domain: instance["faultDomain"].as_str().map(ToOwned::to_owned),
+        },
+        LookUp::Shape {
+            compartment_id,
+            availability_domain: availability_domain.clone(),
+            name: text(&instance["shape"]),
+            ocpus: config["ocpus"].as_f64().unwrap_or_default(),
+            memory: config["memoryInGBs"].as_f64(),
+        },
+    ];
+    let mut refer = |reference, place: String, id: &Value| {
+        if let Some(id) = id.as_str() {
+            let (id, availability_domain) = (id.to_owned(), availability_domain.clone());
+            named.push(LookUp::Resource { reference, place, id, availability_domain });
+        }
+    };
+    let all = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    for (n, vnic) in all(&instance["vnics"]).iter().enumerate() {
+        refer(Reference::Subnet, format!("vnics[{n}].subnet-id"), &vnic["subnetId"]);
+        for (m, id) in all(&vnic["nsgIds"]).iter().enumerate() {
+            refer(Reference::SecurityGroup, format!("vnics[{n}].nsg-ids[{m}]"), id);
+        }
+    }
+    for (n, volume) in all(&instance["volumes"]).iter().enumerate() {
+        let place = |name: &str| format!("volumes[{n}].{name}");
+        refer(Reference::MountTarget, place("mount-target.id"), &volume["mountTarget"]["id"]);
+        refer(Reference::Export, place("export.id"), &volume["export"]["id"]);
+        refer(Reference::Subnet, place("subnet-id"), &volume["subnetId"]);
+    }
+    for (n, secret) in all(&instance["imagePullSecrets"]).iter().enumerate() {
+        refer(Reference::Secret, format!("image-pull-secrets[{n}].secret-id"), &secret["secretId"]);
+    }
+    named
+}
