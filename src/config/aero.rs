@@ -3,13 +3,15 @@
 //! Lazy as Aero is: a branch that is not taken is not evaluated. Where Aero yields a marker for a missing file, we
 //! fail and name it.
 
+mod choices;
+mod conversions;
+mod places;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,9 +21,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::node::{Node, SECRET, Tree};
 use super::problem::{Place, Problem, nearest};
 use super::{edn, merge, read};
-use crate::oci;
+use conversions::{decoded, joined, keyword, merged, parsed, private_key, public_key, read_edn};
 pub(super) use values::first_tag;
-use values::{bytes_of, child, items, required_text, string_of, within};
+use values::{at, bytes_of, items, required_text, string_of, within};
 
 const TAGS: [&str; 30] = [
     "base64",
@@ -55,10 +57,11 @@ const TAGS: [&str; 30] = [
     "user",
     "uuid",
 ];
-/// How many includes may lie within each other.
-const INCLUDE_LIMIT: usize = 32;
-/// How many forms one file may be evaluated to: refs to refs double with each line otherwise.
-const FORM_LIMIT: usize = 100_000;
+/// How deep evaluation goes, with everything that refs and includes lead to.
+const DEPTH_LIMIT: usize = 100;
+/// What a deployment may come to: each value counts as one, and as one more for each KiB of its text. Refs to refs
+/// double with each line otherwise.
+const COST_LIMIT: usize = 100_000;
 
 /// What the tags may ask for.
 pub(super) struct Surroundings<'s> {
@@ -70,31 +73,31 @@ pub(super) struct Surroundings<'s> {
 
 /// Reads a file and evaluates its tags.
 pub(super) fn file(path: &Path, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
-    include(path, surroundings, &[])
+    include(path, surroundings, &[], &Spent::default())
 }
 
 /// Evaluates the tags of a tree that is no file.
 pub(super) fn tree(node: &Node, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
-    let document = Document {
-        root: node,
-        folder: PathBuf::from("."),
-        surroundings,
-        includes: Vec::new(),
-        n_forms: Cell::new(0),
-        is_optional: Cell::new(false),
-        has_asked: Cell::new(false),
-    };
-    document.evaluate(node, &[])
+    Document::new(node, PathBuf::from("."), surroundings, &[], &Spent::default()).evaluate(node, &[])
 }
 
-fn include(path: &Path, surroundings: &Surroundings<'_>, includes: &[PathBuf]) -> Result<Node, Problem> {
+fn include(
+    path: &Path,
+    surroundings: &Surroundings<'_>,
+    includes: &[PathBuf],
+    spent: &Spent,
+) -> Result<Node, Problem> {
     let root = read::file(path)?;
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-    let mut includes = includes.to_vec();
-    includes.push(path.to_owned());
-    let (n_forms, is_optional, has_asked) = (Cell::new(0), Cell::new(false), Cell::new(false));
-    let document = Document { root: &root, folder, surroundings, includes, n_forms, is_optional, has_asked };
-    document.evaluate(&root, &[])
+    let includes = [includes, &[path.to_owned()]].concat();
+    Document::new(&root, folder, surroundings, &includes, spent).evaluate(&root, &[])
+}
+
+/// What was spent of the limits, by a file and all that it leads to.
+#[derive(Default)]
+struct Spent {
+    cost: Cell<usize>,
+    depth: Cell<usize>,
 }
 
 /// One file: where its refs and relative paths lead.
@@ -102,22 +105,54 @@ struct Document<'d> {
     root: &'d Node,
     folder: PathBuf,
     surroundings: &'d Surroundings<'d>,
-    includes: Vec<PathBuf>,
-    n_forms: Cell<usize>,
+    includes: &'d [PathBuf],
+    spent: &'d Spent,
     /// Whether we are within `#or`, where a ref that leads nowhere is nothing and not an error.
     is_optional: Cell<bool>,
     /// Whether the environment was asked since a tag began: what comes of that tag counts as secret.
     has_asked: Cell<bool>,
 }
 
-impl Document<'_> {
+impl<'d> Document<'d> {
+    fn new(
+        root: &'d Node,
+        folder: PathBuf,
+        surroundings: &'d Surroundings<'d>,
+        includes: &'d [PathBuf],
+        spent: &'d Spent,
+    ) -> Self {
+        let (is_optional, has_asked) = (Cell::new(false), Cell::new(false));
+        Self { root, folder, surroundings, includes, spent, is_optional, has_asked }
+    }
+
     /// `refs` are those being followed, to notice one that leads to itself.
     fn evaluate(&self, node: &Node, refs: &[String]) -> Result<Node, Problem> {
-        self.n_forms.set(self.n_forms.get() + 1);
-        if self.n_forms.get() > FORM_LIMIT {
-            return Err(node
-                .problem("", format!("the file comes to more than {FORM_LIMIT} values: its refs multiply")));
+        let depth = self.spent.depth.get() + 1;
+        if depth > DEPTH_LIMIT {
+            let message =
+                format!("is nested more than {DEPTH_LIMIT} deep, with what its refs and includes lead to");
+            return Err(node.problem("", message));
         }
+        self.spent.depth.set(depth);
+        let evaluated = self.evaluate_at_depth(node, refs);
+        self.spent.depth.set(depth - 1);
+        let evaluated = evaluated?;
+        let length = match &evaluated.tree {
+            Tree::Str(text) | Tree::Key(text) => text.len(),
+            Tree::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        let cost = self.spent.cost.get() + 1 + length / 1024;
+        self.spent.cost.set(cost);
+        if cost > COST_LIMIT {
+            let message =
+                format!("the deployment comes to more than {COST_LIMIT} values or KiB: its refs multiply");
+            return Err(node.problem("", message));
+        }
+        Ok(evaluated)
+    }
+
+    fn evaluate_at_depth(&self, node: &Node, refs: &[String]) -> Result<Node, Problem> {
         let all = |items: &[Node]| {
             items.iter().map(|item| self.evaluate(item, refs)).collect::<Result<Vec<_>, _>>()
         };
@@ -156,68 +191,32 @@ impl Document<'_> {
         Ok(Node { flags: node.flags.clone(), ..Node::new(tree, node.place.clone()) })
     }
 
+    /// A form as far as its outermost tag goes, so that what chooses among its parts leaves the others alone.
+    fn opened<'n>(&self, form: &'n Node, refs: &[String]) -> Result<Cow<'n, Node>, Problem> {
+        if matches!(form.tree, Tree::Tagged(..)) || form.has_flag("ref") {
+            return self.evaluate(form, refs).map(Cow::Owned);
+        }
+        Ok(Cow::Borrowed(form))
+    }
+
+    /// Notes that the environment had a part in a value that came from elsewhere.
+    fn note_secrets(&self, value: &Node) {
+        if value.holds_secret() {
+            self.has_asked.set(true);
+        }
+    }
+
     fn tag(&self, node: &Node, tag: &str, form: &Node, refs: &[String]) -> Result<Node, Problem> {
-        let give = |tree: Tree| Ok(Node::new(tree, node.place.clone()));
         match tag {
-            "env" => give(self.env(form)?.map_or(Tree::Nil, Tree::Str)),
-            "envf" => give(Tree::Str(self.envf(form, refs)?)),
-            "prop" => give(Tree::Nil),
             "or" => self.first_of(node, form, refs),
             "profile" => self.branch(form, self.surroundings.profile, refs),
             "hostname" => self.branch(form, &self.hostname(), refs),
             "user" => self.branch(form, &(self.surroundings.env)("USER").unwrap_or_default(), refs),
-            "include" => {
-                let path = self.path(&self.evaluate(form, refs)?)?;
-                self.include(node, &path)
-            }
-            "file" => give(Tree::Str(read::text_of(&self.path(&self.evaluate(form, refs)?)?)?)),
-            "base64" => {
-                let text = read::text_of(&self.path(&self.evaluate(form, refs)?)?)?;
-                give(Tree::Str(STANDARD.encode(text)))
-            }
-            "to-b64" => give(Tree::Str(STANDARD.encode(bytes_of(&self.evaluate(form, refs)?)?))),
-            "from-b64" => give(self.decoded(form, refs)?),
-            "privkey" => give(self.private_key(form, refs)?),
-            "pubkey" => {
-                let pem = self.evaluate(form, refs)?;
-                oci::identity::check_public_key(required_text(&pem)?)
-                    .map_err(|error| form.problem("", format!("expected a public key: {error}")))?;
-                Ok(pem)
-            }
-            "to-edn" => give(Tree::Str(edn::print(&self.evaluate(form, refs)?))),
-            "from-edn" => self.as_document(form, refs),
-            "read-edn" => self.read_edn(form, refs),
             "random" => self.any_of(form, refs),
-            // Literals of EDN itself, which stay the text that they are.
-            "inst" | "uuid" => give(Tree::Str(required_text(form)?.to_owned())),
             "ref" => self.reference(node, form, refs),
-            "merge" => self.merge(form, refs),
-            "meta-merge" | "deep-merge" => {
-                let evaluated: Result<Vec<Node>, Problem> =
-                    items(form)?.iter().map(|item| self.evaluate(item, refs)).collect();
-                Ok(evaluated?
-                    .into_iter()
-                    .reduce(merge::meta)
-                    .unwrap_or(Node::new(Tree::Nil, form.place.clone())))
-            }
-            "join" => {
-                let mut joined = String::new();
-                for item in items(form)? {
-                    joined.push_str(&string_of(&self.evaluate(item, refs)?)?);
-                }
-                give(Tree::Str(joined))
-            }
-            "str" => give(Tree::Str(string_of(&self.evaluate(form, refs)?)?)),
-            "long" => {
-                self.number(form, refs, |text| text.trim().parse().map(Tree::Int).ok(), "a whole number")
-            }
-            "double" => self.number(form, refs, |text| text.trim().parse().map(Tree::Float).ok(), "a number"),
-            "keyword" => {
-                give(Tree::Key(string_of(&self.evaluate(form, refs)?)?.trim_start_matches(':').to_owned()))
-            }
-            "boolean" => {
-                let text = string_of(&self.evaluate(form, refs)?)?;
-                give(Tree::Bool(text.trim().eq_ignore_ascii_case("true")))
+            known if TAGS.contains(&known) => {
+                let value = self.evaluate(form, refs)?;
+                self.converted(node, tag, value)
             }
             unknown => Err(node.problem(
                 "",
@@ -229,211 +228,79 @@ impl Document<'_> {
         }
     }
 
-    fn env(&self, form: &Node) -> Result<Option<String>, Problem> {
-        self.has_asked.set(true);
-        Ok((self.surroundings.env)(required_text(form)?))
+    /// What the other tags make of their form, which is evaluated. Apart from `tag`, so that forms within forms take
+    /// little of the stack.
+    fn converted(&self, node: &Node, tag: &str, value: Node) -> Result<Node, Problem> {
+        let tree = match tag {
+            "include" => return self.include(node, &self.path(&value)?),
+            "file" => Tree::Str(at(&value, read::text_of(&self.path(&value)?))?),
+            "base64" => Tree::Str(STANDARD.encode(at(&value, read::bytes_of(&self.path(&value)?))?)),
+            "env" => self.env(&value)?.map_or(Tree::Nil, Tree::Str),
+            "envf" => Tree::Str(self.envf(&value)?),
+            "prop" => Tree::Nil,
+            "to-b64" => Tree::Str(STANDARD.encode(bytes_of(&value)?)),
+            "from-b64" => decoded(&value)?,
+            "privkey" => private_key(&value)?,
+            "pubkey" => return public_key(value),
+            "to-edn" => Tree::Str(edn::print(&value)),
+            "from-edn" => return self.as_document(&value),
+            "read-edn" => return read_edn(&value),
+            // Literals of EDN itself, which stay the text that they are.
+            "inst" | "uuid" => Tree::Str(required_text(&value)?.to_owned()),
+            "merge" => merged(&value)?,
+            "meta-merge" | "deep-merge" => {
+                let nothing = Node::new(Tree::Nil, value.place.clone());
+                return Ok(items(&value)?.iter().cloned().reduce(merge::meta).unwrap_or(nothing));
+            }
+            "join" => Tree::Str(joined(&value)?),
+            "str" => Tree::Str(string_of(&value)?),
+            "long" => parsed(&value, |text| text.trim().parse().map(Tree::Int).ok(), "a whole number")?,
+            "double" => parsed(&value, |text| text.trim().parse().map(Tree::Float).ok(), "a number")?,
+            "keyword" => parsed(&value, keyword, "a name")?,
+            "boolean" => Tree::Bool(string_of(&value)?.trim().eq_ignore_ascii_case("true")),
+            _ => unreachable!("`tag` lets only known ones pass"),
+        };
+        Ok(Node::new(tree, node.place.clone()))
     }
 
-    /// `["%s:%s" HOST PORT]`, with `%s` for each variable in turn.
-    fn envf(&self, form: &Node, refs: &[String]) -> Result<String, Problem> {
+    fn env(&self, name: &Node) -> Result<Option<String>, Problem> {
+        self.has_asked.set(true);
+        Ok((self.surroundings.env)(&string_of(name)?))
+    }
+
+    /// `["%s:%s" HOST PORT]`, with `%s` for each variable in turn; `%%` is a percent sign.
+    fn envf(&self, form: &Node) -> Result<String, Problem> {
         let [format, variables @ ..] = items(form)? else {
             return Err(form.problem("", "#envf expects a format and the names of variables"));
         };
-        let mut text = required_text(&self.evaluate(format, refs)?)?.to_owned();
-        for variable in variables {
-            let value = self.env(variable)?.unwrap_or_default();
-            text = text.replacen("%s", &value, 1);
-        }
-        Ok(text)
-    }
-
-    /// The branch that the key names, or `:default`; keys may be sets.
-    fn branch(&self, form: &Node, key: &str, refs: &[String]) -> Result<Node, Problem> {
-        let Tree::Map(branches) = &form.tree else {
-            return Err(form.problem("", format!("expected a map of branches, found {}", form.kind())));
-        };
-        let names = |branch: &Node, name: &str| match &branch.tree {
-            Tree::Set(members) => members.iter().any(|member| member.text() == Some(name)),
-            _ => branch.text() == Some(name),
-        };
-        let find = |name: &str| branches.iter().find(|(branch, _)| names(branch, name));
-        match find(key).or_else(|| find("default")) {
-            Some((_, value)) => self.evaluate(value, refs),
-            None => Ok(Node::new(Tree::Nil, form.place.clone())),
-        }
-    }
-
-    fn include(&self, node: &Node, path: &Path) -> Result<Node, Problem> {
-        // The same file may be spelt in many ways.
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let is_again = self.includes.iter().any(|earlier| real(earlier) == real(path));
-        if is_again || self.includes.len() > INCLUDE_LIMIT {
-            let chain: Vec<String> = self.includes.iter().map(|path| path.display().to_string()).collect();
-            return Err(node.problem(
-                "",
-                format!("includes go in a circle: {} -> {}", chain.join(" -> "), path.display()),
-            ));
-        }
-        include(path, self.surroundings, &self.includes)
-    }
-
-    /// A relative path starts from the file that names it.
-    fn path(&self, form: &Node) -> Result<PathBuf, Problem> {
-        let path = self.folder.join(required_text(form)?);
-        if path.exists() {
-            return Ok(path);
-        }
-        Err(form.problem("", format!("there is no file {}", path.display())))
-    }
-
-    fn private_key(&self, form: &Node, refs: &[String]) -> Result<Tree, Problem> {
-        let evaluated = self.evaluate(form, refs)?;
-        if let Tree::List(parts) = &evaluated.tree {
-            if let [pem, phrase] = parts.as_slice() {
-                let phrase = required_text(phrase)?.to_owned().into();
-                return Ok(Tree::PrivateKey(required_text(pem)?.to_owned().into(), Some(phrase)));
-            }
-            return Err(
-                form.problem("", "#privkey expects the key's text, or a vector of text and pass phrase")
-            );
-        }
-        Ok(Tree::PrivateKey(required_text(&evaluated)?.to_owned().into(), None))
-    }
-
-    fn reference(&self, node: &Node, form: &Node, refs: &[String]) -> Result<Node, Problem> {
-        let path: Vec<String> = items(form)?.iter().map(string_of).collect::<Result<_, _>>()?;
-        let name = format!("[:{}]", path.join(" :"));
-        if refs.contains(&name) {
-            return Err(node.problem("", format!("refs go in a circle: {} -> {name}", refs.join(" -> "))));
-        }
-        let mut refs = refs.to_vec();
-        refs.push(name.clone());
-        let mut here = Cow::Borrowed(self.root);
-        for key in &path {
-            // What lies on the way may itself be a tag that must be evaluated first.
-            if matches!(here.tree, Tree::Tagged(..)) || here.has_flag("ref") {
-                here = Cow::Owned(self.evaluate(&here, &refs)?);
-            }
-            let next = match here {
-                Cow::Borrowed(map) => child(map, key).map(Cow::Borrowed),
-                Cow::Owned(map) => child(&map, key).cloned().map(Cow::Owned),
-            };
-            here = match next {
-                Some(next) => next,
-                // Aero warns and goes on with nil; what is missing must not reach production unsaid.
-                None if self.is_optional.get() => return Ok(Node::new(Tree::Nil, node.place.clone())),
-                None => {
-                    return Err(node.problem("", format!("#ref {name} leads nowhere: there is no `{key}`")));
+        let mut variables = variables.iter();
+        let mut text = String::new();
+        let mut rest = required_text(format)?;
+        while let Some((before, after)) = rest.split_once('%') {
+            text.push_str(before);
+            match after.chars().next() {
+                Some('s') => match variables.next() {
+                    Some(variable) => text.push_str(&self.env(variable)?.unwrap_or_default()),
+                    None => return Err(format.problem("", "has more `%s` than there are variables after it")),
+                },
+                Some('%') => text.push('%'),
+                Some(_) | None => {
+                    return Err(format.problem("", "expected `%s` or `%%` after a percent sign"));
                 }
-            };
-        }
-        self.evaluate(&here, &refs)
-    }
-
-    fn merge(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
-        let mut merged: Vec<(Node, Node)> = Vec::new();
-        for item in items(form)? {
-            let map = self.evaluate(item, refs)?;
-            if map.is_nil() {
-                continue;
             }
-            let Tree::Map(entries) = map.tree else {
-                return Err(map.problem("", format!("#merge expects maps, found {}", map.kind())));
-            };
-            merged = merge::shallow(merged, entries);
+            rest = &after[1..];
         }
-        Ok(Node::new(Tree::Map(merged), form.place.clone()))
-    }
-
-    /// The first of the forms that is something; those after it are not evaluated.
-    fn first_of(&self, node: &Node, form: &Node, refs: &[String]) -> Result<Node, Problem> {
-        let was_optional = self.is_optional.replace(true);
-        let mut found = Ok(Node::new(Tree::Nil, node.place.clone()));
-        for item in items(form)? {
-            let value = self.evaluate(item, refs);
-            if !matches!(&value, Ok(Node { tree: Tree::Nil | Tree::Bool(false), .. })) {
-                found = value;
-                break;
-            }
-        }
-        self.is_optional.set(was_optional);
-        found
-    }
-
-    /// One of the forms, another one each time.
-    fn any_of(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
-        let items = items(form)?;
-        // A hasher of the standard library is seeded by the system.
-        let number = usize::try_from(RandomState::new().hash_one(items.len()) >> 32).unwrap_or(0);
-        match number.checked_rem(items.len()) {
-            Some(n) => self.evaluate(&items[n], refs),
-            None => Err(form.problem("", "#random expects a vector with something in it")),
-        }
-    }
-
-    fn decoded(&self, form: &Node, refs: &[String]) -> Result<Tree, Problem> {
-        let evaluated = self.evaluate(form, refs)?;
-        let text = required_text(&evaluated)?;
-        let bytes = STANDARD.decode(text.trim());
-        let bytes = bytes.map_err(|error| form.problem("", format!("#from-b64 expects base64: {error}")))?;
-        Ok(String::from_utf8(bytes).map_or_else(|error| Tree::Bytes(error.into_bytes()), Tree::Str))
+        Ok(text + rest)
     }
 
     /// A text as a document of its own, with its tags and refs.
-    fn as_document(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
-        let text = self.evaluate(form, refs)?;
-        let root = edn::read(required_text(&text)?, &form.place).map_err(|problem| within(form, &problem))?;
-        let document = Document {
-            root: &root,
-            folder: self.folder.clone(),
-            surroundings: self.surroundings,
-            includes: self.includes.clone(),
-            n_forms: Cell::new(self.n_forms.get()),
-            is_optional: Cell::new(false),
-            has_asked: Cell::new(false),
-        };
-        let evaluated = document.evaluate(&root, &[]).map_err(|problem| within(form, &problem))?;
-        self.n_forms.set(document.n_forms.get());
+    fn as_document(&self, text: &Node) -> Result<Node, Problem> {
+        let root = edn::read(required_text(text)?, &text.place).map_err(|problem| within(text, &problem))?;
+        let folder = self.folder.clone();
+        let document = Document::new(&root, folder, self.surroundings, self.includes, self.spent);
+        let evaluated = document.evaluate(&root, &[]).map_err(|problem| within(text, &problem))?;
+        self.note_secrets(&evaluated);
         Ok(evaluated)
-    }
-
-    /// A text as plain EDN, in which tags mean nothing.
-    fn read_edn(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
-        let text = self.evaluate(form, refs)?;
-        if text.is_nil() {
-            return Ok(text);
-        }
-        let read = edn::read(&string_of(&text)?, &form.place).map_err(|problem| within(form, &problem))?;
-        match first_tag(&read) {
-            Some(tag) => Err(form
-                .problem("", format!("#read-edn reads plain EDN, and found #{tag}; #from-edn knows tags"))),
-            None => Ok(read),
-        }
-    }
-
-    fn hostname(&self) -> String {
-        (self.surroundings.env)("HOSTNAME")
-            .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
-    }
-
-    fn number(
-        &self,
-        form: &Node,
-        refs: &[String],
-        parse: impl Fn(&str) -> Option<Tree>,
-        expected: &str,
-    ) -> Result<Node, Problem> {
-        let value = self.evaluate(form, refs)?;
-        if value.is_nil() {
-            return Ok(value);
-        }
-        let text = string_of(&value)?;
-        let tree = parse(&text).ok_or_else(|| {
-            let found =
-                if value.has_flag(SECRET) { "what is no such thing".to_owned() } else { format!("`{text}`") };
-            form.problem("", format!("expected {expected}, found {found}"))
-        })?;
-        Ok(Node::new(tree, form.place.clone()))
     }
 }
 

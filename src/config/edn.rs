@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::str::Chars;
 
-use super::node::{Node, Tree};
+use super::node::{CHARACTER, Node, SEQUENCE, SYMBOL, Tree};
 use super::problem::{Place, Problem};
 
 /// The deepest nesting that is read; a file of brackets is an error, not a crash.
@@ -111,7 +111,14 @@ impl Reader<'_> {
             '\'' | '`' | '~' | '@' => return Err(self.wrong(format!("`{first}` means nothing in EDN"))),
             _ => self.token(&here)?,
         };
-        Ok(Node::new(tree, here))
+        let kind = match (first, &tree) {
+            ('(', _) => Some(SEQUENCE),
+            ('\\', _) => Some(CHARACTER),
+            (':', _) => None,
+            (_, Tree::Key(_)) => Some(SYMBOL),
+            _ => None,
+        };
+        Ok(Node { flags: kind.into_iter().map(ToOwned::to_owned).collect(), ..Node::new(tree, here) })
     }
 
     fn until(&mut self, end: char) -> Result<Vec<Node>, Problem> {
@@ -400,9 +407,12 @@ pub(super) fn print(node: &Node) -> String {
         Tree::Bool(value) => value.to_string(),
         Tree::Int(number) => number.to_string(),
         Tree::Float(number) => format!("{number:?}"),
+        Tree::Str(text) if node.has_flag(CHARACTER) => character(text),
         Tree::Str(text) => quoted(text),
         Tree::Bytes(_) => "#bytes".to_owned(),
+        Tree::Key(name) if node.has_flag(SYMBOL) => name.clone(),
         Tree::Key(name) => format!(":{name}"),
+        Tree::List(items) if node.has_flag(SEQUENCE) => format!("({})", all(items)),
         Tree::List(items) => format!("[{}]", all(items)),
         Tree::Set(items) => format!("#{{{}}}", all(items)),
         Tree::Map(entries) => {
@@ -413,6 +423,19 @@ pub(super) fn print(node: &Node) -> String {
         Tree::Tagged(tag, form) => format!("#{tag} {}", print(form)),
         Tree::PrivateKey(..) => "#privkey \"***\"".to_owned(),
     }
+}
+
+fn character(text: &str) -> String {
+    let name = match text {
+        "\n" => "newline",
+        "\r" => "return",
+        " " => "space",
+        "\t" => "tab",
+        "\u{8}" => "backspace",
+        "\u{c}" => "formfeed",
+        other => other,
+    };
+    format!("\\{name}")
 }
 
 fn quoted(text: &str) -> String {
@@ -447,20 +470,21 @@ mod tests {
         for (text, expected) in [
             ("nil", "nil"),
             ("[true false]", "[true false]"),
-            ("(1, 2 3)", "[1 2 3]"),
+            ("(1, 2 3)", "(1 2 3)"),
             ("[42N -0x1F 017 2r101 36rZZ +7]", "[42 -31 15 5 1295 7]"),
             ("[1.5 -2e3 1.5M 1M]", "[1.5 -2000.0 1.5 1.0]"),
             (r#""a\tb\"\\\u0041\101\ud83d\ude00""#, "\"a\\tb\\\"\\\\AA😀\""),
-            (r"[\a \newline \space \u0041 \o101 \( \\]", r#"["a" "\n" " " "A" "A" "(" "\\"]"#),
-            ("{:a 1 :b/c sym}", "{:a 1, :b/c :sym}"),
+            (r"[\a \newline \space \u0041 \o101 \( \\]", r"[\a \newline \space \A \A \( \\]"),
+            ("{:a 1 :b/c sym}", "{:a 1, :b/c sym}"),
             ("#{:a #{1}}", "#{:a #{1}}"),
             ("#:aws{:region 1 :other/x 2 :_/y 3 \"s\" 4}", "{:aws/region 1, :other/x 2, :y 3, \"s\" 4}"),
             ("[1 #_ 2 #_ #_ 3 4 5 #_ [6 7] ; comment\n]", "[1 5]"),
             ("#inst \"2026-01-01\" ; end", "#inst \"2026-01-01\""),
-            ("#env HOME", "#env :HOME"),
+            ("#env HOME", "#env HOME"),
             ("^:replace [1]", "[1]"),
+            ("{a 1 :a 2 \"a\" 3 \\a 4}", "{a 1, :a 2, \"a\" 3, \\a 4}"),
             ("#!shebang\n:a", ":a"),
-            ("[-a + - .5x :a.b/c-d? <=>]", "[:-a :+ :- :.5x :a.b/c-d? :<=>]"),
+            ("[-a + - .5x :a.b/c-d? <=>]", "[-a + - .5x :a.b/c-d? <=>]"),
         ] {
             assert_eq!(print(&read(text).expect(text)), expected, "{text}");
         }

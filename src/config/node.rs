@@ -9,6 +9,12 @@ use super::problem::{Place, Problem};
 /// The flag of what came from the environment; no metadata can be called so.
 pub(super) const SECRET: &str = "#env";
 
+/// The flags of what EDN tells apart and nothing but printing it does: symbols from keywords, lists from vectors,
+/// characters from strings.
+pub(super) const SYMBOL: &str = "#symbol";
+pub(super) const SEQUENCE: &str = "#sequence";
+pub(super) const CHARACTER: &str = "#character";
+
 /// A part of what was written.
 #[derive(Clone, Debug)]
 pub(super) struct Node {

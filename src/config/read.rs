@@ -1,6 +1,7 @@
 //! From a file or a flag to a tree: EDN with the place of each part, YAML and JSON as plain values.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,16 +32,25 @@ pub(super) fn file(path: &Path) -> Result<Node, Problem> {
 
 /// The text of a file.
 pub(super) fn text_of(path: &Path) -> Result<String, Problem> {
-    let failed = |message: String| Problem {
-        place: Place { source: Some(Arc::new(path.to_owned())), position: None },
-        path: String::new(),
-        message,
-    };
-    let size = fs::metadata(path).map_err(|error| failed(format!("cannot be read: {error}")))?.len();
-    if size > SIZE_LIMIT {
-        return Err(failed(format!("is larger than {SIZE_LIMIT} bytes")));
+    String::from_utf8(bytes_of(path)?)
+        .map_err(|_| unreadable(path, "is no text in UTF-8; #base64 reads any file"))
+}
+
+/// The bytes of a file.
+pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Problem> {
+    let failed = |error: io::Error| unreadable(path, format!("cannot be read: {error}"));
+    // A device or a pipe does not tell its size.
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(unreadable(path, format!("is larger than {SIZE_LIMIT} bytes")));
     }
-    fs::read_to_string(path).map_err(|error| failed(format!("cannot be read: {error}")))
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, message: impl Into<String>) -> Problem {
+    let place = Place { source: Some(Arc::new(path.to_owned())), position: None };
+    Problem { place, path: String::new(), message: message.into() }
 }
 
 /// Reads what stands on the command line: JSON, EDN or YAML.

@@ -1,7 +1,14 @@
 use super::*;
 
 fn env(name: &str) -> Option<String> {
-    (name == "TAG").then(|| "2.4".to_owned())
+    match name {
+        "TAG" => Some("2.4".to_owned()),
+        "USER" => Some("ann".to_owned()),
+        "WHICH" => Some("TAG".to_owned()),
+        "FORMAT" => Some("%s%%".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
 }
 
 fn evaluate(text: &str) -> Result<Node, Problem> {
@@ -15,13 +22,17 @@ fn evaluate(text: &str) -> Result<Node, Problem> {
     file("sub/deeper.edn", "{:name #include \"../scalar.edn\"}");
     file("scalar.edn", "\"deep\"");
     file("base.edn", "{:shape \"S\" :inner #ref [:shape] :far #include \"sub/far.edn\"}");
+    std::fs::write(folder.path().join("binary"), [0xff, 0xfe]).expect("written");
+    file("tower.edn", &format!("{}1", "#str ".repeat(99)));
+    file("secret.edn", "#env TAG");
+    file("mixed.edn", "{:tag #env TAG :beside \"p\"}");
     file("round.edn", "{:a #include \"sub/../round.edn\"}");
     super::file(&folder.path().join("main.edn"), &Surroundings { profile: "prod", env: &env })
 }
 
 fn text(form: &str) -> String {
     let node = evaluate(&format!(
-        "{{:x {form} :name \"web\" :included #include \"base.edn\"
+        "{{:x {form} :list [\"a\" #env TAG] :part :b :refer {{:a {{:b {{1234 \"deep\" \"s\" 1}}}}}} :number #long \"1234\" :name \"web\" :included #include \"base.edn\"
         :deep {{:port 80 :again ^:ref [:deep :port]}}}}"
     ))
     .expect(form);
@@ -61,8 +72,28 @@ fn each_tag_gives_what_aero_gives() {
         ("#from-edn \"#join [\\\"a\\\" #env TAG]\"", "a2.4"),
         ("#random [5 5]", "5"),
         ("#uuid \"0f0f\"", "0f0f"),
-        ("#user {:ann 1 :default 2}", "2"),
-        ("#long nil", "nil"),
+        ("#user {:ben 1 :default 2}", "2"),
+        ("#user {\"ann\" 1 :default 2}", "1"),
+        // The key is a set with a tag in it, and the branch is nil: from Aero's own tests.
+        ("#user {#{#env \"USER\"} nil :default 10}", "nil"),
+        ("#ref [:refer :a #ref [:part] #ref [:number]]", "deep"),
+        ("#or #profile {:prod [nil #env TAG] :dev [1]}", "2.4"),
+        ("#or #ref [:list]", "a"),
+        ("#join #ref [:list]", "a2.4"),
+        ("#join #{\"a\"}", "a"),
+        ("#profile #or [nil {:prod 7}]", "7"),
+        ("#env #join [\"T\" \"AG\"]", "2.4"),
+        ("#env #env WHICH", "2.4"),
+        ("#env \"TAG\"", "2.4"),
+        ("#envf [\"%s-%s 100%%\" FORMAT TAG]", "%s%%-2.4 100%"),
+        ("#envf [\"%s|\" NONE]", "|"),
+        ("#read-edn \"\"", "nil"),
+        ("#read-edn #env EMPTY", "nil"),
+        ("#read-edn nil", "nil"),
+        ("#boolean nil", "false"),
+        ("#boolean \"\"", "false"),
+        ("#long 1234", "1234"),
+        ("#keyword :foo/bar", "foo/bar"),
         ("#profile {:other 1}", "nil"),
         ("#include #join [\"scal\" \"ar.edn\"]", "deep"),
     ] {
@@ -103,10 +134,111 @@ fn what_aero_lets_pass_fails_here_with_its_place() {
         ("{:x #from-b64 \"%\"}", "expects base64"),
         ("{:x #random []}", "something in it"),
         ("{:x #profil {}}", "did you mean #profile?"),
+        ("{:x #long #env NONE}", "expected a whole number, found nothing"),
+        ("{:x #double nil}", "expected a number, found nothing"),
+        ("{:x #keyword #env NONE}", "expected a name, found nothing"),
+        ("{:x #envf [\"%d\" TAG]}", "expected `%s` or `%%`"),
+        ("{:x #envf [\"%s%s\" TAG]}", "more `%s` than"),
+        ("{:x #file \"binary\"}", "#base64 reads any file"),
+        ("{:x #include \"tower.edn\"}", "nested more than"),
+        ("{:x #from-edn #env TAG :y #ref [:z]}", "leads nowhere"),
         ("{:x #long \"eighty\"}", "expected a whole number, found `eighty`"),
     ] {
         let problem = evaluate(form).expect_err(form);
         assert!(problem.to_string().contains(expected), "{form}: {problem}");
         assert!(problem.place.position.is_some(), "{form}: {problem}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text_is_read_by_base64() {
+    assert_eq!(text("#base64 \"binary\""), "//4=");
+}
+
+#[test]
+fn what_the_environment_had_a_part_in_is_secret_by_whatever_way_it_came() {
+    let is_secret = |form: &str| {
+        let node = evaluate(&format!(
+            "{{:x {form} :plain \"p\" :inner {{:tag #env TAG :beside \"p\"}} :far #include \"mixed.edn\"}}"
+        ));
+        node.expect(form).get("x").is_some_and(Node::holds_secret)
+    };
+    for form in [
+        "#env TAG",
+        "#join [\"a\" #env TAG]",
+        "#join [\"a\" #ref [:inner :tag]]",
+        "#join [\"a\" #include \"secret.edn\"]",
+        "#join [\"a\" #ref [:far :tag]]",
+        "#join [\"a\" #from-edn \"#env TAG\"]",
+        "#to-edn #include \"mixed.edn\"",
+        "#to-b64 #str #or [nil #env TAG]",
+        "#profile {:prod #env TAG}",
+        "{:deep [#env TAG]}",
+        "#merge [{:a 1} #ref [:inner]]",
+        "#read-edn #env TAG",
+        "#double #env TAG",
+    ] {
+        assert!(is_secret(form), "{form}");
+    }
+    for form in [
+        "#ref [:plain]",
+        "#join [\"a\" #ref [:plain]]",
+        "#ref [:inner :beside]",
+        "#join [\"a\" #ref [:far :beside]]",
+        "#user {#{#env USER} \"p\"}",
+        "#or [#env NONE \"p\"]",
+    ] {
+        // A default that the environment was asked about first counts as its answer.
+        assert_eq!(is_secret(form), form.starts_with("#or"), "{form}");
+    }
+}
+
+#[test]
+fn a_secret_text_that_does_not_read_is_not_repeated() {
+    for tag in ["read-edn", "from-edn"] {
+        let problem = evaluate(&format!("{{:x #{tag} #join [\"[1a \" #env TAG]}}")).expect_err(tag);
+        assert!(
+            problem.message.contains("does not read as EDN") && !problem.message.contains("1a"),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn nothing_that_leads_far_takes_the_stack_or_the_memory() {
+    let chain: Vec<String> = (1..20_000).map(|n| format!(":a{n} #ref [:a{}]", n - 1)).collect();
+    let joins: Vec<String> =
+        (1..40).map(|n| format!(":a{n} #join [#ref [:a{0}] #ref [:a{0}]]", n - 1)).collect();
+    let escapes = format!("{{:x {}\"\\\\\"}}", "#to-edn ".repeat(90));
+    let large = format!(":a0 \"{}\"", "x".repeat(1 << 20));
+    for text in [
+        format!("{{:a0 1 {}}}", chain.join(" ")),
+        format!("{{{large} {}}}", joins.join(" ")),
+        format!("{{{large} :all [{}]}}", "#ref [:a0] ".repeat(50_000)),
+        format!("{{:a0 [1 1] :all [{}]}}", "#include \"base.edn\" ".repeat(50_000)),
+        escapes,
+    ] {
+        let problem = evaluate(&text).expect_err("it is too much");
+        assert!(problem.message.contains("more than"), "{problem}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_document_is_evaluated_or_refused(
+        forms in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "#env ", "#envf ", "#prop ", "#or ", "#join ", "#profile ", "#hostname ", "#user ", "#include ", "#ref ",
+                "#merge ", "#long ", "#double ", "#keyword ", "#boolean ", "#read-edn ", "#file ", "#to-b64 ",
+                "#from-b64 ", "#privkey ", "#pubkey ", "#to-edn ", "#from-edn ", "#meta-merge ", "#deep-merge ", "#str ",
+                "#random ", "#base64 ", "#inst ", "#uuid ", "#none ", "^:ref ", "^:replace ", "^:prepend ", "[", "]",
+                "{", "}", "#{", "(", ")", ":a ", ":b ", ":default ", ":prod ", "TAG ", "\"main.edn\" ", "\"note.txt\" ",
+                "\"%s\" ", "\"#ref [:a]\" ", "\"[:a {:b 1}]\" ", "\"aGk=\" ", "nil ", "true ", "0 ", "-7 ", "1.5 ",
+                "[:a] ", "[:a :b] ", "{:a 1} ", "#_ ",
+            ]),
+            0..24,
+        ),
+    ) {
+        drop(evaluate(&format!("{{:a {} :b [1 {{:b 2}}]}}", forms.concat())));
     }
 }

@@ -1,12 +1,18 @@
 //! What the tags take: texts, bytes, the items of a vector, and what lies below a key.
 
-use crate::config::node::{Node, Tree};
+use crate::config::node::{Node, SECRET, Tree};
 use crate::config::problem::Problem;
 
-/// A problem within a text that is a value of `form`.
-pub(super) fn within(form: &Node, problem: &Problem) -> Problem {
+/// A problem within a text, which is not repeated when it came from the environment.
+pub(super) fn within(text: &Node, problem: &Problem) -> Problem {
     let at = problem.place.position.map(|(line, column)| format!(" at {line}:{column}")).unwrap_or_default();
-    form.problem("", format!("the text{at} {}", problem.message))
+    let what = if text.has_flag(SECRET) { "does not read as EDN" } else { &problem.message };
+    text.problem("", format!("the text{at} {what}"))
+}
+
+/// What was read of a file, or the problem with it where the file is named.
+pub(super) fn at<T>(name: &Node, read: Result<T, Problem>) -> Result<T, Problem> {
+    read.map_err(|problem| name.problem("", problem.to_string()))
 }
 
 /// The first tag in what was read, but for those that are EDN's own.
@@ -22,19 +28,23 @@ pub(in crate::config) fn first_tag(node: &Node) -> Option<&str> {
     }
 }
 
-/// What a map or a list holds under a key.
+/// What a map or a list holds under a key; a map's keys may be numbers.
 pub(super) fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     if let Tree::List(items) = &node.tree {
         return items.get(key.parse::<usize>().ok()?);
     }
-    node.entries().iter().find(|(entry, _)| entry.text() == Some(key)).map(|(_, value)| value)
+    let is_meant = |entry: &Node| match &entry.tree {
+        Tree::Int(number) => number.to_string() == key,
+        _ => entry.text() == Some(key),
+    };
+    node.entries().iter().find(|(entry, _)| is_meant(entry)).map(|(_, value)| value)
 }
 
 pub(super) fn items(form: &Node) -> Result<&[Node], Problem> {
-    let Tree::List(items) = &form.tree else {
-        return Err(form.problem("", format!("expected a vector, found {}", form.kind())));
-    };
-    Ok(items)
+    match &form.tree {
+        Tree::List(items) | Tree::Set(items) => Ok(items),
+        _ => Err(form.problem("", format!("expected a vector, found {}", form.kind()))),
+    }
 }
 
 pub(super) fn required_text(form: &Node) -> Result<&str, Problem> {

@@ -1,0 +1,91 @@
+//! The tags that make one value of another, which is evaluated already.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::values::{first_tag, items, required_text, string_of, within};
+use crate::config::node::{Node, SECRET, Tree};
+use crate::config::problem::Problem;
+use crate::config::{edn, merge};
+use crate::oci;
+
+pub(super) fn decoded(text: &Node) -> Result<Tree, Problem> {
+    let bytes = STANDARD.decode(required_text(text)?.trim());
+    let bytes = bytes.map_err(|error| text.problem("", format!("#from-b64 expects base64: {error}")))?;
+    Ok(String::from_utf8(bytes).map_or_else(|error| Tree::Bytes(error.into_bytes()), Tree::Str))
+}
+
+pub(super) fn private_key(form: &Node) -> Result<Tree, Problem> {
+    let Tree::List(parts) = &form.tree else {
+        return Ok(Tree::PrivateKey(required_text(form)?.to_owned().into(), None));
+    };
+    let [pem, phrase] = parts.as_slice() else {
+        return Err(form.problem("", "#privkey expects the key's text, or a vector of text and pass phrase"));
+    };
+    let phrase = required_text(phrase)?.to_owned().into();
+    Ok(Tree::PrivateKey(required_text(pem)?.to_owned().into(), Some(phrase)))
+}
+
+pub(super) fn public_key(pem: Node) -> Result<Node, Problem> {
+    oci::identity::check_public_key(required_text(&pem)?)
+        .map_err(|error| pem.problem("", format!("expected a public key: {error}")))?;
+    Ok(pem)
+}
+
+/// A text as plain EDN, in which tags mean nothing. A text of blanks is nothing, as in Aero.
+pub(super) fn read_edn(text: &Node) -> Result<Node, Problem> {
+    let source = string_of(text)?;
+    if source.trim().is_empty() {
+        return Ok(Node::new(Tree::Nil, text.place.clone()));
+    }
+    let read = edn::read(&source, &text.place).map_err(|problem| within(text, &problem))?;
+    match first_tag(&read) {
+        Some(tag) => {
+            let message = format!("#read-edn reads plain EDN, and found #{tag}; #from-edn knows tags");
+            Err(text.problem("", message))
+        }
+        None => Ok(read),
+    }
+}
+
+pub(super) fn merged(maps: &Node) -> Result<Tree, Problem> {
+    let mut merged: Vec<(Node, Node)> = Vec::new();
+    for map in items(maps)? {
+        match &map.tree {
+            Tree::Nil => {}
+            Tree::Map(entries) => merged = merge::shallow(merged, entries.clone()),
+            _ => return Err(map.problem("", format!("#merge expects maps, found {}", map.kind()))),
+        }
+    }
+    Ok(Tree::Map(merged))
+}
+
+pub(super) fn joined(parts: &Node) -> Result<String, Problem> {
+    let mut joined = String::new();
+    for part in items(parts)? {
+        joined.push_str(&string_of(part)?);
+    }
+    Ok(joined)
+}
+
+pub(super) fn keyword(text: &str) -> Option<Tree> {
+    let name = text.trim_start_matches(':');
+    (!name.is_empty()).then(|| Tree::Key(name.to_owned()))
+}
+
+/// A text as something else; nothing is never that, as in Aero.
+pub(super) fn parsed(
+    value: &Node,
+    parse: impl Fn(&str) -> Option<Tree>,
+    expected: &str,
+) -> Result<Tree, Problem> {
+    let text = string_of(value)?;
+    parse(&text).ok_or_else(|| {
+        let found = match &value.tree {
+            Tree::Nil => "nothing".to_owned(),
+            _ if value.has_flag(SECRET) => "what is no such thing".to_owned(),
+            _ => format!("`{text}`"),
+        };
+        value.problem("", format!("expected {expected}, found {found}"))
+    })
+}
