@@ -1,5 +1,7 @@
 //! The new instance, in the words of the wire, and what of it may be shown.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::limits;
@@ -53,6 +55,29 @@ pub fn masked_instance(instance: &Value, secrets: &[String]) -> Value {
         }
     }
     shown
+}
+
+/// Every text that [`masked_instance`] masks, and what stands for it in base64.
+pub fn hidden_values(instance: &Value, secrets: &[String]) -> Vec<String> {
+    let mut hidden = Vec::new();
+    differences(instance, &masked_instance(instance, secrets), &mut hidden);
+    let decode = |text: &String| STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded: Vec<String> = hidden.iter().filter_map(decode).collect();
+    hidden.extend(decoded);
+    hidden
+}
+
+fn differences(value: &Value, shown: &Value, found: &mut Vec<String>) {
+    match (value, shown) {
+        (Value::Object(value), Value::Object(shown)) => {
+            value.iter().for_each(|(name, value)| differences(value, &shown[name], found));
+        }
+        (Value::Array(value), Value::Array(shown)) => {
+            value.iter().zip(shown).for_each(|(value, shown)| differences(value, shown, found));
+        }
+        (Value::String(text), shown) if shown != text => found.push(text.clone()),
+        _ => {}
+    }
 }
 
 fn mask_values(value: &mut Value, secrets: &[String]) {

@@ -25,7 +25,7 @@ mod shape;
 pub use credentials::{Credentials, CredentialsSource, reload_credentials};
 pub use deployment::{BackendTarget, Deployment, OldInstance, OnFailure, Policy, Register, Retry};
 pub use filter::{Filter, OUR_TAG_PREFIX};
-pub use instance::masked_instance;
+pub use instance::{hidden_values, masked_instance};
 pub use load::{Flags, Loaded, Sources, Target, load, load_target};
 pub use problem::{Place, Problem, Problems};
 pub use schema::json_schema;

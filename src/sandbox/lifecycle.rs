@@ -170,6 +170,11 @@ async fn boot(shared: &Arc<Shared>, id: &str) {
                 container.restarts += 1;
                 container.exit_code = Some(1);
                 "Error: missing required environment variable\n".clone_into(&mut container.log);
+                // Many a program tells all it has when it gives up.
+                if container.knob("SANDBOX_CRASH") == Some("dump") {
+                    let all = container.specification["environmentVariables"].to_string();
+                    container.log.extend(["environment: ", &all, "\n"]);
+                }
             }
         } else {
             instance.is_up = true;

@@ -10,7 +10,7 @@ use super::{World, failure};
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{self as api, ContainerInstance, InstanceState};
 use crate::oci::{InstanceId, WorkRequestId, printable};
-use crate::run::{Failure, FailureKind};
+use crate::run::{Failure, FailureKind, mask_within};
 
 /// The tags by which an instance is known to be a run's (DESIGN 3).
 const RUN_TAG: &str = "deployctl-run";
@@ -59,6 +59,7 @@ pub(super) enum Request {
 pub(super) async fn create(
     cx: &Cx<'_, World>,
     specification: &Value,
+    hidden: &[String],
     request: Request,
 ) -> Result<Option<(InstanceId, Option<WorkRequestId>)>, Failure> {
     const DOING: &str = "creating the container instance";
@@ -73,7 +74,7 @@ pub(super) async fn create(
         match cx.world.oci.container_instances().create(&call).await {
             Ok(answer) => return Ok(Some((answer.value.id, answer.work_request))),
             Err(error) if error.code() == Some("InvalidatedRetryToken") => {}
-            Err(error) => return Err(failure::of(DOING, &error)),
+            Err(error) => return Err(failure::of(DOING, &error).without(hidden)),
         }
     }
     Ok(None)
@@ -96,7 +97,8 @@ pub(super) async fn find_tagged(
     Ok(ours.filter_map(|instance| instance["id"].as_str()).map(InstanceId::from).collect())
 }
 
-/// Waits until an instance and all of its containers run, and returns their addresses.
+/// Waits until an instance and all of its containers run, and returns their addresses. What is `hidden` is masked in
+/// whatever the cloud and the containers say of it.
 ///
 /// # Errors
 /// Permanent when it failed, was deleted, a container exits or restarts, or the time is over.
@@ -104,12 +106,13 @@ pub(super) async fn until_running(
     cx: &Cx<'_, World>,
     id: &InstanceId,
     work: Option<&WorkRequestId>,
+    hidden: &[String],
 ) -> Result<Running, Failure> {
     let deadline = Instant::now() + cx.world.instance_timeout;
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let state = match look(cx, id, work).await? {
+        let state = match look(cx, id, work).await.map_err(|failure| failure.without(hidden))? {
             Look::Running(running) => return Ok(running),
-            Look::NotYet(state) => state,
+            Look::NotYet(state) => mask_within(&state, hidden),
         };
         if Instant::now() + wait > deadline {
             return Err(Failure::permanent(

@@ -13,7 +13,7 @@ use super::activities::{
     OldInstance, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
 };
 use super::balancer::{Expected, Place};
-use crate::config::{Deployment, OldInstance as Mode, Register, masked_instance};
+use crate::config::{Deployment, OldInstance as Mode, Register, hidden_values, masked_instance};
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::LoadBalancerId;
 use crate::run::{Confidential, Target};
@@ -46,7 +46,7 @@ impl Workflow for Redeploy {
         }
 
         let created = run.change(create_instance(deployment, &balancer)).await?;
-        let new = run.wait(AwaitInstance { created }).await?;
+        let new = run.wait(AwaitInstance { created, hidden: hidden(deployment) }).await?;
         let mut joining = Vec::new();
         for target in &found.new {
             for address in &new.addresses {
@@ -212,11 +212,16 @@ fn create_instance(deployment: &Deployment, balancer: &LoadBalancerId) -> Create
         deployment: deployment.name.clone(),
         compartment_id: instance_compartment(deployment),
         specification: deployment.instance.clone(),
+        hidden: hidden(deployment),
         // A tag of the image that came from the environment still tells two versions apart.
         digest: digest(&masked_instance(instance, &[])),
         shown: masked_instance(instance, deployment.secrets.expose()),
         load_balancer: balancer.clone(),
     }
+}
+
+fn hidden(deployment: &Deployment) -> Confidential<Vec<String>> {
+    Confidential::new(hidden_values(deployment.instance.expose(), deployment.secrets.expose()))
 }
 
 /// Where the new instance is made, and looked for by its tags.

@@ -8,7 +8,7 @@ use super::redeploy::{find_load_balancer, find_old_backends, find_old_instance, 
 use crate::config::Deployment;
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::Reference;
-use crate::run::{Failure, MASK};
+use crate::run::{Failure, mask_within};
 
 /// Looks at what a deployment names, and finds everything that is wrong at once.
 #[derive(Debug)]
@@ -24,8 +24,11 @@ impl Workflow for Validation {
         let mut problems = Vec::new();
         for look_up in named(deployment) {
             let found = kept(run.read(look_up).await, &mut problems)?.unwrap_or_default();
-            problems
-                .extend(found.into_iter().map(|problem| format!("ci-config.{}", told(&problem, deployment))));
+            problems.extend(
+                found.into_iter().map(|problem| {
+                    format!("ci-config.{}", mask_within(&problem, deployment.secrets.expose()))
+                }),
+            );
         }
         let balancer = kept(run.read(find_load_balancer(deployment)).await, &mut problems)?;
         let old = kept(run.read(find_old_instance(deployment)).await, &mut problems)?;
@@ -38,12 +41,6 @@ impl Workflow for Validation {
         }
         Err(Stop::Failed(Failure::permanent("looking at what the deployment names", problems.join("\n"))))
     }
-}
-
-/// What may be said of a problem: what came from the environment is not.
-fn told(problem: &str, deployment: &Deployment) -> String {
-    let secrets = deployment.secrets.expose().iter().filter(|secret| !secret.is_empty());
-    secrets.fold(problem.to_owned(), |told, secret| told.replace(secret.as_str(), MASK))
 }
 
 /// Keeps a failure for the end, and passes on whatever else stops a run.

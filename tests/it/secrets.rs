@@ -29,11 +29,15 @@ fn a_planted_secret_is_found_nowhere() {
         &["start", file, "--output", "json"],
         &["rollback", "latest", "-vv"],
         &["history", "latest", "--events"],
-        &["history", "latest", "--output", "json"],
+        &["history", "latest", "--events", "--output", "json"],
     ] {
         let ran = world.run(args).expect(0);
         outputs.push((args.join(" "), ran.stdout + &ran.stderr));
     }
+    // One that is killed leaves the journal's write-ahead log behind.
+    assert_eq!(world.run_with(&["start", file], "5 await-instance/begun=return").code, -1);
+    let wal = world.path(".local/state/deployctl/journal.db-wal");
+    assert!(std::fs::metadata(&wal).expect("it is there").len() > 0);
     for (command, output) in &outputs {
         assert!(
             !output.contains(SECRET) && !output.contains(SECRET_B64),
@@ -53,6 +57,8 @@ fn a_planted_secret_is_found_nowhere() {
             assert_eq!(mode, 0o600, "{}", path.display());
         }
     }
+    let ran = world.run(&["rollback", "latest", "-vv"]).expect(0);
+    assert!(!(ran.stdout + &ran.stderr).contains(SECRET));
     assert_eq!(std::fs::metadata(&folder).expect("metadata").permissions().mode() & 0o777, 0o700);
     // The instance that the rollback made again has the environment of the one that was deleted.
     let state = world.state().to_string();
@@ -67,10 +73,12 @@ fn what_comes_from_the_environment_is_masked_wherever_it_stands() {
     // The image's tag, a part of a name, and a number in a text.
     edn = edn.replace("\"docker.io/library/httpd:2\"", "#join [\"docker.io/library/httpd:\" #env TAG]");
     edn = edn.replace("\"display-name\" \"web\"", "\"display-name\" #from-edn #env NAME");
+    // The instance's name, by which its predecessor is found.
+    edn = edn.replace("\"display-name\" \"webserver\"", "\"display-name\" #env SERVER");
     world.write("web.edn", &edn);
     let run = |args: &[&str]| {
         let mut command = world.command(args);
-        command.env("TAG", "2-hunter2").env("NAME", "\"planted-name\"");
+        command.env("TAG", "2-hunter2").env("NAME", "\"planted-name\"").env("SERVER", "webserver");
         let output = command.output().expect("starts");
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     };
@@ -82,14 +90,51 @@ fn what_comes_from_the_environment_is_masked_wherever_it_stands() {
         &["history", "latest", "--output", "json"],
     ] {
         let output = run(args);
-        assert!(!output.contains("hunter2") && !output.contains("planted-name"), "{args:?}:\n{output}");
+        for secret in ["hunter2", "planted-name", "webserver"] {
+            assert!(!output.contains(secret), "{args:?} told {secret}:\n{output}");
+        }
     }
+    let output = run(&["start", "web.edn"]);
+    assert!(output.contains("warning: web.edn:1:1: name: is missing, and"), "{output}");
     assert_eq!(world.versions(), ["2-hunter2"], "the cloud got it");
     let journal = std::fs::read(world.path(".local/state/deployctl/journal.db")).expect("the journal");
-    assert!(!journal.windows(7).any(|window| window == b"hunter2"));
+    for secret in ["hunter2", "planted-name", "webserver"] {
+        let is_there = journal.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!is_there, "the journal holds {secret}");
+    }
     world.write("web.edn", &edn.replace("\"port\" 80", "\"port\" #long #env TAG"));
     let output = run(&["start", "web.edn"]);
     assert!(output.contains("expected a whole number") && !output.contains("hunter2"), "{output}");
+}
+
+#[test]
+fn what_the_cloud_or_a_program_repeats_is_masked() {
+    let world = World::hurried();
+    let run = |args: &[&str]| {
+        let output = world.command(args).env("TAG", "2-hunter2").output().expect("starts");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    for (knob, value, expected) in [
+        ("SANDBOX_CRASH", "dump", "environment: {\"PASSWORD\":\"***\""),
+        ("SANDBOX_PULL", "denied", "does not exist: ***"),
+    ] {
+        let mut deployment = world.deployment();
+        deployment["ci-config"]["containers"][0]["environment-variables"] =
+            json!({"PASSWORD": SECRET, knob: value});
+        let edn = deployment.to_string().replace("\":", "\" ");
+        let image = "#join [\"docker.io/library/httpd:\" #env TAG]";
+        world.write("web.edn", &edn.replace("\"docker.io/library/httpd:2\"", image));
+        let (code, output) = run(&["start", "web.edn", "-vv"]);
+        assert_eq!(code, Some(3), "{output}");
+        assert!(output.contains(expected), "{output}");
+        let (_, history) = run(&["history", "latest", "--events"]);
+        let (_, json) = run(&["history", "latest", "--output", "json"]);
+        for output in [output, history, json] {
+            assert!(!output.contains("hunter2"), "{output}");
+        }
+    }
+    let journal = std::fs::read(world.path(".local/state/deployctl/journal.db")).expect("the journal");
+    assert!(!journal.windows(7).any(|window| window == b"hunter2"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Created;
 use crate::engine::{Activity, Cx, Wait};
-use crate::run::Failure;
+use crate::run::{Confidential, Failure};
 use crate::workflows::World;
 use crate::workflows::instance::{self, Running};
 
@@ -12,6 +12,8 @@ use crate::workflows::instance::{self, Running};
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitInstance {
     pub(in crate::workflows) created: Created,
+    /// What of the specification is not shown, should the cloud or a container repeat it.
+    pub(in crate::workflows) hidden: Confidential<Vec<String>>,
 }
 
 impl Activity for AwaitInstance {
@@ -24,7 +26,8 @@ impl Activity for AwaitInstance {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Running, Failure> {
-        instance::until_running(cx, &self.created.id, self.created.work_request.as_ref()).await
+        let created = &self.created;
+        instance::until_running(cx, &created.id, created.work_request.as_ref(), self.hidden.expose()).await
     }
 }
 

@@ -21,6 +21,8 @@ pub(in crate::workflows) struct CreateInstance {
     pub(in crate::workflows) deployment: String,
     pub(in crate::workflows) compartment_id: String,
     pub(in crate::workflows) specification: Confidential<Value>,
+    /// What of it is not shown, should the cloud repeat it.
+    pub(in crate::workflows) hidden: Confidential<Vec<String>>,
     /// The specification with its secrets masked, for a plan.
     pub(in crate::workflows) shown: Value,
     /// Of the shown form: tells two versions apart without telling a secret.
@@ -78,7 +80,7 @@ impl Activity for CreateInstance {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Created, Failure> {
-        match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await? {
+        match instance::create(cx, &self.tagged(cx), self.hidden.expose(), Request::OfTheStep).await? {
             Some((id, work_request)) => Ok(Created { id, work_request }),
             None => Err(Failure::permanent(
                 "creating the container instance",
@@ -109,7 +111,7 @@ impl Mutation for CreateInstance {
         }
         let mut found = self.find(cx).await?;
         if found.is_empty() && token_counts(cx) {
-            match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await {
+            match instance::create(cx, &self.tagged(cx), self.hidden.expose(), Request::OfTheStep).await {
                 Ok(Some((id, _))) => found.push(id),
                 // Deleted already, or refused: it cannot be there.
                 Ok(None) => {}

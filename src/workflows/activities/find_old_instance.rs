@@ -33,7 +33,6 @@ pub(in crate::workflows) enum Which {
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct OldInstance {
     pub(in crate::workflows) id: InstanceId,
-    pub(in crate::workflows) display_name: String,
     pub(in crate::workflows) addresses: Vec<String>,
     /// From which it can be made again.
     pub(in crate::workflows) specification: Confidential<Value>,
@@ -79,7 +78,7 @@ impl Activity for FindOldInstance {
             ));
         }
         let specification = Confidential::new(specification);
-        Ok(Some(OldInstance { id, display_name: typed.display_name, addresses, specification }))
+        Ok(Some(OldInstance { id, addresses, specification }))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{fact, preview_of, restored_address};
-use crate::config::OldInstance as Mode;
+use crate::config::{OldInstance as Mode, hidden_values};
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
@@ -153,13 +153,14 @@ impl RetireInstance {
             Some(id) => (id, None),
             None => {
                 let specification = instance::tagged(self.specification.expose().clone(), &tags);
-                let created = instance::create(cx, &specification, Request::OfItsUndo).await?;
+                let created =
+                    instance::create(cx, &specification, &self.hidden(), Request::OfItsUndo).await?;
                 created.ok_or_else(|| {
                     Failure::permanent("creating the old instance again", "somebody deletes it each time")
                 })?
             }
         };
-        let running = instance::until_running(cx, &id, work.as_ref()).await?;
+        let running = instance::until_running(cx, &id, work.as_ref(), &self.hidden()).await?;
         Ok(self.restored(&running))
     }
 
@@ -197,8 +198,12 @@ impl RetireInstance {
                 _ => break,
             }
         }
-        let running = instance::until_running(cx, &self.id, None).await?;
+        let running = instance::until_running(cx, &self.id, None, &self.hidden()).await?;
         Ok(self.restored(&running))
+    }
+
+    fn hidden(&self) -> Vec<String> {
+        hidden_values(self.specification.expose(), &[])
     }
 
     /// Where the instance is reachable now, address by address.
