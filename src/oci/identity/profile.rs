@@ -1,7 +1,7 @@
 //! `~/.oci/config`: profiles, with `[DEFAULT]` inherited by all of them, and the environment over them (OCI.md 4.7).
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use ini::{Ini, ParseOption};
@@ -258,14 +258,27 @@ pub(super) fn inherited(ini: &Ini, name: &str) -> Vec<(String, SecretString)> {
     entries.map(|(key, value)| (key.to_ascii_lowercase(), value.trim().into())).collect()
 }
 
+/// The largest file that is read, in bytes: a device does not end.
+const SIZE_LIMIT: u64 = 1 << 20;
+
 /// The text of a file in which there are secrets.
 fn read(path: &Path) -> Result<Zeroizing<String>, ProfileError> {
-    let text = fs::read_to_string(path);
-    text.map(Zeroizing::new).map_err(|source| ProfileError::Unreadable { path: path.to_owned(), source })
+    let failed = |source| ProfileError::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len().min(SIZE_LIMIT);
+    // As large as the file from the beginning: a text that grows leaves copies of itself behind.
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(size + 1).unwrap_or(0)));
+    file.take(SIZE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > SIZE_LIMIT {
+        return Err(failed(io::Error::other(format!("it is larger than {SIZE_LIMIT} bytes"))));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const CONFIG: &str = "[DEFAULT]\nuser=ocid1.user.oc1..a\ntenancy=ocid1.tenancy.oc1..t\nregion=fra\n\
@@ -346,6 +359,9 @@ mod tests {
         let cause = std::error::Error::source(&mismatch).map(ToString::to_string).unwrap_or_default();
         assert!(mismatch.to_string().ends_with("key.pem"), "{mismatch}");
         assert!(cause.contains("fingerprint 00:00: its own is 4c:ac:37:"), "{cause}");
+        let endless = Profile::read(Path::new("/dev/zero"), "DEFAULT", None).expect_err("no end");
+        let cause = std::error::Error::source(&endless).map(ToString::to_string).unwrap_or_default();
+        assert_eq!(cause, "it is larger than 1048576 bytes");
         fs::remove_file(home.path().join("key.pem")).expect("removed");
         let gone = other.api_key().expect_err("no key").to_string();
         assert!(gone.starts_with("cannot read ") && gone.ends_with("key.pem"), "{gone}");
