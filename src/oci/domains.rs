@@ -3,36 +3,34 @@
 use serde::Deserialize;
 
 use super::call::{Call, Method, Service};
-use super::error::OciError;
+use super::listing::Listing;
 use super::transport::Transport;
 
 /// The identity service's API, as far as it tells of domains.
 #[derive(Clone, Copy, Debug)]
 pub struct Domains<'t>(pub(super) &'t Transport);
 
-#[derive(Deserialize)]
-struct Domain {
-    name: String,
+/// An availability domain or a fault domain.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Domain {
+    /// Such as `Uocm:PHX-AD-1`, which differs from tenancy to tenancy, or `FAULT-DOMAIN-1`.
+    pub name: String,
 }
 
 impl Domains<'_> {
-    /// The names of the availability domains that a compartment has.
-    pub async fn availability(&self, compartment: &str) -> Result<Vec<String>, OciError> {
+    /// The availability domains that a compartment has.
+    pub fn availability(&self, compartment: &str) -> Listing<'_, Domain> {
         let list =
             call("ListAvailabilityDomains", "/availabilityDomains").with_query("compartmentId", compartment);
-        self.names(list).await
+        Listing::of::<Vec<Domain>>(self.0, list)
     }
 
-    /// The names of the fault domains of an availability domain.
-    pub async fn fault(&self, compartment: &str, availability: &str) -> Result<Vec<String>, OciError> {
+    /// The fault domains of an availability domain.
+    pub fn fault(&self, compartment: &str, availability: &str) -> Listing<'_, Domain> {
         let list = call("ListFaultDomains", "/faultDomains")
             .with_query("compartmentId", compartment)
             .with_query("availabilityDomain", availability);
-        self.names(list).await
-    }
-
-    async fn names(&self, list: Call) -> Result<Vec<String>, OciError> {
-        self.0.list(list, |page: Vec<Domain>| page.into_iter().map(|domain| domain.name).collect()).await
+        Listing::of::<Vec<Domain>>(self.0, list)
     }
 }
 

@@ -14,10 +14,6 @@ use super::identity::{Identity, SignInError, Signing};
 use super::region::Region;
 use super::signer::{self, Unsigned};
 
-/// Pages of one list, and bytes of all of them; a list that is longer does not end.
-const PAGES_LIMIT: usize = 1_000;
-const LIST_LIMIT: usize = 64 << 20;
-
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer<T> {
@@ -31,7 +27,7 @@ pub struct Answer<T> {
     pub retry_after: Option<Duration>,
     /// What Oracle's support asks for.
     pub request_id: String,
-    next_page: Option<String>,
+    pub(super) next_page: Option<String>,
 }
 
 impl<T> Answer<T> {
@@ -99,46 +95,9 @@ impl Transport {
         Ok(answer.with(text))
     }
 
-    /// Reads a list to its end. `items` takes the items out of one page.
-    pub(super) async fn list<P: DeserializeOwned, T>(
-        &self,
-        call: Call,
-        items: impl Fn(P) -> Vec<T>,
-    ) -> Result<Vec<T>, OciError> {
-        let endless = |detail: String| OciError::Pagination {
-            service: call.service,
-            operation: call.operation,
-            detail,
-        };
-        let mut all = Vec::new();
-        let mut n_bytes = 0;
-        let mut page: Option<String> = None;
-        for _ in 0..PAGES_LIMIT {
-            let mut one = call.clone();
-            if let Some(page) = &page {
-                one = one.with_query("page", page.clone());
-            }
-            let answer = self.attempt(&one).await?;
-            n_bytes += answer.value.len();
-            if n_bytes > LIST_LIMIT {
-                return Err(endless(format!("more than {} MB", LIST_LIMIT >> 20)));
-            }
-            let next = answer.next_page.clone();
-            all.extend(items(decoded::<P>(&one, answer)?.value));
-            match next {
-                None => return Ok(all),
-                Some(next) if page.as_ref() == Some(&next) => {
-                    return Err(endless("a page names itself as the next".to_owned()));
-                }
-                Some(next) => page = Some(next),
-            }
-        }
-        Err(endless(format!("more than {PAGES_LIMIT} pages")))
-    }
-
     /// One attempt, and the one exception to it: a principal's token that is refused is renewed, and the call is
     /// made once more with the new one, as `base_client.py` does. A refusal because of our clock is not the token's.
-    async fn attempt(&self, call: &Call) -> Result<Answer<Vec<u8>>, OciError> {
+    pub(super) async fn attempt(&self, call: &Call) -> Result<Answer<Vec<u8>>, OciError> {
         let url = format!("{}{}", self.endpoints.base(call.service), call.target());
         let signing = self.identity.signing().await.map_err(|error| unsigned(call, &url, error))?;
         let error = match self.once(call, &url, &signing).await {
@@ -255,7 +214,10 @@ impl Transport {
     }
 }
 
-fn decoded<T: DeserializeOwned>(call: &Call, answer: Answer<Vec<u8>>) -> Result<Answer<T>, OciError> {
+pub(super) fn decoded<T: DeserializeOwned>(
+    call: &Call,
+    answer: Answer<Vec<u8>>,
+) -> Result<Answer<T>, OciError> {
     let value = serde_json::from_slice(&answer.value).map_err(|error| OciError::Decode {
         service: call.service,
         operation: call.operation,

@@ -111,7 +111,7 @@ async fn read_when_idle(
 ) -> Result<Result<(LoadBalancer, Option<Etag>), OciError>, Failure> {
     let api = cx.world.oci.load_balancers();
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let requests = match failure::look(cx, READING, async || api.work_requests(id).await).await? {
+        let requests = match failure::look_all(cx, READING, api.work_requests(id)).await? {
             Ok(requests) => requests,
             Err(error) => return Ok(Err(error)),
         };
@@ -130,8 +130,7 @@ async fn read_when_idle(
 async fn is_gone(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<bool, Failure> {
     let Some(compartment) = cx.fact(COMPARTMENT_FACT) else { return Ok(false) };
     let api = cx.world.oci.load_balancers();
-    let listed =
-        failure::must_look(cx, "looking for the load balancer", async || api.list(compartment).await).await?;
+    let listed = failure::must_look_all(cx, "looking for the load balancer", api.list(compartment)).await?;
     let is_there = |balancer: &serde_json::Value| {
         let state = balancer["lifecycleState"].as_str();
         balancer["id"] == id.as_str() && !matches!(state, Some("DELETING" | "DELETED"))

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::engine::Cx;
-use crate::oci::OciError;
+use crate::oci::{Listing, OciError};
 use crate::run::{Failure, FailureKind};
 
 /// The failure of a call made while `doing` something.
@@ -29,6 +29,30 @@ pub(super) async fn look<T>(
     .await
 }
 
+/// Reads a list to its end, each page by itself.
+pub(super) async fn look_all<T>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    mut listing: Listing<'_, T>,
+) -> Result<Result<Vec<T>, OciError>, Failure> {
+    loop {
+        match look(cx, doing, async || listing.turn().await).await? {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(listing.into_items())),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// The same for a list whose errors mean nothing else.
+pub(super) async fn must_look_all<T>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    listing: Listing<'_, T>,
+) -> Result<Vec<T>, Failure> {
+    look_all(cx, doing, listing).await?.map_err(|error| of(doing, &error))
+}
+
 /// The same for a read whose errors mean nothing else.
 pub(super) async fn must_look<T>(
     cx: &Cx<'_, World>,
@@ -36,6 +60,19 @@ pub(super) async fn must_look<T>(
     read: impl AsyncFnMut() -> Result<T, OciError>,
 ) -> Result<T, Failure> {
     look(cx, doing, read).await?.map_err(|error| of(doing, &error))
+}
+
+/// One attempt at a read whose answer only adds to a message: nothing where there is none to be had.
+pub(super) async fn glance<T>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    read: impl Future<Output = Result<T, OciError>>,
+) -> Option<T> {
+    if let Err(failure) = cx.assure_lease().await {
+        tracing::debug!(doing, %failure, "not looked");
+        return None;
+    }
+    read.await.inspect_err(|error| tracing::debug!(doing, %error, "nothing to be seen")).ok()
 }
 
 /// OCI.md 3.2 to 3.4; 409 Conflict and 412 are retried because each attempt reads before it writes (OCI.md 2.3).

@@ -88,7 +88,7 @@ pub(super) async fn find_tagged(
 ) -> Result<Vec<InstanceId>, Failure> {
     const DOING: &str = "looking for what the run created";
     let api = cx.world.oci.container_instances();
-    let listed = failure::must_look(cx, DOING, async || api.list(compartment).await).await?;
+    let listed = failure::must_look_all(cx, DOING, api.list(compartment)).await?;
     let ours = listed.iter().filter(|instance| {
         let has = |(name, value): &(&str, String)| instance["freeformTags"][*name] == json!(value);
         let is_gone = matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING"));
@@ -203,10 +203,9 @@ async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<Stri
 async fn last_lines(cx: &Cx<'_, World>, container: &str) -> String {
     let mut log = String::new();
     for previous in [true, false] {
-        match cx.world.oci.container_instances().logs(container, previous).await {
-            Ok(answer) => log = answer.value,
-            Err(error) => tracing::debug!(%error, "no log of the container"),
-        }
+        let api = cx.world.oci.container_instances();
+        let read = failure::glance(cx, "reading the container's log", api.logs(container, previous)).await;
+        log = read.map(|answer| answer.value).unwrap_or(log);
         if !log.trim().is_empty() {
             break;
         }
@@ -225,17 +224,17 @@ async fn why_failed(
     let api = cx.world.oci.container_instances();
     let mut reasons: Vec<String> = instance.lifecycle_details.iter().map(|text| printable(text)).collect();
     if let Some(work) = work {
-        match api.work_errors(work).await {
-            Ok(errors) => reasons
-                .extend(errors.iter().map(|error| printable(&format!("{}: {}", error.code, error.message)))),
-            Err(error) => tracing::debug!(%error, "no errors of the work request"),
-        }
+        // The first page says enough.
+        let mut errors = api.work_errors(work);
+        failure::glance(cx, "reading the work request's errors", errors.turn()).await;
+        let told = errors.into_items().into_iter();
+        reasons.extend(told.map(|error| printable(&format!("{}: {}", error.code, error.message))));
     }
     for container in &instance.containers {
-        match api.container(&container.container_id).await {
-            Ok(answer) => reasons.extend(answer.value.lifecycle_details.iter().map(|text| printable(text))),
-            Err(error) => tracing::debug!(%error, "no details of the container"),
-        }
+        let read = api.container(&container.container_id);
+        let read = failure::glance(cx, "reading the container's details", read).await;
+        let details = read.and_then(|answer| answer.value.lifecycle_details);
+        reasons.extend(details.iter().map(|text| printable(text)));
     }
     if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") }
 }
@@ -313,7 +312,7 @@ pub(super) async fn state(
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(failure::of(DOING, &error)),
     }
-    let listed = failure::must_look(cx, DOING, async || api.list(compartment).await).await?;
+    let listed = failure::must_look_all(cx, DOING, api.list(compartment)).await?;
     let found = listed.iter().find(|instance| instance["id"] == id.as_str());
     match found.and_then(|instance| instance["lifecycleState"].as_str()) {
         None | Some("DELETED") => Ok(None),

@@ -13,6 +13,7 @@ pub use model::{
 use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
 use super::id::{InstanceId, WorkRequestId};
+use super::listing::Listing;
 use super::transport::{Answer, Transport};
 
 /// The container instances' API.
@@ -22,6 +23,12 @@ pub struct ContainerInstances<'t>(pub(super) &'t Transport);
 #[derive(Deserialize)]
 struct Page<T> {
     items: Vec<T>,
+}
+
+impl<T> From<Page<T>> for Vec<T> {
+    fn from(page: Page<T>) -> Self {
+        page.items
+    }
 }
 
 impl ContainerInstances<'_> {
@@ -41,18 +48,18 @@ impl ContainerInstances<'_> {
     }
 
     /// Every instance of a compartment, newest first. Summaries: without containers and VNICs.
-    pub async fn list(&self, compartment: &str) -> Result<Vec<Value>, OciError> {
+    pub fn list(&self, compartment: &str) -> Listing<'_, Value> {
         let list = call("ListContainerInstances", Method::Get, "/containerInstances".to_owned())
             .with_query("compartmentId", compartment);
-        self.0.list(list, |page: Page<Value>| page.items).await
+        Listing::of::<Page<Value>>(self.0, list)
     }
 
     /// The shapes that instances in an availability domain can have.
-    pub async fn shapes(&self, compartment: &str, domain: &str) -> Result<Vec<Shape>, OciError> {
+    pub fn shapes(&self, compartment: &str, domain: &str) -> Listing<'_, Shape> {
         let list = call("ListContainerInstanceShapes", Method::Get, "/containerInstanceShapes".to_owned())
             .with_query("compartmentId", compartment)
             .with_query("availabilityDomain", domain);
-        self.0.list(list, |page: Page<Shape>| page.items).await
+        Listing::of::<Page<Shape>>(self.0, list)
     }
 
     /// One container.
@@ -76,11 +83,9 @@ impl ContainerInstances<'_> {
     }
 
     /// Why a work request failed.
-    pub async fn work_errors(&self, id: &WorkRequestId) -> Result<Vec<WorkError>, OciError> {
+    pub fn work_errors(&self, id: &WorkRequestId) -> Listing<'_, WorkError> {
         let path = format!("/workRequests/{}/errors", encode(id.as_str()));
-        self.0
-            .list(call("ListWorkRequestErrors", Method::Get, path), |page: Page<WorkError>| page.items)
-            .await
+        Listing::of::<Page<WorkError>>(self.0, call("ListWorkRequestErrors", Method::Get, path))
     }
 }
 

@@ -13,6 +13,7 @@ pub use model::{
 use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
 use super::id::{BackendName, LoadBalancerId, WorkRequestId};
+use super::listing::Listing;
 use super::transport::{Answer, Transport};
 
 /// The load balancers' API.
@@ -21,10 +22,10 @@ pub struct LoadBalancers<'t>(pub(super) &'t Transport);
 
 impl LoadBalancers<'_> {
     /// Every load balancer of a compartment, as the cloud sent it.
-    pub async fn list(&self, compartment: &str) -> Result<Vec<Value>, OciError> {
+    pub fn list(&self, compartment: &str) -> Listing<'_, Value> {
         let list = call("ListLoadBalancers", Method::Get, "/loadBalancers".to_owned())
             .with_query("compartmentId", compartment);
-        self.0.list(list, |page: Vec<Value>| page).await
+        Listing::of::<Vec<Value>>(self.0, list)
     }
 
     /// One load balancer with everything in it, and the version that all of its parts share.
@@ -33,9 +34,9 @@ impl LoadBalancers<'_> {
     }
 
     /// The work requests of a load balancer, newest first.
-    pub async fn work_requests(&self, id: &LoadBalancerId) -> Result<Vec<WorkRequest>, OciError> {
+    pub fn work_requests(&self, id: &LoadBalancerId) -> Listing<'_, WorkRequest> {
         let list = call("ListWorkRequests", Method::Get, format!("{}/workRequests", path(id)));
-        self.0.list(list, |page: Vec<WorkRequest>| page).await
+        Listing::of::<Vec<WorkRequest>>(self.0, list)
     }
 
     /// One work request.

@@ -41,7 +41,7 @@ impl Activity for FindLoadBalancer {
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Found, Failure> {
         const DOING: &str = "finding the load balancer";
         let api = cx.world.oci.load_balancers();
-        let listed = failure::must_look(cx, DOING, async || api.list(&self.compartment_id).await).await?;
+        let listed = failure::must_look_all(cx, DOING, api.list(&self.compartment_id)).await?;
         let mut matching: Vec<Found> = listed
             .iter()
             .filter(|balancer| self.filter.matches(balancer))

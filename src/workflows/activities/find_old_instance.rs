@@ -90,7 +90,7 @@ impl FindOldInstance {
             Which::Filter { compartment_id, filter } => (compartment_id, filter),
         };
         let api = cx.world.oci.container_instances();
-        let listed = failure::must_look(cx, DOING, async || api.list(compartment_id).await).await?;
+        let listed = failure::must_look_all(cx, DOING, api.list(compartment_id)).await?;
         let matching: Vec<&str> = listed
             .iter()
             .filter(|instance| filter.matches(instance))

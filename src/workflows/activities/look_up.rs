@@ -59,8 +59,8 @@ impl Activity for LookUp {
             }
             Self::Shape { compartment_id, availability_domain, name, ocpus, memory } => {
                 let api = cx.world.oci.container_instances();
-                let list = async || api.shapes(compartment_id, availability_domain).await;
-                match failure::look(cx, "listing the shapes", list).await? {
+                let list = api.shapes(compartment_id, availability_domain);
+                match failure::look_all(cx, "listing the shapes", list).await? {
                     Ok(shapes) => Ok(of_shapes(&shapes, name, *ocpus, *memory)),
                     Err(error) => unseen("compartment-id", compartment_id, &error),
                 }
@@ -86,21 +86,26 @@ async fn domains(
     fault: Option<&str>,
 ) -> Result<Found, Failure> {
     let api = cx.world.oci.domains();
-    let list = async || api.availability(compartment).await;
-    let there = match failure::look(cx, "listing the availability domains", list).await? {
+    let listed =
+        failure::look_all(cx, "listing the availability domains", api.availability(compartment)).await?;
+    let there = match listed {
         Ok(there) => there,
         Err(error) => return unseen("compartment-id", compartment, &error),
     };
-    if !there.iter().any(|name| name == availability) {
-        return Ok(vec![not_among("availability-domain", availability, &there)]);
+    if !there.iter().any(|domain| domain.name == availability) {
+        return Ok(vec![not_among(
+            "availability-domain",
+            availability,
+            there.iter().map(|domain| &domain.name),
+        )]);
     }
     let Some(fault) = fault else { return Ok(Found::new()) };
-    let list = async || api.fault(compartment, availability).await;
-    let there = failure::must_look(cx, "listing the fault domains", list).await?;
-    if there.iter().any(|name| name == fault) {
+    let listing = api.fault(compartment, availability);
+    let there = failure::must_look_all(cx, "listing the fault domains", listing).await?;
+    if there.iter().any(|domain| domain.name == fault) {
         return Ok(Found::new());
     }
-    Ok(vec![not_among("fault-domain", fault, &there)])
+    Ok(vec![not_among("fault-domain", fault, there.iter().map(|domain| &domain.name))])
 }
 
 fn of_resource(referred: &Referred, place: &str, id: &str, availability: &str) -> Found {
@@ -116,8 +121,7 @@ fn of_resource(referred: &Referred, place: &str, id: &str, availability: &str) -
 
 fn of_shapes(shapes: &[Shape], name: &str, ocpus: f64, memory: Option<f64>) -> Found {
     let Some(shape) = shapes.iter().find(|shape| shape.name == name) else {
-        let names: Vec<String> = shapes.iter().map(|shape| shape.name.clone()).collect();
-        return vec![not_among("shape", name, &names)];
+        return vec![not_among("shape", name, shapes.iter().map(|shape| &shape.name))];
     };
     let mut found = Found::new();
     let mut check = |place: &str, asked: f64, least: f64, most: f64| {
@@ -136,7 +140,8 @@ fn of_shapes(shapes: &[Shape], name: &str, ocpus: f64, memory: Option<f64>) -> F
     found
 }
 
-fn not_among(place: &str, name: &str, there: &[String]) -> String {
+fn not_among<'n>(place: &str, name: &str, there: impl Iterator<Item = &'n String>) -> String {
+    let there: Vec<&str> = there.map(String::as_str).collect();
     format!("{place}: there is no {name}; there are {}", there.join(", "))
 }
 

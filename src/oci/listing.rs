@@ -1,0 +1,81 @@
+//! A list that is read page by page (OCI.md 1.2), so that who reads it can stop, wait or look up between two pages, and
+//! a page that fails need not cost the ones before it.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+use super::call::Call;
+use super::error::OciError;
+use super::transport::{Answer, Transport, decoded};
+
+/// Pages of one list, and bytes of all of them; a list that is longer does not end.
+const PAGES_LIMIT: usize = 1_000;
+const LIST_LIMIT: usize = 64 << 20;
+
+type Decode<T> = fn(&Call, Answer<Vec<u8>>) -> Result<Vec<T>, OciError>;
+
+/// A list that is being read.
+#[must_use = "nothing is sent before a page is turned"]
+pub struct Listing<'t, T> {
+    transport: &'t Transport,
+    call: Call,
+    decode: Decode<T>,
+    next: Option<String>,
+    n_pages: usize,
+    n_bytes: usize,
+    items: Vec<T>,
+}
+
+impl<'t, T> Listing<'t, T> {
+    /// A list whose pages are of the form `P`.
+    pub(super) fn of<P: DeserializeOwned + Into<Vec<T>>>(transport: &'t Transport, call: Call) -> Self {
+        let decode: Decode<T> = |call, answer| Ok(decoded::<P>(call, answer)?.value.into());
+        Self { transport, call, decode, next: None, n_pages: 0, n_bytes: 0, items: Vec::new() }
+    }
+
+    /// Reads the next page with one request, and returns whether there is one more. After an error the same page can be
+    /// asked for again.
+    pub async fn turn(&mut self) -> Result<bool, OciError> {
+        if self.n_pages == PAGES_LIMIT {
+            return Err(self.endless(format!("more than {PAGES_LIMIT} pages")));
+        }
+        let call = match &self.next {
+            None => self.call.clone(),
+            Some(page) => self.call.clone().with_query("page", page.clone()),
+        };
+        let answer = self.transport.attempt(&call).await?;
+        let n_bytes = self.n_bytes + answer.value.len();
+        if n_bytes > LIST_LIMIT {
+            return Err(self.endless(format!("more than {} MB", LIST_LIMIT >> 20)));
+        }
+        let next = answer.next_page.clone();
+        if next.is_some() && next == self.next {
+            return Err(self.endless("a page names itself as the next".to_owned()));
+        }
+        self.items.extend((self.decode)(&call, answer)?);
+        (self.next, self.n_pages, self.n_bytes) = (next, self.n_pages + 1, n_bytes);
+        Ok(self.next.is_some())
+    }
+
+    /// What was read.
+    pub fn into_items(self) -> Vec<T> {
+        self.items
+    }
+
+    fn endless(&self, detail: String) -> OciError {
+        let (service, operation) = (self.call.service, self.call.operation);
+        OciError::Pagination { service, operation, detail }
+    }
+}
+
+impl<T> fmt::Debug for Listing<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Listing")
+            .field("call", &self.call)
+            .field("n_pages", &self.n_pages)
+            .field("n_items", &self.items.len())
+            .finish_non_exhaustive()
+    }
+}
