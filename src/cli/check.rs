@@ -9,7 +9,7 @@ use super::drive::{Foreseen, foreseen};
 use super::exit::Exit;
 use super::problem::Report;
 use super::session::Session;
-use super::ui::{plain, short};
+use super::ui::plain;
 use crate::config::{Problem, load, masked_instance};
 use crate::engine::Stop;
 use crate::run::MASK;
@@ -88,9 +88,9 @@ pub(super) async fn validate(
         return Ok(Exit::Done);
     }
     for step in &seen {
-        let subject = step.subject.as_deref().map(short).unwrap_or_default();
+        let subject = step.subject.as_deref().map(|subject| format!("{subject} ")).unwrap_or_default();
         let note = step.note.as_deref().unwrap_or_default();
-        session.ui.out(&plain(&format!("{:20} {subject} {note}", step.name)));
+        session.ui.out(&plain(&format!("{:19} {subject}{note}", step.name)));
     }
     session.ui.out(&plain(&if is_online {
         format!("{name} is valid, and what it names is there")

@@ -109,8 +109,8 @@ struct Document<'d> {
     spent: &'d Spent,
     /// Whether we are within `#or`, where a ref that leads nowhere is nothing and not an error.
     is_optional: Cell<bool>,
-    /// Whether the environment was asked since a tag began: what comes of that tag counts as secret.
-    has_asked: Cell<bool>,
+    /// Whether the environment has told anything since a tag began: what comes of that tag counts as secret.
+    is_told: Cell<bool>,
 }
 
 impl<'d> Document<'d> {
@@ -121,8 +121,8 @@ impl<'d> Document<'d> {
         includes: &'d [PathBuf],
         spent: &'d Spent,
     ) -> Self {
-        let (is_optional, has_asked) = (Cell::new(false), Cell::new(false));
-        Self { root, folder, surroundings, includes, spent, is_optional, has_asked }
+        let (is_optional, is_told) = (Cell::new(false), Cell::new(false));
+        Self { root, folder, surroundings, includes, spent, is_optional, is_told }
     }
 
     /// `refs` are those being followed, to notice one that leads to itself.
@@ -162,10 +162,10 @@ impl<'d> Document<'d> {
         }
         let tree = match &node.tree {
             Tree::Tagged(tag, form) => {
-                let had_asked = self.has_asked.replace(false);
+                let was_told = self.is_told.replace(false);
                 let evaluated = self.tag(node, tag, form, refs);
-                let is_secret = self.has_asked.get();
-                self.has_asked.set(had_asked || is_secret);
+                let is_secret = self.is_told.get();
+                self.is_told.set(was_told || is_secret);
                 // What was read from a text is secret to its last leaf; of other collections the leaves know themselves.
                 let is_read = matches!(tag.as_str(), "read-edn" | "from-edn");
                 return evaluated.map(|value| if is_secret { secret(value, is_read) } else { value });
@@ -202,7 +202,7 @@ impl<'d> Document<'d> {
     /// Notes that the environment had a part in a value that came from elsewhere.
     fn note_secrets(&self, value: &Node) {
         if value.holds_secret() {
-            self.has_asked.set(true);
+            self.is_told.set(true);
         }
     }
 
@@ -264,8 +264,10 @@ impl<'d> Document<'d> {
     }
 
     fn env(&self, name: &Node) -> Result<Option<String>, Problem> {
-        self.has_asked.set(true);
-        Ok((self.surroundings.env)(&string_of(name)?))
+        let value = (self.surroundings.env)(&string_of(name)?);
+        // A default that takes the place of what is not set was written in the file.
+        self.is_told.set(self.is_told.get() || value.is_some());
+        Ok(value)
     }
 
     /// `["%s:%s" HOST PORT]`, with `%s` for each variable in turn; `%%` is a percent sign.

@@ -14,7 +14,7 @@ impl Document<'_> {
         let Tree::Map(branches) = &form.tree else {
             return Err(form.problem("", format!("expected a map of branches, found {}", form.kind())));
         };
-        let is_asked = self.has_asked.get();
+        let was_told = self.is_told.get();
         let mut fallback = None;
         for (names, value) in branches {
             let names = self.evaluate(names, refs)?;
@@ -23,7 +23,7 @@ impl Document<'_> {
                 _ => names.text() == Some(name),
             };
             if has(key) {
-                self.has_asked.set(is_asked);
+                self.is_told.set(was_told);
                 return self.evaluate(value, refs);
             }
             if has("default") {
@@ -31,7 +31,7 @@ impl Document<'_> {
             }
         }
         // Which branch was taken tells nothing of what is in it.
-        self.has_asked.set(is_asked);
+        self.is_told.set(was_told);
         fallback
             .map_or_else(|| Ok(Node::new(Tree::Nil, form.place.clone())), |value| self.evaluate(value, refs))
     }

@@ -23,7 +23,7 @@ impl Document<'_> {
             return Err(node.problem("", format!("refs go in a circle: {} -> {name}", refs.join(" -> "))));
         }
         let refs = [refs, std::slice::from_ref(&name)].concat();
-        let is_asked = self.has_asked.get();
+        let was_told = self.is_told.get();
         let mut here = Cow::Borrowed(self.root);
         for key in &path {
             // What lies on the way may itself be a tag that must be evaluated first.
@@ -45,7 +45,7 @@ impl Document<'_> {
         }
         let value = self.evaluate(&here, &refs)?;
         // What lay beside it on the way may be secret without its being so.
-        self.has_asked.set(is_asked);
+        self.is_told.set(was_told);
         self.note_secrets(&value);
         Ok(value)
     }
