@@ -154,7 +154,7 @@ pub(super) enum Command {
     Validate {
         #[command(flatten)]
         deployment: DeploymentArgs,
-        /// Also sign in, and look whether what it names exists
+        /// Also sign in, and look whether what it names exists, but for images
         #[arg(long)]
         online: bool,
     },

@@ -4,11 +4,16 @@
 //! A reader of our own, because what others drop is needed here: metadata decides how maps merge, and an error must say
 //! where. Nothing recurses without a limit.
 
+mod print;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::str::Chars;
 
 use super::node::{CHARACTER, Node, SEQUENCE, SYMBOL, Tree};
 use super::problem::{Place, Problem};
+pub(super) use print::print;
 
 /// The deepest nesting that is read; a file of brackets is an error, not a crash.
 pub(super) const DEPTH_LIMIT: usize = 100;
@@ -397,167 +402,4 @@ fn number(word: &str) -> Result<Tree, String> {
         && decimal.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
     let value: Option<f64> = format!("{sign}{decimal}").parse().ok().filter(|value: &f64| value.is_finite());
     value.filter(|_| is_decimal).map(Tree::Float).ok_or_else(|| format!("`{word}` is no number"))
-}
-
-/// The form as text that reads as the same form, as Clojure's `pr-str` does.
-pub(super) fn print(node: &Node) -> String {
-    let all = |items: &[Node]| items.iter().map(print).collect::<Vec<_>>().join(" ");
-    match &node.tree {
-        Tree::Nil => "nil".to_owned(),
-        Tree::Bool(value) => value.to_string(),
-        Tree::Int(number) => number.to_string(),
-        Tree::Float(number) => format!("{number:?}"),
-        Tree::Str(text) if node.has_flag(CHARACTER) => character(text),
-        Tree::Str(text) => quoted(text),
-        Tree::Bytes(_) => "#bytes".to_owned(),
-        Tree::Key(name) if node.has_flag(SYMBOL) => name.clone(),
-        Tree::Key(name) => format!(":{name}"),
-        Tree::List(items) if node.has_flag(SEQUENCE) => format!("({})", all(items)),
-        Tree::List(items) => format!("[{}]", all(items)),
-        Tree::Set(items) => format!("#{{{}}}", all(items)),
-        Tree::Map(entries) => {
-            let entries: Vec<String> =
-                entries.iter().map(|(key, value)| format!("{} {}", print(key), print(value))).collect();
-            format!("{{{}}}", entries.join(", "))
-        }
-        Tree::Tagged(tag, form) => format!("#{tag} {}", print(form)),
-        Tree::PrivateKey(..) => "#privkey \"***\"".to_owned(),
-    }
-}
-
-fn character(text: &str) -> String {
-    let name = match text {
-        "\n" => "newline",
-        "\r" => "return",
-        " " => "space",
-        "\t" => "tab",
-        "\u{8}" => "backspace",
-        "\u{c}" => "formfeed",
-        other => other,
-    };
-    format!("\\{name}")
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn read(text: &str) -> Result<Node, Problem> {
-        super::read(text, &Place::default())
-    }
-
-    #[test]
-    fn every_form_of_edn_is_read() {
-        for (text, expected) in [
-            ("nil", "nil"),
-            ("[true false]", "[true false]"),
-            ("(1, 2 3)", "(1 2 3)"),
-            ("[42N -0x1F 017 2r101 36rZZ +7]", "[42 -31 15 5 1295 7]"),
-            ("[1.5 -2e3 1.5M 1M]", "[1.5 -2000.0 1.5 1.0]"),
-            (r#""a\tb\"\\\u0041\101\ud83d\ude00""#, "\"a\\tb\\\"\\\\AA😀\""),
-            (r"[\a \newline \space \u0041 \o101 \( \\]", r"[\a \newline \space \A \A \( \\]"),
-            ("{:a 1 :b/c sym}", "{:a 1, :b/c sym}"),
-            ("#{:a #{1}}", "#{:a #{1}}"),
-            ("#:aws{:region 1 :other/x 2 :_/y 3 \"s\" 4}", "{:aws/region 1, :other/x 2, :y 3, \"s\" 4}"),
-            ("[1 #_ 2 #_ #_ 3 4 5 #_ [6 7] ; comment\n]", "[1 5]"),
-            ("#inst \"2026-01-01\" ; end", "#inst \"2026-01-01\""),
-            ("#env HOME", "#env HOME"),
-            ("^:replace [1]", "[1]"),
-            ("{a 1 :a 2 \"a\" 3 \\a 4}", "{a 1, :a 2, \"a\" 3, \\a 4}"),
-            ("#!shebang\n:a", ":a"),
-            ("[-a + - .5x :a.b/c-d? <=>]", "[-a + - .5x :a.b/c-d? <=>]"),
-        ] {
-            assert_eq!(print(&read(text).expect(text)), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn metadata_is_kept_as_flags() {
-        assert_eq!(read("^:ref [:a]").expect("EDN").flags, ["ref"]);
-        assert_eq!(read("^{:replace true :prepend false} {}").expect("EDN").flags, ["replace"]);
-        assert_eq!(read("^:a ^:b []").expect("EDN").flags, ["b", "a"]);
-        assert!(read("^String []").expect("EDN").flags.contains(&"String".to_owned()));
-    }
-
-    #[test]
-    fn each_part_has_its_place() {
-        let node = read("{:a\n  {:image-url \"x\\ny\"} ; a comment\n}").expect("EDN");
-        let inner = node.get("a").and_then(|a| a.get("image-url")).expect("the key");
-        assert_eq!(inner.text(), Some("x\ny"));
-        assert_eq!(inner.place.position, Some((2, 15)));
-    }
-
-    #[test]
-    fn what_does_not_read_says_where_and_what_was_expected() {
-        for (text, at, expected) in [
-            ("{:a 1", (1, 1), "expected `}` before the end"),
-            ("{:a\n [1 2)}", (2, 6), "expected `]`, found `)`"),
-            ("{:a 1 :a 2}", (1, 7), "the key `:a` is there twice"),
-            ("{:a 1 :b}", (1, 7), "a key without a value"),
-            ("#{1 1}", (1, 5), "twice in a set"),
-            ("{:a 1/2}", (1, 5), "is a ratio"),
-            ("{:a 99999999999999999999}", (1, 5), "too large"),
-            ("{:a 1} {:b 2}", (1, 8), "a second form"),
-            ("{:a 1}}", (1, 7), "closes nothing"),
-            ("\"abc", (1, 1), "is not closed"),
-            (r#""\q""#, (1, 4), "is no escape"),
-            (r#""\u12g4""#, (1, 8), "four hexadecimal digits"),
-            ("[1a]", (1, 2), "is no number"),
-            ("::a", (1, 1), "two colons"),
-            ("##Inf", (1, 2), "symbolic"),
-            ("#\"a.*\"", (1, 2), "regular expression"),
-            ("'a", (1, 1), "means nothing"),
-            ("[#_]", (1, 4), "after #_"),
-            ("", (1, 1), "is empty"),
-            (r"\foo", (1, 5), "is no character"),
-        ] {
-            let problem = read(text).expect_err(text);
-            assert!(problem.message.contains(expected), "{text}: {problem}");
-            assert_eq!(problem.place.position, Some(at), "{text}: {problem}");
-        }
-    }
-
-    #[test]
-    fn a_file_of_brackets_is_an_error() {
-        for opening in ["[", "{", "(", "#{", "#x ", "#_", "#:a ", "^", "^:a ", "#^", "{:a ", "#_ #x ["] {
-            let problem = read(&opening.repeat(100_000)).expect_err(opening);
-            assert!(problem.message.contains("deep"), "{opening}: {problem}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
-            drop(read(&text));
-        }
-
-        #[test]
-        fn text_that_looks_like_edn_is_read_or_refused(text in "[\\[\\](){}#^:_;\"\\\\a-c0-9/.NMer+, \n-]{0,40}") {
-            if let Ok(node) = read(&text) {
-                // What is printed reads as the same.
-                let printed = print(&node);
-                let again = read(&printed).map(|node| print(&node));
-                prop_assert_eq!(again.as_ref().ok(), Some(&printed), "{} gives {}", text, printed);
-            }
-        }
-    }
 }

@@ -55,6 +55,13 @@ pub struct Flags {
     pub backends: Option<String>,
 }
 
+impl Flags {
+    fn say_nothing(&self) -> bool {
+        let texts = [&self.ci_config, &self.ci_filter, &self.lb_filter, &self.backends];
+        self.ci_config_file.is_none() && texts.iter().all(|text| text.is_none())
+    }
+}
+
 /// A deployment, and how to sign in for it.
 #[derive(Debug)]
 pub struct Loaded {
@@ -154,6 +161,12 @@ impl<'s> Reader<'s> {
         let surroundings = Surroundings { profile: sources.profile, env: sources.env };
         let root = match sources.deployment {
             Some(path) => deps::deployment(path, sources.aliases, &surroundings)?,
+            None if sources.flags.say_nothing() => {
+                let message =
+                    "no deployment is named: name a file, or give its parts by flags such as --ci-config";
+                let place = aero::flag("command line");
+                return Err(Problem { place, path: String::new(), message: message.to_owned() }.into());
+            }
             None => Node::new(Tree::Map(Vec::new()), aero::flag("command line")),
         };
         if !matches!(root.tree, Tree::Map(_)) {

@@ -17,11 +17,13 @@ const SIZE_LIMIT: u64 = 4 << 20;
 /// Reads a file by its ending: `.edn`, `.yaml`, `.yml`, `.json`.
 pub(super) fn file(path: &Path) -> Result<Node, Problem> {
     let text = text_of(path)?;
+    // Editors of Windows put it there.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let place = Place { source: Some(Arc::new(path.to_owned())), position: None };
     match path.extension().and_then(|ending| ending.to_str()) {
-        Some("edn") => edn::read(&text, &place),
-        Some("yaml" | "yml") => yaml(&text, &place),
-        Some("json") => json(&text, &place),
+        Some("edn") => edn::read(text, &place),
+        Some("yaml" | "yml") => yaml(text, &place),
+        Some("json") => json(text, &place),
         Some(_) | None => Err(Problem {
             place,
             path: String::new(),
@@ -109,6 +111,16 @@ mod tests {
         // YAML nests by indentation as well.
         let deep: Vec<String> = (0..3_000).map(|n| format!("{}a:", " ".repeat(n))).collect();
         assert!(yaml(&deep.join("\n"), &Place::default()).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in [("a.edn", "{:a 1}"), ("a.yaml", "a: 1"), ("a.json", "{\"a\": 1}")] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("{}{text}", '\u{feff}')).expect("written");
+            assert!(file(&path).expect(name).get("a").is_some(), "{name}");
+        }
     }
 
     #[test]

@@ -157,6 +157,7 @@ fn what_the_cloud_does_not_hold_is_refused_before_anything_is_created() {
 fn usage_errors_exit_2_and_help_exits_0() {
     let world = World::new();
     refused(&world, &["strat"], "unrecognized subcommand");
+    refused(&world, &["start"], "no deployment is named");
     refused(&world, &["resume", "zz"], "expected a run id");
     refused(&world, &["history", "1234"], "no run matches `1234`");
     world.run(&["--help"]).expect(0);
