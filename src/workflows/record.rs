@@ -4,42 +4,81 @@ use serde_json::{Map, Value};
 
 use super::{World, failure};
 use crate::engine::Cx;
+use crate::oci::printable;
 use crate::run::Failure;
 
-/// The specification from which an existing instance can be made again, in the words of a create request
-/// (OCI.md section 5): what the cloud echoes, without what it adds, and with the containers' own details.
-pub(super) async fn specification(
+/// What an instance and a create request have in common.
+const COPIED: [&str; 10] = [
+    "displayName",
+    "compartmentId",
+    "availabilityDomain",
+    "faultDomain",
+    "shape",
+    "volumes",
+    "dnsConfig",
+    "gracefulShutdownTimeoutInSeconds",
+    "containerRestartPolicy",
+    "securityContext",
+];
+/// The same of its containers.
+const COPIED_OF_CONTAINERS: [&str; 10] = [
+    "displayName",
+    "imageUrl",
+    "command",
+    "arguments",
+    "workingDirectory",
+    "environmentVariables",
+    "volumeMounts",
+    "isResourcePrincipalDisabled",
+    "resourceConfig",
+    "securityContext",
+];
+/// What else either has: copied in another way, or the cloud's own (OCI.md appendix A.1).
+const NOT_COPIED: [&str; 23] = [
+    "availabilityDomain",
+    "compartmentId",
+    "containerCount",
+    "containerInstanceId",
+    "containerRestartAttemptCount",
+    "containers",
+    "definedTags",
+    "exitCode",
+    "faultDomain",
+    "freeformTags",
+    "healthChecks",
+    "id",
+    "imagePullSecrets",
+    "lifecycleDetails",
+    "lifecycleState",
+    "shapeConfig",
+    "systemTags",
+    "tenantId",
+    "timeCreated",
+    "timeTerminated",
+    "timeUpdated",
+    "vnics",
+    "volumeCount",
+];
+
+/// What is recorded of an instance.
+pub(super) struct Recorded {
+    /// From which it can be made again, in the words of a create request.
+    pub(super) specification: Value,
+    /// The fields that it has and this version does not know: they would be missing.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Records an existing instance (OCI.md section 5): what the cloud echoes, without what it adds, and with the containers'
+/// own details.
+pub(super) async fn of(
     cx: &Cx<'_, World>,
     instance: &Value,
     pull_secrets: &[Value],
-) -> Result<Value, Failure> {
-    const COPIED: [&str; 10] = [
-        "displayName",
-        "compartmentId",
-        "availabilityDomain",
-        "faultDomain",
-        "shape",
-        "volumes",
-        "dnsConfig",
-        "gracefulShutdownTimeoutInSeconds",
-        "containerRestartPolicy",
-        "securityContext",
-    ];
-    const COPIED_OF_CONTAINERS: [&str; 10] = [
-        "displayName",
-        "imageUrl",
-        "command",
-        "arguments",
-        "workingDirectory",
-        "environmentVariables",
-        "volumeMounts",
-        "isResourcePrincipalDisabled",
-        "resourceConfig",
-        "securityContext",
-    ];
+) -> Result<Recorded, Failure> {
     const DOING: &str = "recording the instance to replace";
     let (api, network) = (cx.world.oci.container_instances(), cx.world.oci.network());
     let mut body = copied(instance, &COPIED);
+    let mut unknown = unknown_of(instance, &COPIED);
     let shape = copied(&instance["shapeConfig"], &["ocpus", "memoryInGBs"]);
     body.insert("shapeConfig".to_owned(), Value::Object(shape));
     insert_tags(&mut body, instance);
@@ -48,6 +87,7 @@ pub(super) async fn specification(
         let id = container["containerId"].as_str().unwrap_or_default();
         let fields = failure::must_look(cx, DOING, async || api.container_raw(id).await).await?.value;
         let mut container = copied(&fields, &COPIED_OF_CONTAINERS);
+        unknown.extend(unknown_of(&fields, &COPIED_OF_CONTAINERS));
         let checks: Vec<Value> =
             fields["healthChecks"].as_array().into_iter().flatten().map(health_check).collect();
         if !checks.is_empty() {
@@ -76,7 +116,17 @@ pub(super) async fn specification(
     if !secrets.is_empty() {
         body.insert("imagePullSecrets".to_owned(), secrets.into());
     }
-    Ok(without_nulls(Value::Object(body)))
+    unknown.dedup();
+    Ok(Recorded { specification: without_nulls(Value::Object(body)), unknown })
+}
+
+fn unknown_of(fields: &Value, copied: &[&str]) -> Vec<String> {
+    let is_known = |name: &str| copied.contains(&name) || NOT_COPIED.contains(&name);
+    let fields = fields.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, value)| !value.is_null() && !is_known(name))
+        .map(|(name, _)| printable(name))
+        .collect()
 }
 
 fn copied(from: &Value, names: &[&str]) -> Map<String, Value> {

@@ -293,6 +293,14 @@ fn fields_of_next_year_are_refused_or_passed_on_unchanged() {
         body["containers"][0]["healthChecks"],
         json!([{"healthCheckType": "GRPC", "port": 80, "serviceName": "x"}])
     );
+    // What came of it and is made again by a rollback would lack them: that is said.
+    let mut known = deployment.clone();
+    known["ci-config"].as_object_mut().expect("a map").remove("acceleratorType");
+    known["ci-config"]["containers"][0]["health-checks"] = json!([]);
+    deployment["ci-config"]["containers"][0]["health-checks"] = json!([]);
+    world.run(&["start", world.write_deployment(&deployment), "--allow-unknown-fields"]).expect(0);
+    let ran = world.run(&["start", world.write_deployment(&known)]).expect(0);
+    assert!(ran.stderr.contains("what this version does not know (acceleratorType)"), "{}", ran.stderr);
     // What is ours alone is never a field of next year.
     deployment["drian-delay"] = json!("1s");
     let ran = world.run(&["start", world.write_deployment(&deployment), "--allow-unknown-fields"]).expect(2);

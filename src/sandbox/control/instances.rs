@@ -345,12 +345,19 @@ fn body(shared: &Shared, instance: &Instance) -> Value {
         echoed
     });
     body["imagePullSecrets"] = secrets.collect();
+    // What a newer service knows, it echoes.
+    for (name, value) in specification.as_object().into_iter().flatten() {
+        if body.get(name).is_none() {
+            body[name] = value.clone();
+        }
+    }
     body
 }
 
 fn shapes(shared: &Shared, request: &Request) -> Reply {
     let shapes = ["CI.Standard.E3.Flex", "CI.Standard.E4.Flex", "CI.Standard.A1.Flex"].map(|name| {
-        json!({"name": name, "processorDescription": "a loopback address", "ocpuOptions": {"min": 1.0, "max": 64.0}})
+        json!({"name": name, "processorDescription": "a loopback address", "ocpuOptions": {"min": 1.0, "max": 64.0},
+            "memoryOptions": {"minInGBs": 1.0, "maxInGBs": 1024.0}})
     });
     collection(request, shapes.to_vec(), shared.page_size)
 }

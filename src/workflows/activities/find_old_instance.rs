@@ -70,7 +70,15 @@ impl Activity for FindOldInstance {
             None if typed.lifecycle_state == InstanceState::Failed => Vec::new(),
             None => return Err(Failure::transient(DOING, format!("{id} has no address yet"))),
         };
-        let specification = record::specification(cx, &raw, self.pull_secrets.expose()).await?;
+        let record::Recorded { specification, unknown } =
+            record::of(cx, &raw, self.pull_secrets.expose()).await?;
+        if !unknown.is_empty() {
+            cx.warn(format!(
+                "{id} has what this version does not know ({}): once it is deleted, a rollback would create it \
+                 again without (use `old-instance: stop`)",
+                unknown.join(", ")
+            ));
+        }
         if let Some(registry) = record::missing_to_recreate(&specification) {
             cx.warn(format!(
                 "the pull secret of {id} for {registry} is not known: once it is deleted, a rollback could not \
