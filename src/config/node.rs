@@ -1,7 +1,6 @@
 //! What a user wrote, before it means anything: one tree for EDN, YAML and JSON, with the place of each part.
 
 use secrecy::SecretString;
-use serde_json::Value;
 
 use super::casing::folded;
 use super::problem::{Place, Problem};
@@ -133,29 +132,5 @@ impl Node {
 
     pub(super) fn entries(&self) -> &[(Self, Self)] {
         if let Tree::Map(entries) = &self.tree { entries } else { &[] }
-    }
-
-    /// A tree from plain values, all of them at one place.
-    pub(super) fn from_json(value: Value, place: &Place) -> Self {
-        let tree = match value {
-            Value::Null => Tree::Nil,
-            Value::Bool(value) => Tree::Bool(value),
-            Value::Number(number) => match number.as_i64() {
-                Some(integer) => Tree::Int(integer),
-                None => Tree::Float(number.as_f64().unwrap_or(f64::NAN)),
-            },
-            Value::String(text) => Tree::Str(text),
-            Value::Array(items) => {
-                Tree::List(items.into_iter().map(|item| Self::from_json(item, place)).collect())
-            }
-            Value::Object(map) => Tree::Map(
-                map.into_iter()
-                    .map(|(key, value)| {
-                        (Self::new(Tree::Str(key), place.clone()), Self::from_json(value, place))
-                    })
-                    .collect(),
-            ),
-        };
-        Self::new(tree, place.clone())
     }
 }

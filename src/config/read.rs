@@ -5,12 +5,15 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_saphyr::Spanned;
 
 use super::edn;
 use super::node::{Node, Tree};
+use super::plain::{self, Bare, Located};
 use super::problem::{Place, Problem};
 
+/// The deepest nesting of YAML, whose reader takes much of the stack for each level. No deployment comes near it.
+const DEPTH_LIMIT: usize = 32;
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: u64 = 4 << 20;
 
@@ -71,28 +74,46 @@ pub(super) fn inline(text: &str, flag: &str) -> Result<Node, Problem> {
 }
 
 fn yaml(text: &str, place: &Place) -> Result<Node, Problem> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| {
+    let part = located(text).map_err(|error| {
         let position = error
             .location()
             .map(|at| (usize::try_from(at.line()).unwrap_or(0), usize::try_from(at.column()).unwrap_or(0)));
         let message = error.to_string();
         let first = message.lines().next().unwrap_or_default();
-        Problem {
-            place: Place { position, ..place.clone() },
-            path: String::new(),
-            message: format!("is not YAML: {first}"),
-        }
+        // What the library puts around it: the place, which is told already, and options of its own.
+        let said = position.and_then(|(line, column)| {
+            first.split_once(&format!("line {line} column {column}: ")).map(|(_, said)| said)
+        });
+        let said = said.unwrap_or(first);
+        let said = said.split_once(", set ").map_or(said, |(said, _)| said);
+        let place = Place { position, ..place.clone() };
+        Problem { place, path: String::new(), message: format!("is not YAML: {said}") }
     })?;
-    Ok(Node::from_json(value, place))
+    Ok(plain::tree(part, place))
 }
 
+fn located(text: &str) -> Result<Spanned<Located>, serde_saphyr::Error> {
+    let budget = serde_saphyr::budget! { max_depth: DEPTH_LIMIT };
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { budget: budget })
+}
+
+/// JSON is read twice: strictly, and then once more as the YAML that it is as well, which tells the places.
 fn json(text: &str, place: &Place) -> Result<Node, Problem> {
-    let value: Value = serde_json::from_str(text).map_err(|error| Problem {
-        place: Place { position: Some((error.line(), error.column())), ..place.clone() },
-        path: String::new(),
-        message: format!("is not JSON: {error}"),
+    let part: Bare = serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let message = error.to_string();
+        let at = format!(" at line {line} column {column}");
+        Problem {
+            place: Place { position: Some((line, column)), ..place.clone() },
+            path: String::new(),
+            message: format!("is not JSON: {}", message.strip_suffix(&at).unwrap_or(&message)),
+        }
     })?;
-    Ok(Node::from_json(value, place))
+    let mut node = plain::tree(part, place);
+    if let Ok(part) = located(text) {
+        plain::locate(&mut node, &plain::tree(part, place));
+    }
+    Ok(node)
 }
 
 #[cfg(test)]
@@ -111,6 +132,43 @@ mod tests {
         // YAML nests by indentation as well.
         let deep: Vec<String> = (0..3_000).map(|n| format!("{}a:", " ".repeat(n))).collect();
         assert!(yaml(&deep.join("\n"), &Place::default()).is_err());
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_an_error_in_every_language() {
+        for (read, text, expected) in [
+            (
+                json as fn(&str, &Place) -> _,
+                "{\"a\": 1,\n \"a\": 2}",
+                "2:4: is not JSON: the key `a` is there twice",
+            ),
+            (yaml, "a: 1\na: 2", "2:1: is not YAML: duplicate mapping key: a"),
+            (edn::read, "{:a 1\n :a 2}", "2:2: the key `:a` is there twice"),
+        ] {
+            let place = Place { source: Some(Arc::new(PathBuf::from("web"))), position: None };
+            let problem: Problem = read(text, &place).expect_err(text);
+            assert_eq!(problem.to_string(), format!("web:{expected}"));
+        }
+    }
+
+    #[test]
+    fn each_part_of_plain_values_has_its_place() {
+        let place = Place::default();
+        for (read, text) in [
+            (json as fn(&str, &Place) -> _, "{\"a\":\n [{\"b\": 1},\n  {\"b\": 2}]}"),
+            (yaml, "a:\n  - b: 1\n\n  - b: 2\n"),
+        ] {
+            let node: Node = read(text, &place).expect(text);
+            let second = &node.items_of("a")[1];
+            assert_eq!(
+                second.get("b").map(|b| b.place.position),
+                Some(Some(if text.starts_with('{') { (3, 9) } else { (4, 8) }))
+            );
+            let (key, _) = &second.entries()[0];
+            assert_eq!(key.place.position, Some(if text.starts_with('{') { (3, 4) } else { (4, 5) }));
+        }
+        // What is JSON alone, and no YAML, is read all the same.
+        assert!(json("{\"a\": \"\\ud83d\\ude00\"}", &place).expect("JSON").get("a").is_some());
     }
 
     #[test]

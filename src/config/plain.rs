@@ -1,0 +1,175 @@
+//! Plain values of JSON and YAML as a tree, in YAML with the place of each part. Not by way of a JSON value, which keeps
+//! the last of two equal keys and says nothing.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use super::node::{Node, Tree};
+use super::problem::Place;
+
+/// A value and what it is in, as a reader gives it.
+pub(super) trait Part<'de>: Deserialize<'de> {
+    /// The name of an entry of a map.
+    type Key: Deserialize<'de>;
+
+    /// The tree, which knows where it stands.
+    fn node(self) -> Node;
+
+    /// A key's name, and where it stands.
+    fn key(key: Self::Key) -> (String, Option<(usize, usize)>);
+}
+
+/// A value whose reader does not tell places.
+pub(super) struct Bare(Tree);
+
+/// A value whose reader does.
+pub(super) struct Located(Tree);
+
+impl<'de> Deserialize<'de> for Bare {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor::<Self>(PhantomData)).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Located {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor::<Spanned<Self>>(PhantomData)).map(Self)
+    }
+}
+
+impl Part<'_> for Bare {
+    type Key = String;
+
+    fn node(self) -> Node {
+        Node::new(self.0, Place::default())
+    }
+
+    fn key(key: String) -> (String, Option<(usize, usize)>) {
+        (key, None)
+    }
+}
+
+impl Part<'_> for Spanned<Located> {
+    type Key = Spanned<String>;
+
+    fn node(self) -> Node {
+        let position = position(&self);
+        Node::new(self.value.0, Place { position, ..Place::default() })
+    }
+
+    fn key(key: Spanned<String>) -> (String, Option<(usize, usize)>) {
+        let position = position(&key);
+        (key.value, position)
+    }
+}
+
+fn position<T>(part: &Spanned<T>) -> Option<(usize, usize)> {
+    let at = part.referenced;
+    let (line, column) = (usize::try_from(at.line()).ok()?, usize::try_from(at.column()).ok()?);
+    (line > 0).then_some((line, column))
+}
+
+/// The tree of a part, all of it from one source.
+pub(super) fn tree<'de>(part: impl Part<'de>, source: &Place) -> Node {
+    let mut node = part.node();
+    put(&mut node, source);
+    node
+}
+
+/// Gives the parts of one tree the places of another's, as far as the two are alike.
+pub(super) fn locate(node: &mut Node, like: &Node) {
+    node.place.position = like.place.position;
+    match (&mut node.tree, &like.tree) {
+        (Tree::List(items), Tree::List(others)) => {
+            items.iter_mut().zip(others).for_each(|(item, other)| locate(item, other));
+        }
+        (Tree::Map(entries), Tree::Map(others)) => {
+            for ((key, value), (other_key, other_value)) in entries.iter_mut().zip(others) {
+                locate(key, other_key);
+                locate(value, other_value);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn put(node: &mut Node, source: &Place) {
+    node.place.source.clone_from(&source.source);
+    match &mut node.tree {
+        Tree::List(items) | Tree::Set(items) => items.iter_mut().for_each(|item| put(item, source)),
+        Tree::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+            put(key, source);
+            put(value, source);
+        }),
+        _ => {}
+    }
+}
+
+struct TreeVisitor<P>(PhantomData<P>);
+
+impl<'de, P: Part<'de>> Visitor<'de> for TreeVisitor<P> {
+    type Value = Tree;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a plain value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Tree, E> {
+        Ok(Tree::Nil)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Tree, E> {
+        Ok(Tree::Nil)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Int(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Tree, E> {
+        let too_large = |_| E::custom(format!("{value} is a number too large to mean anything here"));
+        i64::try_from(value).map(Tree::Int).map_err(too_large)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Tree, E> {
+        Ok(Tree::Float(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::Str(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element::<P>()? {
+            items.push(item.node());
+        }
+        Ok(Tree::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
+        let mut entries = Vec::new();
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<P::Key>()? {
+            let (name, position) = P::key(key);
+            if !seen.insert(name.clone()) {
+                return Err(A::Error::custom(format!("the key `{name}` is there twice")));
+            }
+            let key = Node::new(Tree::Str(name), Place { position, ..Place::default() });
+            entries.push((key, map.next_value::<P>()?.node()));
+        }
+        Ok(Tree::Map(entries))
+    }
+}
