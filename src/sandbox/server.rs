@@ -149,6 +149,8 @@ pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener) {
                         let service = service_fn(|request| answer(Arc::clone(&shared), request));
                         let served = server::conn::http1::Builder::new()
                             .timer(TokioTimer::new())
+                            // A connection that nobody uses stays open, as Oracle's do for minutes.
+                            .header_read_timeout(None)
                             .serve_connection(TokioIo::new(stream), service);
                         if let Err(error) = served.await {
                             tracing::debug!(%error, "a connection to the API ended");

@@ -9,7 +9,7 @@ use super::balancer::SURE_AFTER;
 use super::{World, failure};
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{self as api, ContainerInstance, InstanceState};
-use crate::oci::{InstanceId, WorkRequestId, printable};
+use crate::oci::{Etag, InstanceId, WorkRequestId, printable};
 use crate::run::{Failure, FailureKind, mask_within};
 
 /// The tags by which an instance is known to be a run's (DESIGN 3).
@@ -305,10 +305,27 @@ pub(super) async fn state(
     compartment: &str,
     id: &InstanceId,
 ) -> Result<Option<InstanceState>, Failure> {
+    Ok(standing(cx, compartment, id).await?.map(|standing| standing.state))
+}
+
+/// Where an instance stands, and the version of it that does.
+pub(super) struct Standing {
+    pub(super) state: InstanceState,
+    pub(super) etag: Option<Etag>,
+}
+
+/// The same as [`state`], with the version, by which a change is refused when it is not of that one any more.
+pub(super) async fn standing(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    id: &InstanceId,
+) -> Result<Option<Standing>, Failure> {
     const DOING: &str = "looking at the container instance";
     let api = cx.world.oci.container_instances();
     match failure::look(cx, DOING, async || api.get(id).await).await? {
-        Ok(answer) => return Ok(Some(answer.value.lifecycle_state)),
+        Ok(answer) => {
+            return Ok(Some(Standing { state: answer.value.lifecycle_state, etag: answer.etag }));
+        }
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(failure::of(DOING, &error)),
     }
@@ -321,6 +338,41 @@ pub(super) async fn state(
             Err(Failure::transient(DOING, format!("{id} is listed as {state} and cannot be read")))
         }
     }
+}
+
+/// Gives an instance another version and changes nothing else of it, so that the cloud refuses a delete or a stop that is
+/// still on its way: from a process that was paused right before it sent it, or held up in a network.
+pub(super) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
+    const DOING: &str = "outrunning what may be on its way to the old instance";
+    let api = cx.world.oci.container_instances();
+    let before = failure::must_look(cx, DOING, async || api.get(id).await).await?;
+    cx.assure_lease().await?;
+    let call = api::rename(id, &before.value.display_name).only_if(before.etag.clone());
+    match cx.world.oci.send(&call).await {
+        Ok(_) => {}
+        // It has arrived meanwhile: looked at anew, the instance is gone.
+        Err(error) if error.is_not_found() => {
+            return Err(Failure::transient(DOING, format!("{id} cannot be seen any more")));
+        }
+        Err(error) => return Err(failure::of(DOING, &error)),
+    }
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let now = failure::must_look(cx, DOING, async || api.get(id).await).await?;
+        let has_moved = now.etag != before.etag;
+        if has_moved && now.value.lifecycle_state != InstanceState::Updating {
+            return Ok(());
+        }
+        if !has_moved && started.elapsed() > SURE_AFTER {
+            cx.warn(format!("{id} kept its version: what may be on its way to it could not be outrun"));
+            return Ok(());
+        }
+        if started.elapsed() > cx.world.instance_timeout {
+            return Err(Failure::transient(DOING, format!("{id} is being updated still")));
+        }
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
 }
 
 /// Whether the cloud refused a create for good, so that it cannot have taken effect.

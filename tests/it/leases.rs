@@ -108,6 +108,35 @@ fn a_request_that_leaves_although_the_run_was_taken_over_is_refused_by_the_cloud
 }
 
 #[test]
+fn an_instance_is_not_taken_out_of_the_hands_of_the_rollback_that_kept_it() {
+    // The same for the instance itself, which by then serves again.
+    let outcomes =
+        each(&[("delete", "DeleteContainerInstance"), ("stop", "StopContainerInstance")], |case| {
+            let (mode, operation) = case;
+            let (world, _) = world();
+            let mut deployment = world.deployment();
+            deployment["poll-interval"] = json!("10ms");
+            deployment["old-instance"] = json!(mode);
+            let file = world.write_deployment(&deployment);
+            let traffic = Traffic::start(world.front());
+            let before = world.state()["instances"][0]["freeformTags"].clone();
+            let mut command = world.command(&["start", file]);
+            command.env("FAILPOINTS", format!("16 retire-instance/{operation} unsent=1*return(STOP)"));
+            let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+            world.wait_until("it is taken over", || world.run(&["rollback", "latest", "-q"]).code == 0);
+            assert_eq!(world.running(), ["1"]);
+            signal(&paused, "CONT");
+            let output = paused.wait_with_output().expect("ends");
+            assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(world.running(), ["1"]);
+            assert_eq!(traffic.stop().n_failed(), 0);
+            assert_eq!(world.state()["instances"][0]["freeformTags"], before, "its tags");
+        });
+    let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
 fn a_process_that_was_paused_in_the_middle_of_a_wait_does_not_look_once_more() {
     let (world, _) = world();
     let mut deployment = world.deployment();

@@ -3,7 +3,7 @@
 mod model;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use model::{
     Container, ContainerInstance, ContainerRef, InstanceState, MemoryOptions, OcpuOptions, Shape,
@@ -107,6 +107,11 @@ pub fn stop(id: &InstanceId) -> Call {
 /// Starts an instance that was stopped.
 pub fn start(id: &InstanceId) -> Call {
     call("StartContainerInstance", Method::Post, format!("{}/actions/start", path(id)))
+}
+
+/// Gives an instance a name. With its tags, that is all of it that can be changed.
+pub fn rename(id: &InstanceId, name: &str) -> Call {
+    call("UpdateContainerInstance", Method::Put, path(id)).with_body(json!({"displayName": name}))
 }
 
 fn path(id: &InstanceId) -> String {

@@ -2,7 +2,8 @@
 //!
 //! Undone by creating it again from what was recorded, or starting it, and waiting until it runs; where it is
 //! reachable then is left as a fact for the compensations before. In doubt a delete is never finished: it is looked
-//! at until it is sure what became of the instance (DESIGN 3, form c).
+//! at until it is sure what became of the instance (DESIGN 3, form c). An instance that is there still is then given
+//! another version, since what is on its way to it carries the one that was read: so the cloud refuses it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +16,7 @@ use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::balancer::SURE_AFTER;
-use crate::workflows::instance::{self, Request};
+use crate::workflows::instance::{self, Request, Standing};
 use crate::workflows::{World, failure, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,6 +39,10 @@ pub(in crate::workflows) struct Retirement {
 }
 
 impl RetireInstance {
+    async fn standing(&self, cx: &Cx<'_, World>) -> Result<Option<Standing>, Failure> {
+        instance::standing(cx, &self.compartment_id, &self.id).await
+    }
+
     async fn state(&self, cx: &Cx<'_, World>) -> Result<Option<InstanceState>, Failure> {
         instance::state(cx, &self.compartment_id, &self.id).await
     }
@@ -65,7 +70,8 @@ impl Activity for RetireInstance {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Retirement, Failure> {
         guards::is_no_backend(cx, &self.load_balancer, &self.addresses).await?;
-        let state = self.state(cx).await?;
+        let standing = self.standing(cx).await?;
+        let state = standing.as_ref().map(|standing| standing.state);
         let is_done = match (self.mode, state) {
             (_, state) if self.is_gone(state) => true,
             (Mode::Stop, Some(InstanceState::Inactive | InstanceState::Failed)) | (Mode::Keep, _) => true,
@@ -75,7 +81,8 @@ impl Activity for RetireInstance {
             return Ok(Retirement::default());
         }
         cx.assure_lease().await?;
-        match cx.world.oci.send(&self.call()).await {
+        let call = self.call().only_if(standing.and_then(|standing| standing.etag));
+        match cx.world.oci.send(&call).await {
             Ok(answer) => Ok(Retirement { was_sent: true, work_request: answer.work_request }),
             // It was alive a moment ago: the request was carried out and its answer was another one's. Otherwise it is
             // not ours to change, which the same 404 says.
@@ -118,6 +125,7 @@ impl Mutation for RetireInstance {
                 if self.is_gone_for_sure(cx, done).await? {
                     self.create_again(cx).await
                 } else {
+                    instance::outrun(cx, &self.id).await?;
                     Ok(Facts::new())
                 }
             }
@@ -168,18 +176,24 @@ impl RetireInstance {
         const DOING: &str = "starting the old instance again";
         let started = Instant::now();
         for wait in Looks::at_most(cx.world.poll_interval) {
-            match self.state(cx).await? {
+            let standing = self.standing(cx).await?;
+            match standing.as_ref().map(|standing| standing.state) {
                 None | Some(InstanceState::Deleting | InstanceState::Deleted | InstanceState::Failed) => {
                     return Err(Failure::permanent(DOING, format!("{} cannot be started any more", self.id)));
                 }
                 Some(InstanceState::Inactive) => {
                     cx.assure_lease().await?;
-                    let sent = cx.world.oci.send(&api::start(&self.id)).await;
+                    let call = api::start(&self.id).only_if(standing.and_then(|standing| standing.etag));
+                    let sent = cx.world.oci.send(&call).await;
                     sent.map_err(|error| failure::of(DOING, &error))?;
                     break;
                 }
                 // A stop in doubt may be on its way still.
                 Some(InstanceState::Active) if done == Done::InDoubt && started.elapsed() < SURE_AFTER => {}
+                Some(InstanceState::Active) if done == Done::InDoubt => {
+                    instance::outrun(cx, &self.id).await?;
+                    break;
+                }
                 Some(InstanceState::Active) => break,
                 Some(InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown) => {}
             }
