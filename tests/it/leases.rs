@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Traffic, World, each};
 
@@ -86,54 +86,103 @@ fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-#[test]
-fn a_request_that_leaves_although_the_run_was_taken_over_is_refused_by_the_cloud() {
-    // Paused between the last look at the lease and the request: only the cloud can tell, by the version that goes
-    // with it.
-    let (world, file) = world();
-    let mut command = world.command(&["start", file]);
-    command.env("FAILPOINTS", "11 drain-backend/UpdateBackend unsent=1*return(STOP)");
-    let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-    world.wait_until("it is taken over", || world.run(&["rollback", "latest", "-q"]).code == 0);
-    assert_eq!(world.versions(), ["1"]);
-    signal(&paused, "CONT");
-    let output = paused.wait_with_output().expect("ends");
-    assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(world.versions(), ["1"]);
-    assert_eq!(
-        world.backends("http")[0]["drain"],
-        false,
-        "the old backend is not drained behind the rollback's back"
-    );
+/// A command that is paused, and what becomes of the old instance.
+#[derive(Clone, Copy)]
+struct Paused {
+    verb: [&'static str; 2],
+    old_instance: &'static str,
+    /// Whether a redeploy has succeeded before, which the command takes back.
+    is_after_success: bool,
 }
 
+impl Paused {
+    fn world(self) -> World {
+        let world = World::hurried();
+        let mut deployment = world.deployment();
+        deployment["poll-interval"] = json!("10ms");
+        deployment["old-instance"] = json!(self.old_instance);
+        let file = world.write_deployment(&deployment);
+        if self.is_after_success {
+            world.run(&["start", file]).expect(0);
+        }
+        world
+    }
+
+    /// The changes that it is about to send, by their crash points.
+    fn points(self) -> Vec<String> {
+        let world = self.world();
+        let list = world.path("points");
+        world.run_with(&self.verb, &format!("visited=return({})", list.display())).expect(0);
+        let visited = std::fs::read_to_string(list).expect("points were passed");
+        let changes = visited.lines().filter(|line| line.ends_with(" unsent") && !line.contains("/GET"));
+        let mut points: Vec<String> = changes.map(str::to_owned).collect();
+        points.dedup();
+        points
+    }
+}
+
+/// Paused between the last look at the lease and the request, only the cloud can tell that it is late: by the version or
+/// by the token that goes with it.
 #[test]
-fn an_instance_is_not_taken_out_of_the_hands_of_the_rollback_that_kept_it() {
-    // The same for the instance itself, which by then serves again.
-    let outcomes =
-        each(&[("delete", "DeleteContainerInstance"), ("stop", "StopContainerInstance")], |case| {
-            let (mode, operation) = case;
-            let (world, _) = world();
-            let mut deployment = world.deployment();
-            deployment["poll-interval"] = json!("10ms");
-            deployment["old-instance"] = json!(mode);
-            let file = world.write_deployment(&deployment);
-            let traffic = Traffic::start(world.front());
-            let before = world.state()["instances"][0]["freeformTags"].clone();
-            let mut command = world.command(&["start", file]);
-            command.env("FAILPOINTS", format!("16 retire-instance/{operation} unsent=1*return(STOP)"));
-            let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-            world.wait_until("it is taken over", || world.run(&["rollback", "latest", "-q"]).code == 0);
-            assert_eq!(world.running(), ["1"]);
-            signal(&paused, "CONT");
-            let output = paused.wait_with_output().expect("ends");
-            assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
-            assert_eq!(world.running(), ["1"]);
-            assert_eq!(traffic.stop().n_failed(), 0);
-            assert_eq!(world.state()["instances"][0]["freeformTags"], before, "its tags");
+fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
+    let start =
+        Paused { verb: ["start", "deployment.json"], old_instance: "delete", is_after_success: false };
+    let rollback = Paused { verb: ["rollback", "latest"], is_after_success: true, ..start };
+    let scenes = [
+        start,
+        rollback,
+        Paused { old_instance: "stop", ..start },
+        Paused { old_instance: "stop", ..rollback },
+    ];
+    let mut cases = Vec::new();
+    for scene in scenes {
+        let points = scene.points();
+        assert!(points.len() >= 6, "{points:?}");
+        // What differs when the old one is stopped is what is done to it.
+        let points =
+            points.into_iter().filter(|point| scene.old_instance == "delete" || point.contains("retire"));
+        cases.extend(
+            points.flat_map(|point| ["resume", "rollback"].map(|taker| (scene, point.clone(), taker))),
+        );
+    }
+    let outcomes = each(&cases, |(scene, point, taker)| {
+        let world = scene.world();
+        let traffic = Traffic::start(world.front());
+        let mut command = world.command(&scene.verb);
+        command.env("FAILPOINTS", format!("{point}=1*return(STOP)"));
+        let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+        world.wait_until("it is paused", || {
+            let told = std::fs::read_to_string(format!("/proc/{}/stat", paused.id())).expect("it is there");
+            told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
         });
-    let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+        // To one whose clock is ahead, the lease has run out at once.
+        world.run_with(&[taker, "latest"], "clock=return(40)").expect(0);
+        signal(&paused, "CONT");
+        let output = paused.wait_with_output().expect("ends");
+        assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+        world.wait_until("nothing is under way", || {
+            let state = world.state();
+            let is_moving = |one: &Value| {
+                matches!(one["lifecycleState"].as_str(), Some("CREATING" | "UPDATING" | "DELETING"))
+            };
+            state["loadBalancers"][0]["openWorkRequests"] == 0
+                && !state["instances"].as_array().expect("instances").iter().any(is_moving)
+        });
+        let serving = if scene.is_after_success || *taker == "rollback" { "1" } else { "2" };
+        assert_eq!(world.running(), [serving]);
+        let backends = world.backends("http");
+        assert!(backends.len() == 1 && backends[0]["drain"] == false, "{backends:?}");
+        assert_eq!(world.held(), 0, "leases and targets");
+        assert_eq!(traffic.stop().n_failed(), 0, "requests dropped");
+    });
+    let failed: Vec<String> = cases
+        .iter()
+        .zip(outcomes)
+        .filter_map(|((scene, point, taker), outcome)| {
+            outcome.err().map(|why| format!("{} paused at `{point}`, {taker}: {why}", scene.verb[0]))
+        })
+        .collect();
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }
 
 #[test]
