@@ -13,10 +13,12 @@ mod rollback;
 mod step;
 mod stop;
 mod trial;
+mod trials;
 
 pub use activity::{Activity, Cx, Done, Looks, Mutation, Preview, Read, Wait};
 pub use drive::{Engine, Started, Workflow, plan};
 pub use registry::Registry;
 pub use step::{PlannedStep, Run};
 pub use stop::{Diverged, End, Outcome, Stop};
-pub use trial::{Arranged, Trial, TrialError, Trials};
+pub use trial::Trial;
+pub use trials::{Arranged, TrialError, Trials};
