@@ -14,7 +14,8 @@ fn env(name: &str) -> Option<String> {
 fn evaluate(text: &str) -> Result<Node, Problem> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
-    file("main.edn", text);
+    let absolute = folder.path().to_str().expect("UTF-8");
+    file("main.edn", &text.replace("FOLDER", absolute));
     file("circle.edn", "#include \"circle.edn\"");
     file("note.txt", "hello");
     std::fs::create_dir(folder.path().join("sub")).expect("made");
@@ -96,6 +97,8 @@ fn each_tag_gives_what_aero_gives() {
         ("#keyword :foo/bar", "foo/bar"),
         ("#profile {:other 1}", "nil"),
         ("#include #join [\"scal\" \"ar.edn\"]", "deep"),
+        ("#include \"FOLDER/scalar.edn\"", "deep"),
+        ("#file \"FOLDER/note.txt\"", "hello"),
     ] {
         assert_eq!(text(form), expected, "{form}");
     }
