@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
 
 use super::values::{first_tag, items, required_text, string_of, within};
 use crate::config::node::{Node, SECRET, Tree};
@@ -16,14 +17,17 @@ pub(super) fn decoded(text: &Node) -> Result<Tree, Problem> {
 }
 
 pub(super) fn private_key(form: &Node) -> Result<Tree, Problem> {
+    let secret = |part: &Node, what: &str| match part.text() {
+        Some(text) => Ok(SecretString::from(text)),
+        None => Err(part.problem("", format!("#privkey expects {what}, found {}", part.kind()))),
+    };
     let Tree::List(parts) = &form.tree else {
-        return Ok(Tree::PrivateKey(required_text(form)?.to_owned().into(), None));
+        return Ok(Tree::PrivateKey(secret(form, "the key's text")?, None));
     };
     let [pem, phrase] = parts.as_slice() else {
         return Err(form.problem("", "#privkey expects the key's text, or a vector of text and pass phrase"));
     };
-    let phrase = required_text(phrase)?.to_owned().into();
-    Ok(Tree::PrivateKey(required_text(pem)?.to_owned().into(), Some(phrase)))
+    Ok(Tree::PrivateKey(secret(pem, "the key's text")?, Some(secret(phrase, "a pass phrase")?)))
 }
 
 pub(super) fn public_key(pem: Node) -> Result<Node, Problem> {

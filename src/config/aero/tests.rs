@@ -135,6 +135,8 @@ fn what_aero_lets_pass_fails_here_with_its_place() {
         ("{:x #from-edn \"{:a\"}", "the text at 1:1 is not closed"),
         ("{:x #pubkey \"none\"}", "expected a public key"),
         ("{:x #from-b64 \"%\"}", "expects base64"),
+        ("{:x #privkey #env NONE}", "#privkey expects the key's text, found nothing"),
+        ("{:x #privkey [\"pem\" #env NONE]}", "#privkey expects a pass phrase, found nothing"),
         ("{:x #random []}", "something in it"),
         ("{:x #profil {}}", "did you mean #profile?"),
         ("{:x #long #env NONE}", "expected a whole number, found nothing"),
