@@ -8,7 +8,7 @@ use super::redeploy::{find_load_balancer, find_old_backends, find_old_instance, 
 use crate::config::Deployment;
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::Reference;
-use crate::run::{Failure, mask_within};
+use crate::run::{Failure, FailureKind, mask_within};
 
 /// Looks at what a deployment names, and finds everything that is wrong at once.
 #[derive(Debug)]
@@ -47,7 +47,8 @@ impl Workflow for Validation {
 fn kept<T>(result: Result<T, Stop>, problems: &mut Vec<String>) -> Result<Option<T>, Stop> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(Stop::Failed(failure)) => {
+        // A key that is refused is refused everywhere: once is enough.
+        Err(Stop::Failed(failure)) if failure.kind != FailureKind::Blocked => {
             problems.push(failure.to_string());
             Ok(None)
         }

@@ -344,6 +344,11 @@ fn validate_needs_no_cloud_and_online_finds_everything_that_is_not_there() {
     assert_eq!(told["valid"], false, "{told}");
     assert_eq!(told["problems"].as_array().map(Vec::len), Some(8), "{told}");
 
+    world.fault(&json!({"path": "/20", "effect": "401"}));
+    let ran = world.run(&["validate", "deployment.json", "--online"]).expect(2);
+    assert_eq!(ran.stderr.matches("401 NotAuthenticated").count(), 1, "{}", ran.stderr);
+    world.clear_faults();
+
     deployment["backends"][0]["port"] = json!(0);
     let ran = world.run(&["validate", world.write_deployment(&deployment), "--output", "json"]).expect(2);
     let told = ran.json();
