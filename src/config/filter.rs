@@ -23,6 +23,7 @@ pub struct Filter {
     /// What each field must equal.
     pub fields: Map<String, Value>,
     /// The same for fields whose values the environment had a part in, and which are not shown.
+    #[serde(default)]
     pub hidden: Confidential<Map<String, Value>>,
     /// Whether the names of tags are compared by their kebab form, as the library we succeed did for keyword keys.
     pub folds_tag_names: bool,

@@ -21,7 +21,8 @@ pub(in crate::workflows) struct CreateInstance {
     pub(in crate::workflows) deployment: String,
     pub(in crate::workflows) compartment_id: String,
     pub(in crate::workflows) specification: Confidential<Value>,
-    /// What of it is not shown, should the cloud repeat it.
+    /// What of it is not shown, should the cloud repeat it. Runs of before do not have it, and are undone without.
+    #[serde(default)]
     pub(in crate::workflows) hidden: Confidential<Vec<String>>,
     /// The specification with its secrets masked, for a plan.
     pub(in crate::workflows) shown: Value,
@@ -123,5 +124,22 @@ impl Mutation for CreateInstance {
             self.delete(cx, id).await?;
         }
         Ok(Facts::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_step_that_was_journaled_before_it_hid_anything_can_be_undone() {
+        let stored = json!({
+            "deployment": "web", "compartment-id": "c", "specification": {"$confidential": {"shape": "s"}},
+            "shown": {"shape": "s"}, "digest": "d", "load-balancer": "lb",
+        });
+        let step: CreateInstance = serde_json::from_value(stored).expect("it is read");
+        assert_eq!(step.hidden.expose(), &Vec::<String>::new());
     }
 }
