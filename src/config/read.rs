@@ -1,7 +1,5 @@
 //! From a file or a flag to a tree: EDN with the place of each part, YAML and JSON as plain values.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +9,7 @@ use super::edn;
 use super::node::{Node, Tree};
 use super::plain::{self, Bare, Located};
 use super::problem::{Place, Problem};
+use crate::oci::identity::read_bytes;
 
 /// The deepest nesting of YAML, whose reader takes much of the stack for each level. No deployment comes near it.
 const DEPTH_LIMIT: usize = 32;
@@ -41,16 +40,9 @@ pub(super) fn text_of(path: &Path) -> Result<String, Problem> {
         .map_err(|_| unreadable(path, "is no text in UTF-8; #base64 reads any file"))
 }
 
-/// The bytes of a file.
+/// The bytes of a file, which may be a key.
 pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Problem> {
-    let failed = |error: io::Error| unreadable(path, format!("cannot be read: {error}"));
-    // A device or a pipe does not tell its size.
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(unreadable(path, format!("is larger than {SIZE_LIMIT} bytes")));
-    }
-    Ok(bytes)
+    read_bytes(path, SIZE_LIMIT).map_err(|error| unreadable(path, format!("cannot be read: {error}")))
 }
 
 fn unreadable(path: &Path, message: impl Into<String>) -> Problem {

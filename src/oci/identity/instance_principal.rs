@@ -1,7 +1,6 @@
 //! Instance principals: the instance's certificate is exchanged for a token, and a key that lives as long as it signs
 //! (`federation_client.py`). With a delegation token the instance acts on behalf of a user.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
 use super::metadata::{InstanceIdentity, Metadata};
+use super::secret_file::read_text;
 use super::token::{MARGIN, Token};
 use super::{SignInError, Signing};
 use crate::oci::call::Service;
@@ -107,9 +106,8 @@ impl InstancePrincipal {
     /// Read each time, because its file is renewed by others.
     fn obo_token(&self) -> Result<Option<SecretString>, SignInError> {
         let Some(path) = &self.options.delegation_token_file else { return Ok(None) };
-        let text = fs::read_to_string(path)
-            .map(Zeroizing::new)
-            .map_err(|source| SignInError::Unreadable { path: path.clone(), source })?;
+        let text =
+            read_text(path).map_err(|source| SignInError::Unreadable { path: path.clone(), source })?;
         let text = text.trim();
         if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) {
             return Err(SignInError::DelegationToken { path: path.clone() });

@@ -1,13 +1,13 @@
 //! `~/.oci/config`: profiles, with `[DEFAULT]` inherited by all of them, and the environment over them (OCI.md 4.7).
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ini::{Ini, ParseOption};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::secret_file::read_text;
 use super::{Identity, IdentityError, SignInError, Source, StoredToken};
 use crate::clock::Clock;
 use crate::oci::region::{Region, RegionError};
@@ -258,21 +258,9 @@ pub(super) fn inherited(ini: &Ini, name: &str) -> Vec<(String, SecretString)> {
     entries.map(|(key, value)| (key.to_ascii_lowercase(), value.trim().into())).collect()
 }
 
-/// The largest file that is read, in bytes: a device does not end.
-const SIZE_LIMIT: u64 = 1 << 20;
-
 /// The text of a file in which there are secrets.
 fn read(path: &Path) -> Result<Zeroizing<String>, ProfileError> {
-    let failed = |source| ProfileError::Unreadable { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len().min(SIZE_LIMIT);
-    // As large as the file from the beginning: a text that grows leaves copies of itself behind.
-    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(size + 1).unwrap_or(0)));
-    file.take(SIZE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > SIZE_LIMIT {
-        return Err(failed(io::Error::other(format!("it is larger than {SIZE_LIMIT} bytes"))));
-    }
-    Ok(text)
+    read_text(path).map_err(|source| ProfileError::Unreadable { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! A token and its key that others keep fresh: the session that `oci session authenticate` began, and the resource
 //! principal of version 2.2, whose files the platform renews (`ephemeral_resource_principals_signer.py`).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
+use super::secret_file::read_text;
 use super::token::{MARGIN, Token};
 use super::{SignInError, Signing, read_key};
 use crate::clock::Clock;
@@ -35,8 +34,8 @@ impl Source {
     fn read(&self) -> Result<SecretString, SignInError> {
         match self {
             Self::Value(_, text) => Ok(text.clone()),
-            Self::File(path) => fs::read_to_string(path)
-                .map(|text| SecretString::from(Zeroizing::new(text).as_str()))
+            Self::File(path) => read_text(path)
+                .map(|text| SecretString::from(text.as_str()))
                 .map_err(|source| SignInError::Unreadable { path: path.clone(), source }),
         }
     }
