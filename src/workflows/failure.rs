@@ -29,6 +29,15 @@ pub(super) async fn look<T>(
     .await
 }
 
+/// The same for a read whose errors mean nothing else.
+pub(super) async fn must_look<T>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    read: impl AsyncFnMut() -> Result<T, OciError>,
+) -> Result<T, Failure> {
+    look(cx, doing, read).await?.map_err(|error| of(doing, &error))
+}
+
 /// Reads a list to its end, each page by itself.
 pub(super) async fn look_all<T>(
     cx: &Cx<'_, World>,
@@ -51,15 +60,6 @@ pub(super) async fn must_look_all<T>(
     listing: Listing<'_, T>,
 ) -> Result<Vec<T>, Failure> {
     look_all(cx, doing, listing).await?.map_err(|error| of(doing, &error))
-}
-
-/// The same for a read whose errors mean nothing else.
-pub(super) async fn must_look<T>(
-    cx: &Cx<'_, World>,
-    doing: &str,
-    read: impl AsyncFnMut() -> Result<T, OciError>,
-) -> Result<T, Failure> {
-    look(cx, doing, read).await?.map_err(|error| of(doing, &error))
 }
 
 /// One attempt at a read whose answer only adds to a message: nothing where there is none to be had.

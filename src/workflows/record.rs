@@ -1,5 +1,7 @@
 //! What must be recorded of an instance so that it can be made again after it was deleted.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::{World, failure};
@@ -65,7 +67,7 @@ pub(super) struct Recorded {
     /// From which it can be made again, in the words of a create request.
     pub(super) specification: Value,
     /// The fields that it has and this version does not know: they would be missing.
-    pub(super) unknown: Vec<String>,
+    pub(super) unknown: BTreeSet<String>,
 }
 
 /// Records an existing instance (OCI.md section 5): what the cloud echoes, without what it adds, and with the containers'
@@ -116,11 +118,10 @@ pub(super) async fn of(
     if !secrets.is_empty() {
         body.insert("imagePullSecrets".to_owned(), secrets.into());
     }
-    unknown.dedup();
     Ok(Recorded { specification: without_nulls(Value::Object(body)), unknown })
 }
 
-fn unknown_of(fields: &Value, copied: &[&str]) -> Vec<String> {
+fn unknown_of(fields: &Value, copied: &[&str]) -> BTreeSet<String> {
     let is_known = |name: &str| copied.contains(&name) || NOT_COPIED.contains(&name);
     let fields = fields.as_object().into_iter().flatten();
     fields

@@ -73,6 +73,7 @@ impl Activity for FindOldInstance {
         let record::Recorded { specification, unknown } =
             record::of(cx, &raw, self.pull_secrets.expose()).await?;
         if !unknown.is_empty() {
+            let unknown: Vec<&str> = unknown.iter().map(String::as_str).collect();
             cx.warn(format!(
                 "{id} has what this version does not know ({}): once it is deleted, a rollback would create it \
                  again without (use `old-instance: stop`)",
