@@ -1,21 +1,20 @@
-//! What a run must never do, checked at the moment of the change and not from memory: take the last healthy backend
-//! of a set out of service, or delete an instance that is still a backend.
+//! Whether a set is served without a backend that is about to leave it.
 
 use tokio::time::Instant;
 
-use super::World;
-use super::balancer::{Place, SURE_AFTER, health, when_idle_unless_gone};
+use super::has_listener;
 use crate::engine::{Cx, Looks};
-use crate::oci::LoadBalancerId;
 use crate::oci::load_balancers::{HealthStatus, LoadBalancer};
 use crate::run::Failure;
+use crate::workflows::World;
+use crate::workflows::balancer::{Place, health, when_idle_unless_gone};
 
 /// Makes sure that a set has a healthy backend in service besides `leaving`, if that is in service. The cloud may show
 /// what was done last only after a while, so it is asked until the backend timeout is over.
 ///
 /// # Errors
 /// Permanent when there is none.
-pub(super) async fn another_serves(cx: &Cx<'_, World>, leaving: &Place) -> Result<(), Failure> {
+pub(in crate::workflows) async fn another_serves(cx: &Cx<'_, World>, leaving: &Place) -> Result<(), Failure> {
     until_served_without(cx, leaving, |balancer| {
         !place_serves(balancer, leaving) || !has_listener(balancer, &leaving.backend_set)
     })
@@ -23,7 +22,7 @@ pub(super) async fn another_serves(cx: &Cx<'_, World>, leaving: &Place) -> Resul
 }
 
 /// The same for a backend that is drained already, and is to be removed.
-pub(super) async fn others_serve(cx: &Cx<'_, World>, leaving: &Place) -> Result<(), Failure> {
+pub(in crate::workflows) async fn others_serve(cx: &Cx<'_, World>, leaving: &Place) -> Result<(), Failure> {
     until_served_without(cx, leaving, |balancer| !has_listener(balancer, &leaving.backend_set)).await
 }
 
@@ -73,46 +72,4 @@ async fn is_served_without(
         }
     }
     Ok(false)
-}
-
-/// Whether any request can reach a set: without a listener its backends are never checked (OCI.md 2.5).
-pub(super) fn has_listener(balancer: &LoadBalancer, set: &str) -> bool {
-    let by_default = balancer.listeners.values().any(|listener| listener.default_backend_set_name == set);
-    // The rules are looked into only for the name, whatever their version calls it.
-    let quoted = serde_json::Value::from(set).to_string();
-    by_default
-        || balancer.path_route_sets.to_string().contains(&quoted)
-        || balancer.routing_policies.to_string().contains(&quoted)
-}
-
-/// Makes sure that no set of the load balancer has a backend at one of these addresses. The cloud may show what was
-/// removed last for a while.
-///
-/// # Errors
-/// Permanent when one has.
-pub(super) async fn is_no_backend(
-    cx: &Cx<'_, World>,
-    load_balancer: &LoadBalancerId,
-    addresses: &[String],
-) -> Result<(), Failure> {
-    const DOING: &str = "making sure that the instance is out of service";
-    let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
-        // Without a load balancer there is no backend.
-        let Some((balancer, _)) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
-        let mut backends =
-            balancer.backend_sets.values().flat_map(|set| set.backends.iter().map(move |b| (set, b)));
-        let Some((set, backend)) = backends.find(|(_, backend)| addresses.contains(&backend.ip_address))
-        else {
-            return Ok(());
-        };
-        if started.elapsed() > SURE_AFTER {
-            return Err(Failure::permanent(
-                DOING,
-                format!("it is still the backend {} of the set `{}`", backend.name, set.name),
-            ));
-        }
-        cx.pause(wait).await?;
-    }
-    unreachable!("looks never end")
 }

@@ -1,0 +1,125 @@
+//! Sending a change: one, with the version that was read. A compensation sends it whatever was read.
+
+use super::read::until_gone;
+use super::work::follow;
+use super::{Expected, Place, follow_to, when_idle_unless_gone};
+use crate::engine::Cx;
+use crate::oci::load_balancers::{self, Flags, LoadBalancer};
+use crate::oci::{Call, Etag, LoadBalancerId, OciError, WorkRequestId};
+use crate::run::{Failure, FailureKind};
+use crate::workflows::{World, failure};
+
+/// Sends one change, if the load balancer is still as it was read.
+pub(in crate::workflows) async fn send(
+    cx: &Cx<'_, World>,
+    call: Call,
+    etag: Option<Etag>,
+    doing: &str,
+) -> Result<Option<WorkRequestId>, Failure> {
+    attempt(cx, call, etag, doing).await?.map_err(|error| failure::of(doing, &error))
+}
+
+async fn attempt(
+    cx: &Cx<'_, World>,
+    call: Call,
+    etag: Option<Etag>,
+    doing: &str,
+) -> Result<Result<Option<WorkRequestId>, OciError>, Failure> {
+    cx.assure_lease().await?;
+    tracing::debug!(doing, "changing the load balancer");
+    Ok(cx.world.oci.send(&call.only_if(etag)).await.map(|answer| answer.work_request))
+}
+
+/// Sends a change of what should be there, and follows the work; `None` when it turns out not to be there.
+async fn send_to_place(
+    cx: &Cx<'_, World>,
+    call: Call,
+    etag: Option<Etag>,
+    expected: &Expected,
+    place: &Place,
+    doing: &str,
+) -> Result<Option<()>, Failure> {
+    match attempt(cx, call, etag, doing).await? {
+        Ok(work) => follow_to(cx, work.as_ref(), expected).await.map(Some),
+        Err(error) if error.is_not_found() => {
+            let refused = failure::of(doing, &error);
+            let is_there = |balancer: &LoadBalancer| place.find(balancer).is_some();
+            until_gone(cx, &place.load_balancer, is_there, refused).await?;
+            Ok(None)
+        }
+        Err(error) => Err(failure::of(doing, &error)),
+    }
+}
+
+/// Gives a backend these flags and follows the work. `None` when the backend is not there.
+///
+/// It is sent whatever was read, so that a read which lags cannot hide that there is something to do; the version that
+/// goes with it tells the cloud when what was read is old.
+pub(in crate::workflows) async fn set_flags(
+    cx: &Cx<'_, World>,
+    place: &Place,
+    flags: &Flags,
+    doing: &str,
+) -> Result<Option<()>, Failure> {
+    let Some((_, etag)) = when_idle_unless_gone(cx, &place.load_balancer).await? else { return Ok(None) };
+    let call = load_balancers::update_backend(&place.load_balancer, &place.backend_set, &place.name(), flags);
+    let expected = Expected::Backend { place: place.clone(), flags: flags.clone() };
+    send_to_place(cx, call, etag, &expected, place, doing).await
+}
+
+/// Finishes a request that may be on its way still: sends it again with its own token, unless what it makes is there, and
+/// follows the work to its end, whatever that is.
+pub(in crate::workflows) async fn finish(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+    call: Call,
+    is_there: impl Fn(&LoadBalancer) -> bool,
+) -> Result<(), Failure> {
+    const DOING: &str = "finishing a request that is in doubt";
+    let Some((balancer, etag)) = when_idle_unless_gone(cx, id).await? else { return Ok(()) };
+    if is_there(&balancer) {
+        return Ok(());
+    }
+    match send(cx, call, etag, DOING).await {
+        Ok(Some(work)) => {
+            let request = follow(cx, &work).await?;
+            cx.progress(format!("{} has ended", request.kind));
+            Ok(())
+        }
+        // Refused for good: it cannot take effect any more.
+        Ok(None) => Ok(()),
+        Err(failure) if failure.kind == FailureKind::Permanent => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Removes a backend set and follows the work.
+pub(in crate::workflows) async fn remove_set(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+    name: &str,
+    etag: Option<Etag>,
+) -> Result<(), Failure> {
+    const DOING: &str = "deleting the backend set";
+    match attempt(cx, load_balancers::delete_backend_set(id, name), etag, DOING).await? {
+        Ok(work) => follow_to(cx, work.as_ref(), &Expected::NoSet(id.clone(), name.to_owned())).await,
+        Err(error) if error.is_not_found() => {
+            let refused = failure::of(DOING, &error);
+            until_gone(cx, id, |balancer| balancer.backend_sets.contains_key(name), refused).await
+        }
+        Err(error) => Err(failure::of(DOING, &error)),
+    }
+}
+
+/// Removes a backend and follows the work. Sent whatever was read, as above.
+pub(in crate::workflows) async fn remove(
+    cx: &Cx<'_, World>,
+    place: &Place,
+    doing: &str,
+) -> Result<(), Failure> {
+    let Some((_, etag)) = when_idle_unless_gone(cx, &place.load_balancer).await? else { return Ok(()) };
+    let call = load_balancers::delete_backend(&place.load_balancer, &place.backend_set, &place.name());
+    let expected = Expected::NoBackend(place.clone());
+    send_to_place(cx, call, etag, &expected, place, doing).await?;
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What the health checks of a backend say, and the wait until they are well.
+
+use tokio::time::Instant;
+
+use super::Place;
+use crate::engine::{Cx, Looks};
+use crate::oci::load_balancers::HealthStatus;
+use crate::oci::printable;
+use crate::run::Failure;
+use crate::workflows::{World, failure};
+
+/// Whether the health checks of a backend are well now, and what they say.
+pub(in crate::workflows) async fn health(
+    cx: &Cx<'_, World>,
+    place: &Place,
+) -> Result<(HealthStatus, String), Failure> {
+    let name = place.name();
+    let api = cx.world.oci.load_balancers();
+    let doing = format!("reading the health of {}", place.subject());
+    let read = async || api.backend_health(&place.load_balancer, &place.backend_set, &name).await;
+    match failure::look(cx, &doing, read).await? {
+        Ok(answer) => {
+            let results = answer.value.health_check_results;
+            let seen: Vec<String> = results
+                .iter()
+                .map(|result| {
+                    format!(
+                        "{} from {}",
+                        printable(&result.health_check_status),
+                        printable(&result.source_ip_address)
+                    )
+                })
+                .collect();
+            Ok((answer.value.status, seen.join(", ")))
+        }
+        // Not visible yet (OCI.md 2.5).
+        Err(error) if error.is_not_found() => Ok((HealthStatus::Unknown, "not visible yet".to_owned())),
+        Err(error) => Err(failure::of(doing, &error)),
+    }
+}
+
+/// Waits until every backend is healthy.
+///
+/// # Errors
+/// Permanent when one is not in time, with what the checks saw.
+pub(in crate::workflows) async fn until_healthy(cx: &Cx<'_, World>, places: &[Place]) -> Result<(), Failure> {
+    let deadline = Instant::now() + cx.world.backend_timeout;
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let mut waiting = Vec::new();
+        for place in places {
+            let (status, seen) = health(cx, place).await?;
+            if status != HealthStatus::Ok {
+                waiting.push(format!("{} is {status} ({seen})", place.subject()));
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let waiting = waiting.join("; ");
+        if Instant::now() + wait > deadline {
+            return Err(Failure::permanent(
+                "waiting for the backends to be healthy",
+                format!(
+                    "not healthy within {}: {waiting}",
+                    humantime::format_duration(cx.world.backend_timeout)
+                ),
+            ));
+        }
+        cx.progress(&waiting);
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}

@@ -1,0 +1,22 @@
+//! Changes of a load balancer: one at a time, each read before it is written and followed to the end of its work.
+//!
+//! The invariant: nothing is sent while the load balancer works on something else, and what is sent is refused by
+//! the cloud when the load balancer changed after we read it. A compensation never rests on a read alone.
+
+mod change;
+mod health;
+mod place;
+mod read;
+mod work;
+
+use std::time::Duration;
+
+pub(super) use change::{finish, remove, remove_set, send, set_flags};
+pub(super) use health::{health, until_healthy};
+pub(super) use place::Place;
+pub(super) use read::{COMPARTMENT_FACT, when_idle, when_idle_unless_gone};
+pub(super) use work::{Expected, failed, follow_to, work_failure};
+
+/// How long something must look gone, or untouched, until it counts as that: reads may lag a little behind writes, and
+/// a request whose client died may still be on its way (OCI.md 2.7).
+pub(super) const SURE_AFTER: Duration = Duration::from_secs(5);

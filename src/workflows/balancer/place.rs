@@ -1,0 +1,37 @@
+//! Where a backend stands.
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::load_balancers::{Backend, LoadBalancer};
+use crate::oci::{BackendName, LoadBalancerId};
+
+/// A backend of a set of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct Place {
+    pub(in crate::workflows) load_balancer: LoadBalancerId,
+    pub(in crate::workflows) backend_set: String,
+    pub(in crate::workflows) address: String,
+    pub(in crate::workflows) port: u16,
+}
+
+impl Place {
+    pub(in crate::workflows) fn name(&self) -> BackendName {
+        BackendName::of(&self.address, self.port)
+    }
+
+    /// How a user knows it: `set/address:port`.
+    pub(in crate::workflows) fn subject(&self) -> String {
+        format!("{}/{}", self.backend_set, self.name())
+    }
+
+    /// The same backend at another address.
+    pub(in crate::workflows) fn at(&self, address: &str) -> Self {
+        Self { address: address.to_owned(), ..self.clone() }
+    }
+
+    pub(in crate::workflows) fn find<'b>(&self, balancer: &'b LoadBalancer) -> Option<&'b Backend> {
+        let set = balancer.backend_sets.get(&self.backend_set)?;
+        set.backends.iter().find(|backend| backend.ip_address == self.address && backend.port == self.port)
+    }
+}

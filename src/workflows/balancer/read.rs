@@ -1,0 +1,90 @@
+//! Reading a load balancer: only while nothing is being done to it, and with its version.
+
+use tokio::time::Instant;
+
+use super::SURE_AFTER;
+use crate::engine::{Cx, Looks};
+use crate::oci::load_balancers::LoadBalancer;
+use crate::oci::{Etag, LoadBalancerId, OciError};
+use crate::run::Failure;
+use crate::workflows::{World, failure};
+
+/// The fact that names the compartment of the load balancer.
+pub(in crate::workflows) const COMPARTMENT_FACT: &str = "load-balancer-compartment";
+
+/// The load balancer as it is once nothing is being done to it, with its version.
+pub(in crate::workflows) async fn when_idle(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+) -> Result<(LoadBalancer, Option<Etag>), Failure> {
+    read_when_idle(cx, id).await?.map_err(|error| failure::of(READING, &error))
+}
+
+/// The same for a compensation, which has nothing to do on a load balancer that somebody has deleted: `None`.
+pub(in crate::workflows) async fn when_idle_unless_gone(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+) -> Result<Option<(LoadBalancer, Option<Etag>)>, Failure> {
+    match read_when_idle(cx, id).await? {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.is_not_found() && is_gone(cx, id).await? => Ok(None),
+        Err(error) => Err(failure::of(READING, &error)),
+    }
+}
+
+const READING: &str = "reading the load balancer";
+
+async fn read_when_idle(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+) -> Result<Result<(LoadBalancer, Option<Etag>), OciError>, Failure> {
+    let api = cx.world.oci.load_balancers();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let requests = match failure::look_all(cx, READING, api.work_requests(id)).await? {
+            Ok(requests) => requests,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Some(open) = requests.iter().find(|request| request.lifecycle_state.is_open()) else {
+            break;
+        };
+        cx.progress(format!("waiting for {} of the load balancer to end", open.kind));
+        cx.pause(wait).await?;
+    }
+    let read = failure::look(cx, READING, async || api.get(id).await).await?;
+    Ok(read.map(|answer| (answer.value, answer.etag)))
+}
+
+/// Whether the load balancer is gone: its compartment can be listed, and it is not there. The 404 alone may as well
+/// mean that we are not allowed to see it (OCI.md 2.7).
+async fn is_gone(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<bool, Failure> {
+    let Some(compartment) = cx.fact(COMPARTMENT_FACT) else { return Ok(false) };
+    let api = cx.world.oci.load_balancers();
+    let listed = failure::must_look_all(cx, "looking for the load balancer", api.list(compartment)).await?;
+    let is_there = |balancer: &serde_json::Value| {
+        let state = balancer["lifecycleState"].as_str();
+        balancer["id"] == id.as_str() && !matches!(state, Some("DELETING" | "DELETED"))
+    };
+    Ok(!listed.iter().any(is_there))
+}
+
+/// Looks, after a 404, whether what was to be changed is gone. Otherwise it is not ours to change, which the same 404
+/// says, and `refused` is the answer.
+pub(super) async fn until_gone(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+    is_there: impl Fn(&LoadBalancer) -> bool,
+    refused: Failure,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        match when_idle_unless_gone(cx, id).await? {
+            Some((balancer, _)) if is_there(&balancer) => {}
+            Some(_) | None => return Ok(()),
+        }
+        if started.elapsed() > SURE_AFTER {
+            break;
+        }
+        cx.pause(wait).await?;
+    }
+    Err(refused)
+}

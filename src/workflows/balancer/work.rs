@@ -1,0 +1,105 @@
+//! The work that a change starts: followed to its end, which alone says whether the change was made.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Place, when_idle};
+use crate::engine::{Cx, Looks};
+use crate::oci::load_balancers::{Flags, WorkRequest, WorkState};
+use crate::oci::{LoadBalancerId, WorkRequestId, printable};
+use crate::run::{Failure, FailureKind};
+use crate::workflows::{World, failure};
+
+/// What the work on a load balancer was to bring about. Work that failed because it was done before is no failure
+/// (OCI.md 2.3).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) enum Expected {
+    /// A backend with these flags.
+    Backend { place: Place, flags: Flags },
+    /// No such backend.
+    NoBackend(Place),
+    /// No such set of the load balancer.
+    NoSet(LoadBalancerId, String),
+    /// Nothing that can be compared.
+    Success,
+}
+
+impl Expected {
+    async fn is_there(&self, cx: &Cx<'_, World>) -> Result<bool, Failure> {
+        let (place, flags) = match self {
+            Self::Success => return Ok(false),
+            Self::NoSet(id, name) => {
+                let (balancer, _) = when_idle(cx, id).await?;
+                return Ok(!balancer.backend_sets.contains_key(name));
+            }
+            Self::Backend { place, flags } => (place, Some(flags)),
+            Self::NoBackend(place) => (place, None),
+        };
+        let (balancer, _) = when_idle(cx, &place.load_balancer).await?;
+        Ok(place.find(&balancer).map(|backend| &backend.flags) == flags)
+    }
+}
+
+/// Follows the work of a compensation's change.
+///
+/// # Errors
+/// When it failed: worth another attempt, one that sends the change again, unless the cloud says that the change itself
+/// is wrong.
+pub(in crate::workflows) async fn follow_to(
+    cx: &Cx<'_, World>,
+    id: Option<&WorkRequestId>,
+    expected: &Expected,
+) -> Result<(), Failure> {
+    let Some(id) = id else { return Ok(()) };
+    match failed(cx, id, expected).await? {
+        Some(request) => {
+            let is_bad = request.error_details.iter().any(|detail| detail.error_code == "BAD_INPUT");
+            let kind =
+                if is_bad { FailureKind::Permanent } else { FailureKind::Transient { retry_after: None } };
+            Err(Failure { kind, ..work_failure(&request) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Follows a work request to its end, and returns it when it failed and what it was to bring about is not there.
+pub(in crate::workflows) async fn failed(
+    cx: &Cx<'_, World>,
+    id: &WorkRequestId,
+    expected: &Expected,
+) -> Result<Option<WorkRequest>, Failure> {
+    let request = follow(cx, id).await?;
+    let has_failed = request.lifecycle_state == WorkState::Failed && !expected.is_there(cx).await?;
+    Ok(has_failed.then_some(request))
+}
+
+pub(super) async fn follow(cx: &Cx<'_, World>, id: &WorkRequestId) -> Result<WorkRequest, Failure> {
+    const DOING: &str = "following the load balancer's work";
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let api = cx.world.oci.load_balancers();
+        let answer = failure::must_look(cx, DOING, async || api.work_request(id).await).await?;
+        let request = answer.value;
+        match request.lifecycle_state {
+            WorkState::Succeeded | WorkState::Failed => return Ok(request),
+            WorkState::Accepted | WorkState::InProgress | WorkState::Unknown => {
+                cx.progress(format!("{} is under way", request.kind));
+                cx.pause(answer.retry_after.unwrap_or(wait)).await?;
+            }
+        }
+    }
+    unreachable!("looks never end")
+}
+
+/// What the cloud says about work that failed. Following it once more would give the same answer.
+pub(in crate::workflows) fn work_failure(request: &WorkRequest) -> Failure {
+    let reasons: Vec<String> = request
+        .error_details
+        .iter()
+        .map(|detail| format!("{}: {}", detail.error_code, printable(&detail.message)))
+        .collect();
+    let told = if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") };
+    Failure::permanent(
+        format!("{} on the load balancer", request.kind),
+        format!("work request {} failed: {told}", request.id),
+    )
+}

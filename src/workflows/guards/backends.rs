@@ -1,0 +1,41 @@
+//! Whether an instance is a backend still.
+
+use tokio::time::Instant;
+
+use crate::engine::{Cx, Looks};
+use crate::oci::LoadBalancerId;
+use crate::run::Failure;
+use crate::workflows::World;
+use crate::workflows::balancer::{SURE_AFTER, when_idle_unless_gone};
+
+/// Makes sure that no set of the load balancer has a backend at one of these addresses. The cloud may show what was
+/// removed last for a while.
+///
+/// # Errors
+/// Permanent when one has.
+pub(in crate::workflows) async fn is_no_backend(
+    cx: &Cx<'_, World>,
+    load_balancer: &LoadBalancerId,
+    addresses: &[String],
+) -> Result<(), Failure> {
+    const DOING: &str = "making sure that the instance is out of service";
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        // Without a load balancer there is no backend.
+        let Some((balancer, _)) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
+        let mut backends =
+            balancer.backend_sets.values().flat_map(|set| set.backends.iter().map(move |b| (set, b)));
+        let Some((set, backend)) = backends.find(|(_, backend)| addresses.contains(&backend.ip_address))
+        else {
+            return Ok(());
+        };
+        if started.elapsed() > SURE_AFTER {
+            return Err(Failure::permanent(
+                DOING,
+                format!("it is still the backend {} of the set `{}`", backend.name, set.name),
+            ));
+        }
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}

@@ -1,0 +1,10 @@
+//! What a run must never do, checked at the moment of the change and not from memory: take the last healthy backend
+//! of a set out of service, or delete an instance that is still a backend.
+
+mod backends;
+mod reach;
+mod service;
+
+pub(super) use backends::is_no_backend;
+pub(super) use reach::has_listener;
+pub(super) use service::{another_serves, others_serve};

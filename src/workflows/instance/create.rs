@@ -1,0 +1,52 @@
+//! Creating an instance, with a token that makes a repeat the same request.
+
+use serde_json::Value;
+
+use crate::engine::Cx;
+use crate::oci::container_instances as api;
+use crate::oci::{InstanceId, WorkRequestId};
+use crate::run::{Failure, FailureKind};
+use crate::workflows::{World, failure};
+
+/// How many times a token may be invalidated before we give up: each time, somebody deleted what we made.
+const GENERATIONS_LIMIT: u32 = 3;
+
+/// Whose request a create is; each has its own token.
+#[derive(Clone, Copy)]
+pub(in crate::workflows) enum Request {
+    /// The step's own. When its instance was deleted by somebody, that is not answered with another one.
+    OfTheStep,
+    /// Its compensation's, which must bring an instance back.
+    OfItsUndo,
+}
+
+/// Creates an instance, or returns the one that an earlier attempt of this very step created. `None` when somebody
+/// has deleted every instance that the step created.
+pub(in crate::workflows) async fn create(
+    cx: &Cx<'_, World>,
+    specification: &Value,
+    hidden: &[String],
+    request: Request,
+) -> Result<Option<(InstanceId, Option<WorkRequestId>)>, Failure> {
+    const DOING: &str = "creating the container instance";
+    for generation in 0..GENERATIONS_LIMIT {
+        cx.assure_lease().await?;
+        let token = match request {
+            Request::OfTheStep if generation > 0 => break,
+            Request::OfTheStep => cx.token(generation),
+            Request::OfItsUndo => cx.undo_token(generation),
+        };
+        let call = api::create(specification.clone()).with_retry_token(token.as_str());
+        match cx.world.oci.container_instances().create(&call).await {
+            Ok(answer) => return Ok(Some((answer.value.id, answer.work_request))),
+            Err(error) if error.code() == Some("InvalidatedRetryToken") => {}
+            Err(error) => return Err(failure::of(DOING, &error).without(hidden)),
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the cloud refused a create for good, so that it cannot have taken effect.
+pub(in crate::workflows) fn is_refusal(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Permanent
+}

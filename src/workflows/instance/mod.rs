@@ -1,0 +1,12 @@
+//! Container instances: creating them, finding ours by their tags, waiting until they run, and deleting them to
+//! the end.
+
+mod create;
+mod own;
+mod running;
+mod standing;
+
+pub(super) use create::{Request, create, is_refusal};
+pub(super) use own::{find_tagged, own_tags, tagged};
+pub(super) use running::{Running, addresses, until_running};
+pub(super) use standing::{Standing, delete, outrun, standing, state};

@@ -1,0 +1,45 @@
+//! The tags by which an instance is known to be a run's (DESIGN 3), and what is found by them.
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::Cx;
+use crate::oci::InstanceId;
+use crate::run::Failure;
+use crate::workflows::{World, failure};
+
+const RUN_TAG: &str = "deployctl-run";
+const STEP_TAG: &str = "deployctl-step";
+
+/// `specification` with the tags that make the instance findable by run and step.
+pub(in crate::workflows) fn tagged(mut specification: Value, tags: &[(&str, String)]) -> Value {
+    let Some(body) = specification.as_object_mut() else { return specification };
+    let all = body.entry("freeformTags").or_insert_with(|| Value::Object(Map::new()));
+    if let Some(all) = all.as_object_mut() {
+        for (name, value) in tags {
+            all.insert((*name).to_owned(), json!(value));
+        }
+    }
+    specification
+}
+
+/// The tags of what this step, or its compensation, creates.
+pub(in crate::workflows) fn own_tags(cx: &Cx<'_, World>, purpose: &str) -> [(&'static str, String); 2] {
+    [(RUN_TAG, cx.run().to_string()), (STEP_TAG, format!("{}{purpose}", cx.seq()))]
+}
+
+/// Every instance that carries these tags and is not gone.
+pub(in crate::workflows) async fn find_tagged(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    tags: &[(&str, String)],
+) -> Result<Vec<InstanceId>, Failure> {
+    const DOING: &str = "looking for what the run created";
+    let api = cx.world.oci.container_instances();
+    let listed = failure::must_look_all(cx, DOING, api.list(compartment)).await?;
+    let ours = listed.iter().filter(|instance| {
+        let has = |(name, value): &(&str, String)| instance["freeformTags"][*name] == json!(value);
+        let is_gone = matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING"));
+        tags.iter().all(has) && !is_gone
+    });
+    Ok(ours.filter_map(|instance| instance["id"].as_str()).map(InstanceId::from).collect())
+}

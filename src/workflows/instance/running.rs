@@ -1,0 +1,185 @@
+//! The wait until an instance and its containers run, and why they do not.
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::engine::{Cx, Looks};
+use crate::oci::container_instances::{ContainerInstance, InstanceState};
+use crate::oci::{InstanceId, WorkRequestId, printable};
+use crate::run::{Failure, mask_within};
+use crate::workflows::{World, failure};
+
+/// How many lines of a container's log an error shows.
+const LOG_LINES: usize = 10;
+
+/// An instance that runs, with what the load balancer must know of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct Running {
+    pub(in crate::workflows) id: InstanceId,
+    pub(in crate::workflows) addresses: Vec<String>,
+}
+
+/// Waits until an instance and all of its containers run, and returns their addresses. What is `hidden` is masked in
+/// whatever the cloud and the containers say of it.
+///
+/// # Errors
+/// Permanent when it failed, was deleted, a container exits or restarts, or the time is over.
+pub(in crate::workflows) async fn until_running(
+    cx: &Cx<'_, World>,
+    id: &InstanceId,
+    work: Option<&WorkRequestId>,
+    hidden: &[String],
+) -> Result<Running, Failure> {
+    let deadline = Instant::now() + cx.world.instance_timeout;
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let state = match look(cx, id, work).await.map_err(|failure| failure.without(hidden))? {
+            Look::Running(running) => return Ok(running),
+            Look::NotYet(state) => mask_within(&state, hidden),
+        };
+        if Instant::now() + wait > deadline {
+            return Err(Failure::permanent(
+                "waiting for the container instance",
+                format!(
+                    "{id} is not running within {}: {state}",
+                    humantime::format_duration(cx.world.instance_timeout)
+                ),
+            ));
+        }
+        cx.progress(&state);
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}
+
+enum Look {
+    Running(Running),
+    NotYet(String),
+}
+
+async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>) -> Result<Look, Failure> {
+    const DOING: &str = "waiting for the container instance";
+    let api = cx.world.oci.container_instances();
+    let instance = match failure::look(cx, DOING, async || api.get(id).await).await? {
+        Ok(answer) => answer.value,
+        // Right after it was created it may not be visible yet (OCI.md 2.7).
+        Err(error) if error.is_not_found() => return Ok(Look::NotYet("not visible yet".to_owned())),
+        Err(error) => return Err(failure::of(DOING, &error)),
+    };
+    match instance.lifecycle_state {
+        InstanceState::Active => {}
+        InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown => {
+            return Ok(Look::NotYet(instance.lifecycle_state.to_string()));
+        }
+        InstanceState::Failed => {
+            let why = why_failed(cx, &instance, work).await;
+            return Err(Failure::permanent(DOING, format!("{id} has FAILED: {why}")));
+        }
+        InstanceState::Inactive => {
+            let why = why_failed(cx, &instance, work).await;
+            return Err(Failure::permanent(
+                DOING,
+                format!("{id} is INACTIVE, its containers have ended: {why}"),
+            ));
+        }
+        InstanceState::Deleting | InstanceState::Deleted => {
+            return Err(Failure::permanent(DOING, format!("{id} was deleted by somebody else")));
+        }
+    }
+    for container in &instance.containers {
+        if let Some(state) = container_not_ready(cx, &container.container_id).await? {
+            return Ok(Look::NotYet(state));
+        }
+    }
+    match addresses(cx, &instance).await? {
+        Some(addresses) => Ok(Look::Running(Running { id: id.clone(), addresses })),
+        None => Ok(Look::NotYet("waiting for its address".to_owned())),
+    }
+}
+
+/// Why a container is not ready, if it is not. ACTIVE alone does not say: a crash loop leaves it so (OCI.md 2.1).
+async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<String>, Failure> {
+    const DOING: &str = "looking at the containers";
+    let api = cx.world.oci.container_instances();
+    let container = match failure::look(cx, DOING, async || api.container(id).await).await? {
+        Ok(answer) => answer.value,
+        Err(error) if error.is_not_found() => return Ok(Some("containers not visible yet".to_owned())),
+        Err(error) => return Err(failure::of(DOING, &error)),
+    };
+    let name = printable(&container.display_name);
+    if container.container_restart_attempt_count > 0 || container.exit_code.is_some() {
+        let code = container.exit_code.map_or_else(String::new, |code| format!(" with code {code}"));
+        let log = last_lines(cx, id).await;
+        return Err(Failure::permanent(
+            DOING,
+            format!(
+                "container `{name}` exited{code} and was restarted {} times{log}",
+                container.container_restart_attempt_count
+            ),
+        ));
+    }
+    let is_active = container.lifecycle_state == InstanceState::Active;
+    Ok((!is_active).then(|| format!("container `{name}` is {}", container.lifecycle_state)))
+}
+
+/// The end of a container's log for an error message; empty when there is none to be had.
+async fn last_lines(cx: &Cx<'_, World>, container: &str) -> String {
+    let mut log = String::new();
+    for previous in [true, false] {
+        let api = cx.world.oci.container_instances();
+        let read = failure::glance(cx, "reading the container's log", api.logs(container, previous)).await;
+        log = read.map(|answer| answer.value).unwrap_or(log);
+        if !log.trim().is_empty() {
+            break;
+        }
+    }
+    let lines: Vec<String> = log.lines().map(printable).collect();
+    let first = lines.len().saturating_sub(LOG_LINES);
+    if lines.is_empty() { String::new() } else { format!("; its last lines: {}", lines[first..].join(" | ")) }
+}
+
+/// Everything that the cloud says about a failed instance: details, work request errors, container details.
+async fn why_failed(
+    cx: &Cx<'_, World>,
+    instance: &ContainerInstance,
+    work: Option<&WorkRequestId>,
+) -> String {
+    let api = cx.world.oci.container_instances();
+    let mut reasons: Vec<String> = instance.lifecycle_details.iter().map(|text| printable(text)).collect();
+    if let Some(work) = work {
+        // The first page says enough.
+        let mut errors = api.work_errors(work);
+        failure::glance(cx, "reading the work request's errors", errors.turn()).await;
+        let told = errors.into_items().into_iter();
+        reasons.extend(told.map(|error| printable(&format!("{}: {}", error.code, error.message))));
+    }
+    for container in &instance.containers {
+        let read = api.container(&container.container_id);
+        let read = failure::glance(cx, "reading the container's details", read).await;
+        let details = read.and_then(|answer| answer.value.lifecycle_details);
+        reasons.extend(details.iter().map(|text| printable(text)));
+    }
+    if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") }
+}
+
+/// The private addresses of an instance; `None` while they are not known.
+pub(in crate::workflows) async fn addresses(
+    cx: &Cx<'_, World>,
+    instance: &ContainerInstance,
+) -> Result<Option<Vec<String>>, Failure> {
+    const DOING: &str = "reading the instance's address";
+    let api = cx.world.oci.network();
+    let mut addresses = Vec::new();
+    for vnic in &instance.vnics {
+        let Some(id) = &vnic.vnic_id else { return Ok(None) };
+        match failure::look(cx, DOING, async || api.vnic(id).await).await? {
+            Ok(answer) => match answer.value.private_ip {
+                Some(address) => addresses.push(address),
+                None => return Ok(None),
+            },
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(failure::of(DOING, &error)),
+        }
+    }
+    Ok((!addresses.is_empty()).then_some(addresses))
+}

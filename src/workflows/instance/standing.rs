@@ -1,0 +1,128 @@
+//! Where an instance stands, and what is done to it as it stands: deleting it to the end, outrunning what is on its way.
+
+use tokio::time::Instant;
+
+use crate::engine::{Cx, Looks};
+use crate::oci::container_instances::{self as api, InstanceState};
+use crate::oci::{Etag, InstanceId, printable};
+use crate::run::Failure;
+use crate::workflows::balancer::SURE_AFTER;
+use crate::workflows::{World, failure};
+
+/// Deletes an instance and waits until it is gone. An instance that is gone already is deleted.
+///
+/// A 404 of the read alone is not believed: right after a create, reads may lag behind it.
+pub(in crate::workflows) async fn delete(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    id: &InstanceId,
+) -> Result<(), Failure> {
+    const DOING: &str = "deleting the container instance";
+    let started = Instant::now();
+    let mut is_accepted = false;
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let state = state(cx, compartment, id).await?;
+        match state {
+            Some(InstanceState::Deleted) => return Ok(()),
+            None if is_accepted || started.elapsed() > SURE_AFTER => return Ok(()),
+            Some(InstanceState::Deleting) => {}
+            Some(_) if is_accepted => {}
+            Some(_) | None => {
+                cx.assure_lease().await?;
+                match cx.world.oci.send(&api::delete(id)).await {
+                    Ok(_) => is_accepted = true,
+                    Err(error) if error.is_not_found() && state.is_none() => {}
+                    Err(error) if error.is_not_found() && started.elapsed() <= SURE_AFTER => {}
+                    Err(error) => return Err(failure::of(DOING, &error)),
+                }
+            }
+        }
+        if started.elapsed() + wait > cx.world.instance_timeout {
+            return Err(Failure::transient(DOING, format!("{id} is not gone yet")));
+        }
+        cx.progress(format!("waiting for {id} to be gone"));
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}
+
+/// Where an instance stands; `None` when it is not there any more.
+///
+/// A 404 may also mean that we may not see it, or not yet (OCI.md 2.7): the compartment's list is asked as well.
+///
+/// # Errors
+/// Transient when the list shows it alive and it cannot be read.
+pub(in crate::workflows) async fn state(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    id: &InstanceId,
+) -> Result<Option<InstanceState>, Failure> {
+    Ok(standing(cx, compartment, id).await?.map(|standing| standing.state))
+}
+
+/// Where an instance stands, and the version of it that does.
+pub(in crate::workflows) struct Standing {
+    pub(in crate::workflows) state: InstanceState,
+    pub(in crate::workflows) etag: Option<Etag>,
+}
+
+/// The same as [`state`], with the version, by which a change is refused when it is not of that one any more.
+pub(in crate::workflows) async fn standing(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    id: &InstanceId,
+) -> Result<Option<Standing>, Failure> {
+    const DOING: &str = "looking at the container instance";
+    let api = cx.world.oci.container_instances();
+    match failure::look(cx, DOING, async || api.get(id).await).await? {
+        Ok(answer) => {
+            return Ok(Some(Standing { state: answer.value.lifecycle_state, etag: answer.etag }));
+        }
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(failure::of(DOING, &error)),
+    }
+    let listed = failure::must_look_all(cx, DOING, api.list(compartment)).await?;
+    let found = listed.iter().find(|instance| instance["id"] == id.as_str());
+    match found.and_then(|instance| instance["lifecycleState"].as_str()) {
+        None | Some("DELETED") => Ok(None),
+        Some(state) => {
+            let state = printable(state);
+            Err(Failure::transient(DOING, format!("{id} is listed as {state} and cannot be read")))
+        }
+    }
+}
+
+/// Gives an instance another version and changes nothing else of it, so that the cloud refuses a delete or a stop that is
+/// still on its way: from a process that was paused right before it sent it, or held up in a network.
+pub(in crate::workflows) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
+    const DOING: &str = "outrunning what may be on its way to the old instance";
+    let api = cx.world.oci.container_instances();
+    let before = failure::must_look(cx, DOING, async || api.get(id).await).await?;
+    cx.assure_lease().await?;
+    let call = api::rename(id, &before.value.display_name).only_if(before.etag.clone());
+    match cx.world.oci.send(&call).await {
+        Ok(_) => {}
+        // It has arrived meanwhile: looked at anew, the instance is gone.
+        Err(error) if error.is_not_found() => {
+            return Err(Failure::transient(DOING, format!("{id} cannot be seen any more")));
+        }
+        Err(error) => return Err(failure::of(DOING, &error)),
+    }
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let now = failure::must_look(cx, DOING, async || api.get(id).await).await?;
+        let has_moved = now.etag != before.etag;
+        if has_moved && now.value.lifecycle_state != InstanceState::Updating {
+            return Ok(());
+        }
+        if !has_moved && started.elapsed() > SURE_AFTER {
+            cx.warn(format!("{id} kept its version: what may be on its way to it could not be outrun"));
+            return Ok(());
+        }
+        if started.elapsed() > cx.world.instance_timeout {
+            return Err(Failure::transient(DOING, format!("{id} is being updated still")));
+        }
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}
