@@ -1,8 +1,18 @@
 //! The integration tests: the real binary against a real sandbox with a real journal. One module a topic.
 
+/// Of the proof, a few cases.
+const IS_WHOLE: bool = false;
+
+#[path = "../harness/mod.rs"]
 mod harness;
 
-mod ambiguity;
+#[path = "../proof/matrix.rs"]
+mod matrix;
+#[path = "../proof/signals.rs"]
+mod signals;
+#[path = "../proof/storms.rs"]
+mod storms;
+
 mod auth;
 mod conformance;
 mod control;
@@ -12,12 +22,9 @@ mod history;
 mod hostile;
 mod journal;
 mod layers;
-mod leases;
-mod matrix;
 mod old_library;
 mod recovery;
 mod refusals;
 mod secrets;
-mod signals;
 mod specification;
 mod start;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{CHANGES, World};
 
 /// Every step in which a rollout can be killed while it is under way.
 const KILLED_IN: [&str; 6] = [
@@ -185,15 +185,6 @@ fn an_interrupt_checkpoints_and_says_how_to_go_on() {
     world.run(&["rollback", "latest"]).expect(0);
     assert_eq!(world.versions(), ["1"]);
 }
-
-/// Every request that changes something, by method and a part of its path.
-pub(crate) const CHANGES: [(&str, &str); 5] = [
-    ("POST", "/containerInstances"),
-    ("POST", "/backends"),
-    ("PUT", "/backends/"),
-    ("DELETE", "/backends/"),
-    ("DELETE", "/containerInstances/"),
-];
 
 /// Starts a run whose request is carried out and whose answer is lost, and kills it before it learns of that.
 fn kill_in_doubt(world: &World, file: &str, method: &str, path: &str) {

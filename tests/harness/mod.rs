@@ -4,6 +4,7 @@
 mod http;
 mod load;
 mod pool;
+mod portion;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -18,6 +19,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 pub(crate) use load::Traffic;
 pub(crate) use pool::each;
+pub(crate) use portion::portion;
 
 /// How much faster than the real service the sandbox of a test is.
 const TIME_SCALE: &str = "150";
@@ -27,6 +29,15 @@ const CATCHABLE: &str = "50";
 const HURRIED: &str = "1000";
 /// A condition that is not met by then is not met.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Every request that changes something, by method and a part of its path.
+pub(crate) const CHANGES: [(&str, &str); 5] = [
+    ("POST", "/containerInstances"),
+    ("POST", "/backends"),
+    ("PUT", "/backends/"),
+    ("DELETE", "/backends/"),
+    ("DELETE", "/containerInstances/"),
+];
 
 pub(crate) struct World {
     folder: tempfile::TempDir,

@@ -3,8 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Ran, Traffic, World};
-use crate::recovery::CHANGES;
+use crate::harness::{CHANGES, Ran, Traffic, World};
 
 /// A world in which a deployment is written, quick enough for its tests.
 fn world() -> (World, &'static str) {

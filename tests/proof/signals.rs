@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::harness::{Traffic, World, each};
+use crate::harness::{Traffic, World, each, portion};
 
 fn world() -> (World, &'static str) {
     let world = World::hurried();
@@ -48,6 +48,7 @@ fn each_signal_in_each_phase_leaves_a_run_that_goes_on() {
             cases.extend(signals.map(|signal| (prepare, verb, version, phase.clone(), signal)));
         }
     }
+    let cases = portion(cases, 12);
     let outcomes = each(&cases, |(prepare, verb, version, phase, (signal, code))| {
         let (world, _) = world();
         for args in *prepare {

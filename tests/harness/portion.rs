@@ -1,0 +1,29 @@
+//! How much of the proof a binary tries: `proof` all of it, `it` a few cases, which each commit chooses anew.
+
+use std::process::Command;
+
+/// The cases that this binary tries: all of them, or `few`, spread over the whole from where the commit says.
+pub(crate) fn portion<C>(cases: impl IntoIterator<Item = C>, few: usize) -> Vec<C> {
+    let cases: Vec<C> = cases.into_iter().collect();
+    let n = cases.len();
+    if crate::IS_WHOLE || few >= n {
+        return cases;
+    }
+    let first = rotation() % n;
+    let is_chosen = |index: usize| (0..few).any(|k| (first + k * n / few) % n == index);
+    cases.into_iter().enumerate().filter(|(index, _)| is_chosen(*index)).map(|(_, case)| case).collect()
+}
+
+/// A number that is another one for each commit, and the same whenever that commit is tested; `PROOF_PART` is one too.
+#[expect(clippy::disallowed_methods, reason = "the tests' own environment chooses the part")]
+fn rotation() -> usize {
+    if let Ok(part) = std::env::var("PROOF_PART") {
+        return part.parse().expect("PROOF_PART is a number");
+    }
+    let commit =
+        Command::new("git").args(["rev-parse", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    // Sources that were unpacked from an archive have no commit, and try the first part.
+    let commit =
+        commit.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    commit.get(..7).and_then(|digits| usize::from_str_radix(digits, 16).ok()).unwrap_or(0)
+}

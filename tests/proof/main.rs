@@ -1,0 +1,15 @@
+//! The proof: every crash point, every signal, every storm. `cargo test --test proof` runs it; it takes a quarter of an
+//! hour, so that a plain `cargo test` leaves it out.
+
+/// Every case, where `it` has a few.
+const IS_WHOLE: bool = true;
+
+#[expect(dead_code, reason = "each binary uses its part of it")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod ambiguity;
+mod leases;
+mod matrix;
+mod signals;
+mod storms;
