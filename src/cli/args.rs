@@ -268,6 +268,17 @@ pub(super) struct SandboxArgs {
     /// Begin without the web server
     #[arg(long)]
     pub(super) empty: bool,
+    /// What this cloud is like, where the real one is not known for sure; GET /sandbox/habits lists them all
+    #[arg(long, value_name = "NAME=VALUE", value_parser = habit)]
+    pub(super) habit: Vec<(String, serde_json::Value)>,
+}
+
+#[cfg(feature = "sandbox")]
+fn habit(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    // A number or a truth value; anything else is a word.
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((name.to_owned(), value))
 }
 
 /// How the demo's traffic looks.

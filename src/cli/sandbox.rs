@@ -20,6 +20,7 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
         page_size: args.page_size,
         verify: !args.no_verify,
         seed: if args.empty { Seed::Empty } else { Seed::Webserver },
+        habits: args.habit.into_iter().collect(),
     };
     let started = Sandbox::start(options).await;
     let sandbox = started.map_err(|error| Report::usage(format!("the sandbox cannot start: {error}")))?;

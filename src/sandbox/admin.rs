@@ -1,4 +1,4 @@
-//! `/sandbox/…`: the state, the faults, the tokens, the pace and the counters, for people and tests.
+//! `/sandbox/…`: the state, the faults, the habits, the tokens, the pace and the counters, for people and tests.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::faults::Rule;
+use super::habits::Habits;
 use super::server::{Shared, lock};
 use super::state::{AVAILABILITY_DOMAIN, COMPARTMENT, SUBNET, State};
 use super::tokens::Wish;
@@ -28,6 +29,18 @@ pub(super) fn answer(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8]
         },
         ("DELETE", "faults") => {
             lock(&shared.faults).rules.clear();
+            Reply::empty(204)
+        }
+        ("GET", "habits") => Reply::json(200, &json!(shared.state().habits)),
+        ("POST", "habits") => {
+            let changed = shared.change(|state| {
+                state.habits = state.habits.with(&json)?;
+                Ok::<_, String>(state.habits)
+            });
+            changed.map_or_else(Reply::invalid, |habits| Reply::json(200, &json!(habits)))
+        }
+        ("DELETE", "habits") => {
+            shared.change(|state| state.habits = Habits::default());
             Reply::empty(204)
         }
         ("DELETE", "tokens") => {

@@ -188,6 +188,9 @@ fn end(shared: &Shared, id: &str, work: &str, lifecycle: &str) {
         if let Some(instance) = state.instances.get_mut(id) {
             lifecycle.clone_into(&mut instance.lifecycle);
             instance.version += 1;
+            if lifecycle == "ACTIVE" {
+                instance.active_since.get_or_insert(now);
+            }
             if lifecycle == "DELETED" {
                 instance.gone_since = Some(now);
             }

@@ -8,10 +8,12 @@ mod audit;
 mod control;
 mod data;
 mod faults;
+mod habits;
 mod home;
 mod identity;
 mod lifecycle;
 mod pace;
+mod past;
 mod principals;
 mod seed;
 mod server;
@@ -26,7 +28,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use identity::Identity;
 pub use seed::Seed;
@@ -49,6 +51,8 @@ pub struct Options {
     pub verify: bool,
     /// What is there from the beginning.
     pub seed: Seed,
+    /// What this cloud is like, as `POST /sandbox/habits` takes it.
+    pub habits: Value,
 }
 
 impl Default for Options {
@@ -60,6 +64,7 @@ impl Default for Options {
             page_size: 10,
             verify: true,
             seed: Seed::Webserver,
+            habits: json!({}),
         }
     }
 }
@@ -80,7 +85,7 @@ impl Sandbox {
     /// Starts a sandbox.
     ///
     /// # Errors
-    /// When it cannot listen, or the folder cannot be read.
+    /// When it cannot listen, the folder cannot be read, or a habit is not known.
     pub async fn start(options: Options) -> io::Result<Handle> {
         let pace = Pace::new(options.time_scale);
         let listener = tokio::net::TcpListener::bind(options.listen).await?;
@@ -89,7 +94,11 @@ impl Sandbox {
             Some(state) => (state, false),
             None => (state::State::new(address.port()), true),
         };
+        let habits = state.habits.with(&options.habits);
+        let habits = habits.map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         let shared = Arc::new(Shared::new(options, state, pace));
+        // Notes, too, how everything is now, for reads that lag.
+        shared.change(|state| state.habits = habits);
         if is_new {
             seed::plant(&shared);
         }

@@ -14,6 +14,11 @@ pub(super) const TURN: Duration = Duration::from_secs(30);
 /// Until a creation fails that cannot succeed.
 pub(super) const FAIL: Duration = Duration::from_secs(20);
 
+/// Until what was made can be seen, where that is not at once.
+pub(super) const APPEAR: Duration = Duration::from_secs(5);
+/// However fast the sandbox runs, what takes a while can be noticed by a client that looks every 50 ms.
+pub(super) const NOTICEABLE: Duration = Duration::from_millis(120);
+
 /// The scale, which may be changed while the sandbox runs.
 #[derive(Debug)]
 pub(super) struct Pace(AtomicU64);

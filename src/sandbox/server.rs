@@ -81,6 +81,7 @@ impl Shared {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);
+        state.remember();
         if let Err(error) = store::save(self.folder.as_deref(), &state) {
             tracing::error!(%error, "the sandbox cannot keep its state");
         }

@@ -6,6 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::habits::Habits;
+use super::past::Past;
+
 /// The compartment in which everything is.
 pub(super) const COMPARTMENT: &str = "ocid1.compartment.oc1..sandbox";
 /// The subnet in which everything is.
@@ -25,8 +28,8 @@ pub(super) struct State {
     pub(super) instances: BTreeMap<String, Instance>,
     pub(super) balancers: BTreeMap<String, Balancer>,
     pub(super) work: BTreeMap<String, Work>,
-    /// What a retry token has led to: the digest of the request, and the id of what it made.
-    pub(super) tokens: HashMap<String, (String, String)>,
+    /// What a retry token has led to.
+    pub(super) tokens: HashMap<String, Spent>,
     pub(super) counter: u64,
     /// The middle of the addresses of this sandbox's instances: two sandboxes at once must not share any.
     pub(super) network: (u8, u8),
@@ -34,7 +37,15 @@ pub(super) struct State {
     /// What was there when the sandbox began and is nobody's to change.
     pub(super) strangers: Vec<Value>,
     pub(super) seeded: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) habits: Habits,
+    #[serde(skip)]
+    pub(super) past: Past,
 }
+
+/// What a retry token was used for: the digest of the request, the id of what that made, and its `if-match`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Spent(pub(super) String, pub(super) String, #[serde(default)] pub(super) Option<String>);
 
 /// A container instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,6 +59,9 @@ pub(super) struct Instance {
     pub(super) lifecycle: String,
     pub(super) details: Option<String>,
     pub(super) created: DateTime<Utc>,
+    /// Since when it is ACTIVE for the first time.
+    #[serde(default)]
+    pub(super) active_since: Option<DateTime<Utc>>,
     pub(super) gone_since: Option<DateTime<Utc>>,
     pub(super) containers: Vec<Container>,
     pub(super) vnic: String,
@@ -112,7 +126,7 @@ impl Listener {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct BackendSet {
     /// Policy, health checker and persistence.
     pub(super) body: Value,
@@ -178,6 +192,9 @@ pub(super) struct BalancerWork {
     pub(super) change: Change,
     /// Set by a fault: it will fail with this message.
     pub(super) fails_with: Option<String>,
+    /// The version that the load balancer must have when its turn comes.
+    #[serde(default)]
+    pub(super) expects: Option<String>,
 }
 
 /// What a change will do once it is applied.

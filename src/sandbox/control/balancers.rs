@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::changes::{accept, flags_of};
-use super::check_version;
+use super::changes::{accept, flags_of, spent_token};
+use super::healths::{self, Verdicts};
+use super::{balancer_work, check_version};
+use crate::sandbox::habits::{IfMatch, Replay};
 use crate::sandbox::server::Shared;
-use crate::sandbox::state::{
-    Backend, BackendSet, Balancer, BalancerWork, COMPARTMENT, Change, Health, SUBNET,
-};
+use crate::sandbox::state::{Backend, BackendSet, Balancer, COMPARTMENT, Change, SUBNET, State};
 use crate::sandbox::wire::{Reply, Request, array, stamp};
 
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
     let reply = match (method, path) {
         ("GET", ["loadBalancers"]) => list(shared, request),
         ("POST", ["loadBalancers"]) => create(shared, request),
-        ("GET", ["loadBalancerWorkRequests", id]) => work_request(shared, id),
-        ("GET", ["loadBalancerHealths"]) => healths(shared, request),
+        ("GET", ["loadBalancerWorkRequests", id]) => balancer_work::get(shared, id),
+        ("GET", ["loadBalancerHealths"]) => healths::list(shared, request),
         ("GET", ["loadBalancerPolicies"]) => {
             names(shared, request, &["ROUND_ROBIN", "LEAST_CONNECTIONS", "IP_HASH"])
         }
@@ -38,7 +38,9 @@ fn of_one(shared: &Arc<Shared>, request: &Request, method: &str, id: &str, path:
         let Some(balancer) = state.balancers.get(id).filter(|balancer| !balancer.is_deleted) else {
             return Some(Reply::not_found());
         };
-        if let Err(refusal) = check_version(request, &etag(balancer)) {
+        if is_version_compared_now(&state, request)
+            && let Err(refusal) = check_version(request, &etag(balancer))
+        {
             return Some(refusal);
         }
         if let Err(refusal) = check_parts(balancer, method, path) {
@@ -50,6 +52,19 @@ fn of_one(shared: &Arc<Shared>, request: &Request, method: &str, id: &str, path:
         Err(refusal) => return Some(refusal),
     };
     Some(accept(shared, request, id, change))
+}
+
+/// Otherwise it is compared when the change has its turn, or not at all, since its token may have been used.
+fn is_version_compared_now(state: &State, request: &Request) -> bool {
+    let is_replayed = || {
+        let token = request.header("opc-retry-token");
+        token.is_some_and(|token| state.tokens.contains_key(&spent_token(token)))
+    };
+    match (state.habits.if_match, state.habits.token_replay) {
+        (IfMatch::Applied, _) => false,
+        (IfMatch::Accepted, Replay::Original) => true,
+        (IfMatch::Accepted, Replay::BeforeVersion | Replay::Refused) => !is_replayed(),
+    }
 }
 
 /// What is to be changed must be there; what is to be made is only found to be there when its turn comes.
@@ -121,9 +136,13 @@ fn backend(body: &Value) -> Result<Backend, Reply> {
 
 fn read(shared: &Shared, request: &Request, id: &str, path: &[&str]) -> Option<Reply> {
     let state = shared.state();
-    let Some(balancer) = state.balancers.get(id).filter(|balancer| !balancer.is_deleted) else {
+    if path == ["workRequests"] {
+        return Some(balancer_work::list(shared, &state, request, id));
+    }
+    let Some(balancer) = state.shown_balancers().get(id).filter(|balancer| !balancer.is_deleted) else {
         return Some(Reply::not_found());
     };
+    let verdicts = Verdicts { habits: &state.habits, balancer };
     let mut tag = etag(balancer);
     let set = |name: &str| balancer.sets.get_key_value(name);
     let found = match path {
@@ -135,17 +154,13 @@ fn read(shared: &Shared, request: &Request, id: &str, path: &[&str]) -> Option<R
             tag = its_tag;
             Some(body)
         }
-        ["workRequests"] => {
-            let work = balancer.work.iter().rev().map(|work| work_body(balancer, work)).collect();
-            return Some(array(request, work, shared.page_size));
-        }
         ["backendSets"] => {
             let sets = balancer.sets.iter().map(|(name, set)| set_body(name, set)).collect();
             return Some(array(request, sets, usize::MAX));
         }
-        ["health"] => Some(balancer_health(balancer)),
+        ["health"] => Some(verdicts.of_all()),
         ["backendSets", name] => set(name).map(|(name, set)| set_body(name, set)),
-        ["backendSets", name, "health"] => set(name).map(|(name, set)| set_health(balancer, name, set)),
+        ["backendSets", name, "health"] => set(name).map(|(name, set)| verdicts.of_set(name, set)),
         ["backendSets", name, "healthChecker"] => set(name).map(|(_, set)| set.body["healthChecker"].clone()),
         ["backendSets", name, "backends"] => {
             let Some((_, set)) = set(name) else { return Some(Reply::not_found()) };
@@ -153,7 +168,8 @@ fn read(shared: &Shared, request: &Request, id: &str, path: &[&str]) -> Option<R
         }
         ["backendSets", name, "backends", backend] => find(balancer, name, backend).map(backend_body),
         ["backendSets", name, "backends", backend, "health"] => {
-            find(balancer, name, backend).map(|backend| health_body(balancer, name, backend))
+            let found = set(name).zip(find(balancer, name, backend));
+            found.map(|((name, set), backend)| verdicts.of_backend(name, set, backend))
         }
         _ => return None,
     };
@@ -173,7 +189,7 @@ fn list(shared: &Shared, request: &Request) -> Reply {
     };
     let state = shared.state();
     let found = state
-        .balancers
+        .shown_balancers()
         .values()
         .filter(|balancer| !balancer.is_deleted && balancer.head["compartmentId"] == compartment)
         .filter(|balancer| {
@@ -259,107 +275,6 @@ pub(in crate::sandbox) fn body(balancer: &Balancer) -> Value {
     })
 }
 
-fn has_listener(balancer: &Balancer, set: &str) -> bool {
-    balancer.listeners.values().any(|listener| listener.set() == set)
-}
-
-/// One word for a backend: what both checking nodes say (OCI.md 2.5).
-fn status(balancer: &Balancer, set: &str, backend: &Backend) -> &'static str {
-    match backend.health.is_well {
-        _ if !has_listener(balancer, set) => "UNKNOWN",
-        None => "UNKNOWN",
-        Some(true) => "OK",
-        Some(false) => "CRITICAL",
-    }
-}
-
-fn health_body(balancer: &Balancer, set: &str, backend: &Backend) -> Value {
-    let Health { last, at, .. } = &backend.health;
-    let seen = if backend.offline { Some("OFFLINE") } else { last.map(|(_, seen)| seen) };
-    let results: Vec<Value> = ["127.0.0.9", "127.0.0.10"]
-        .iter()
-        .filter_map(|node| {
-            Some(json!({"subnetId": SUBNET, "sourceIpAddress": node, "healthCheckStatus": seen?,
-                "timestamp": at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, false))}))
-        })
-        .collect();
-    json!({"status": status(balancer, set, backend), "healthCheckResults": results})
-}
-
-fn set_health(balancer: &Balancer, name: &str, set: &BackendSet) -> Value {
-    let with = |wanted: &str| -> Vec<String> {
-        set.backends.iter().filter(|one| status(balancer, name, one) == wanted).map(Backend::name).collect()
-    };
-    let (critical, unknown, n) = (with("CRITICAL"), with("UNKNOWN"), set.backends.len());
-    let n_ok = n - critical.len() - unknown.len();
-    let status = match () {
-        () if n == 0 || !has_listener(balancer, name) || unknown.len() * 2 > n => "UNKNOWN",
-        () if n_ok == n => "OK",
-        () if n_ok * 2 >= n => "WARNING",
-        () => "CRITICAL",
-    };
-    json!({
-        "status": status, "warningStateBackendNames": [], "criticalStateBackendNames": critical,
-        "unknownStateBackendNames": unknown, "totalBackendCount": n,
-    })
-}
-
-fn balancer_health(balancer: &Balancer) -> Value {
-    let with = |wanted: &str| -> Vec<&String> {
-        balancer
-            .sets
-            .iter()
-            .filter(|(name, set)| set_health(balancer, name, set)["status"] == wanted)
-            .map(|(name, _)| name)
-            .collect()
-    };
-    let (warning, critical, unknown) = (with("WARNING"), with("CRITICAL"), with("UNKNOWN"));
-    let status = match (critical.is_empty(), warning.is_empty(), unknown.len() * 2 > balancer.sets.len()) {
-        (false, _, _) => "CRITICAL",
-        (true, _, true) => "UNKNOWN",
-        (true, false, false) => "WARNING",
-        (true, true, false) => "OK",
-    };
-    json!({
-        "status": status, "warningStateBackendSetNames": warning, "criticalStateBackendSetNames": critical,
-        "unknownStateBackendSetNames": unknown, "totalBackendSetCount": balancer.sets.len(),
-    })
-}
-
-fn healths(shared: &Shared, request: &Request) -> Reply {
-    let state = shared.state();
-    let all = state.balancers.values().filter(|balancer| !balancer.is_deleted);
-    let healths = all.map(|one| json!({"loadBalancerId": one.id, "status": balancer_health(one)["status"]}));
-    array(request, healths.collect(), shared.page_size)
-}
-
 fn names(shared: &Shared, request: &Request, names: &[&str]) -> Reply {
     array(request, names.iter().map(|name| json!({"name": name})).collect(), shared.page_size)
-}
-
-fn work_request(shared: &Shared, id: &str) -> Reply {
-    let state = shared.state();
-    let found = state.balancers.values().find_map(|balancer| {
-        balancer.work.iter().find(|work| work.id == id).map(|work| work_body(balancer, work))
-    });
-    match found {
-        Some(work) => Reply::json(200, &work),
-        None => Reply::not_found(),
-    }
-}
-
-/// The message is a JSON document in a string, as the service sends it (OCI.md 2.3).
-fn work_body(balancer: &Balancer, work: &BalancerWork) -> Value {
-    let message = json!({
-        "loadBalancerId": balancer.id, "workflowName": format!("{}Workflow", work.kind),
-        "type": if work.error.is_some() { "FAILURE" } else { "SUCCESS" },
-        "message": work.error.as_ref().map_or("OK", |(_, message)| message), "workRequestId": work.id,
-    });
-    let errors: Vec<Value> =
-        work.error.iter().map(|(code, message)| json!({"errorCode": code, "message": message})).collect();
-    json!({
-        "id": work.id, "loadBalancerId": balancer.id, "type": work.kind, "compartmentId": COMPARTMENT,
-        "lifecycleState": work.state, "message": if work.finished.is_some() { message.to_string() } else { String::new() },
-        "timeAccepted": stamp(work.accepted), "timeFinished": work.finished.map(stamp), "errorDetails": errors,
-    })
 }

@@ -7,10 +7,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::instances::invalidated;
+use super::no_match;
 use crate::sandbox::data;
+use crate::sandbox::habits::{Busy, Drained, Habits, IfMatch, NoChange, NoOp, Replay};
 use crate::sandbox::pace::CHANGE;
 use crate::sandbox::server::Shared;
-use crate::sandbox::state::{Backend, BackendSet, Balancer, BalancerWork, Change, Listener, State};
+use crate::sandbox::state::{
+    Backend, BackendSet, Balancer, BalancerWork, Change, Health, Listener, Spent, State,
+};
 use crate::sandbox::wire::{Reply, Request};
 
 /// Accepts a change: 204 with the work request that will do it.
@@ -19,21 +24,23 @@ pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: 
     let body = request.body.to_string();
     let digest =
         format!("{:x}", Sha256::digest(format!("{} {} {body}", request.method, request.segments.join("/"))));
-    let token = request.header("opc-retry-token").map(|token| format!("change/{token}"));
+    let if_match = request.header("if-match").map(|tag| tag.trim_matches('"').to_owned());
+    let token = request.header("opc-retry-token").map(spent_token);
     let accepted = shared.change(|state| {
         if let Some(token) = &token
-            && let Some((before, work)) = state.tokens.get(token)
+            && let Some(spent) = state.tokens.get(token)
         {
-            let same = *before == digest;
-            return if same {
-                Ok((work.clone(), false))
-            } else {
-                Err(Reply::invalid("the retry token was used for another request"))
-            };
+            return replay(&state.habits, spent, &digest, if_match.as_deref()).map(|work| (work, false));
         }
         let work_id = state.ocid("loadbalancerworkrequest");
+        let habits = state.habits;
         let Some(balancer) = state.balancers.get_mut(id) else { return Err(Reply::not_found()) };
-        let is_busy = balancer.work.iter().any(|work| work.finished.is_none());
+        let open = balancer.work.iter().find(|work| work.finished.is_none());
+        let is_busy = open.is_some();
+        if let Some(open) = open.filter(|_| habits.busy == Busy::Refused) {
+            return Err(busy(id, &open.id));
+        }
+        refuse(&habits, balancer, &change)?;
         balancer.work.push(BalancerWork {
             id: work_id.clone(),
             kind: kind(&change).to_owned(),
@@ -43,12 +50,13 @@ pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: 
             finished: None,
             change,
             fails_with: request.work_fails_with.clone(),
+            expects: if_match.clone().filter(|tag| tag != "*" && habits.if_match == IfMatch::Applied),
         });
         if is_busy && !request.is_stray {
             state.violations.push(format!("load balancer {id} was given {work_id} while it was busy"));
         }
         if let Some(token) = token {
-            state.tokens.insert(token, (digest, work_id.clone()));
+            state.tokens.insert(token, Spent(digest, work_id.clone(), if_match));
         }
         Ok((work_id, true))
     });
@@ -59,6 +67,90 @@ pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: 
                 work_off(shared, id);
             }
             Reply::empty(204).with("opc-work-request-id", work)
+        }
+    }
+}
+
+/// Under which name the token of a change is kept.
+pub(super) fn spent_token(token: &str) -> String {
+    format!("change/{token}")
+}
+
+/// What a token gives that was used before: what it led to then.
+pub(super) fn replay(
+    habits: &Habits,
+    Spent(before, made, version): &Spent,
+    digest: &str,
+    if_match: Option<&str>,
+) -> Result<String, Reply> {
+    let is_refused = habits.token_replay == Replay::Refused;
+    match before == digest {
+        true if is_refused && version.as_deref() != if_match => Err(invalidated()),
+        true => Ok(made.clone()),
+        false if is_refused => Err(invalidated()),
+        false => Err(Reply::invalid("the retry token was used for another request")),
+    }
+}
+
+/// The text is not known of the real service; the code is what its SDKs retry (OCI.md 2.3).
+fn busy(balancer: &str, work: &str) -> Reply {
+    let message =
+        format!("Load balancer {balancer} is being updated by work request {work}; try again later");
+    Reply::error(409, "IncorrectState", message)
+}
+
+/// What the service sees of a change before it accepts it.
+fn refuse(habits: &Habits, balancer: &Balancer, change: &Change) -> Result<(), Reply> {
+    if let Change::CreateBackend { set, backend } = change
+        && let Some(full) = full(habits, balancer, set)
+        && find_in(balancer, set, &backend.name()).is_none()
+    {
+        return Err(Reply::error(400, "LimitExceeded", full));
+    }
+    let is_update = matches!(
+        change,
+        Change::UpdateSet { .. } | Change::UpdateBackend { .. } | Change::UpdateChecker { .. }
+    );
+    let refuses_all = habits.no_op == NoOp::Refused;
+    let refuses = refuses_all || (habits.no_change == NoChange::Refused && is_update);
+    if refuses && is_so_already(habits, balancer, change) {
+        return Err(Reply::invalid(format!("{} would change nothing", kind(change))));
+    }
+    Ok(())
+}
+
+/// Why there is no room for another backend.
+fn full(habits: &Habits, balancer: &Balancer, set: &str) -> Option<String> {
+    let most = habits.backends_most;
+    let n_all: usize = balancer.sets.values().map(|set| set.backends.len()).sum();
+    let n_own = balancer.sets.get(set).map_or(0, |set| set.backends.len());
+    if n_own >= most {
+        return Some(format!("The limit of {most} backends for backend set '{set}' has been exceeded"));
+    }
+    (n_all >= most).then(|| format!("The limit of {most} backends for this load balancer has been exceeded"))
+}
+
+fn find_in<'b>(balancer: &'b Balancer, set: &str, name: &str) -> Option<&'b Backend> {
+    balancer.sets.get(set)?.backends.iter().find(|backend| backend.name() == name)
+}
+
+/// Whether everything is already as the change would have it.
+fn is_so_already(habits: &Habits, balancer: &Balancer, change: &Change) -> bool {
+    let shown = super::balancers::body;
+    let mut after = balancer.clone();
+    match change {
+        Change::CreateBackend { set, backend } => {
+            let there = find_in(balancer, set, &backend.name());
+            there.is_some_and(|there| {
+                let plain =
+                    |one: &Backend| Backend { health: Health::default(), generation: 0, ..one.clone() };
+                plain(there) == plain(backend)
+            })
+        }
+        Change::CreateSet { name, body } => balancer.sets.get(name).is_some_and(|set| set.body == *body),
+        Change::Create | Change::Delete => false,
+        _ => {
+            apply(habits, &mut after, change, 0, &mut Vec::new()).is_ok() && shown(&after) == shown(balancer)
         }
     }
 }
@@ -141,14 +233,18 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
         let mut violations = Vec::new();
         let balancer = state.balancers.get_mut(id)?;
         let open = balancer.work.iter().find(|one| one.id == work)?;
-        let (change, fails_with) = (open.change.clone(), open.fails_with.clone());
+        let (change, fails_with, expects) =
+            (open.change.clone(), open.fails_with.clone(), open.expects.clone());
         let before = (super::balancers::body(balancer), super::balancers::etag(balancer));
-        let done = match fails_with {
-            Some(message) => Err(("INTERNAL_ERROR".to_owned(), message)),
-            None => apply(balancer, &change, generation, &mut violations),
+        let done = match (fails_with, expects.filter(|expected| *expected != before.1)) {
+            (Some(message), _) => Err(("INTERNAL_ERROR".to_owned(), message)),
+            (None, Some(old)) => Err(("BAD_INPUT".to_owned(), no_match(&before.1, &old))),
+            (None, None) => apply(&state.habits, balancer, &change, generation, &mut violations),
         };
         let done = done.map_err(|(code, message)| (code, message.replace("{lb}", id)));
-        if done.is_ok() {
+        let is_kept =
+            state.habits.no_change == NoChange::KeepsVersion && super::balancers::body(balancer) == before.0;
+        if done.is_ok() && !is_kept {
             balancer.version += 1;
             balancer.before = Some(before);
         }
@@ -175,6 +271,7 @@ type Refused = (String, String);
 
 /// Makes the change; returns the backend that it removed.
 fn apply(
+    habits: &Habits,
     balancer: &mut Balancer,
     change: &Change,
     generation: u64,
@@ -214,6 +311,7 @@ fn apply(
             balancer.listeners.remove(name);
         }
         Change::CreateBackend { set: name, backend } => {
+            let full = full(habits, balancer, name);
             let Some(set) = balancer.sets.get_mut(name) else {
                 return bad(format!("no backend set '{name}'"));
             };
@@ -223,6 +321,9 @@ fn apply(
                     backend.name()
                 ));
             }
+            if let Some(full) = full {
+                return bad(full);
+            }
             set.backends.push(Backend { generation, ..backend.clone() });
         }
         Change::UpdateBackend { set, name, flags } => {
@@ -231,7 +332,12 @@ fn apply(
                 note_a_last_one(balancer, set, name, "drained", violations);
             }
             let Some(backend) = find(balancer, set, name) else { return bad(format!("no backend '{name}'")) };
-            let Backend { ip, port, health, generation, .. } = backend.clone();
+            let Backend { ip, port, mut health, generation, .. } = backend.clone();
+            // Both nodes look anew.
+            health.n_agreeing = 0;
+            if flags.drain && habits.drained_backends == Drained::Unchecked {
+                health = Health::default();
+            }
             *backend = Backend { ip, port, health, generation, ..flags };
         }
         Change::DeleteBackend { set, name } => {

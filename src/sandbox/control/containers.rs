@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::instances::etag;
+use super::instances::{etag, is_seen};
 use crate::sandbox::server::Shared;
 use crate::sandbox::state::{Container, Instance, State};
 use crate::sandbox::wire::{Reply, Request, collection, stamp};
@@ -32,13 +32,14 @@ fn body(instance: &Instance, container: &Container) -> Value {
 pub(super) fn list(shared: &Shared, request: &Request) -> Reply {
     let state = shared.state();
     let wanted = request.query("containerInstanceId");
-    let instances = state.instances.values().filter(|instance| wanted.is_none_or(|id| id == instance.id));
+    let seen = state.instances.values().filter(|instance| is_seen(&state.habits, instance));
+    let instances = seen.filter(|instance| wanted.is_none_or(|id| id == instance.id));
     let bodies = instances.flat_map(|instance| instance.containers.iter().map(|one| body(instance, one)));
     collection(request, bodies.collect(), shared.page_size)
 }
 
 fn find<'s>(state: &'s State, id: &str) -> Option<(&'s Instance, &'s Container)> {
-    state.instances.values().find_map(|instance| {
+    state.instances.values().filter(|instance| is_seen(&state.habits, instance)).find_map(|instance| {
         instance.containers.iter().find(|container| container.id == id).map(|container| (instance, container))
     })
 }

@@ -1,9 +1,12 @@
 //! The work requests of container instances (OCI.md 2.2).
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::sandbox::habits::Fresh;
+use crate::sandbox::pace::{APPEAR, NOTICEABLE};
 use crate::sandbox::server::Shared;
-use crate::sandbox::state::{COMPARTMENT, Work};
+use crate::sandbox::state::{COMPARTMENT, State, Work};
 use crate::sandbox::wire::{Reply, Request, collection, stamp};
 
 fn body(work: &Work) -> Value {
@@ -29,8 +32,18 @@ fn body(work: &Work) -> Value {
     })
 }
 
+/// Whether a work request of that time is too fresh to be read.
+pub(super) fn is_late(shared: &Shared, state: &State, accepted: DateTime<Utc>) -> bool {
+    let age = (shared.now() - accepted).to_std().unwrap_or_default();
+    state.habits.work_requests == Fresh::Late && age < shared.pace.scaled(APPEAR).max(NOTICEABLE)
+}
+
+fn find<'s>(shared: &Shared, state: &'s State, id: &str) -> Option<&'s Work> {
+    state.work.get(id).filter(|work| !is_late(shared, state, work.accepted))
+}
+
 pub(super) fn get(shared: &Shared, id: &str) -> Reply {
-    match shared.state().work.get(id) {
+    match find(shared, &shared.state(), id) {
         Some(work) => Reply::json(200, &body(work)).with("retry-after", "1"),
         None => Reply::not_found(),
     }
@@ -45,7 +58,7 @@ pub(super) fn list(shared: &Shared, request: &Request) -> Reply {
 
 pub(super) fn errors(shared: &Shared, request: &Request, id: &str) -> Reply {
     let state = shared.state();
-    let Some(work) = state.work.get(id) else { return Reply::not_found() };
+    let Some(work) = find(shared, &state, id) else { return Reply::not_found() };
     let at = stamp(work.finished.unwrap_or(work.accepted));
     let errors =
         work.errors.iter().map(|(code, message)| json!({"code": code, "message": message, "timestamp": at}));
@@ -54,7 +67,7 @@ pub(super) fn errors(shared: &Shared, request: &Request, id: &str) -> Reply {
 
 pub(super) fn logs(shared: &Shared, request: &Request, id: &str) -> Reply {
     let state = shared.state();
-    let Some(work) = state.work.get(id) else { return Reply::not_found() };
+    let Some(work) = find(shared, &state, id) else { return Reply::not_found() };
     let entry = json!({"message": work.status, "timestamp": stamp(work.accepted)});
     collection(request, vec![entry], shared.page_size)
 }

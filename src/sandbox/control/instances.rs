@@ -6,10 +6,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{check_version, containers, instance_work};
+use super::changes::replay;
+use super::{addresses, check_version, containers, instance_work};
+use crate::sandbox::habits::{Deleted, Habits, NoChange, NoOp, Vnic};
 use crate::sandbox::lifecycle::{self, Turn};
+use crate::sandbox::pace::{APPEAR, NOTICEABLE};
 use crate::sandbox::server::Shared;
-use crate::sandbox::state::{Container, Instance, State, Work};
+use crate::sandbox::state::{Container, Instance, Spent, State, Work};
 use crate::sandbox::wire::{Reply, Request, collection, stamp};
 
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
@@ -49,11 +52,9 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
     let token = request.header("opc-retry-token").map(|token| format!("create/{token}"));
     let made = shared.change(|state| {
         if let Some(token) = &token
-            && let Some((before, id)) = state.tokens.get(token)
+            && let Some(spent) = state.tokens.get(token)
         {
-            if *before != digest {
-                return Err(Reply::invalid("the retry token was used for another request"));
-            }
+            let id = &replay(&state.habits, spent, &digest, None)?;
             let is_gone = state
                 .instances
                 .get(id)
@@ -63,7 +64,7 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
         let id = make(state, &request.body, now);
         let work = start_work(state, "CREATE_CONTAINER_INSTANCE", &id, now);
         if let Some(token) = token {
-            state.tokens.insert(token, (digest, id.clone()));
+            state.tokens.insert(token, Spent(digest, id.clone(), None));
         }
         Ok((id, Some(work)))
     });
@@ -79,7 +80,7 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
                 state.work.values().find(|work| work.instance == id && work.operation.starts_with("CREATE"));
             let work = started.or_else(|| work.map(|work| work.id.clone())).unwrap_or_default();
             match state.instances.get(&id) {
-                Some(instance) => Reply::json(200, &body(shared, instance))
+                Some(instance) => Reply::json(200, &body(shared, &state.habits, instance))
                     .with("etag", etag(instance))
                     .with("opc-work-request-id", work),
                 None => Reply::not_found(),
@@ -88,7 +89,7 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
     }
 }
 
-fn invalidated() -> Reply {
+pub(super) fn invalidated() -> Reply {
     Reply::error(
         409,
         "InvalidatedRetryToken",
@@ -159,9 +160,7 @@ pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: Da
         })
         .collect();
     let number = state.next();
-    let n_instances = state.instances.len();
-    let (middle, low) = state.network;
-    let last = u8::try_from(n_instances % 250).unwrap_or(0) + 2;
+    let address = addresses::next(state);
     let display_name = specification["displayName"]
         .as_str()
         .map_or_else(|| format!("containerinstance{number}"), ToOwned::to_owned);
@@ -174,10 +173,11 @@ pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: Da
         lifecycle: "CREATING".to_owned(),
         details: None,
         created: now,
+        active_since: None,
         gone_since: None,
         containers,
         vnic,
-        address: format!("127.{middle}.{low}.{last}"),
+        address,
         version: 1,
         is_up: false,
     };
@@ -208,6 +208,7 @@ fn list(shared: &Shared, request: &Request) -> Reply {
     let mut found: Vec<&Instance> = state
         .instances
         .values()
+        .filter(|instance| is_seen(&state.habits, instance))
         .filter(|instance| instance.specification["compartmentId"] == compartment)
         .filter(|instance| request.query("displayName").is_none_or(|name| name == instance.display_name))
         .filter(|instance| request.query("lifecycleState").is_none_or(|wanted| wanted == instance.lifecycle))
@@ -224,16 +225,27 @@ fn list(shared: &Shared, request: &Request) -> Reply {
 }
 
 fn get(shared: &Shared, id: &str) -> Reply {
-    match shared.state().instances.get(id) {
-        Some(instance) => Reply::json(200, &body(shared, instance)).with("etag", etag(instance)),
+    let state = shared.state();
+    match state.instances.get(id).filter(|instance| is_seen(&state.habits, instance)) {
+        Some(instance) => {
+            Reply::json(200, &body(shared, &state.habits, instance)).with("etag", etag(instance))
+        }
         None => Reply::not_found(),
     }
+}
+
+/// Whether clients see an instance, or what is in it, at all.
+pub(super) fn is_seen(habits: &Habits, instance: &Instance) -> bool {
+    habits.deleted_instances == Deleted::Listed || instance.lifecycle != "DELETED"
 }
 
 fn update(shared: &Shared, request: &Request, id: &str) -> Reply {
     let now = shared.now();
     shared.change(|state| {
-        let Some(instance) = state.instances.get_mut(id) else { return Reply::not_found() };
+        let habits = state.habits;
+        let Some(instance) = state.instances.get_mut(id).filter(|instance| is_seen(&habits, instance)) else {
+            return Reply::not_found();
+        };
         if let Err(refusal) = check_version(request, &etag(instance)) {
             return refusal;
         }
@@ -245,13 +257,20 @@ fn update(shared: &Shared, request: &Request, id: &str) -> Reply {
         {
             return Reply::invalid(format!("{name} cannot be updated"));
         }
+        let before = (instance.display_name.clone(), instance.freeform_tags.clone());
         if let Some(name) = request.body["displayName"].as_str() {
             name.clone_into(&mut instance.display_name);
         }
         if let Some(tags) = request.body.get("freeformTags") {
             instance.freeform_tags = tags.clone();
         }
-        instance.version += 1;
+        let is_changed = before != (instance.display_name.clone(), instance.freeform_tags.clone());
+        if !is_changed && (habits.no_change == NoChange::Refused || habits.no_op == NoOp::Refused) {
+            return Reply::invalid("UpdateContainerInstance would change nothing");
+        }
+        if is_changed || habits.no_change == NoChange::Accepted {
+            instance.version += 1;
+        }
         let work = start_work(state, "UPDATE_CONTAINER_INSTANCE", id, now);
         if let Some(work) = state.work.get_mut(&work) {
             "SUCCEEDED".clone_into(&mut work.status);
@@ -264,9 +283,16 @@ fn update(shared: &Shared, request: &Request, id: &str) -> Reply {
 fn turn(shared: &Arc<Shared>, request: &Request, id: &str, turn: Turn) -> Reply {
     let now = shared.now();
     let started = shared.change(|state| {
-        let Some(instance) = state.instances.get(id) else { return Err(Reply::not_found()) };
+        let seen = state.instances.get(id).filter(|instance| is_seen(&state.habits, instance));
+        let Some(instance) = seen else { return Err(Reply::not_found()) };
         check_version(request, &etag(instance))?;
+        let refuses_no_op = state.habits.no_op == NoOp::Refused;
         match (turn, instance.lifecycle.as_str()) {
+            (Turn::Start, "ACTIVE") | (Turn::Stop, "INACTIVE") | (Turn::Delete, "DELETING")
+                if refuses_no_op =>
+            {
+                return Err(Reply::invalid(format!("{} would change nothing", turn.operation())));
+            }
             (_, "DELETED") => return Err(Reply::not_found()),
             (_, "DELETING") => return Err(incorrect_state(id, "DELETING")),
             (Turn::Delete, _) | (Turn::Start, "INACTIVE") | (Turn::Stop | Turn::Restart, "ACTIVE") => {}
@@ -296,6 +322,15 @@ pub(super) fn etag(instance: &Instance) -> String {
     format!("{:016x}{:08x}", instance.number, instance.version)
 }
 
+/// The card is made together with its instance (OCI.md 1.5), or comes a while later.
+pub(super) fn has_vnic(shared: &Shared, habits: &Habits, instance: &Instance) -> bool {
+    let is_late = || {
+        let age = instance.active_since.and_then(|since| (shared.now() - since).to_std().ok());
+        age.is_some_and(|age| age < shared.pace.scaled(APPEAR).max(NOTICEABLE))
+    };
+    instance.lifecycle != "CREATING" && (habits.vnic == Vnic::WithActive || !is_late())
+}
+
 /// A list's entry: without containers, VNICs and volumes (OCI.md 1.3).
 pub(in crate::sandbox) fn summary(shared: &Shared, instance: &Instance) -> Value {
     let specification = &instance.specification;
@@ -322,10 +357,10 @@ pub(in crate::sandbox) fn summary(shared: &Shared, instance: &Instance) -> Value
     })
 }
 
-fn body(shared: &Shared, instance: &Instance) -> Value {
+fn body(shared: &Shared, habits: &Habits, instance: &Instance) -> Value {
     let mut body = summary(shared, instance);
     let specification = &instance.specification;
-    let vnic = if instance.lifecycle == "CREATING" { json!({}) } else { json!({"vnicId": instance.vnic}) };
+    let vnic = if has_vnic(shared, habits, instance) { json!({"vnicId": instance.vnic}) } else { json!({}) };
     body["tenantId"] = json!(shared.identity.tenancy);
     body["containers"] = instance
         .containers

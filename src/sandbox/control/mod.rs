@@ -1,8 +1,11 @@
 //! The control plane: from a request to the service that answers it.
 
+mod addresses;
+mod balancer_work;
 pub(super) mod balancers;
 pub(super) mod changes;
 mod containers;
+mod healths;
 mod instance_work;
 pub(super) mod instances;
 mod others;
@@ -35,10 +38,10 @@ fn check_version(request: &Request, version: &str) -> Result<(), Reply> {
     match request.header("if-match").map(|tag| tag.trim_matches('"')) {
         None | Some("*") => Ok(()),
         Some(tag) if tag == version => Ok(()),
-        Some(tag) => Err(Reply::error(
-            412,
-            "NoEtagMatch",
-            format!("Entity has a computed tag of {version}, but is passed a tag of {tag}"),
-        )),
+        Some(tag) => Err(Reply::error(412, "NoEtagMatch", no_match(version, tag))),
     }
+}
+
+fn no_match(version: &str, tag: &str) -> String {
+    format!("Entity has a computed tag of {version}, but is passed a tag of {tag}")
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::instances::has_vnic;
 use crate::sandbox::server::Shared;
 use crate::sandbox::state::{
     AVAILABILITY_DOMAIN, COMPARTMENT, EXPORT, Instance, MOUNT_TARGET, SECRET, SECURITY_GROUP, SUBNET,
@@ -29,7 +30,9 @@ pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&
             let state = shared.state();
             let wanted = request.query("vnicId");
             let found = state.instances.values().filter(|instance| Some(instance.vnic.as_str()) == wanted);
-            let found = found.filter(|instance| !is_gone(instance)).map(private_ip).collect();
+            let found = found.filter(|instance| !is_gone(instance));
+            let found = found.filter(|instance| has_vnic(shared, &state.habits, instance));
+            let found = found.map(private_ip).collect();
             array(request, found, shared.page_size)
         }
         ["ipv6"] => array(request, Vec::new(), shared.page_size),
@@ -108,8 +111,7 @@ fn vnic(shared: &Shared, id: &str) -> Reply {
     else {
         return Reply::not_found();
     };
-    // The card is being made together with its instance (OCI.md 1.5).
-    if instance.lifecycle == "CREATING" {
+    if !has_vnic(shared, &state.habits, instance) {
         return Reply::not_found();
     }
     Reply::json(

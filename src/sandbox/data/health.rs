@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::sandbox::habits::Drained;
 use crate::sandbox::server::Shared;
 use crate::sandbox::state::{Backend, State};
 
@@ -40,7 +41,9 @@ fn to_check(state: &State) -> Vec<(String, String, Backend, Value)> {
         for (name, set) in &balancer.sets {
             // Without a listener a set is not checked (OCI.md 2.5).
             if balancer.listeners.values().any(|listener| listener.set() == name) {
-                for backend in &set.backends {
+                let is_checked =
+                    |backend: &&Backend| !backend.drain || state.habits.drained_backends == Drained::Checked;
+                for backend in set.backends.iter().filter(is_checked) {
                     let how = set.body["healthChecker"].clone();
                     round.push((balancer.id.clone(), name.clone(), backend.clone(), how));
                 }
@@ -103,5 +106,6 @@ fn note(
         if u64::from(health.n_agreeing) >= needed {
             health.is_well = Some(seen.0);
         }
+        state.remember();
     }
 }

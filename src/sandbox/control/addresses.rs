@@ -1,0 +1,44 @@
+//! Which address a new instance gets: none that is in use.
+
+use std::collections::HashSet;
+
+use crate::sandbox::state::State;
+
+/// How many addresses a sandbox has for instances.
+const N_ADDRESSES: usize = 250;
+
+/// The next address that no instance has and no backend is registered at, in turn, so that one which was given up is
+/// not given out again at once. With `reuse-addresses`, first one at which only a backend is left.
+///
+/// When all are in use, a neighbour's network is used: there are no more instances than a machine can bear.
+pub(super) fn next(state: &State) -> String {
+    let of_instances: HashSet<&str> = state
+        .instances
+        .values()
+        .filter(|instance| instance.lifecycle != "DELETED")
+        .map(|instance| instance.address.as_str())
+        .collect();
+    let sets = state.balancers.values().flat_map(|balancer| balancer.sets.values());
+    let of_backends: HashSet<&str> =
+        sets.flat_map(|set| &set.backends).map(|backend| backend.ip.as_str()).collect();
+    let (middle, low) = state.network;
+    let n_made = state.instances.len();
+    let in_turn = || {
+        (0..).map(|n| {
+            let n: usize = n_made + n;
+            let last = n % N_ADDRESSES + 2;
+            let beyond = u8::try_from((n - n_made) / N_ADDRESSES % 256).unwrap_or(0);
+            format!("127.{middle}.{}.{last}", low.wrapping_add(beyond))
+        })
+    };
+    if state.habits.reuse_addresses {
+        let own = in_turn().take(N_ADDRESSES);
+        let mut left =
+            own.filter(|one| of_backends.contains(one.as_str()) && !of_instances.contains(one.as_str()));
+        if let Some(left) = left.next() {
+            return left;
+        }
+    }
+    let is_free = |one: &String| !of_instances.contains(one.as_str()) && !of_backends.contains(one.as_str());
+    in_turn().find(is_free).unwrap_or_default()
+}
