@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::node::{Node, SECRET, Tree};
 use super::problem::{Place, Problem, nearest};
 use super::{edn, merge, read};
-use conversions::{decoded, joined, keyword, merged, parsed, private_key, public_key, read_edn};
+use conversions::{decoded, finite, joined, keyword, merged, parsed, private_key, public_key, read_edn};
 pub(super) use values::first_tag;
 use values::{at, bytes_of, items, required_text, string_of, within};
 
@@ -73,12 +73,13 @@ pub(super) struct Surroundings<'s> {
 
 /// Reads a file and evaluates its tags.
 pub(super) fn file(path: &Path, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
-    include(path, surroundings, &[], &Spent::default())
+    include(path, surroundings, &[], &Spent::default()).map(Node::settled)
 }
 
 /// Evaluates the tags of a tree that is no file.
 pub(super) fn tree(node: &Node, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
-    Document::new(node, PathBuf::from("."), surroundings, &[], &Spent::default()).evaluate(node, &[])
+    let spent = Spent::default();
+    Document::new(node, PathBuf::from("."), surroundings, &[], &spent).evaluate(node, &[]).map(Node::settled)
 }
 
 fn include(
@@ -183,6 +184,7 @@ impl<'d> Document<'d> {
             | Tree::Bool(_)
             | Tree::Int(_)
             | Tree::Float(_)
+            | Tree::Exact(_)
             | Tree::Str(_)
             | Tree::Bytes(_)
             | Tree::Key(_)
@@ -255,7 +257,7 @@ impl<'d> Document<'d> {
             "join" => Tree::Str(joined(&value)?),
             "str" => Tree::Str(string_of(&value)?),
             "long" => parsed(&value, |text| text.trim().parse().map(Tree::Int).ok(), "a whole number")?,
-            "double" => parsed(&value, |text| text.trim().parse().map(Tree::Float).ok(), "a number")?,
+            "double" => parsed(&value, finite, "a number")?,
             "keyword" => parsed(&value, keyword, "a name")?,
             "boolean" => Tree::Bool(string_of(&value)?.trim().eq_ignore_ascii_case("true")),
             _ => unreachable!("`tag` lets only known ones pass"),

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::str::Chars;
 
 use super::node::{CHARACTER, Node, SEQUENCE, SYMBOL, Tree};
+use super::number;
 use super::problem::{Place, Problem};
 pub(super) use print::print;
 
@@ -271,9 +272,8 @@ impl Reader<'_> {
             "false" => return Ok(Tree::Bool(false)),
             _ => {}
         }
-        let digits = word.trim_start_matches(['+', '-']);
-        if digits.starts_with(|c: char| c.is_ascii_digit()) {
-            return number(&word).map_err(wrong);
+        if number::is_meant(&word) {
+            return number::read(&word).map_err(wrong);
         }
         Ok(Tree::Key(word))
     }
@@ -368,38 +368,4 @@ impl Reader<'_> {
             _ => return Err(self.wrong(format!("`\\{word}` is no character"))),
         })
     }
-}
-
-/// Whole numbers in every radix that Clojure reads, decimals, and both with their suffix for "big".
-fn number(word: &str) -> Result<Tree, String> {
-    if word.contains('/') {
-        return Err(format!("`{word}` is a ratio: write a decimal number"));
-    }
-    let (sign, digits) = match word.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", word.strip_prefix('+').unwrap_or(word)),
-    };
-    let whole = digits.strip_suffix('N').unwrap_or(digits);
-    let lower = whole.to_ascii_lowercase();
-    let (radix, body) = if let Some(hexadecimal) = lower.strip_prefix("0x") {
-        (16, hexadecimal)
-    } else if let Some((radix, body)) = lower.split_once('r') {
-        (radix.parse().ok().filter(|radix| (2..=36).contains(radix)).unwrap_or(0), body)
-    } else if lower.len() > 1 && lower.starts_with('0') && lower.chars().all(|c| c.is_digit(8)) {
-        (8, &lower[1..])
-    } else {
-        (10, lower.as_str())
-    };
-    let is_whole = !body.is_empty() && radix >= 2 && body.chars().all(|c| c.is_digit(radix));
-    if is_whole {
-        let value = i64::from_str_radix(&format!("{sign}{body}"), radix);
-        return value
-            .map(Tree::Int)
-            .map_err(|_| format!("`{word}` is a number too large to mean anything here"));
-    }
-    let decimal = digits.strip_suffix('M').unwrap_or(digits);
-    let is_decimal = radix == 10
-        && decimal.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
-    let value: Option<f64> = format!("{sign}{decimal}").parse().ok().filter(|value: &f64| value.is_finite());
-    value.filter(|_| is_decimal).map(Tree::Float).ok_or_else(|| format!("`{word}` is no number"))
 }

@@ -16,6 +16,7 @@ mod limits;
 mod load;
 mod merge;
 mod node;
+mod number;
 mod plain;
 mod policy;
 mod problem;

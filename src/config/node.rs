@@ -1,8 +1,12 @@
 //! What a user wrote, before it means anything: one tree for EDN, YAML and JSON, with the place of each part.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use secrecy::SecretString;
 
 use super::casing::folded;
+use super::number::{self, Exact};
 use super::problem::{Place, Problem};
 
 /// The flag of what came from the environment; no metadata can be called so.
@@ -21,6 +25,17 @@ pub(super) struct Node {
     pub(super) place: Place,
     /// The flags of its EDN metadata that are on, such as `replace` of `^:replace`.
     pub(super) flags: Vec<String>,
+    /// How YAML or JSON spells a number or a boolean: within a text it is that, `2.10` and not `2.1`.
+    pub(super) written: Option<Written>,
+}
+
+/// The spelling of a scalar.
+#[derive(Clone, Debug)]
+pub(super) enum Written {
+    /// In the bytes of the text that is being read.
+    At(Range<usize>),
+    /// In these words.
+    As(Arc<str>),
 }
 
 /// What a part is.
@@ -30,6 +45,8 @@ pub(super) enum Tree {
     Bool(bool),
     Int(i64),
     Float(f64),
+    /// A number that EDN tells apart from those. It becomes one of them when everything is evaluated.
+    Exact(Exact),
     Str(String),
     /// What `#from-b64` gives when it is no text.
     Bytes(Vec<u8>),
@@ -46,7 +63,7 @@ pub(super) enum Tree {
 
 impl Node {
     pub(super) fn new(tree: Tree, place: Place) -> Self {
-        Self { tree, place, flags: Vec::new() }
+        Self { tree, place, flags: Vec::new(), written: None }
     }
 
     pub(super) fn has_flag(&self, flag: &str) -> bool {
@@ -62,11 +79,45 @@ impl Node {
         match &self.tree {
             _ if self.has_flag(SECRET) => "a value from the environment".to_owned(),
             Tree::Str(text) | Tree::Key(text) => format!("`{text}`"),
-            Tree::Int(number) => number.to_string(),
-            Tree::Float(number) => number.to_string(),
-            Tree::Bool(value) => value.to_string(),
+            Tree::Int(_) | Tree::Float(_) | Tree::Bool(_) => self.scalar_text().unwrap_or_default(),
             _ => self.kind().to_owned(),
         }
+    }
+
+    /// What a scalar is within a text: as Clojure's `str` prints it, or as YAML and JSON spell it.
+    pub(super) fn scalar_text(&self) -> Option<String> {
+        if let Some(Written::As(words)) = &self.written {
+            return Some(words.to_string());
+        }
+        match &self.tree {
+            Tree::Str(text) | Tree::Key(text) => Some(text.clone()),
+            Tree::Int(number) => Some(number.to_string()),
+            Tree::Float(number) => Some(number::double(*number)),
+            Tree::Exact(number) => Some(number.text().to_owned()),
+            Tree::Bool(value) => Some(value.to_string()),
+            Tree::Nil => Some(String::new()),
+            Tree::Bytes(_)
+            | Tree::List(_)
+            | Tree::Set(_)
+            | Tree::Map(_)
+            | Tree::Tagged(..)
+            | Tree::PrivateKey(..) => None,
+        }
+    }
+
+    /// The same with the numbers of JSON in place of EDN's own, where there is one for each.
+    pub(super) fn settled(self) -> Self {
+        let all = |items: Vec<Self>| items.into_iter().map(Self::settled).collect();
+        let tree = match self.tree {
+            Tree::Exact(number) => number.settled().unwrap_or(Tree::Exact(number)),
+            Tree::List(items) => Tree::List(all(items)),
+            Tree::Set(items) => Tree::Set(all(items)),
+            Tree::Map(entries) => {
+                Tree::Map(entries.into_iter().map(|(key, value)| (key.settled(), value.settled())).collect())
+            }
+            tree => tree,
+        };
+        Self { tree, ..self }
     }
 
     pub(super) const fn is_nil(&self) -> bool {
@@ -84,8 +135,9 @@ impl Node {
             Tree::List(items) | Tree::Set(items) => items.iter().for_each(|item| item.secrets(found)),
             Tree::Map(entries) => entries.iter().for_each(|(_, value)| value.secrets(found)),
             Tree::Str(text) | Tree::Key(text) if self.has_flag(SECRET) => found.push(text.clone()),
-            Tree::Int(number) if self.has_flag(SECRET) => found.push(number.to_string()),
-            Tree::Float(number) if self.has_flag(SECRET) => found.push(number.to_string()),
+            Tree::Int(_) | Tree::Float(_) | Tree::Exact(_) if self.has_flag(SECRET) => {
+                found.extend(self.scalar_text());
+            }
             _ => {}
         }
     }
@@ -99,7 +151,8 @@ impl Node {
 
     /// What it is, for an error.
     pub(super) const fn kind(&self) -> &'static str {
-        match self.tree {
+        match &self.tree {
+            Tree::Exact(number) => number.name(),
             Tree::Nil => "nothing",
             Tree::Bool(_) => "a boolean",
             Tree::Int(_) | Tree::Float(_) => "a number",

@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::node::{Node, Tree};
+use super::node::{Node, Tree, Written};
 use super::problem::Place;
 
 /// A value and what it is in, as a reader gives it.
@@ -58,7 +59,13 @@ impl Part<'_> for Spanned<Located> {
 
     fn node(self) -> Node {
         let position = position(&self);
-        Node::new(self.value.0, Place { position, ..Place::default() })
+        let span = self.defined.span();
+        let at = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {
+            let start = usize::try_from(start).ok()?;
+            Some(start..start.checked_add(usize::try_from(length).ok()?)?)
+        });
+        let node = Node::new(self.value.0, Place { position, ..Place::default() });
+        Node { written: at.map(Written::At), ..node }
     }
 
     fn key(key: Spanned<String>) -> (String, Option<(usize, usize)>) {
@@ -73,11 +80,58 @@ fn position<T>(part: &Spanned<T>) -> Option<(usize, usize)> {
     (line > 0).then_some((line, column))
 }
 
-/// The tree of a part, all of it from one source.
-pub(super) fn tree<'de>(part: impl Part<'de>, source: &Place) -> Node {
+/// The tree of a part, all of it from one source, of which this is the text.
+pub(super) fn tree<'de>(part: impl Part<'de>, source: &Place, text: &str) -> Node {
     let mut node = part.node();
-    put(&mut node, source);
+    put(&mut node, source, text);
     node
+}
+
+/// Gives the numbers of a JSON text their spelling. There are as many in the tree, in the same order.
+pub(super) fn spell(node: &mut Node, numbers: &mut impl Iterator<Item = Arc<str>>) {
+    match &mut node.tree {
+        Tree::Int(_) | Tree::Float(_) => node.written = numbers.next().map(Written::As),
+        Tree::List(items) => items.iter_mut().for_each(|item| spell(item, numbers)),
+        Tree::Map(entries) => entries.iter_mut().for_each(|(_, value)| spell(value, numbers)),
+        _ => {}
+    }
+}
+
+/// The numbers of a JSON text, as they are spelt.
+pub(super) fn numbers(json: &str) -> impl Iterator<Item = Arc<str>> {
+    let mut rest = json;
+    std::iter::from_fn(move || {
+        loop {
+            let start = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit())?;
+            rest = &rest[start..];
+            if let Some(text) = rest.strip_prefix('"') {
+                rest = after_string(text);
+                continue;
+            }
+            let is_in = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
+            let end = rest.find(|c: char| !is_in(c)).unwrap_or(rest.len());
+            let (number, after) = rest.split_at(end);
+            rest = after;
+            return Some(Arc::from(number));
+        }
+    })
+}
+
+/// What comes after a string that was opened.
+fn after_string(text: &str) -> &str {
+    let mut is_escaped = false;
+    let end = text.char_indices().find(|(_, c)| match c {
+        _ if is_escaped => {
+            is_escaped = false;
+            false
+        }
+        '\\' => {
+            is_escaped = true;
+            false
+        }
+        c => *c == '"',
+    });
+    end.map_or("", |(end, _)| &text[end + 1..])
 }
 
 /// Gives the parts of one tree the places of another's, as far as the two are alike.
@@ -97,13 +151,20 @@ pub(super) fn locate(node: &mut Node, like: &Node) {
     }
 }
 
-fn put(node: &mut Node, source: &Place) {
+fn put(node: &mut Node, source: &Place, text: &str) {
     node.place.source.clone_from(&source.source);
+    node.written = match node.written.take() {
+        Some(Written::At(range)) if matches!(node.tree, Tree::Int(_) | Tree::Float(_) | Tree::Bool(_)) => {
+            text.get(range).map(|words| Written::As(words.trim().into()))
+        }
+        Some(Written::At(_)) | None => None,
+        Some(Written::As(words)) => Some(Written::As(words)),
+    };
     match &mut node.tree {
-        Tree::List(items) | Tree::Set(items) => items.iter_mut().for_each(|item| put(item, source)),
+        Tree::List(items) | Tree::Set(items) => items.iter_mut().for_each(|item| put(item, source, text)),
         Tree::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
-            put(key, source);
-            put(value, source);
+            put(key, source, text);
+            put(value, source, text);
         }),
         _ => {}
     }

@@ -81,7 +81,7 @@ fn yaml(text: &str, place: &Place) -> Result<Node, Problem> {
         let place = Place { position, ..place.clone() };
         Problem { place, path: String::new(), message: format!("is not YAML: {said}") }
     })?;
-    Ok(plain::tree(part, place))
+    Ok(plain::tree(part, place, text))
 }
 
 fn located(text: &str) -> Result<Spanned<Located>, serde_saphyr::Error> {
@@ -101,9 +101,10 @@ fn json(text: &str, place: &Place) -> Result<Node, Problem> {
             message: format!("is not JSON: {}", message.strip_suffix(&at).unwrap_or(&message)),
         }
     })?;
-    let mut node = plain::tree(part, place);
+    let mut node = plain::tree(part, place, text);
+    plain::spell(&mut node, &mut plain::numbers(text));
     if let Ok(part) = located(text) {
-        plain::locate(&mut node, &plain::tree(part, place));
+        plain::locate(&mut node, &plain::tree(part, place, text));
     }
     Ok(node)
 }

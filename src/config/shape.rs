@@ -304,7 +304,7 @@ impl Shaper<'_> {
                 }
                 Value::Object(map)
             }
-            Tree::Bytes(_) | Tree::Tagged(..) | Tree::PrivateKey(..) => {
+            Tree::Exact(_) | Tree::Bytes(_) | Tree::Tagged(..) | Tree::PrivateKey(..) => {
                 self.refuse(node, path, format!("expected a plain value, found {}", node.kind()))
             }
         }

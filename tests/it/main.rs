@@ -22,6 +22,7 @@ mod history;
 mod hostile;
 mod journal;
 mod layers;
+mod numbers;
 mod old_library;
 mod recovery;
 mod refusals;

@@ -72,6 +72,11 @@ pub(super) fn joined(parts: &Node) -> Result<String, Problem> {
     Ok(joined)
 }
 
+/// A double that is one of JSON's.
+pub(super) fn finite(text: &str) -> Option<Tree> {
+    text.trim().parse().ok().filter(|value: &f64| value.is_finite()).map(Tree::Float)
+}
+
 pub(super) fn keyword(text: &str) -> Option<Tree> {
     let name = text.trim_start_matches(':');
     (!name.is_empty()).then(|| Tree::Key(name.to_owned()))

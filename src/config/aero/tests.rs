@@ -26,6 +26,13 @@ fn evaluate(text: &str) -> Result<Node, Problem> {
     std::fs::write(folder.path().join("binary"), [0xff, 0xfe]).expect("written");
     file("tower.edn", &format!("{}1", "#str ".repeat(99)));
     file("secret.edn", "#env TAG");
+    file("number.edn", "3.10M");
+    file("number.yaml", "2.10");
+    file(
+        "numbers.yaml",
+        "[&v 2.10, ' ', 1e3, ' ', 0x1F, ' ', 012, ' ', 1_000, ' ', 2.0, ' ', yes, ' ', 2024-01-10, ' ', *v ]",
+    );
+    file("numbers.json", "[2.10, \" 1\\\"2 \", 1e3, \" \", -0.50, \" \", 1E+2]");
     file("mixed.edn", "{:tag #env TAG :beside \"p\"}");
     file("round.edn", "{:a #include \"sub/../round.edn\"}");
     super::file(&folder.path().join("main.edn"), &Surroundings { profile: "prod", env: &env })
@@ -33,7 +40,7 @@ fn evaluate(text: &str) -> Result<Node, Problem> {
 
 fn text(form: &str) -> String {
     let node = evaluate(&format!(
-        "{{:x {form} :list [\"a\" #env TAG] :part :b :refer {{:a {{:b {{1234 \"deep\" \"s\" 1}}}}}} :number #long \"1234\" :name \"web\" :included #include \"base.edn\"
+        "{{:x {form} :numbers {{:d 2.0 :m 2.50M}} :merged #merge [{{:m 1}} #ref [:numbers]] :list [\"a\" #env TAG] :part :b :refer {{:a {{:b {{1234 \"deep\" \"s\" 1}}}}}} :number #long \"1234\" :name \"web\" :included #include \"base.edn\"
         :deep {{:port 80 :again ^:ref [:deep :port]}}}}"
     ))
     .expect(form);
@@ -88,6 +95,23 @@ fn each_tag_gives_what_aero_gives() {
         ("#env \"TAG\"", "2.4"),
         ("#envf [\"%s-%s 100%%\" FORMAT TAG]", "%s%%-2.4 100%"),
         ("#envf [\"%s|\" NONE]", "|"),
+        // Numbers print as Clojure prints them, whatever way they came.
+        ("#join [\"httpd:\" 2.0]", "httpd:2.0"),
+        ("#join [\"httpd:\" 2.50M \"-\" 5N \"-\" 0x1F \"-\" 1e10 \"-\" 1/2]", "httpd:2.50-5-31-1.0E10-1/2"),
+        ("#str 2.50M", "2.50"),
+        ("#str #double #env TAG", "2.4"),
+        ("#str #double \"2\"", "2.0"),
+        ("#to-edn [2.0 2.50M 5N 1.0E-5]", "[2.0 2.50M 5N 1.0E-5]"),
+        ("#join [\"v\" #ref [:numbers :m]]", "v2.50"),
+        ("#join [\"v\" #or [nil #ref [:numbers :d]]]", "v2.0"),
+        ("#join [\"v\" #profile {:prod 2.50M}]", "v2.50"),
+        ("#join [\"v\" #include \"number.edn\"]", "v3.10"),
+        ("#join [\"v\" #ref [:merged :m]]", "v2.50"),
+        ("#join [\"v\" #from-edn \"2.50M\" #read-edn \"1.0\"]", "v2.501.0"),
+        // In YAML and JSON the spelling counts: nobody says there how else a number would print.
+        ("#join #include \"numbers.yaml\"", "2.10 1e3 0x1F 012 1_000 2.0 yes 2024-01-10 2.10"),
+        ("#join #include \"numbers.json\"", r#"2.10 1"2 1e3 -0.50 1E+2"#),
+        ("#to-edn #include \"number.yaml\"", "2.1"),
         ("#read-edn \"\"", "nil"),
         ("#read-edn #env EMPTY", "nil"),
         ("#read-edn nil", "nil"),
@@ -140,6 +164,8 @@ fn what_aero_lets_pass_fails_here_with_its_place() {
         ("{:x #random []}", "something in it"),
         ("{:x #profil {}}", "did you mean #profile?"),
         ("{:x #long #env NONE}", "expected a whole number, found nothing"),
+        ("{:x #double \"inf\"}", "expected a number, found `inf`"),
+        ("{:x #long 2.0}", "expected a whole number, found `2.0`"),
         ("{:x #double nil}", "expected a number, found nothing"),
         ("{:x #keyword #env NONE}", "expected a name, found nothing"),
         ("{:x #envf [\"%d\" TAG]}", "expected `%s` or `%%`"),

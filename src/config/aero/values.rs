@@ -33,10 +33,7 @@ pub(super) fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     if let Tree::List(items) = &node.tree {
         return items.get(key.parse::<usize>().ok()?);
     }
-    let is_meant = |entry: &Node| match &entry.tree {
-        Tree::Int(number) => number.to_string() == key,
-        _ => entry.text() == Some(key),
-    };
+    let is_meant = |entry: &Node| !entry.is_nil() && entry.scalar_text().as_deref() == Some(key);
     node.entries().iter().find(|(entry, _)| is_meant(entry)).map(|(_, value)| value)
 }
 
@@ -56,17 +53,5 @@ pub(super) fn bytes_of(form: &Node) -> Result<&[u8], Problem> {
 }
 
 pub(super) fn string_of(form: &Node) -> Result<String, Problem> {
-    match &form.tree {
-        Tree::Str(text) | Tree::Key(text) => Ok(text.clone()),
-        Tree::Int(number) => Ok(number.to_string()),
-        Tree::Float(number) => Ok(number.to_string()),
-        Tree::Bool(value) => Ok(value.to_string()),
-        Tree::Nil => Ok(String::new()),
-        Tree::Bytes(_)
-        | Tree::List(_)
-        | Tree::Set(_)
-        | Tree::Map(_)
-        | Tree::Tagged(..)
-        | Tree::PrivateKey(..) => Err(form.problem("", format!("expected a string, found {}", form.kind()))),
-    }
+    form.scalar_text().ok_or_else(|| form.problem("", format!("expected a string, found {}", form.kind())))
 }

@@ -1,0 +1,277 @@
+//! Numbers as Clojure reads and prints them. A number in a text is part of a name: `#join ["httpd:" 2.0]` is another
+//! image than `httpd:2`, so a number keeps what it was until it becomes JSON.
+
+use super::node::Tree;
+
+/// The most digits of a whole number, so that a file of digits is an error and not a computation without end.
+const DIGITS_LIMIT: usize = 1_000;
+
+/// A number that is neither 64 bits wide nor a double: Clojure's `BigInt`, `BigDecimal` and `Ratio`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exact {
+    /// As `str` prints it.
+    text: String,
+    kind: ExactKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExactKind {
+    Whole,
+    Decimal,
+    Ratio,
+}
+
+impl Exact {
+    /// As `str` prints it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// As `pr-str` prints it: what reads as the same number.
+    pub(super) fn printed(&self) -> String {
+        let suffix = match self.kind {
+            ExactKind::Whole => "N",
+            ExactKind::Decimal => "M",
+            ExactKind::Ratio => "",
+        };
+        format!("{}{suffix}", self.text)
+    }
+
+    /// What it is, for an error.
+    pub(super) const fn name(&self) -> &'static str {
+        match self.kind {
+            ExactKind::Whole => "a number too large to mean anything here",
+            ExactKind::Decimal => "a decimal number too large to mean anything here",
+            ExactKind::Ratio => "a ratio: write a decimal number",
+        }
+    }
+
+    /// The number of JSON that it stands for, where there is one.
+    pub(super) fn settled(&self) -> Option<Tree> {
+        match self.kind {
+            ExactKind::Whole => self.text.parse().ok().map(Tree::Int),
+            ExactKind::Decimal => {
+                self.text.parse().ok().filter(|value: &f64| value.is_finite()).map(Tree::Float)
+            }
+            ExactKind::Ratio => None,
+        }
+    }
+}
+
+/// A double as Java prints it (`Double.toString`): the fewest digits that read as the same number, with an exponent
+/// below a thousandth and from ten million on.
+pub(super) fn double(value: f64) -> String {
+    // The one number whose second digit Java writes although the first tells it.
+    if value.abs().to_bits() == 1 {
+        return format!("{}4.9E-324", if value < 0.0 { "-" } else { "" });
+    }
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) || !value.is_finite() {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) if digits.contains('.') => format!("{digits}E{exponent}"),
+        Some((digits, exponent)) => format!("{digits}.0E{exponent}"),
+        None => text,
+    }
+}
+
+/// Whether a word is meant as a number: it begins with a digit, or with a sign and a digit.
+pub(super) fn is_meant(word: &str) -> bool {
+    word.strip_prefix(['+', '-']).unwrap_or(word).starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Reads a number: whole ones in every radix, decimals, both with their suffix for "big", and ratios.
+pub(super) fn read(word: &str) -> Result<Tree, String> {
+    let (is_negative, digits) = match word.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, word.strip_prefix('+').unwrap_or(word)),
+    };
+    if let Some((numerator, denominator)) = digits.split_once('/') {
+        return ratio(is_negative, numerator, denominator).ok_or_else(|| format!("`{word}` is no number"));
+    }
+    if let Some((radix, body, is_big)) = whole(digits) {
+        if body.len() > DIGITS_LIMIT {
+            return Err(format!("a number of more than {DIGITS_LIMIT} digits means nothing here"));
+        }
+        let is_right = !body.is_empty() && body.chars().all(|c| c.is_digit(radix));
+        let text = decimal_digits(body, radix);
+        let text = if is_negative && text != "0" { format!("-{text}") } else { text };
+        let read = match text.parse() {
+            Ok(value) if !is_big => Tree::Int(value),
+            Ok(_) | Err(_) => Tree::Exact(Exact { text, kind: ExactKind::Whole }),
+        };
+        return if is_right { Ok(read) } else { Err(format!("`{word}` is no number")) };
+    }
+    let (fraction, is_big) = digits.strip_suffix('M').map_or((digits, false), |digits| (digits, true));
+    let parts = decimal(fraction).ok_or_else(|| format!("`{word}` is no number"))?;
+    if is_big {
+        let text = parts.printed(is_negative).ok_or_else(|| format!("`{word}` is no number"))?;
+        return Ok(Tree::Exact(Exact { text, kind: ExactKind::Decimal }));
+    }
+    let value: Option<f64> = fraction.parse().ok().filter(|value: &f64| value.is_finite());
+    let value = value.ok_or_else(|| format!("`{word}` is a number too large to mean anything here"))?;
+    Ok(Tree::Float(if is_negative { -value } else { value }))
+}
+
+/// The radix and the digits of what is meant as a whole number, and whether it is a big one. Digits that are none of
+/// that radix are for the caller to refuse: `08` is no decimal number.
+fn whole(digits: &str) -> Option<(u32, &str, bool)> {
+    if let Some((radix, body)) = digits.split_once(['r', 'R']) {
+        let radix = radix.parse().ok().filter(|radix| (2..=36).contains(radix) && !digits.starts_with('0'));
+        // An `N` after it is a digit of its, or wrong. An empty body is refused as such.
+        return Some(radix.map_or((10, "", false), |radix| (radix, body, false)));
+    }
+    let (body, is_big) = digits.strip_suffix('N').map_or((digits, false), |digits| (digits, true));
+    if let Some(body) = body.strip_prefix("0x").or_else(|| body.strip_prefix("0X")) {
+        return Some((16, body, is_big));
+    }
+    if !body.chars().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let is_octal = body.len() > 1 && body.starts_with('0');
+    Some(if is_octal { (8, &body[1..], is_big) } else { (10, body, is_big) })
+}
+
+/// Digits of any radix as decimal ones, without zeros before them.
+fn decimal_digits(body: &str, radix: u32) -> String {
+    let mut decimal: Vec<u8> = vec![0];
+    for digit in body.chars().filter_map(|c| c.to_digit(radix)) {
+        let mut carry = digit;
+        for place in &mut decimal {
+            let value = u32::from(*place) * radix + carry;
+            *place = u8::try_from(value % 10).unwrap_or_default();
+            carry = value / 10;
+        }
+        while carry > 0 {
+            decimal.push(u8::try_from(carry % 10).unwrap_or_default());
+            carry /= 10;
+        }
+    }
+    decimal.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
+}
+
+/// A ratio in its lowest terms, which is a whole number when it comes out even.
+fn ratio(is_negative: bool, numerator: &str, denominator: &str) -> Option<Tree> {
+    let part = |text: &str| -> Option<i64> {
+        text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    };
+    let (numerator, denominator) = (part(numerator)?, part(denominator).filter(|part| *part > 0)?);
+    let (mut divisor, mut rest) = (denominator, numerator);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    let numerator = numerator / divisor * if is_negative { -1 } else { 1 };
+    Some(match denominator / divisor {
+        1 => Tree::Int(numerator),
+        denominator => {
+            Tree::Exact(Exact { text: format!("{numerator}/{denominator}"), kind: ExactKind::Ratio })
+        }
+    })
+}
+
+/// What a decimal number is made of.
+struct Decimal {
+    /// All digits, those after the point too.
+    digits: String,
+    /// How many of them stand after the point; below zero where an exponent puts zeros behind them.
+    scale: i64,
+}
+
+/// `12.5e-3`, of which only the part before the point must be there.
+fn decimal(text: &str) -> Option<Decimal> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => {
+            let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+            let is_right = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+            let exponent: i32 = is_right.then(|| exponent.parse().ok()).flatten()?;
+            (number, i64::from(exponent))
+        }
+        None => (text, 0),
+    };
+    let (before, after) = number.split_once('.').unwrap_or((number, ""));
+    let is_right = !before.is_empty() && before.chars().chain(after.chars()).all(|c| c.is_ascii_digit());
+    let scale = i64::try_from(after.len()).ok()? - exponent;
+    is_right.then(|| Decimal { digits: format!("{before}{after}"), scale })
+}
+
+impl Decimal {
+    /// As Java's `BigDecimal.toString`: with its zeros, and with an exponent where the point would be far away.
+    fn printed(&self, is_negative: bool) -> Option<String> {
+        let digits = match self.digits.trim_start_matches('0') {
+            "" => "0",
+            digits => digits,
+        };
+        let sign = if is_negative && digits != "0" { "-" } else { "" };
+        let count = i64::try_from(digits.len()).ok()?;
+        let exponent = count - 1 - self.scale;
+        i32::try_from(self.scale).ok()?;
+        if self.scale == 0 {
+            return Some(format!("{sign}{digits}"));
+        }
+        if self.scale > 0 && exponent >= -6 {
+            let places = usize::try_from(self.scale).ok()?;
+            let padded = format!("{digits:0>width$}", width = places + 1);
+            let (before, after) = padded.split_at(padded.len() - places);
+            return Some(format!("{sign}{before}.{after}"));
+        }
+        let (first, rest) = digits.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        let exponent = if exponent == 0 { String::new() } else { format!("E{exponent:+}") };
+        Some(format!("{sign}{first}{point}{rest}{exponent}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{edn, node::Node, problem::Place};
+    use super::*;
+
+    /// What Clojure's `edn/read-string`, `str` and `pr-str` make of each word, written down from Clojure itself.
+    const TABLE: &str = include_str!("testdata/numbers.tsv");
+
+    #[test]
+    fn every_number_is_read_and_printed_as_clojure_does() {
+        assert!(TABLE.lines().count() > 250);
+        for line in TABLE.lines() {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let read = edn::read(columns[0], &Place::default());
+            match (columns[1], &read) {
+                ("!", read) => assert!(read.is_err(), "{line}: {read:?}"),
+                ("(symbol)", Ok(Node { tree: Tree::Key(name), .. })) => assert_eq!(name, columns[0]),
+                (text, Ok(node)) => {
+                    assert_eq!(node.scalar_text().as_deref(), Some(text), "{line}");
+                    assert_eq!(edn::print(node), columns[2], "{line}");
+                }
+                (_, Err(problem)) => panic!("{line}: {problem}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_without_end_is_an_error() {
+        assert!(read(&"9".repeat(100_000)).is_err());
+        assert!(read("1e999999999999M").is_err());
+        assert!(read("1e999").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_word_is_read_or_refused_and_what_is_printed_reads_the_same(word in "[+-]?[0-9][0-9a-fA-FxXrNMeE./+-]{0,12}") {
+            if let Ok(tree) = read(&word) {
+                let node = Node::new(tree, Place::default());
+                let printed = edn::print(&node);
+                let again = edn::read(&printed, &Place::default()).map(|node| edn::print(&node));
+                proptest::prop_assert_eq!(again.ok(), Some(printed));
+            }
+        }
+
+        #[test]
+        fn a_double_reads_back_as_itself(bits in proptest::num::u64::ANY) {
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                proptest::prop_assert_eq!(double(value).parse::<f64>().ok(), Some(value));
+            }
+        }
+    }
+}
