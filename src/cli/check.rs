@@ -46,7 +46,7 @@ pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit,
     if session.ui.is_json {
         session.ui.json(&shown);
     } else {
-        session.ui.out(&format!("{shown:#}"));
+        session.ui.exact(&format!("{shown:#}"));
     }
     Ok(Exit::Done)
 }

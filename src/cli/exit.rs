@@ -3,6 +3,7 @@
 use std::process::{ExitCode, Termination};
 
 use crate::engine::End;
+use crate::run::{Effect, Event, EventKind, RunRecord, RunState};
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,29 @@ impl Exit {
             End::Diverged(_) | End::Ours(_) | End::Broken(_) => Self::Ours,
         }
     }
+
+    /// The exit of the process that drove a run last, from what the journal says of it.
+    pub(super) fn of_record(record: &RunRecord, events: &[Event]) -> Self {
+        match record.state {
+            RunState::Succeeded => Self::Done,
+            RunState::Failed => Self::Halted,
+            RunState::Stuck => Self::Stuck,
+            RunState::Suspended => Self::Suspended,
+            RunState::Running | RunState::RollingBack => Self::Interrupted,
+            RunState::RolledBack if !has_turned_back_by_itself(events) => Self::Done,
+            RunState::RolledBack if record.steps.iter().any(|step| step.effect == Effect::Mutation) => {
+                Self::RolledBack
+            }
+            RunState::RolledBack => Self::Usage,
+        }
+    }
+}
+
+/// Whether the way back followed a failure at once, and was not asked for.
+fn has_turned_back_by_itself(events: &[Event]) -> bool {
+    let turned = events.iter().rposition(|event| matches!(event.kind, EventKind::RollbackStarted));
+    let before = turned.and_then(|at| at.checked_sub(1)).and_then(|at| events.get(at));
+    before.is_some_and(|event| matches!(event.kind, EventKind::RunFailed { .. }))
 }
 
 impl Termination for Exit {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::exit::Exit;
 use super::problem::Report;
 use super::reporter::Reporter;
 use super::session::Session;
 use super::ui::{Tone, Ui, between, plain, short};
-use crate::journal::Journal;
+use crate::journal::{Journal, LEASE_LENGTH};
 use crate::run::{
     Direction, Resolution, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp,
 };
@@ -174,27 +175,41 @@ fn next_command(record: &RunRecord) -> Option<String> {
     }
 }
 
+/// Follows a run until nobody drives it any more, and ends as the process that drove it did.
+///
+/// A run that was let go in the middle is waited for as long as a lease lasts: a `resume` may follow, as in a pipeline
+/// that tries again.
 pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
     let run = journal.find(selector).await?;
     let name = journal.run(run).await?.name;
     let mut reporter = Reporter::new(session.ui, &name);
-    let mut last = 0;
-    loop {
+    let mut events = Vec::new();
+    let mut let_go: Option<Instant> = None;
+    let record = loop {
         // The record first: events that come after it are shown before the next look.
         let record = journal.run(run).await?;
-        for event in journal.events_after(run, last).await? {
-            last = event.n;
+        for event in journal.events_after(run, events.len().try_into().unwrap_or_default()).await? {
             reporter.update(Update::Event(&event));
+            events.push(event);
         }
-        if record.holder.is_none() {
-            print(session.ui, &record);
-            break;
+        reporter.tick(session.clock.now());
+        let may_go_on = matches!(record.state, RunState::Running | RunState::RollingBack);
+        match &record.holder {
+            Some(_) => let_go = None,
+            None if !may_go_on => break record,
+            None => {
+                let since = *let_go.get_or_insert_with(Instant::now);
+                if since.elapsed() >= LEASE_LENGTH {
+                    break record;
+                }
+            }
         }
         session.clock.sleep(LOOK).await;
-    }
+    };
+    print(session.ui, &record);
     close(journal).await?;
-    Ok(Exit::Done)
+    Ok(Exit::of_record(&record, &events))
 }
 
 async fn close(journal: Journal) -> Result<(), Report> {

@@ -7,6 +7,7 @@ pub mod demo;
 mod drive;
 mod exit;
 mod history;
+mod log;
 mod problem;
 mod reporter;
 #[cfg(feature = "sandbox")]
@@ -69,7 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
         }
     };
     let ui = Ui::new(&cli.global, env);
-    log(&ui);
+    log::set_up(&ui);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Report::ours(format!("cannot start: {error}")).print(&ui),
@@ -98,7 +99,7 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Show { deployment } => check::show(session, &deployment),
         Command::Validate { deployment, online } => check::validate(session, &deployment, online).await,
         Command::Schema => {
-            session.ui.out(&format!("{:#}", json_schema()));
+            session.ui.exact(&format!("{:#}", json_schema()));
             Ok(Exit::Done)
         }
         Command::Resolve { run, step, resolution, reason } => {
@@ -112,7 +113,7 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "deployctl", &mut script);
-            session.ui.out(&String::from_utf8_lossy(&script));
+            session.ui.exact(&String::from_utf8_lossy(&script));
             Ok(Exit::Done)
         }
         Command::Man => {
@@ -120,24 +121,8 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             clap_mangen::Man::new(Cli::command())
                 .render(&mut page)
                 .map_err(|error| Report::ours(error.to_string()))?;
-            session.ui.out(&String::from_utf8_lossy(&page));
+            session.ui.exact(&String::from_utf8_lossy(&page));
             Ok(Exit::Done)
         }
     }
-}
-
-/// Logs go to stderr, and only when they are asked for: `-v` for what is unusual, `-vv` for every call.
-fn log(ui: &Ui) {
-    let level = match ui.verbosity {
-        0 => "off",
-        1 => "deployctl=info",
-        _ => "deployctl=debug",
-    };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .finish();
-    // Fails only when a test has set one up already.
-    drop(tracing::subscriber::set_global_default(subscriber));
 }

@@ -1,6 +1,8 @@
 //! What every command that drives a run shares: the journal, the cloud, the signals, and what is said at the end.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +26,9 @@ use crate::oci::{Endpoints, Http, Oci, Region, Transport};
 use crate::retry::RetryPolicy;
 use crate::run::{Holder, RunSelector};
 use crate::workflows::{World, registry};
+
+/// How often the reporter is asked whether it has something to say.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What a run needs to be driven again by another process, besides its input. Kept with it; never secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -210,9 +215,9 @@ impl Session<'_> {
         go: impl AsyncFnOnce(&mut Engine<'_, World>) -> Result<Outcome, E>,
     ) -> Result<Exit, Report> {
         let cancel = CancellationToken::new();
-        let mut reporter = Reporter::new(self.ui, name);
+        let reporter = RefCell::new(Reporter::new(self.ui, name));
         let registry = registry();
-        let mut tell = |update: crate::run::Update<'_>| reporter.update(update);
+        let mut tell = |update: crate::run::Update<'_>| reporter.borrow_mut().update(update);
         let mut engine = Engine {
             journal,
             world,
@@ -224,12 +229,13 @@ impl Session<'_> {
             trial: Trial::None,
             tell: &mut tell,
         };
-        let (outcome, signalled) = beside_signals(self.ui, &cancel, go(&mut engine)).await?;
+        // Boxed: a workflow within the engine within a command is deeper than the compiler likes to lay out.
+        let working = beside_ticks(&reporter, self.clock, Box::pin(go(&mut engine)));
+        let (outcome, signalled) = beside_signals(self.ui, &cancel, working).await?;
         let Some(outcome) = outcome else {
             // The second signal: the journal is right whatever was under way.
             return Ok(signalled.unwrap_or(Exit::Interrupted));
         };
-        drop(engine);
         let outcome = outcome.map_err(Into::into)?;
         let exit = match Exit::of(&outcome.end) {
             Exit::Interrupted => signalled.unwrap_or(Exit::Interrupted),
@@ -273,6 +279,21 @@ pub(super) fn retry(policy: &Policy) -> RetryPolicy {
         max_interval: policy.retry.max_interval,
         multiplier: policy.retry.multiplier,
         max_elapsed: policy.retry.max_elapsed,
+    }
+}
+
+/// Drives `work` to its end, and lets the reporter say that it goes on.
+async fn beside_ticks<T>(
+    reporter: &RefCell<Reporter>,
+    clock: Clock,
+    mut work: impl Future<Output = T> + Unpin,
+) -> T {
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = clock.sleep(TICK) => reporter.borrow_mut().tick(clock.now()),
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Ui {
     pub(super) is_live: bool,
     out_color: bool,
     err_color: bool,
+    /// Whether the locale says that nothing but ASCII can be shown.
+    is_ascii: bool,
 }
 
 /// How a word is meant.
@@ -51,7 +53,19 @@ impl Ui {
             is_live: err_is_terminal && !is_dumb,
             out_color: colors(io::stdout().is_terminal()),
             err_color: colors(err_is_terminal),
+            is_ascii: is_ascii(env),
         }
+    }
+
+    /// The columns of the terminal behind stderr; `None` when there is none.
+    pub(super) fn width(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    }
+
+    /// `text` as this terminal can show it.
+    pub(super) fn shown(&self, text: &str) -> String {
+        if self.is_ascii { in_ascii(text) } else { text.to_owned() }
     }
 
     /// The same, but for notes.
@@ -62,6 +76,11 @@ impl Ui {
 
     /// Prints a result.
     pub(super) fn out(&self, text: &str) {
+        say(io::stdout().lock(), &self.shown(text));
+    }
+
+    /// Prints a result that a program reads: as it is, whatever the locale says.
+    pub(super) fn exact(&self, text: &str) {
         say(io::stdout().lock(), text);
     }
 
@@ -75,12 +94,12 @@ impl Ui {
                 text.push(c);
             }
         }
-        self.out(&text);
+        self.exact(&text);
     }
 
     /// Prints what is not a result.
     pub(super) fn err(&self, text: &str) {
-        say(io::stderr().lock(), text);
+        say(io::stderr().lock(), &self.shown(text));
     }
 
     /// Prints what is wrong and stops nothing. Quiet is about progress, which this is not.
@@ -102,6 +121,48 @@ impl Ui {
     pub(super) fn err_tone(&self, tone: Tone, text: &str) -> String {
         paint(self.err_color, tone, text)
     }
+}
+
+/// Whether the locale is one of ASCII alone. The first variable that is set decides, as everywhere (locale(7)); where none
+/// is, as in most containers, nothing is known against UTF-8.
+fn is_ascii(env: &super::Env) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| env.get(name).filter(|value| !value.is_empty()));
+    locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        !locale.contains("utf-8") && !locale.contains("utf8")
+    })
+}
+
+/// `text` in ASCII: our own signs by what stands for them, everything else that is not ASCII by a question mark.
+fn in_ascii(text: &str) -> String {
+    let mut ascii = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '…' => ascii.push_str("..."),
+            '✔' => ascii.push('+'),
+            '✖' => ascii.push('x'),
+            '↩' => ascii.push('<'),
+            '↻' => ascii.push('~'),
+            '●' => ascii.push('*'),
+            '·' => ascii.push('-'),
+            '⚠' => ascii.push('!'),
+            '→' => ascii.push_str("->"),
+            c if c.is_ascii() => ascii.push(c),
+            _ => ascii.push('?'),
+        }
+    }
+    ascii
+}
+
+/// `text` in at most `width` columns; what was cut off is told by `…`.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
 }
 
 fn say(mut to: impl io::Write, text: &str) {
@@ -152,6 +213,13 @@ pub(super) fn short(ocid: &str) -> String {
     format!("…{tail}")
 }
 
+/// `text` with each OCID in it cut to its end.
+pub(super) fn short_ids(text: &str) -> String {
+    let words =
+        text.split(' ').map(|word| if word.starts_with("ocid1.") { short(word) } else { word.to_owned() });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// `1 step`, `2 steps`.
 pub(super) fn plural(n: usize, word: &str) -> String {
     if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
@@ -170,5 +238,21 @@ mod tests {
         assert_eq!((plural(1, "step"), plural(0, "step")), ("1 step".to_owned(), "0 steps".to_owned()));
         assert_eq!(short("ocid1.computecontainerinstance.oc1.iad.anuwcljrt9qpa1"), "…t9qpa1");
         assert_eq!(plain("a\u{1b}[31mb\u{7}"), "a [31mb ");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_and_says_so() {
+        assert_eq!(cut("await-drain", 11), "await-drain");
+        assert_eq!(cut("await-drain until noon", 13), "await-drain…");
+    }
+
+    #[test]
+    fn a_locale_of_ascii_gets_ascii() {
+        let locale = |name: &str, value: &str| {
+            is_ascii(&super::super::Env([(name.to_owned(), value.to_owned())].into_iter().collect()))
+        };
+        assert!(locale("LANG", "C") && locale("LC_ALL", "POSIX") && locale("LANG", "de_DE.ISO-8859-1"));
+        assert!(!locale("LANG", "C.UTF-8") && !locale("LC_CTYPE", "de_DE.utf8") && !locale("LANG", ""));
+        assert_eq!(in_ascii(" ✔ ü …t9qpa1"), " + ? ...t9qpa1");
     }
 }

@@ -29,3 +29,4 @@ mod refusals;
 mod secrets;
 mod specification;
 mod start;
+mod terminal;

@@ -6,10 +6,14 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::plain::with_subject;
-use crate::cli::ui::{Tone, Ui, between, duration, plain};
+use crate::cli::ui::{Tone, Ui, between, cut, duration, plain, short_ids};
 use crate::run::{EventKind, Failure, Seq, Timestamp, Update};
 
 const REDRAW: Duration = Duration::from_millis(200);
+/// What the spinner, the elapsed time and the gaps take of a line.
+const ELAPSED: usize = 12;
+/// What the mark and its gaps take of a line.
+const MARK: usize = 4;
 
 pub(in crate::cli) struct Live {
     ui: Ui,
@@ -26,7 +30,7 @@ impl Live {
         match update {
             Update::Progress { text, .. } => {
                 if let Some(bar) = &self.bar {
-                    bar.set_message(plain(text));
+                    bar.set_message(self.fitting(&plain(text), bar.prefix().chars().count() + ELAPSED));
                 }
             }
             Update::Trouble { failure, delay, .. } => self.trouble(failure, delay),
@@ -45,7 +49,7 @@ impl Live {
                 self.line(
                     Tone::Dim,
                     "·",
-                    &format!("{workflow} {name}   run {run}   Ctrl-C detaches, nothing is lost"),
+                    &format!("{workflow} {name}   run {run}   Ctrl-C stops it after the request in flight"),
                 );
             }
             EventKind::LeaseTaken { .. } => {
@@ -82,10 +86,10 @@ impl Live {
         self.clear();
         let label = format!("{prefix}{}", with_subject(name, subject));
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template(" {spinner} {prefix}  {elapsed}  {wide_msg}") {
-            bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template(" {spinner} {prefix}  {elapsed}  {msg}") {
+            bar.set_style(style.tick_chars("|/-\\ "));
         }
-        bar.set_prefix(label.clone());
+        bar.set_prefix(self.ui.shown(&label));
         bar.enable_steady_tick(REDRAW);
         self.bar = Some(bar);
         self.begun.insert(seq, (label, at));
@@ -101,10 +105,24 @@ impl Live {
     }
 
     fn line(&self, tone: Tone, mark: &str, text: &str) {
-        let line = format!(" {} {}", self.ui.err_tone(tone, mark), text.trim_end());
+        // What went wrong is shown whole, on as many lines as it takes.
+        let text = match tone {
+            Tone::Good | Tone::Dim => self.fitting(text.trim_end(), MARK),
+            Tone::Bad | Tone::Busy => text.trim_end().to_owned(),
+        };
+        let line = format!(" {} {text}", self.ui.err_tone(tone, mark));
         match &self.bar {
             Some(bar) => bar.suspend(|| self.ui.err(&line)),
             None => self.ui.err(&line),
+        }
+    }
+
+    /// What fits beside `n_taken` columns, so that a line stays one line.
+    fn fitting(&self, text: &str, n_taken: usize) -> String {
+        let text = short_ids(text);
+        match self.ui.width() {
+            Some(width) => self.ui.shown(&cut(&text, width.saturating_sub(n_taken))),
+            None => self.ui.shown(&text),
         }
     }
 

@@ -3,7 +3,7 @@
 mod live;
 mod plain;
 
-use crate::run::Update;
+use crate::run::{Timestamp, Update};
 
 use super::ui::Ui;
 use live::Live;
@@ -34,6 +34,14 @@ impl Reporter {
             Self::Live(live) => live.update(update),
             Self::Plain(plain) => plain.update(update),
             Self::Silent => {}
+        }
+    }
+
+    /// Says something when nothing was said for long; asked every now and then. A terminal's line moves by itself.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        match self {
+            Self::Plain(plain) => plain.tick(now),
+            Self::Live(_) | Self::Silent => {}
         }
     }
 }

@@ -2,18 +2,96 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
+
 use crate::cli::ui::{Ui, between, duration, plain};
 use crate::run::{Event, EventKind, Seq, Timestamp, Update, stamp};
+
+/// How long nothing may be said while a step goes on: a log that stands still looks like a process that hangs.
+const SILENCE_MOST: TimeDelta = TimeDelta::seconds(30);
 
 pub(in crate::cli) struct Plain {
     ui: Ui,
     name: String,
     begun: HashMap<Seq, (String, Timestamp)>,
+    beat: Option<Beat>,
+}
+
+/// The step that goes on, and what was said of it last.
+struct Beat {
+    run: String,
+    step: String,
+    since: Timestamp,
+    said_at: Timestamp,
+    progress: String,
 }
 
 impl Plain {
     pub(super) fn new(ui: Ui, name: &str) -> Self {
-        Self { ui, name: name.to_owned(), begun: HashMap::new() }
+        Self { ui, name: name.to_owned(), begun: HashMap::new(), beat: None }
+    }
+
+    /// Says that a step still goes on, when nothing was said for a while.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        if let Some(line) = self.heartbeat(now) {
+            self.ui.err(&line);
+        }
+    }
+
+    fn heartbeat(&mut self, now: Timestamp) -> Option<String> {
+        let beat = self.beat.as_mut()?;
+        // A clock that was set back says something as well: better once too often than never.
+        if (now - beat.said_at).abs() < SILENCE_MOST {
+            return None;
+        }
+        beat.said_at = now;
+        let progress =
+            if beat.progress.is_empty() { String::new() } else { format!(": {}", plain(&beat.progress)) };
+        Some(format!(
+            "{} {} {} {} goes on, {} so far{progress}",
+            stamp(now),
+            self.name,
+            beat.run,
+            plain(&beat.step),
+            between(beat.since, now)
+        ))
+    }
+
+    /// Notes what the next heartbeat is about.
+    fn note(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::StepBegun { seq, .. } | EventKind::UndoBegun { seq, .. } => {
+                let undo = if matches!(event.kind, EventKind::UndoBegun { .. }) { "undo " } else { "" };
+                let step = self.begun.get(seq).map_or("", |(name, _)| name.as_str());
+                self.beat = Some(Beat {
+                    run: event.run.short(),
+                    step: format!("{undo}{step}"),
+                    since: event.at,
+                    said_at: event.at,
+                    progress: String::new(),
+                });
+            }
+            EventKind::StepRetrying { .. }
+            | EventKind::UndoRetrying { .. }
+            | EventKind::StepAdopted { .. }
+            | EventKind::Warned { .. } => {
+                if let Some(beat) = &mut self.beat {
+                    beat.said_at = event.at;
+                }
+            }
+            EventKind::RunStarted { .. }
+            | EventKind::LeaseTaken { .. }
+            | EventKind::StepCompleted { .. }
+            | EventKind::StepFailed { .. }
+            | EventKind::RunSuspended { .. }
+            | EventKind::RunInterrupted
+            | EventKind::RunFailed { .. }
+            | EventKind::RollbackStarted
+            | EventKind::UndoCompleted { .. }
+            | EventKind::UndoFailed { .. }
+            | EventKind::StepResolved { .. }
+            | EventKind::RunFinished { .. } => self.beat = None,
+        }
     }
 
     pub(super) fn update(&mut self, update: Update<'_>) {
@@ -21,12 +99,17 @@ impl Plain {
             Update::Event(event) => {
                 let line = self.line(event);
                 self.ui.err(&line);
+                self.note(event);
             }
-            Update::Progress { seq, text } if self.ui.verbosity > 0 => {
+            Update::Progress { text, .. } if self.ui.verbosity == 0 => {
+                if let Some(beat) = &mut self.beat {
+                    text.clone_into(&mut beat.progress);
+                }
+            }
+            Update::Progress { seq, text } => {
                 let step = self.begun.get(&seq).map_or("", |(name, _)| name.as_str());
                 self.ui.err(&format!("  {step}: {}", plain(text)));
             }
-            Update::Progress { .. } => {}
             Update::Trouble { seq, failure, delay } => {
                 let step = self.begun.get(&seq).map_or("", |(name, _)| name.as_str());
                 self.ui.err(&format!(
