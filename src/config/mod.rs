@@ -14,6 +14,7 @@ mod filter;
 mod instance;
 mod limits;
 mod load;
+mod matching;
 mod merge;
 mod node;
 mod number;
@@ -26,8 +27,11 @@ mod shape;
 
 pub use credentials::{Credentials, CredentialsSource, reload_credentials};
 pub use deployment::{BackendTarget, Deployment, OldInstance, OnFailure, Policy, Register, Retry};
-pub use filter::{Filter, OUR_TAG_PREFIX};
+pub use filter::Filter;
 pub use instance::{hidden_values, masked_instance};
 pub use load::{Flags, Loaded, Sources, Target, load, load_target};
+pub use matching::{
+    CLOUDS_NAMESPACE, DEPLOYMENT_TAG, Difference, Matching, OUR_TAG_PREFIX, is_of_deployment,
+};
 pub use problem::{Place, Problem, Problems};
 pub use schema::json_schema;

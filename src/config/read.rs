@@ -58,11 +58,19 @@ pub(super) fn inline(text: &str, flag: &str) -> Result<Node, Problem> {
     }
     let as_edn = edn::read(text, &place);
     match as_edn {
+        // No symbol of EDN ends with a colon: `{env: prod}` is a map of YAML.
+        Ok(node) if has_keys_with_colons(&node) => yaml(text, &place),
         Ok(node) if matches!(node.tree, Tree::Map(_) | Tree::List(_)) => Ok(node),
         Ok(_) => yaml(text, &place),
         Err(problem) if text.trim_start().starts_with(['{', '[']) => Err(problem),
         Err(_) => yaml(text, &place),
     }
+}
+
+fn has_keys_with_colons(node: &Node) -> bool {
+    let ends_with_colon = |key: &Node| matches!(&key.tree, Tree::Key(name) if name.ends_with(':'));
+    node.entries().iter().any(|(key, value)| ends_with_colon(key) || has_keys_with_colons(value))
+        || node.items().iter().any(has_keys_with_colons)
 }
 
 fn yaml(text: &str, place: &Place) -> Result<Node, Problem> {
@@ -162,6 +170,23 @@ mod tests {
         }
         // What is JSON alone, and no YAML, is read all the same.
         assert!(json("{\"a\": \"\\ud83d\\ude00\"}", &place).expect("JSON").get("a").is_some());
+    }
+
+    #[test]
+    fn a_flag_is_read_in_the_language_that_it_is_written_in() {
+        for text in [
+            "{\"env\": {\"a\": \"b\"}}",
+            "{:env {:a \"b\"}}",
+            "{\"env\" {\"a\" \"b\"}}",
+            "{env: {a: b}}",
+            "env: {a: b}",
+            "[{env: {a: b}}]",
+        ] {
+            let node = inline(text, "--ci-filter").expect(text);
+            let map = node.items().first().unwrap_or(&node);
+            let found = map.get("env").and_then(|env| env.get("a")).and_then(Node::text);
+            assert_eq!(found, Some("b"), "{text}");
+        }
     }
 
     #[test]

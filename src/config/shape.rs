@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::casing::{folded, kebab};
-use super::node::{Node, Tree};
+use super::node::{Node, SECRET, Tree};
 use super::problem::{Findings, nearest, unknown_key};
 use super::schema::{
     DEFINED_TAGS_LIMIT, Field, Kind, Model, TAG_NAME_LIMIT, TAG_VALUE_LIMIT, TAGS_LIMIT, Variant,
@@ -139,7 +139,8 @@ impl Shaper<'_> {
         }
     }
 
-    fn value(&mut self, node: &Node, path: &str, kind: Kind) -> Value {
+    /// The value of one field.
+    pub(super) fn value(&mut self, node: &Node, path: &str, kind: Kind) -> Value {
         let expected = |what: &str| format!("expected {what}, found {}", node.kind());
         match (kind, &node.tree) {
             (Kind::Text { least, most }, Tree::Str(text)) => match text.chars().count() {
@@ -147,7 +148,7 @@ impl Shaper<'_> {
                 n if n > most => self.refuse(node, path, format!("is longer than {most} characters")),
                 _ => json!(text),
             },
-            (Kind::Text { .. }, _) => self.refuse(node, path, expected("a string")),
+            (Kind::Text { .. }, _) => self.refuse(node, path, not_a_text(node)),
             (Kind::Word(known), _) => match node.text() {
                 Some(text) if known.contains(&text) => json!(text),
                 Some(text) => self.refuse(node, path, not_a_word(node, text, known.iter().copied())),
@@ -208,9 +209,11 @@ impl Shaper<'_> {
             }
             (Kind::DefinedTags, Tree::Map(namespaces)) => self.defined_tags(node, namespaces, path),
             (Kind::FreeMap, Tree::Map(_)) => self.free(node, path),
-            (Kind::Environment | Kind::Tags | Kind::DefinedTags | Kind::FreeMap, _) => {
-                self.refuse(node, path, expected("a map"))
+            (Kind::Tags, _) => self.refuse(node, path, expected("a map of texts, such as {app: web}")),
+            (Kind::DefinedTags, _) => {
+                self.refuse(node, path, expected("a map of maps, such as {team: {owner: ann}}"))
             }
+            (Kind::Environment | Kind::FreeMap, _) => self.refuse(node, path, expected("a map")),
             (Kind::One(model), _) => self.model(node, path, model),
             (Kind::Many { of, least, most }, Tree::List(items)) => {
                 self.check_count(node, path, items.len(), least, most);
@@ -219,7 +222,7 @@ impl Shaper<'_> {
             (Kind::Many { .. }, _) => self.refuse(node, path, expected("a list")),
             (Kind::Refused(reason), _) => self.refuse(node, path, reason),
             // Durations and factors stand outside the API's models, and are read where they are used.
-            (Kind::Free | Kind::Duration | Kind::Factor, _) => self.free(node, path),
+            (Kind::Duration | Kind::Factor, _) => self.free(node, path),
         }
     }
 
@@ -271,6 +274,7 @@ impl Shaper<'_> {
         let n = namespaces.iter().map(|(_, tags)| tags.entries().len()).sum();
         self.check_count(node, path, n, 0, DEFINED_TAGS_LIMIT);
         for (namespace, tags) in namespaces {
+            // What is no name is told by the reading of plain values below.
             let path = join(path, namespace.text().unwrap_or_default());
             if !matches!(tags.tree, Tree::Map(_)) {
                 self.refuse(tags, &path, format!("expected a map of tags, found {}", tags.kind()));
@@ -287,7 +291,7 @@ impl Shaper<'_> {
     }
 
     /// Plain values, as they were written.
-    pub(super) fn free(&mut self, node: &Node, path: &str) -> Value {
+    fn free(&mut self, node: &Node, path: &str) -> Value {
         match &node.tree {
             Tree::Nil => Value::Null,
             Tree::Bool(value) => json!(value),
@@ -298,7 +302,10 @@ impl Shaper<'_> {
             Tree::Map(entries) => {
                 let mut map = Map::new();
                 for (key, value) in entries {
-                    let name = key.text().unwrap_or_default();
+                    let Some(name) = key.text() else {
+                        self.refuse(key, path, format!("expected a name, found {}", key.kind()));
+                        continue;
+                    };
                     let value = self.free(value, &join(path, name));
                     map.insert(name.to_owned(), value);
                 }
@@ -308,6 +315,19 @@ impl Shaper<'_> {
                 self.refuse(node, path, format!("expected a plain value, found {}", node.kind()))
             }
         }
+    }
+}
+
+/// What is no text, and how a text is written: YAML takes `2024` for a number and `true` for a boolean.
+fn not_a_text(node: &Node) -> String {
+    let expected = format!("expected a string, found {}", node.kind());
+    match &node.tree {
+        _ if node.has_flag(SECRET) => format!("{expected} from the environment"),
+        Tree::Int(_) | Tree::Float(_) | Tree::Bool(_) => {
+            format!("{expected}, {}: put it in quotes", node.quoted())
+        }
+        Tree::Key(word) => format!("{expected}: write \"{word}\""),
+        _ => expected,
     }
 }
 

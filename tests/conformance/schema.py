@@ -92,6 +92,18 @@ for right in [
     changed("drain-delay", value=2.5),
     changed("retry", value={"max-elapsed": "1h", "multiplier": 1.5}),
     changed("backends"),
+    *[
+        changed(name, value=value)
+        for name in ("ci-filter", "lb-filter")
+        for value in (
+            {"displayName": "web"},
+            {"freeform_tags": {"app": "api"}, "lifecycle-state": "ACTIVE"},
+            {"defined-tags": {"Ops": {"Cost": 42}}},
+            {"display-name": "web", "freeform-tags": {}},
+        )
+    ],
+    changed("ci-filter", value={"shape-config": {"ocpus": 1, "memoryInGBs": 6.0}}),
+    changed("lb-filter", value={"is-private": True}),
     *[changed("on-failure", value=word) for word in ("rollback", "halt")],
     *[changed("old-instance", value=word) for word in ("delete", "stop", "keep")],
     *[changed("register", value=word) for word in ("drained", "active")],
@@ -111,6 +123,27 @@ for wrong in [
     changed("ci-filter", value={"lifecycle-state": "ACTVE"}),
     changed("ci-filter", value={}),
     {**web, "ci-filter": {"display-name": None}},
+    *[
+        changed(name, value=value)
+        for name in ("ci-filter", "lb-filter")
+        for value in (
+            {"lifecycle-state": "ACTIVE"},
+            {"freeform-tags": {}},
+            {"freeform-tags": {"release": 2024}},
+            {"freeform-tags": [{"app": "api"}]},
+            {"freeform-tags": "app=api"},
+            {"defined-tags": {}},
+            {"defined-tags": {"Ops": {}}},
+            {"defined-tags": {"Ops": "prod"}},
+            {"display-name": 123},
+            {"display-name": ["web", "api"]},
+            {"compartment-id": "ocid1.compartment.oc1..a"},
+        )
+    ],
+    changed("ci-filter", value={"shape-config": {}}),
+    changed("ci-filter", value={"shape-config": {"ocpus": "1"}}),
+    changed("ci-filter", value={"container-count": "1"}),
+    changed("lb-filter", value={"is-private": "no"}),
     changed("backends", 0, "port", value=70000),
     changed("backends", 0, "backend-set"),
     changed("backends", 0, "create", value={"policy": "RANDOM", "health-checker": {"protocol": "TCP"}}),

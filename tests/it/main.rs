@@ -18,6 +18,7 @@ mod conformance;
 mod control;
 mod engine;
 mod faults;
+mod filters;
 mod history;
 mod hostile;
 mod journal;

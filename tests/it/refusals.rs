@@ -132,7 +132,7 @@ fn what_the_cloud_does_not_hold_is_refused_before_anything_is_created() {
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 4] = [
         (|d| d["lb-filter"] = json!({"display-name": "none"}), "none of the 1 load balancers"),
-        (|d| d["ci-filter"] = json!({"lifecycle-state": "ACTIVE"}), "matches 2 instances: ocid1."),
+        (|d| d["ci-filter"] = json!({"shape": "CI.Standard.E4.Flex"}), "matches 2 instances: ocid1."),
         (
             |d| d["backends"] = json!([{"port": 80, "backend-set": "htpp"}]),
             "no backend set `htpp`; it has admin, http, other",

@@ -1,8 +1,8 @@
 //! The deployment around the instance: what is replaced, where its traffic comes from, and how (DESIGN 5).
 
-use super::instance::{BACKEND_SET, INSTANCE};
-use super::{Field, Kind, Model, TEXT, many, may, must, plain};
-use Kind::{Bool, DefinedTags, Duration, Factor, Free, One, Port, Tags, Word};
+use super::instance::{BACKEND_SET, INSTANCE, RESTART_POLICIES};
+use super::{COUNT, Field, Kind, Model, NAME, TEXT, many, may, must, plain};
+use Kind::{Bool, DefinedTags, Duration, Factor, Number, One, Port, Tags, Word};
 
 /// The states in which an instance or a load balancer can be (OCI.md 2.1, 2.3).
 pub(in crate::config) const STATES: &[&str] =
@@ -34,7 +34,7 @@ pub(in crate::config) static DEPLOYMENT: Model = Model {
         may("retry", One(&RETRY)).about("How failed attempts are spaced."),
     ],
     variants: None,
-    needs_any: false,
+    needs_one_of: &[],
     has_own_keys: true,
 };
 
@@ -52,30 +52,57 @@ pub(in crate::config) static CREDENTIALS: Model = Model {
         must("region", TEXT),
     ],
     variants: None,
-    needs_any: false,
+    needs_one_of: &[],
     has_own_keys: true,
 };
 
-const fn filter(title: &'static str, fields: &'static [Field]) -> Model {
-    Model { needs_any: true, ..plain(title, fields) }
+const fn filter(
+    title: &'static str,
+    fields: &'static [Field],
+    needs_one_of: &'static [&'static str],
+) -> Model {
+    Model { needs_one_of, ..plain(title, fields) }
 }
 
 /// The fields by which an instance can be told (OCI.md appendix A.1, the summary's).
 pub(in crate::config) static INSTANCE_FILTER: Model = filter(
     "InstanceFilter",
     &[
-        may("availability-domain", Free),
-        may("compartment-id", Free),
-        may("container-count", Free),
-        may("container-restart-policy", Free),
-        may("defined-tags", DefinedTags),
-        may("display-name", Free),
-        may("fault-domain", Free),
-        may("freeform-tags", Tags),
-        may("id", Free),
-        may("lifecycle-state", Word(STATES)),
-        may("shape", Free),
-        may("shape-config", Kind::FreeMap),
+        may("availabilityDomain", NAME),
+        may("compartmentId", NAME),
+        may("containerCount", COUNT),
+        may("containerRestartPolicy", Word(RESTART_POLICIES)),
+        may("definedTags", DefinedTags),
+        may("displayName", NAME),
+        may("faultDomain", NAME),
+        may("freeformTags", Tags),
+        may("id", NAME),
+        may("lifecycleState", Word(STATES)),
+        may("shape", NAME),
+        may("shapeConfig", One(&SHAPE_FILTER)),
+    ],
+    &[
+        "availabilityDomain",
+        "containerCount",
+        "containerRestartPolicy",
+        "definedTags",
+        "displayName",
+        "faultDomain",
+        "freeformTags",
+        "id",
+        "shape",
+        "shapeConfig",
+    ],
+);
+
+/// A shape's configuration, as the cloud shows it.
+static SHAPE_FILTER: Model = plain(
+    "ShapeFilter",
+    &[
+        may("ocpus", Number),
+        may("memoryInGBs", Number),
+        may("processorDescription", TEXT),
+        may("networkingBandwidthInGbps", Number),
     ],
 );
 
@@ -83,15 +110,16 @@ pub(in crate::config) static INSTANCE_FILTER: Model = filter(
 pub(in crate::config) static BALANCER_FILTER: Model = filter(
     "LoadBalancerFilter",
     &[
-        may("compartment-id", Free),
-        may("defined-tags", DefinedTags),
-        may("display-name", Free),
-        may("freeform-tags", Tags),
-        may("id", Free),
-        may("is-private", Bool),
-        may("lifecycle-state", Word(STATES)),
-        may("shape-name", Free),
+        may("compartmentId", NAME),
+        may("definedTags", DefinedTags),
+        may("displayName", NAME),
+        may("freeformTags", Tags),
+        may("id", NAME),
+        may("isPrivate", Bool),
+        may("lifecycleState", Word(STATES)),
+        may("shapeName", NAME),
     ],
+    &["definedTags", "displayName", "freeformTags", "id", "isPrivate", "shapeName"],
 );
 
 /// A backend set that the new instance joins.

@@ -12,6 +12,9 @@ use super::{
 
 const TAGS: [Field; 2] = [may("freeformTags", Tags), may("definedTags", DefinedTags)];
 
+/// What becomes of a container that exits.
+pub(super) const RESTART_POLICIES: &[&str] = &["ALWAYS", "NEVER", "ON_FAILURE"];
+
 /// The whole specification.
 pub(in crate::config) static INSTANCE: Model = plain(
     "CreateContainerInstanceDetails",
@@ -28,7 +31,7 @@ pub(in crate::config) static INSTANCE: Model = plain(
         may("dnsConfig", One(&DNS)),
         may("gracefulShutdownTimeoutInSeconds", COUNT),
         may("imagePullSecrets", many(&PULL_SECRET)),
-        may("containerRestartPolicy", Word(&["ALWAYS", "NEVER", "ON_FAILURE"])),
+        may("containerRestartPolicy", Word(RESTART_POLICIES)),
         may("securityContext", One(&INSTANCE_SECURITY)),
         TAGS[0],
         TAGS[1],

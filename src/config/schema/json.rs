@@ -29,8 +29,9 @@ type Models = Map<String, Value>;
 fn object(model: &Model, models: &mut Models) -> Map<String, Value> {
     let Some((discriminator, variants)) = model.variants else {
         let mut object = closed(model.fields, None, model.has_own_keys, models);
-        if model.needs_any {
-            object.insert("minProperties".to_owned(), json!(1));
+        if !model.needs_one_of.is_empty() {
+            let said = model.fields.iter().filter(|field| model.needs_one_of.contains(&field.name)).map(says);
+            object.insert("anyOf".to_owned(), Value::Array(said.flatten().collect()));
         }
         return object;
     };
@@ -82,6 +83,19 @@ fn closed(
     }
     object.insert("additionalProperties".to_owned(), json!(false));
     object
+}
+
+/// A field is there, in one of its forms, and is no map without anything in it.
+fn says(field: &Field) -> impl Iterator<Item = Value> {
+    let filled = if matches!(field.kind, Kind::DefinedTags) {
+        json!({"not": {"additionalProperties": {"maxProperties": 0}}})
+    } else if matches!(field.kind, Kind::Tags | Kind::One(_)) {
+        json!({"minProperties": 1})
+    } else {
+        json!({})
+    };
+    let forms = forms(field.name).into_iter();
+    forms.map(move |form| json!({"required": [form], "properties": {form: filled}}))
 }
 
 /// One of the forms of a name must be there.
@@ -162,7 +176,6 @@ fn value(kind: Kind, models: &mut Models) -> Value {
             },
         }),
         Kind::FreeMap => json!({"type": "object"}),
-        Kind::Free => json!({"not": {"type": "null"}}),
         Kind::One(model) => reference(model, models),
         Kind::Many { of, least, most } => list(&reference(of, models), least, most),
         Kind::Refused(reason) => json!({"not": {}, "description": reason}),

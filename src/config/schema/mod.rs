@@ -56,8 +56,6 @@ pub(super) enum Kind {
     DefinedTags,
     /// A map with anything in it.
     FreeMap,
-    /// Anything but nothing.
-    Free,
     One(&'static Model),
     Many {
         of: &'static Model,
@@ -130,8 +128,8 @@ pub(super) struct Model {
     pub(super) title: &'static str,
     pub(super) fields: &'static [Field],
     pub(super) variants: Option<(&'static str, &'static [Variant])>,
-    /// Whether it must not be empty.
-    pub(super) needs_any: bool,
+    /// The fields of which one must be there and say something.
+    pub(super) needs_one_of: &'static [&'static str],
     /// Whether keys that begin with `x-` are the user's own, and `$schema` an editor's.
     pub(super) has_own_keys: bool,
 }
@@ -158,7 +156,7 @@ const fn may(name: &'static str, kind: Kind) -> Field {
 }
 
 const fn plain(title: &'static str, fields: &'static [Field]) -> Model {
-    Model { title, fields, variants: None, needs_any: false, has_own_keys: false }
+    Model { title, fields, variants: None, needs_one_of: &[], has_own_keys: false }
 }
 
 const fn variant(word: &'static str, title: &'static str, fields: &'static [Field]) -> Variant {
@@ -171,5 +169,5 @@ const fn varied(
     discriminator: &'static str,
     variants: &'static [Variant],
 ) -> Model {
-    Model { title, fields, variants: Some((discriminator, variants)), needs_any: false, has_own_keys: false }
+    Model { title, fields, variants: Some((discriminator, variants)), needs_one_of: &[], has_own_keys: false }
 }

@@ -40,6 +40,12 @@ impl Activity for FindLoadBalancer {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Found, Failure> {
         const DOING: &str = "finding the load balancer";
+        if let Some(doubt) = self.filter.doubt() {
+            return Err(Failure::permanent(
+                DOING,
+                format!("lb-filter {} is not obeyed: {doubt}", self.filter),
+            ));
+        }
         let api = cx.world.oci.load_balancers();
         let listed = failure::must_look_all(cx, DOING, api.list(&self.compartment_id)).await?;
         let mut matching: Vec<Found> = listed

@@ -98,6 +98,9 @@ impl FindOldInstance {
             Which::Id(id) => return Ok(Some(id.clone())),
             Which::Filter { compartment_id, filter } => (compartment_id, filter),
         };
+        if let Some(doubt) = filter.doubt() {
+            return Err(Failure::permanent(DOING, format!("ci-filter {filter} is not obeyed: {doubt}")));
+        }
         let api = cx.world.oci.container_instances();
         let listed = failure::must_look_all(cx, DOING, api.list(compartment_id)).await?;
         let matching: Vec<&str> = listed

@@ -1,0 +1,232 @@
+//! Whether a resource, as the cloud sent it, is the one that a filter means, and if not, in which field it differs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::casing::kebab;
+
+/// The prefix of every tag that this program adds.
+pub const OUR_TAG_PREFIX: &str = "deployctl-";
+/// The tag by which an instance is known to be a deployment's.
+pub const DEPLOYMENT_TAG: &str = "deployctl-deployment";
+/// The namespace of the tags that the cloud adds by itself in most tenancies.
+pub const CLOUDS_NAMESPACE: &str = "Oracle-Tags";
+
+/// How the maps of a filter are compared: tags and the shape's configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Matching {
+    /// As the versions did that did not write how: what is no map counted as an empty one, and our tags counted
+    /// nowhere. Only runs of those versions have it.
+    #[default]
+    AsBefore,
+    /// They are equal as a whole, but for the tags that nobody chose: ours and the cloud's own.
+    Exact,
+}
+
+impl Matching {
+    /// Whether it is the one that was never written.
+    pub(super) fn is_as_before(&self) -> bool {
+        *self == Self::AsBefore
+    }
+}
+
+/// A field in which a resource is not what a filter wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The field as a filter names it, such as `freeform-tags.env`.
+    pub field: String,
+    /// What the filter wants; nothing where it wants that there is none.
+    pub wanted: Option<String>,
+    /// What the cloud has; nothing where it has none.
+    pub found: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_nothing = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        let (wanted, found) = (or_nothing(&self.wanted), or_nothing(&self.found));
+        write!(formatter, "{}: wanted {wanted}, found {found}", self.field)
+    }
+}
+
+/// Compares the fields of one filter.
+pub(super) struct Comparing {
+    /// Whether the names of tags are compared by their kebab form.
+    pub(super) folds_tag_names: bool,
+}
+
+impl Comparing {
+    /// In what a field, by its name on the wire, is not as it is wanted.
+    pub(super) fn field(&self, name: &str, wanted: &Value, found: &Value) -> Vec<Difference> {
+        let path = kebab(name);
+        match (name, wanted) {
+            ("freeformTags", Value::Object(wanted)) => self.tags(&path, wanted, &entries(found)),
+            ("definedTags", Value::Object(wanted)) => self.namespaces(&path, wanted, &entries(found)),
+            (_, Value::Object(wanted)) => {
+                let plain = Names { form: kebab, is_set_aside: |_| false, equal: |_, a, b| alike(a, b) };
+                plain.compare(&path, wanted, &entries(found))
+            }
+            _ if alike(wanted, found) => Vec::new(),
+            _ => vec![difference(path, Some(wanted), Some(found))],
+        }
+    }
+
+    fn tags(&self, path: &str, wanted: &Map<String, Value>, found: &Map<String, Value>) -> Vec<Difference> {
+        let names = Names {
+            form: if self.folds_tag_names { kebab } else { str::to_owned },
+            is_set_aside: |name| name.starts_with(OUR_TAG_PREFIX),
+            equal: |name, wanted, found| match (name, wanted, found) {
+                (DEPLOYMENT_TAG, Value::String(wanted), Value::String(found)) => {
+                    is_of_deployment(found, wanted)
+                }
+                _ => wanted == found,
+            },
+        };
+        names.compare(path, wanted, found)
+    }
+
+    fn namespaces(
+        &self,
+        path: &str,
+        wanted: &Map<String, Value>,
+        found: &Map<String, Value>,
+    ) -> Vec<Difference> {
+        let all = wanted.keys().chain(found.keys().filter(|name| !wanted.contains_key(*name)));
+        let mut differences = Vec::new();
+        for namespace in all.filter(|name| *name != CLOUDS_NAMESPACE || wanted.contains_key(*name)) {
+            let in_wanted = entries(wanted.get(namespace).unwrap_or(&Value::Null));
+            let in_found = entries(found.get(namespace).unwrap_or(&Value::Null));
+            let names = Names {
+                form: str::to_owned,
+                // Of what the cloud adds, only what is asked for.
+                is_set_aside: if namespace == CLOUDS_NAMESPACE { |_| true } else { |_| false },
+                // A whole number comes back as it was written, or as a text: it is one value.
+                equal: |_, wanted, found| text_of(wanted) == text_of(found),
+            };
+            differences.extend(names.compare(&format!("{path}.{namespace}"), &in_wanted, &in_found));
+        }
+        differences
+    }
+}
+
+/// How the entries of a map are compared.
+struct Names {
+    /// The form in which two names are one.
+    form: fn(&str) -> String,
+    /// What does not count unless it is wanted.
+    is_set_aside: fn(&str) -> bool,
+    /// Whether the entry of this name is as it is wanted.
+    equal: fn(&str, &Value, &Value) -> bool,
+}
+
+impl Names {
+    fn compare(
+        &self,
+        path: &str,
+        wanted: &Map<String, Value>,
+        found: &Map<String, Value>,
+    ) -> Vec<Difference> {
+        let is_same = |one: &str, other: &str| (self.form)(one) == (self.form)(other);
+        let mut differences = Vec::new();
+        for (name, value) in wanted {
+            let mut same = found.iter().filter(|(other, _)| is_same(name, other)).map(|(_, found)| found);
+            let first = same.clone().next();
+            if first.is_none() || !same.all(|found| (self.equal)(&(self.form)(name), value, found)) {
+                differences.push(difference(format!("{path}.{name}"), Some(value), first));
+            }
+        }
+        for (name, value) in found {
+            if !(self.is_set_aside)(name) && !wanted.keys().any(|other| is_same(name, other)) {
+                differences.push(difference(format!("{path}.{name}"), None, Some(value)));
+            }
+        }
+        differences
+    }
+}
+
+/// Whether the value of our tag names this deployment: its name, or its name with the digest of its target.
+pub fn is_of_deployment(value: &str, name: &str) -> bool {
+    let digest = value.strip_prefix(name).and_then(|rest| rest.strip_prefix('@'));
+    let is_digest = |text: &str| text.len() == 8 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    value == name || digest.is_some_and(is_digest)
+}
+
+fn difference(field: String, wanted: Option<&Value>, found: Option<&Value>) -> Difference {
+    let shown = |value: &Value| if value.is_null() { None } else { Some(value.to_string()) };
+    Difference { field, wanted: wanted.and_then(shown), found: found.and_then(shown) }
+}
+
+/// The entries of a map; none where the cloud has nothing.
+fn entries(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// Whether two values are one: the cloud writes 1 as 1.0.
+fn alike(one: &Value, other: &Value) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => one.total_cmp(&other).is_eq(),
+        _ => one == other,
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn our_tag_is_the_name_with_or_without_its_target() {
+        for (value, is_ours) in [
+            ("web", true),
+            ("web@1f3a9c02", true),
+            ("web@1F3A9C02", false),
+            ("web@1f3a9c0", false),
+            ("web@1f3a9c021", false),
+            ("website", false),
+            ("web@", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of_deployment(value, "web"), is_ours, "{value}");
+        }
+        assert!(is_of_deployment("web@1f3a9c02", "web@1f3a9c02"));
+    }
+
+    #[test]
+    fn a_number_is_the_same_with_and_without_its_decimals() {
+        let comparing = Comparing { folds_tag_names: false };
+        let shape = json!({"ocpus": 1.0, "memoryInGBs": 6.0});
+        assert_eq!(comparing.field("shapeConfig", &json!({"ocpus": 1, "memoryInGBs": 6}), &shape), []);
+        let told = comparing.field("shapeConfig", &json!({"ocpus": 2, "memoryInGBs": 6}), &shape);
+        assert_eq!(told[0].to_string(), "shape-config.ocpus: wanted 2, found 1.0");
+        assert_eq!(comparing.field("containerCount", &json!(1), &json!(1)), []);
+    }
+
+    #[test]
+    fn defined_tags_are_equal_as_a_whole_but_for_the_clouds_own() {
+        let comparing = Comparing { folds_tag_names: false };
+        let found = json!({"Oracle-Tags": {"CreatedBy": "ann", "CreatedOn": "today"}, "Ops": {"Cost": "42"}});
+        let differences = |wanted: Value| {
+            let told = comparing.field("definedTags", &wanted, &found);
+            told.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(differences(json!({"Ops": {"Cost": "42"}})), "");
+        assert_eq!(differences(json!({"Ops": {"Cost": 42}})), "");
+        assert_eq!(differences(json!({"Ops": {"Cost": "42"}, "Oracle-Tags": {"CreatedBy": "ann"}})), "");
+        assert_eq!(
+            differences(json!({"Ops": {"Cost": "42"}, "Oracle-Tags": {"CreatedBy": "bob"}})),
+            "defined-tags.Oracle-Tags.CreatedBy: wanted \"bob\", found \"ann\""
+        );
+        assert_eq!(
+            differences(json!({"Ops": {}, "Team": {"Name": "a"}})),
+            "defined-tags.Ops.Cost: wanted nothing, found \"42\"; \
+             defined-tags.Team.Name: wanted \"a\", found nothing"
+        );
+    }
+}
