@@ -79,14 +79,42 @@ pub trait Mutation: Activity {
         async { Ok(None) }
     }
 
-    /// Takes the change back. Repeated until it succeeds, so it must be idempotent; what it returns is kept as
-    /// facts for the compensations of earlier steps. No default: whoever changes the cloud says how it is changed
+    /// Takes the change back, or one part of it: like `execute`, it makes at most one change of the cloud each time.
+    /// Repeated until it succeeds, so it must be idempotent. No default: whoever changes the cloud says how it is changed
     /// back, and its doc says which of the three correct forms for [`Done::InDoubt`] it uses (DESIGN 3).
     fn compensate(
         &self,
         done: Done<&Self::Output>,
         cx: &Cx<'_, Self::World>,
-    ) -> impl Future<Output = Result<Facts, Failure>>;
+    ) -> impl Future<Output = Result<Undone, Failure>>;
+
+    /// What the compensations of earlier steps must know when a person has said that the effect of this step stays: what
+    /// it needs is not theirs to take away. By default it needs nothing.
+    fn stays(&self) -> Facts {
+        Facts::new()
+    }
+}
+
+/// How far a compensation has come. What it leaves is kept as facts, for its own next part and for the compensations of
+/// earlier steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// To its end.
+    Whole(Facts),
+    /// One change of several was made: this is checkpointed, and the compensation is called again.
+    Part {
+        /// What it leaves.
+        facts: Facts,
+        /// What was done, in a word or two.
+        note: String,
+    },
+}
+
+impl Undone {
+    /// To its end, and nothing is left that others must know.
+    pub const fn whole() -> Self {
+        Self::Whole(Facts::new())
+    }
 }
 
 /// What is known of a step that is to be undone.

@@ -15,7 +15,7 @@ mod stop;
 mod trial;
 mod trials;
 
-pub use activity::{Activity, Cx, Done, Looks, Mutation, Preview, Read, Wait};
+pub use activity::{Activity, Cx, Done, Looks, Mutation, Preview, Read, Undone, Wait};
 pub use drive::{Engine, Started, Workflow, plan};
 pub use registry::Registry;
 pub use step::{PlannedStep, Run};

@@ -4,23 +4,30 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::activity::{Cx, Done, Mutation};
+use super::activity::{Cx, Done, Mutation, Undone};
 use crate::run::{Facts, Failure};
 
-type Undoing<'a> = Pin<Box<dyn Future<Output = Result<Facts, Failure>> + 'a>>;
+type Undoing<'a> = Pin<Box<dyn Future<Output = Result<Undone, Failure>> + 'a>>;
 type Undo<W> = for<'a> fn(&'a Value, Option<&'a Value>, &'a Cx<'a, W>) -> Undoing<'a>;
+
+/// What is known of a mutation by its name alone.
+struct Entry<W> {
+    undo: Undo<W>,
+    stays: fn(&Value) -> Result<Facts, Failure>,
+}
 
 /// The mutations that a binary can undo.
 pub struct Registry<W> {
-    undos: BTreeMap<&'static str, Undo<W>>,
+    entries: BTreeMap<&'static str, Entry<W>>,
 }
 
 impl<W: 'static> Registry<W> {
     /// A registry without mutations.
     pub const fn new() -> Self {
-        Self { undos: BTreeMap::new() }
+        Self { entries: BTreeMap::new() }
     }
 
     /// Adds a mutation.
@@ -29,13 +36,15 @@ impl<W: 'static> Registry<W> {
     /// When two mutations have one name: the journal could not tell them apart.
     #[must_use]
     pub fn mutation<A: Mutation<World = W> + 'static>(mut self) -> Self {
-        let earlier = self.undos.insert(A::NAME, |input, output, cx| Box::pin(undo::<A>(input, output, cx)));
+        let entry =
+            Entry { undo: |input, output, cx| Box::pin(undo::<A>(input, output, cx)), stays: stays::<A> };
+        let earlier = self.entries.insert(A::NAME, entry);
         assert!(earlier.is_none(), "two mutations are named {}", A::NAME);
         self
     }
 
     pub(super) fn knows(&self, name: &str) -> bool {
-        self.undos.contains_key(name)
+        self.entries.contains_key(name)
     }
 
     /// Undoes the step that the journal holds.
@@ -45,11 +54,16 @@ impl<W: 'static> Registry<W> {
         input: &'a Value,
         output: Option<&'a Value>,
         cx: &'a Cx<'a, W>,
-    ) -> Result<Facts, Failure> {
-        match self.undos.get(name) {
-            Some(undo) => undo(input, output, cx).await,
+    ) -> Result<Undone, Failure> {
+        match self.entries.get(name) {
+            Some(entry) => (entry.undo)(input, output, cx).await,
             None => Err(unknown(name)),
         }
+    }
+
+    /// What earlier compensations must know of a step whose effect stays.
+    pub(super) fn stays(&self, name: &str, input: &Value) -> Result<Facts, Failure> {
+        self.entries.get(name).map_or_else(|| Err(unknown(name)), |entry| (entry.stays)(input))
     }
 }
 
@@ -70,15 +84,19 @@ async fn undo<A: Mutation>(
     input: &Value,
     output: Option<&Value>,
     cx: &Cx<'_, A::World>,
-) -> Result<Facts, Failure> {
-    let unreadable = |error: serde_json::Error| {
-        Failure::ours(format!("reading what the journal holds of {}", A::NAME), error.to_string())
-    };
-    let activity: A = serde_json::from_value(input.clone()).map_err(unreadable)?;
-    let output: Option<A::Output> = match output {
-        Some(output) => Some(serde_json::from_value(output.clone()).map_err(unreadable)?),
-        None => None,
-    };
+) -> Result<Undone, Failure> {
+    let activity: A = read::<A, A>(input)?;
+    let output: Option<A::Output> = output.map(read::<A, A::Output>).transpose()?;
     let done = output.as_ref().map_or(Done::InDoubt, Done::Known);
     activity.compensate(done, cx).await
+}
+
+fn stays<A: Mutation>(input: &Value) -> Result<Facts, Failure> {
+    Ok(read::<A, A>(input)?.stays())
+}
+
+fn read<A: Mutation, V: DeserializeOwned>(stored: &Value) -> Result<V, Failure> {
+    serde_json::from_value(stored.clone()).map_err(|error| {
+        Failure::ours(format!("reading what the journal holds of {}", A::NAME), error.to_string())
+    })
 }

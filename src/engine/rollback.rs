@@ -6,15 +6,15 @@ use std::cell::Cell;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::activity::Cx;
+use super::activity::{Cx, Undone};
 use super::attempt::{self, Attempts, Ended};
 use super::registry::{Registry, unknown};
 use super::step::{Mode, Run, tell_all};
 use super::stop::Stop;
-use super::trial::Trial;
+use super::trial::{self, Trial};
 use crate::crash;
 use crate::journal::StoredStep;
-use crate::run::{Effect, Failure, Seq, StepStatus, UndoStatus, Update};
+use crate::run::{Effect, Failure, Seq, StepStatus, Timestamp, UndoStatus, Update};
 
 /// How the walk ended, when it was not stopped.
 pub(super) enum Walked {
@@ -28,12 +28,18 @@ impl<W: 'static> Run<'_, W> {
     /// Undoes the recorded steps, newest first.
     pub(super) async fn walk_back(&mut self, registry: &Registry<W>) -> Result<Walked, Stop> {
         let Mode::Live { recorded, .. } = &mut self.mode else { unreachable!("a plan is not rolled back") };
-        let steps: Vec<StoredStep> = std::mem::take(recorded).into_iter().filter(needs_undo).rev().collect();
+        let steps = std::mem::take(recorded);
         // Said before anything is changed.
-        if let Some(step) = steps.iter().find(|step| !registry.knows(&step.activity)) {
+        if let Some(step) = steps.iter().find(|step| needs_undo(step) && !registry.knows(&step.activity)) {
             return Err(Stop::Ours(unknown(&step.activity)));
         }
-        for step in steps {
+        for step in steps.into_iter().rev() {
+            if step.state.undo == Some(UndoStatus::Skipped) {
+                self.facts.extend(registry.stays(&step.activity, &step.input).map_err(Stop::Ours)?);
+            }
+            if !needs_undo(&step) {
+                continue;
+            }
             if let Err(failure) = self.undo(registry, &step).await? {
                 return Ok(Walked::Stuck { seq: step.seq, step: step.activity, failure });
             }
@@ -41,7 +47,7 @@ impl<W: 'static> Run<'_, W> {
         Ok(Walked::ToTheBeginning)
     }
 
-    /// Undoes one step; the inner error is a failure for good, which is recorded.
+    /// Undoes one step, part by part; the inner error is a failure for good, which is recorded.
     async fn undo(&mut self, registry: &Registry<W>, step: &StoredStep) -> Result<Result<(), Failure>, Stop> {
         if self.with.cancel.is_cancelled() {
             return Err(Stop::Interrupted);
@@ -57,6 +63,32 @@ impl<W: 'static> Run<'_, W> {
         if let Some(at) = step.undo_next_attempt_at {
             attempt::wait_until(self.with.clock, self.with.cancel, at).await?;
         }
+        let mut now = Standing {
+            attempt: step.undo_attempt + 1,
+            begun_at: step.undo_begun_at.unwrap_or(begun.at),
+            is_first_entry: step.undo_begun_at.is_none(),
+            retry_since: step.undo_retry_since.filter(|_| !*forget_retries),
+        };
+        for _ in 0..PARTS_MOST {
+            match self.undo_part(registry, step, &mut now).await? {
+                Ok(Undone::Whole(_)) => return Ok(Ok(())),
+                Ok(Undone::Part { .. }) => {}
+                Err(failure) => return Ok(Err(failure)),
+            }
+        }
+        Err(Stop::Ours(Failure::ours(format!("undoing {}", step.activity), "it does not come to an end")))
+    }
+
+    async fn undo_part(
+        &mut self,
+        registry: &Registry<W>,
+        step: &StoredStep,
+        now: &mut Standing,
+    ) -> Result<Result<Undone, Failure>, Stop> {
+        if self.with.cancel.is_cancelled() {
+            return Err(Stop::Interrupted);
+        }
+        let Mode::Live { lease, .. } = &mut self.mode else { unreachable!("a plan is not rolled back") };
         let (warnings, spent) = (Mutex::default(), Cell::new(false));
         let guard = lease.guard();
         let cx = Cx {
@@ -65,8 +97,8 @@ impl<W: 'static> Run<'_, W> {
             run: lease.run(),
             seq: step.seq,
             step_begun_at: step.begun_at,
-            begun_at: step.undo_begun_at.unwrap_or(begun.at),
-            is_first_entry: step.undo_begun_at.is_none(),
+            begun_at: now.begun_at,
+            is_first_entry: now.is_first_entry,
             facts: &self.facts,
             teller: self.teller,
             cancel: self.with.cancel,
@@ -75,25 +107,29 @@ impl<W: 'static> Run<'_, W> {
             guard: Some(&guard),
             warnings: &warnings,
         };
-        let since = step.undo_retry_since.filter(|_| !*forget_retries);
-        let attempts = Attempts::new(self.with.retry, self.with.clock, step.undo_attempt + 1, since);
+        let attempts = Attempts::new(self.with.retry, self.with.clock, now.attempt, now.retry_since.take());
         let trial = self.with.trial;
+        let mut is_lost = trial != Trial::AnswerLost;
         let undo = async || {
-            let facts = registry.undo(&step.activity, &step.input, step.output.as_ref(), &cx).await?;
+            let undone = registry.undo(&step.activity, &step.input, step.output.as_ref(), &cx).await?;
+            if !std::mem::replace(&mut is_lost, true) {
+                return Err(trial::answer_lost(&step.activity));
+            }
             if trial == Trial::Twice {
                 registry.undo(&step.activity, &step.input, step.output.as_ref(), &cx).await?;
             }
-            Ok(facts)
+            Ok(undone)
         };
-        let teller = self.teller;
+        let (teller, last) = (self.teller, Cell::new(now.attempt));
         let retrying = async |failure: &Failure, number: u32, delay: Duration| {
             let event = lease.retrying_undo(step.seq, failure, number, delay).await?;
+            last.set(number);
             teller(Update::Event(&event));
             Ok(())
         };
-        let facts =
+        let undone =
             match attempts.or_spent(&spent).make(self.with.cancel, Effect::Mutation, undo, retrying).await? {
-                Ended::Done(facts) => facts,
+                Ended::Done(undone) => undone,
                 Ended::Refused(failure) => {
                     let event = lease.fail_undo(step.seq, &failure).await?;
                     teller(Update::Event(&event));
@@ -103,12 +139,28 @@ impl<W: 'static> Run<'_, W> {
             };
         crash::at("done, not completed");
         let warnings = warnings.into_inner().unwrap_or_default();
-        let events = lease.complete_undo(step.seq, &facts, warnings).await?;
+        let events = match &undone {
+            Undone::Whole(facts) => lease.complete_undo(step.seq, facts, warnings).await?,
+            Undone::Part { facts, note } => lease.advance_undo(step.seq, facts, warnings, note).await?,
+        };
         crash::at("completed");
         tell_all(self.teller, &events);
-        self.facts.extend(facts);
-        Ok(Ok(()))
+        let (Undone::Whole(facts) | Undone::Part { facts, .. }) = &undone;
+        self.facts.extend(facts.clone());
+        now.attempt = last.get();
+        Ok(Ok(undone))
     }
+}
+
+/// The most parts of a compensation: none has more than a few.
+const PARTS_MOST: u32 = 20;
+
+/// Where a compensation stands, from one part to the next.
+struct Standing {
+    attempt: u32,
+    begun_at: Timestamp,
+    is_first_entry: bool,
+    retry_since: Option<Timestamp>,
 }
 
 /// Whether a step changed the cloud, or may have, and that was not taken back yet.

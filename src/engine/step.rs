@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Cx, Mutation, Preview, Read, Teller, Wait};
 use super::attempt::{self, Attempts, Ended};
 use super::stop::{Diverged, Stop};
-use super::trial::Trial;
+use super::trial::{self, Trial};
 use crate::clock::Clock;
 use crate::crash;
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
@@ -230,7 +230,7 @@ impl<W> Run<'_, W> {
         };
         // An attempt that failed may have been carried out, just as one whose process died.
         let mut is_repeated = stored.is_some();
-        let mut adopted = false;
+        let (mut adopted, mut is_lost) = (false, false);
         let trial = self.with.trial;
         let attempt = async || {
             if trial == Trial::FailAt(seq) {
@@ -243,6 +243,9 @@ impl<W> Run<'_, W> {
                 return Ok(output);
             }
             let output = activity.execute(&cx).await?;
+            if trial == Trial::AnswerLost && !std::mem::replace(&mut is_lost, true) {
+                return Err(trial::answer_lost(A::NAME));
+            }
             if trial == Trial::Twice {
                 adopt(&cx).await?;
                 adopt(&cx).await?;

@@ -1,6 +1,6 @@
 //! What the engine does to a run for a trial (`trials` drives them).
 
-use crate::run::Seq;
+use crate::run::{Failure, Seq};
 
 /// What is done to a run besides driving it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,4 +12,12 @@ pub enum Trial {
     FailAt(Seq),
     /// Every activity, every adoption and every compensation is carried out twice.
     Twice,
+    /// The first answer of everything is thrown away: each activity and each compensation is carried out, and goes on
+    /// as an attempt that failed.
+    AnswerLost,
+}
+
+/// What an attempt fails with whose answer is thrown away.
+pub(super) fn answer_lost(activity: &str) -> Failure {
+    Failure::transient(activity, "its answer was lost, for a trial")
 }

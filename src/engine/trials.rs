@@ -1,6 +1,6 @@
-//! Two ways to try a workflow that work for any: an error at each step, and everything done twice.
+//! Three ways to try a workflow that work for any: an error at each step, everything done twice, and every answer lost.
 //!
-//! Both after steno's (`inject_error`, `inject_repeat`): an undo that reads what its step never left, or a step that is
+//! The first two after steno's (`inject_error`, `inject_repeat`): an undo that reads what its step never left, or a step that is
 //! not idempotent, shows here and not at three in the morning.
 
 use std::path::Path;
@@ -95,9 +95,30 @@ impl<W: 'static> Trials<'_, W> {
     pub async fn everything_twice<F: Workflow<World = W>>(
         &self,
         arranged: &Arranged<W, F::Input>,
+        check: impl AsyncFnMut(&W, bool),
+    ) -> Result<(), TrialError> {
+        self.there_and_back::<F>(Trial::Twice, arranged, check).await
+    }
+
+    /// Carries everything out and throws its answer away, forwards and then backwards; goes on as after an attempt that
+    /// failed. `check` sees the world as in [`Trials::everything_twice`].
+    ///
+    /// # Errors
+    /// When the run does not succeed, or cannot be rolled back.
+    pub async fn every_answer_lost<F: Workflow<World = W>>(
+        &self,
+        arranged: &Arranged<W, F::Input>,
+        check: impl AsyncFnMut(&W, bool),
+    ) -> Result<(), TrialError> {
+        self.there_and_back::<F>(Trial::AnswerLost, arranged, check).await
+    }
+
+    async fn there_and_back<F: Workflow<World = W>>(
+        &self,
+        trial: Trial,
+        arranged: &Arranged<W, F::Input>,
         mut check: impl AsyncFnMut(&W, bool),
     ) -> Result<(), TrialError> {
-        let trial = Trial::Twice;
         let failed = |end: End, expected| TrialError::End { trial, end: format!("{end:?}"), expected };
         let (outcome, journal) = self.start::<F>(trial, arranged).await?;
         let End::Succeeded = outcome.end else { return Err(failed(outcome.end, "success")) };

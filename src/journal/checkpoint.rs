@@ -246,6 +246,32 @@ impl Lease {
         .await
     }
 
+    /// Checkpoints a part of a compensation: what follows is another request, with retries of its own.
+    pub async fn advance_undo(
+        &mut self,
+        seq: Seq,
+        facts: &Facts,
+        warnings: Vec<String>,
+        note: &str,
+    ) -> Result<Vec<Event>, WriteError> {
+        let (run, number) = (self.run().to_string(), seq.get());
+        let mut kinds: Vec<EventKind> =
+            warnings.into_iter().map(|message| EventKind::Warned { seq, message }).collect();
+        kinds.push(EventKind::UndoAdvanced { seq, note: note.to_owned() });
+        self.commit_all(kinds, async |tx, _| {
+            write_facts(&mut *tx, &run, facts).await?;
+            sqlx::query!(
+                "UPDATE steps SET undo_failure = NULL, undo_retry_since = NULL, undo_next_attempt_at = NULL
+                 WHERE run_id = ?1 AND seq = ?2",
+                run,
+                number
+            )
+            .execute(tx)
+            .await
+        })
+        .await
+    }
+
     /// Commits that a compensation failed for good: the run is stuck.
     pub async fn fail_undo(&mut self, seq: Seq, failure: &Failure) -> Result<Event, WriteError> {
         let kind = EventKind::UndoFailed { seq, failure: failure.clone() };

@@ -198,6 +198,13 @@ pub enum EventKind {
         /// How long until then.
         delay: Duration,
     },
+    /// A part of a compensation was carried out and is checkpointed; another follows.
+    UndoAdvanced {
+        /// The step that is undone.
+        seq: Seq,
+        /// What was done, in a word or two.
+        note: String,
+    },
     /// A step is undone.
     UndoCompleted {
         /// The step.
@@ -240,6 +247,7 @@ impl EventKind {
             | Self::Warned { seq, .. }
             | Self::UndoBegun { seq, .. }
             | Self::UndoRetrying { seq, .. }
+            | Self::UndoAdvanced { seq, .. }
             | Self::UndoCompleted { seq }
             | Self::UndoFailed { seq, .. }
             | Self::StepResolved { seq, .. } => Some(*seq),

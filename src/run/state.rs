@@ -106,6 +106,7 @@ impl RunState {
                 Self::RollingBack,
                 E::UndoBegun { .. }
                 | E::UndoRetrying { .. }
+                | E::UndoAdvanced { .. }
                 | E::UndoCompleted { .. }
                 | E::Warned { .. }
                 | E::RollbackStarted,
@@ -155,8 +156,12 @@ impl StepState {
             ) => Ok(self),
             (S::Begun, None, E::StepCompleted { .. }) => to(S::Completed, None),
             (S::Begun, None, E::StepFailed { .. }) => to(S::Failed, None),
-            (status, None | Some(U::Begun | U::Failed), E::UndoBegun { .. }) => to(status, Some(U::Begun)),
-            (status, Some(U::Begun), E::UndoRetrying { .. } | E::Warned { .. }) => to(status, Some(U::Begun)),
+            (status, None | Some(U::Failed), E::UndoBegun { .. }) => to(status, Some(U::Begun)),
+            (
+                status,
+                Some(U::Begun),
+                E::UndoBegun { .. } | E::UndoRetrying { .. } | E::UndoAdvanced { .. } | E::Warned { .. },
+            ) => to(status, Some(U::Begun)),
             (status, Some(U::Begun), E::UndoCompleted { .. }) => to(status, Some(U::Completed)),
             (status, Some(U::Begun), E::UndoFailed { .. }) => to(status, Some(U::Failed)),
             (status, Some(U::Failed), E::StepResolved { resolution: Resolution::Done, .. }) => {
@@ -218,6 +223,7 @@ impl EventKind {
             Self::RollbackStarted => "rollback-started",
             Self::UndoBegun { .. } => "undo-begun",
             Self::UndoRetrying { .. } => "undo-retrying",
+            Self::UndoAdvanced { .. } => "undo-advanced",
             Self::UndoCompleted { .. } => "undo-completed",
             Self::UndoFailed { .. } => "undo-failed",
             Self::StepResolved { .. } => "step-resolved",

@@ -63,11 +63,12 @@ impl Live {
             }
             EventKind::StepRetrying { failure, delay, .. }
             | EventKind::UndoRetrying { failure, delay, .. } => self.trouble(failure, *delay),
-            EventKind::StepAdopted { .. } => self.line(Tone::Dim, "·", "it had been done before the crash"),
+            EventKind::StepAdopted { .. } => self.line(Tone::Dim, "·", "it had been done already"),
             EventKind::StepCompleted { seq, note } => {
                 let note = note.as_deref().map(plain).unwrap_or_default();
                 self.end(*seq, Tone::Good, "✔", &note, at);
             }
+            EventKind::UndoAdvanced { note, .. } => self.line(Tone::Dim, "·", &plain(note)),
             EventKind::UndoCompleted { seq } => self.end(*seq, Tone::Busy, "↩", "", at),
             EventKind::StepFailed { seq, failure } | EventKind::UndoFailed { seq, failure } => {
                 self.end(*seq, Tone::Bad, "✖", &plain(&failure.to_string()), at);

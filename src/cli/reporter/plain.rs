@@ -73,6 +73,7 @@ impl Plain {
             }
             EventKind::StepRetrying { .. }
             | EventKind::UndoRetrying { .. }
+            | EventKind::UndoAdvanced { .. }
             | EventKind::StepAdopted { .. }
             | EventKind::Warned { .. } => {
                 if let Some(beat) = &mut self.beat {
@@ -155,7 +156,7 @@ pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> Stri
         | EventKind::UndoRetrying { failure, attempt, delay, .. } => {
             format!("{step} retrying in {}, attempt {attempt}: {failure}", duration(*delay))
         }
-        EventKind::StepAdopted { .. } => format!("{step} had been done before the crash"),
+        EventKind::StepAdopted { .. } => format!("{step} had been done already"),
         EventKind::StepCompleted { note: Some(note), .. } => format!("{step} completed {took} {note}"),
         EventKind::StepCompleted { note: None, .. } => format!("{step} completed {took}"),
         EventKind::StepFailed { failure, .. } => format!("{step} FAILED {took}: {failure}"),
@@ -165,6 +166,7 @@ pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> Stri
         EventKind::RunFailed { failure } => format!("failed: {failure}"),
         EventKind::RollbackStarted => "rolling back".to_owned(),
         EventKind::UndoBegun { .. } => format!("undo {step} started"),
+        EventKind::UndoAdvanced { note, .. } => format!("undo {step}: {note}"),
         EventKind::UndoCompleted { .. } => format!("undo {step} completed {took}"),
         EventKind::UndoFailed { failure, .. } => format!("undo {step} FAILED {took}: {failure}"),
         EventKind::StepResolved { seq, resolution, reason, by } => {
@@ -199,7 +201,7 @@ mod tests {
         create-instance started
         create-instance taken up again, attempt 3
         create-instance retrying in 1.5s, attempt 2: reading: 503
-        create-instance had been done before the crash
+        create-instance had been done already
         create-instance completed 38.2s …9qpa
         create-instance FAILED 38.2s: reading: 503
         undo create-instance completed 38.2s

@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Sent, preview_of};
-use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
-use crate::run::{Facts, Failure};
+use crate::run::Failure;
 use crate::workflows::balancer::{self, Place};
 use crate::workflows::{World, guards};
 
@@ -64,7 +64,7 @@ impl Mutation for AdmitBackend {
         preview_of(&self.call())
     }
 
-    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         if self.replaces {
             guards::another_serves(cx, &self.place).await?;
         }
@@ -74,6 +74,6 @@ impl Mutation for AdmitBackend {
             // From when it was drained, which is at the latest now: a rollback that was interrupted waits again.
             cx.pause(cx.world.drain_delay).await?;
         }
-        Ok(Facts::new())
+        Ok(Undone::whole())
     }
 }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Sent, preview_of, token_counts};
-use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::load_balancers as api;
 use crate::oci::{Call, LoadBalancerId};
-use crate::run::{Facts, Failure};
+use crate::run::Failure;
 use crate::workflows::{World, balancer, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,10 +61,10 @@ impl Mutation for CreateBackendSet {
         preview_of(&self.call())
     }
 
-    async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+    async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         // Nothing was sent: the set was there before us.
         if done == Done::Known(&Sent::default()) {
-            return Ok(Facts::new());
+            return Ok(Undone::whole());
         }
         let id = &self.load_balancer;
         if done == Done::InDoubt && token_counts(cx) {
@@ -74,14 +74,14 @@ impl Mutation for CreateBackendSet {
             .await?;
         }
         let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, id).await? else {
-            return Ok(Facts::new());
+            return Ok(Undone::whole());
         };
         let is_used = balancer.backend_sets.get(&self.name).is_some_and(|set| !set.backends.is_empty());
         if is_used || guards::has_listener(&balancer, &self.name) {
             cx.warn(format!("the backend set `{}` is in use by others and stays", self.name));
-            return Ok(Facts::new());
+            return Ok(Undone::whole());
         }
         balancer::remove_set(cx, id, &self.name, etag).await?;
-        Ok(Facts::new())
+        Ok(Undone::whole())
     }
 }

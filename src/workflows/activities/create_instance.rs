@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{fact, preview_of, token_counts};
-use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::container_instances as api;
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
@@ -105,10 +105,10 @@ impl Mutation for CreateInstance {
         Ok(found.into_iter().next().map(|id| Created { id, work_request: None }))
     }
 
-    async fn compensate(&self, done: Done<&Created>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+    async fn compensate(&self, done: Done<&Created>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         if let Done::Known(created) = done {
             self.delete(cx, &created.id).await?;
-            return Ok(Facts::new());
+            return Ok(Undone::whole());
         }
         let mut found = self.find(cx).await?;
         if found.is_empty() && token_counts(cx) {
@@ -123,7 +123,7 @@ impl Mutation for CreateInstance {
         for id in &found {
             self.delete(cx, id).await?;
         }
-        Ok(Facts::new())
+        Ok(Undone::whole())
     }
 }
 

@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Sent, preview_of, restored_address};
-use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
-use crate::run::{Facts, Failure};
+use crate::run::Failure;
 use crate::workflows::balancer::{self, Place};
 use crate::workflows::{World, guards};
 
@@ -65,11 +65,11 @@ impl Mutation for DrainBackend {
         preview_of(&self.call())
     }
 
-    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         let address = cx.fact(&restored_address(&self.place.address)).unwrap_or(&self.place.address);
         let place = self.place.at(address);
         // A backend that is not there was removed by somebody else: it is not ours to bring back.
         balancer::set_flags(cx, &place, &self.flags, "giving the old backend its flags back").await?;
-        Ok(Facts::new())
+        Ok(Undone::whole())
     }
 }

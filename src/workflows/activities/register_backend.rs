@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Sent, preview_of, token_counts};
-use crate::engine::{Activity, Cx, Done, Mutation, Preview};
+use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, create_backend};
-use crate::run::{Facts, Failure};
+use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{self, Place};
 
@@ -66,7 +66,7 @@ impl Mutation for RegisterBackend {
         preview_of(&self.call())
     }
 
-    async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+    async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         const DOING: &str = "removing the new backend";
         if done == Done::InDoubt && token_counts(cx) {
             balancer::finish(cx, &self.place.load_balancer, self.sent(cx), |balancer| {
@@ -75,6 +75,6 @@ impl Mutation for RegisterBackend {
             .await?;
         }
         balancer::remove(cx, &self.place, DOING).await?;
-        Ok(Facts::new())
+        Ok(Undone::whole())
     }
 }

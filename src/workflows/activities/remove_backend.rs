@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Sent, preview_of, restored_address};
-use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview};
+use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, create_backend, delete_backend};
-use crate::run::{Facts, Failure};
+use crate::run::Failure;
 use crate::workflows::balancer::{self, Expected, Place, SURE_AFTER};
 use crate::workflows::{World, guards};
 
@@ -76,12 +76,12 @@ impl Mutation for RemoveBackend {
         preview_of(&self.call())
     }
 
-    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         const DOING: &str = "registering the old backend again";
         let address = cx.fact(&restored_address(&self.place.address)).unwrap_or(&self.place.address);
         let place = self.place.at(address);
         let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, &place.load_balancer).await? else {
-            return Ok(Facts::new());
+            return Ok(Undone::whole());
         };
         let drained = self.flags.drained();
         if place.find(&balancer).is_some() {
@@ -98,7 +98,7 @@ impl Mutation for RemoveBackend {
             balancer::until_healthy(cx, std::slice::from_ref(&place)).await?;
         }
         match balancer::set_flags(cx, &place, &self.flags, DOING).await? {
-            Some(()) => Ok(Facts::new()),
+            Some(()) => Ok(Undone::whole()),
             None => Err(Failure::transient(DOING, format!("{} is not visible yet", place.subject()))),
         }
     }

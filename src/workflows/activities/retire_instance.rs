@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{fact, preview_of, restored_address};
 use crate::config::{OldInstance as Mode, hidden_values};
-use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview};
+use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
@@ -114,19 +114,19 @@ impl Mutation for RetireInstance {
         Ok(is_ours.then_some(Retirement { was_sent: true, work_request: None }))
     }
 
-    async fn compensate(&self, done: Done<&Retirement>, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
+    async fn compensate(&self, done: Done<&Retirement>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         if let Done::Known(Retirement { was_sent: false, .. }) = done {
-            return Ok(Facts::new());
+            return Ok(Undone::whole());
         }
         match self.mode {
-            Mode::Keep => Ok(Facts::new()),
-            Mode::Stop => self.start_again(cx, done).await,
+            Mode::Keep => Ok(Undone::whole()),
+            Mode::Stop => self.start_again(cx, done).await.map(Undone::Whole),
             Mode::Delete => {
                 if self.is_gone_for_sure(cx, done).await? {
-                    self.create_again(cx).await
+                    self.create_again(cx).await.map(Undone::Whole)
                 } else {
                     instance::outrun(cx, &self.id).await?;
-                    Ok(Facts::new())
+                    Ok(Undone::whole())
                 }
             }
         }
