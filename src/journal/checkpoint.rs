@@ -12,6 +12,7 @@ use super::StoredStep;
 use super::error::{JournalError, WriteError};
 use super::lease::Lease;
 use super::row::{effect_text, later, text};
+use super::seal::Spot;
 use crate::run::{Effect, Event, EventKind, Facts, Failure, Resolution, Seq, StepState};
 
 /// A step whose intent is about to be committed.
@@ -56,8 +57,8 @@ impl Lease {
             effect: step.effect,
             attempt: 1,
         };
-        let mut input = step.input.clone();
-        self.inner.sealer.seal(&mut input, self.run()).map_err(JournalError::from)?;
+        let spot = Spot { run: self.run(), seq: Some(seq), column: "input" };
+        let input = self.inner.sealer.seal(step.input.clone(), spot).map_err(JournalError::from)?;
         let (run, effect, input) = (self.run().to_string(), effect_text(step.effect), input.to_string());
         let event = self
             .commit(kind, async |tx, now| {
@@ -125,9 +126,10 @@ impl Lease {
     }
 
     /// Checkpoints a step's result.
-    pub async fn complete(&mut self, seq: Seq, mut done: Completion) -> Result<Vec<Event>, WriteError> {
-        self.inner.sealer.seal(&mut done.output, self.run()).map_err(JournalError::from)?;
-        let (run, number, output) = (self.run().to_string(), seq.get(), done.output.to_string());
+    pub async fn complete(&mut self, seq: Seq, done: Completion) -> Result<Vec<Event>, WriteError> {
+        let spot = Spot { run: self.run(), seq: Some(seq), column: "output" };
+        let output = self.inner.sealer.seal(done.output, spot).map_err(JournalError::from)?;
+        let (run, number, output) = (self.run().to_string(), seq.get(), output.to_string());
         let mut kinds = Vec::new();
         if done.adopted {
             kinds.push(EventKind::StepAdopted { seq });

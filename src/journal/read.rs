@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 use super::error::{FindError, JournalError};
 use super::lease::direction;
 use super::row::Place;
-use super::seal::mask_sealed;
+use super::seal::{Spot, masked};
 use super::take::{OnFailure, is_known_dead, on_failure};
 use super::{Inner, Journal};
 use crate::run::{
@@ -95,13 +95,14 @@ impl History {
         .fetch_one(&mut *tx)
         .await
         .map_err(|error| inner.failed(error))?;
-        let mut input: Value = Place("runs", "input").json(&row.input)?;
-        inner.sealer.open(&mut input, run)?;
+        let stored = Place("runs", "input").json(&row.input)?;
+        let input = inner.sealer.open(stored, Spot { run, seq: None, column: "input" })?;
         let mut steps = load_steps(inner, tx, run).await?;
         for step in &mut steps {
-            inner.sealer.open(&mut step.input, run)?;
+            let spot = |column| Spot { run, seq: Some(step.seq), column };
+            step.input = inner.sealer.open(step.input.take(), spot("input"))?;
             if let Some(output) = &mut step.output {
-                inner.sealer.open(output, run)?;
+                *output = inner.sealer.open(output.take(), spot("output"))?;
             }
         }
         Ok(Self {
@@ -380,10 +381,6 @@ impl StoredStep {
             finished_at: self.undo_finished_at,
             error: self.undo_failure,
         });
-        let result = self.output.map(|mut output| {
-            mask_sealed(&mut output);
-            output
-        });
         StepRecord {
             seq: self.seq,
             name: self.activity,
@@ -393,7 +390,7 @@ impl StoredStep {
             attempts: self.attempt,
             started_at: self.begun_at,
             finished_at: self.finished_at,
-            result,
+            result: self.output.map(masked),
             error: self.failure,
             compensation,
         }

@@ -1,7 +1,8 @@
 //! Seals confidential values before they are stored, and opens them when a run is taken up again.
 //!
-//! The invariant: nothing under [`CONFIDENTIAL_KEY`] reaches a column in the clear. Each value is sealed with
-//! XChaCha20-Poly1305 under a random nonce and bound to its run, so that it cannot be moved to another one.
+//! The invariant: nothing confidential reaches a column in the clear, and nothing that a user or the cloud named is
+//! taken for a sealed value. Each value is sealed with XChaCha20-Poly1305 under a random nonce and bound to the place
+//! where it stands, so that it opens nowhere else.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -15,15 +16,20 @@ use chacha20poly1305::aead::rand_core::RngCore as _;
 use chacha20poly1305::aead::{Aead as _, OsRng, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::run::{CONFIDENTIAL_KEY, MASK, RunId};
+use crate::run::{MASK, RunId, Seq, marker};
 
-/// The key of the one-entry map that stands for a sealed value.
-const SEALED_KEY: &str = "$sealed";
+/// The key of the one-entry map that stands for a sealed value in a column.
+const SEALED: &str = "$sealed";
+/// The same for one that is not sealed: within a sealed text, and never in a column.
+const CONFIDENTIAL: &str = "$confidential";
+/// How a text begins that is bound to its place. One of before has no such beginning and is bound to its run alone.
+const BOUND: &str = "2.";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
 
 /// Where the journal's key comes from.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +64,14 @@ pub enum SealError {
          beside the journal"
     )]
     WrongKey,
+    /// A column holds in the clear what is only ever stored sealed: somebody else wrote it.
+    #[error(
+        "the journal was changed by something else than deployctl: {place} holds a secret that is not sealed"
+    )]
+    Clear {
+        /// The column, the row, and the path within the text.
+        place: String,
+    },
 }
 
 /// Seals and opens values; loads its key when it is first needed.
@@ -75,58 +89,93 @@ impl Sealer {
         Self { source, key_file: key_file.into(), key: OnceLock::new() }
     }
 
-    /// Replaces every confidential value inside `json` by its sealed form.
-    pub(super) fn seal(&self, json: &mut Value, run: RunId) -> Result<(), SealError> {
+    /// The form of `json` that is stored at `spot`: confidential values are sealed, and names that look like ours are
+    /// escaped.
+    pub(super) fn seal(&self, json: Value, spot: Spot) -> Result<Value, SealError> {
+        self.seal_below(json, &spot.to_string())
+    }
+
+    fn seal_below(&self, json: Value, place: &str) -> Result<Value, SealError> {
         match json {
-            Value::Object(map) => {
-                if let Some(inner) = map.get(CONFIDENTIAL_KEY) {
-                    let plain = Zeroizing::new(inner.to_string());
-                    *json = json!({SEALED_KEY: self.encrypt(plain.as_bytes(), run)?});
-                    return Ok(());
+            Value::Object(mut map) => {
+                if let Some(inner) = map.remove(marker()) {
+                    let plain = Zeroizing::new(neutral(inner).to_string());
+                    return Ok(json!({SEALED: self.encrypt(plain.as_bytes(), place)?}));
                 }
-                map.values_mut().try_for_each(|value| self.seal(value, run))
+                let entries = map.into_iter().map(|(name, value)| {
+                    let stored = escaped(name);
+                    let value = self.seal_below(value, &below(place, &stored))?;
+                    Ok((stored, value))
+                });
+                entries.collect::<Result<_, _>>().map(Value::Object)
             }
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.seal(item, run)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+            Value::Array(items) => {
+                let items = items.into_iter().zip(0..);
+                items.map(|(item, n)| self.seal_below(item, &below(place, &n.to_string()))).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(json),
         }
     }
 
     /// The reverse of [`Self::seal`].
-    pub(super) fn open(&self, json: &mut Value, run: RunId) -> Result<(), SealError> {
+    pub(super) fn open(&self, json: Value, spot: Spot) -> Result<Value, SealError> {
+        self.open_below(json, spot.run, &spot.to_string())
+    }
+
+    fn open_below(&self, json: Value, run: RunId, place: &str) -> Result<Value, SealError> {
         match json {
             Value::Object(map) => {
-                if let Some(Value::String(sealed)) = map.get(SEALED_KEY) {
-                    let plain = self.decrypt(sealed, run)?;
-                    let inner: Value = serde_json::from_slice(&plain).map_err(|_| SealError::WrongKey)?;
-                    *json = json!({CONFIDENTIAL_KEY: inner});
-                    return Ok(());
+                if let Some(text) = sealed_text(&map) {
+                    return Ok(json!({marker(): self.open_text(text, run, place)?}));
                 }
-                map.values_mut().try_for_each(|value| self.open(value, run))
+                if map.contains_key(CONFIDENTIAL) {
+                    return Err(SealError::Clear { place: place.to_owned() });
+                }
+                let entries = map.into_iter().map(|(stored, value)| {
+                    let value = self.open_below(value, run, &below(place, &stored))?;
+                    Ok((unescaped(stored), value))
+                });
+                entries.collect::<Result<_, _>>().map(Value::Object)
             }
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.open(item, run)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+            Value::Array(items) => {
+                let items = items.into_iter().zip(0..);
+                items.map(|(item, n)| self.open_below(item, run, &below(place, &n.to_string()))).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(json),
         }
     }
 
-    fn encrypt(&self, plain: &[u8], run: RunId) -> Result<String, SealError> {
+    fn open_text(&self, text: &str, run: RunId, place: &str) -> Result<Value, SealError> {
+        let unreadable = |_| SealError::WrongKey;
+        match text.strip_prefix(BOUND) {
+            Some(bound) => {
+                let plain = self.decrypt(bound, place)?;
+                serde_json::from_slice(&plain).map(restored).map_err(unreadable)
+            }
+            None => {
+                let plain = self.decrypt(text, &run.to_string())?;
+                serde_json::from_slice(&plain).map_err(unreadable)
+            }
+        }
+    }
+
+    fn encrypt(&self, plain: &[u8], place: &str) -> Result<String, SealError> {
         let mut nonce = [0; NONCE_BYTES];
         OsRng.fill_bytes(&mut nonce);
-        let bound_to = run.to_string();
-        let payload = Payload { msg: plain, aad: bound_to.as_bytes() };
+        let payload = Payload { msg: plain, aad: place.as_bytes() };
         let sealed = self
             .cipher(IfMissing::Make)?
             .encrypt(XNonce::from_slice(&nonce), payload)
             .expect("a value in memory is far below the cipher's limit of 256 GiB");
-        Ok(STANDARD.encode([&nonce[..], &sealed].concat()))
+        Ok(format!("{BOUND}{}", STANDARD.encode([&nonce[..], &sealed].concat())))
     }
 
-    fn decrypt(&self, sealed: &str, run: RunId) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    fn decrypt(&self, sealed: &str, bound_to: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let bytes = STANDARD.decode(sealed).map_err(|_| SealError::WrongKey)?;
         if bytes.len() < NONCE_BYTES {
             return Err(SealError::WrongKey);
         }
         let (nonce, sealed) = bytes.split_at(NONCE_BYTES);
-        let bound_to = run.to_string();
         let payload = Payload { msg: sealed, aad: bound_to.as_bytes() };
         let plain = self.cipher(IfMissing::Refuse)?.decrypt(XNonce::from_slice(nonce), payload);
         plain.map(Zeroizing::new).map_err(|_| SealError::WrongKey)
@@ -199,13 +248,91 @@ enum IfMissing {
     Refuse,
 }
 
-/// Replaces sealed values by the mask, for those who read without the key.
-pub(super) fn mask_sealed(json: &mut Value) {
+/// Where a JSON text stands in the journal.
+///
+/// Its text is what sealed values are bound to: it must stay as it is for as long as there are journals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub(super) run: RunId,
+    /// The step, unless it is a column of the run itself.
+    pub(super) seq: Option<Seq>,
+    pub(super) column: &'static str,
+}
+
+impl std::fmt::Display for Spot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.seq {
+            Some(seq) => write!(formatter, "the {} of step {seq} of run {}", self.column, self.run),
+            None => write!(formatter, "the {} of run {}", self.column, self.run),
+        }
+    }
+}
+
+/// The place of what stands under `name`, as JSON pointers are written.
+fn below(place: &str, name: &str) -> String {
+    format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The sealed text that `map` stands for.
+///
+/// A journal of before holds users' own names as they are: what cannot be a sealed text is one of those.
+fn sealed_text(map: &Map<String, Value>) -> Option<&str> {
+    let text = map.get(SEALED)?.as_str().filter(|_| map.len() == 1)?;
+    let is_sealed = text.starts_with(BOUND)
+        || STANDARD.decode(text).is_ok_and(|bytes| bytes.len() >= NONCE_BYTES + TAG_BYTES);
+    is_sealed.then_some(text)
+}
+
+/// Whether `name` is one of ours, behind any number of dollars.
+fn looks_like_ours(name: &str) -> bool {
+    let bare = name.trim_start_matches('$');
+    bare.len() < name.len() && [SEALED, CONFIDENTIAL].iter().any(|ours| bare == &ours[1..])
+}
+
+/// The form in which a name of a user's or the cloud's is stored.
+fn escaped(name: String) -> String {
+    if looks_like_ours(&name) { format!("${name}") } else { name }
+}
+
+/// The reverse of [`escaped`].
+fn unescaped(stored: String) -> String {
+    match stored.strip_prefix('$') {
+        Some(name) if looks_like_ours(name) => name.to_owned(),
+        Some(_) | None => stored,
+    }
+}
+
+/// `json` with the name that confidential values have in every process in place of this process's own, for what is
+/// confidential within something that is.
+fn neutral(json: Value) -> Value {
+    renamed(json, &|name| if name == marker() { CONFIDENTIAL.to_owned() } else { escaped(name) })
+}
+
+/// The reverse of [`neutral`].
+fn restored(json: Value) -> Value {
+    renamed(json, &|name| if name == CONFIDENTIAL { marker().to_owned() } else { unescaped(name) })
+}
+
+fn renamed(json: Value, rename: &impl Fn(String) -> String) -> Value {
     match json {
-        Value::Object(map) if map.contains_key(SEALED_KEY) => *json = Value::String(MASK.to_owned()),
-        Value::Object(map) => map.values_mut().for_each(mask_sealed),
-        Value::Array(items) => items.iter_mut().for_each(mask_sealed),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Object(map) => {
+            let entries = map.into_iter().map(|(name, value)| (rename(name), renamed(value, rename)));
+            Value::Object(entries.collect())
+        }
+        Value::Array(items) => items.into_iter().map(|item| renamed(item, rename)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => json,
+    }
+}
+
+/// A stored text for those who read without the key: the mask in place of sealed values.
+pub(super) fn masked(json: Value) -> Value {
+    match json {
+        Value::Object(map) if sealed_text(&map).is_some() => Value::String(MASK.to_owned()),
+        Value::Object(map) => {
+            Value::Object(map.into_iter().map(|(stored, value)| (unescaped(stored), masked(value))).collect())
+        }
+        Value::Array(items) => items.into_iter().map(masked).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => json,
     }
 }
 
@@ -216,43 +343,119 @@ fn parse_key(text: &str) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::run::Confidential;
+
+    fn sealer() -> Sealer {
+        let key = STANDARD.encode([7; KEY_BYTES]).into();
+        Sealer::new(KeySource { from_env: Some(key) }, Path::new("/nonexistent/journal.db"))
+    }
+
+    fn spot(run: RunId) -> Spot {
+        Spot { run, seq: Some(Seq::FIRST), column: "input" }
+    }
 
     #[test]
-    fn a_sealed_value_opens_only_for_its_run_and_with_its_key() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let journal = folder.path().join("journal.db");
-        let sealer = Sealer::new(KeySource::default(), &journal);
+    fn a_sealed_value_opens_only_with_its_key_and_where_it_stood() {
         let run = RunId::random();
-        let plain = json!({"env": [{CONFIDENTIAL_KEY: {"PASSWORD": "hunter2"}}], "open": 1});
-
-        let mut stored = plain.clone();
-        sealer.seal(&mut stored, run).expect("a key file can be made");
+        let plain = json!({"env": [Confidential::new(json!({"PASSWORD": "hunter2"}))], "open": 1});
+        let stored = sealer().seal(plain.clone(), spot(run)).expect("there is a key");
         assert!(!stored.to_string().contains("hunter2"));
         assert_eq!(stored["open"], 1);
+        assert_eq!(sealer().open(stored.clone(), spot(run)).expect("it opens"), plain);
+        assert_eq!(masked(stored.clone()), json!({"env": [MASK], "open": 1}));
 
-        let mut opened = stored.clone();
-        Sealer::new(KeySource::default(), &journal)
-            .open(&mut opened, run)
-            .expect("the key file is read back");
-        assert_eq!(opened, plain);
-
-        let moved = sealer.open(&mut stored.clone(), RunId::random());
+        let second = Seq::FIRST.next();
+        for other in [
+            spot(RunId::random()),
+            Spot { seq: Some(second), ..spot(run) },
+            Spot { seq: None, ..spot(run) },
+            Spot { column: "output", ..spot(run) },
+        ] {
+            let moved = sealer().open(stored.clone(), other);
+            assert!(matches!(moved, Err(SealError::WrongKey)), "{moved:?}");
+        }
+        let moved = sealer().open(json!({"other": stored["env"]}), spot(run));
         assert!(matches!(moved, Err(SealError::WrongKey)), "{moved:?}");
-        let other = KeySource { from_env: Some(STANDARD.encode([7; KEY_BYTES]).into()) };
-        let wrong = Sealer::new(other, &journal).open(&mut stored.clone(), run);
+        let other = KeySource { from_env: Some(STANDARD.encode([8; KEY_BYTES]).into()) };
+        let wrong = Sealer::new(other, Path::new("/nonexistent/journal.db")).open(stored, spot(run));
         assert!(matches!(wrong, Err(SealError::WrongKey)), "{wrong:?}");
+    }
 
-        mask_sealed(&mut stored);
-        assert_eq!(stored, json!({"env": [MASK], "open": 1}));
+    #[test]
+    fn what_a_version_before_stored_is_read() {
+        let run = RunId::random();
+        let nonce = [1; NONCE_BYTES];
+        let bound_to = run.to_string();
+        let payload = Payload { msg: br#"{"$sealed":"mine"}"#, aad: bound_to.as_bytes() };
+        let cipher = sealer().cipher(IfMissing::Refuse).expect("there is a key");
+        let sealed = cipher.encrypt(XNonce::from_slice(&nonce), payload).expect("sealed");
+        let sealed = STANDARD.encode([&nonce[..], &sealed].concat());
+        let stored = json!({"specification": {"$sealed": sealed}, "shown": {"tags": {"$sealed": "***"}}});
+        let opened = sealer().open(stored, spot(run)).expect("it opens");
+        let secret = Confidential::new(json!({"$sealed": "mine"}));
+        assert_eq!(opened, json!({"specification": secret, "shown": {"tags": {"$sealed": "***"}}}));
+    }
+
+    #[test]
+    fn a_secret_in_the_clear_is_not_believed() {
+        let run = RunId::random();
+        let stored = json!({"specification": {"$confidential": {"image": "evil"}}});
+        let refused = sealer().open(stored, spot(run)).expect_err("it is refused").to_string();
+        assert!(refused.contains(&format!("the input of step 1 of run {run}/specification")), "{refused}");
     }
 
     #[test]
     fn a_key_that_is_no_key_is_refused() {
         let source = KeySource { from_env: Some("c2hvcnQ=".to_owned().into()) };
-        let mut value = json!({CONFIDENTIAL_KEY: 1});
+        let value = json!(Confidential::new(1));
         let refused =
-            Sealer::new(source, Path::new("/nonexistent/journal.db")).seal(&mut value, RunId::random());
+            Sealer::new(source, Path::new("/nonexistent/journal.db")).seal(value, spot(RunId::random()));
         assert!(matches!(refused, Err(SealError::BadVariable)), "{refused:?}");
+    }
+
+    /// Any JSON, with the names that could be taken for ours wherever a map has names.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let name = prop_oneof![
+            "\\${0,4}(sealed|confidential)",
+            Just(marker().replace(|c: char| c.is_ascii_hexdigit(), "0")),
+            ".{0,6}",
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,80}".prop_map(Value::from),
+            "2\\.[A-Za-z0-9+/]{80}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((name.clone(), inner), 0..4)
+                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_comes_back_as_it_was(open in any_json(), secret in any_json()) {
+            let run = RunId::random();
+            let written = json!({
+                "open": open, "secret": Confidential::new(&secret), "nested": Confidential::new([Confidential::new(&secret)]),
+            });
+            let column = sealer().seal(written.clone(), spot(run)).expect("there is a key").to_string();
+            let stored = serde_json::from_str(&column).expect("it is JSON");
+            let read = sealer().open(stored, spot(run)).expect("it opens");
+            prop_assert_eq!(&read, &written);
+            let secret_read: Confidential<Value> = serde_json::from_value(read["secret"].clone()).expect("it is read");
+            prop_assert_eq!(secret_read.expose(), &secret);
+            let shown = masked(serde_json::from_str(&column).expect("it is JSON"));
+            prop_assert_eq!(shown, json!({"open": open, "secret": MASK, "nested": MASK}));
+        }
     }
 }

@@ -16,6 +16,7 @@ use super::error::{JournalError, ResolveError, StartError, TakeError, TargetHeld
 use super::lease::{Lease, LeaseGuard, direction, number, write_events};
 use super::read::History;
 use super::row::{Place, after, millis, text};
+use super::seal::Spot;
 use super::{Inner, Journal, open};
 use crate::crash;
 use crate::run::{
@@ -72,8 +73,8 @@ impl Journal {
         let run = RunId::random();
         let now = inner.clock.now();
         let lock = lock_patiently(inner, run).await?;
-        let mut input = new.input;
-        inner.sealer.seal(&mut input, run).map_err(JournalError::from)?;
+        let spot = Spot { run, seq: None, column: "input" };
+        let input = inner.sealer.seal(new.input, spot).map_err(JournalError::from)?;
         let kind = EventKind::RunStarted {
             workflow: new.workflow.clone(),
             version: new.workflow_version,

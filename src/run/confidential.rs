@@ -1,16 +1,27 @@
 //! A value that no log, error, screen or plain journal column may show.
 //!
-//! The invariant: `Debug` masks, and the JSON form is a map with the single key [`CONFIDENTIAL_KEY`], by which
-//! the journal finds what to seal before it is stored and reporters find what to mask before it is shown.
+//! The invariant: `Debug` masks, and the JSON form is a map with the single key [`marker`], by which the journal
+//! finds what to seal before it is stored and reporters find what to mask before it is shown. Nothing that a user or
+//! the cloud named can be taken for it.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// The key of the one-entry JSON map that stands for a confidential value.
-pub const CONFIDENTIAL_KEY: &str = "$confidential";
+use super::id::RunId;
+
+/// The key of the one-entry JSON map that stands for a confidential value within this process.
+///
+/// # Design
+/// It is drawn anew by each process and never stored, so that no tag, environment variable or filter can be named
+/// like it. A fixed name would need every user's map to be escaped where it is serialised, in each type that has one.
+pub fn marker() -> &'static str {
+    static MARKER: OnceLock<String> = OnceLock::new();
+    MARKER.get_or_init(|| format!("$confidential {}", RunId::random()))
+}
 
 /// What is shown in place of a confidential value.
 pub const MASK: &str = "***";
@@ -39,7 +50,7 @@ impl<T> fmt::Debug for Confidential<T> {
 
 impl<T: Serialize> Serialize for Confidential<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map([(CONFIDENTIAL_KEY, &self.0)])
+        serializer.collect_map([(marker(), &self.0)])
     }
 }
 
@@ -47,7 +58,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Confidential<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map = Map::deserialize(deserializer)?;
         let inner = map
-            .remove(CONFIDENTIAL_KEY)
+            .remove(marker())
             .ok_or_else(|| D::Error::custom("expected a confidential value that has been unsealed"))?;
         serde_json::from_value(inner).map(Self).map_err(D::Error::custom)
     }
@@ -56,7 +67,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Confidential<T> {
 /// Replaces every confidential value inside `json` by the mask, however deep it lies.
 pub fn mask(json: &mut Value) {
     match json {
-        Value::Object(map) if map.contains_key(CONFIDENTIAL_KEY) => *json = Value::String(MASK.to_owned()),
+        Value::Object(map) if map.contains_key(marker()) => *json = Value::String(MASK.to_owned()),
         Value::Object(map) => map.values_mut().for_each(mask),
         Value::Array(items) => items.iter_mut().for_each(mask),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

@@ -10,7 +10,7 @@ mod id;
 mod record;
 mod state;
 
-pub use confidential::{CONFIDENTIAL_KEY, Confidential, MASK, mask, mask_within};
+pub use confidential::{Confidential, MASK, marker, mask, mask_within};
 pub use event::{Direction, Effect, Event, EventKind, Facts, Holder, Resolution, Timestamp, Update};
 pub use failure::{Failure, FailureKind};
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};

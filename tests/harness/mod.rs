@@ -270,6 +270,11 @@ impl World {
         http::delete(&self.url, "/sandbox/faults");
     }
 
+    /// What a GET that is not signed finds, of a sandbox that does not ask for it.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        http::get(&self.url, path)
+    }
+
     pub(crate) fn post(&self, path: &str, body: &Value) {
         http::post(&self.url, path, body);
     }

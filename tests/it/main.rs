@@ -23,6 +23,7 @@ mod history;
 mod hostile;
 mod journal;
 mod layers;
+mod names;
 mod numbers;
 mod old_library;
 mod recovery;

@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_step_that_was_journaled_before_it_hid_anything_can_be_undone() {
         let stored = json!({
-            "deployment": "web", "compartment-id": "c", "specification": {"$confidential": {"shape": "s"}},
+            "deployment": "web", "compartment-id": "c", "specification": Confidential::new(json!({"shape": "s"})),
             "shown": {"shape": "s"}, "digest": "d", "load-balancer": "lb",
         });
         let step: CreateInstance = serde_json::from_value(stored).expect("it is read");
