@@ -1,12 +1,28 @@
 //! Crash points: named instants at which a test kills this very process, or sends it another signal. Only tests compile
 //! them in (feature `failpoints`); in every other build these functions are empty.
 //!
-//! A point is named `STEP/INSTANT`, such as `5 create-instance/begun`. `FAILPOINTS` says what happens there, in the
-//! words of the `fail` crate: `5 create-instance/begun=return` kills the process when it comes there, `=return(INT INT)`
-//! interrupts it twice, `=return(JUMP-3600)` sets its clock back by an hour, `any` names every point, `commit` each commit of the journal, and `visited=return(FILE)` writes the names of those that were passed.
+//! A point is named `STEP/INSTANT`, such as `create-instance/begun`. Where several steps have one name, the subject
+//! tells them apart or what it begins with, and with a wait the change that it follows:
+//! `drain-backend[http/10.0.0.2:80]/begun`, `drain-backend[http]/begun`, `await-work-request[drain-backend]/waiting`. `FAILPOINTS` says what happens there, in the words of the `fail` crate:
+//! `create-instance/begun=return` kills the process when it comes there, `=return(INT INT)` interrupts it twice,
+//! `=return(JUMP-3600)` sets its clock back by an hour, `any` names every point, `commit` each commit of the journal,
+//! `clock=return(40)` lets the clock be ahead from the beginning, and `visited=return(FILE)` writes the names of the
+//! points that were passed. What names no point is an error: at once when there is no such instant, and at the end
+//! when the process never came there.
 
 #[cfg(feature = "failpoints")]
-pub use armed::{arm, at, committed, skew, within};
+pub use armed::{Armed, arm, at, committed, skew, within};
+
+/// What a step is among others, which is a part of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It changes something, or comes before all changes.
+    Itself,
+    /// It waits for what a change has started.
+    Following,
+    /// It takes a change back.
+    Undo,
+}
 
 #[cfg(not(feature = "failpoints"))]
 pub use idle::{at, committed, skew, within};
@@ -15,8 +31,10 @@ pub use idle::{at, committed, skew, within};
 mod idle {
     use std::fmt::Display;
 
+    use super::Place;
+
     /// Names the step in which the points that follow lie.
-    pub fn within(_step: impl Display) {}
+    pub const fn within(_step: &str, _subject: Option<&str>, _place: Place) {}
 
     /// A crash point.
     pub fn at(_instant: impl Display) {}
@@ -32,35 +50,132 @@ mod idle {
 
 #[cfg(feature = "failpoints")]
 mod armed {
+    use std::collections::BTreeSet;
     use std::fmt::Display;
     use std::fs::OpenOptions;
     use std::io::Write as _;
     use std::sync::atomic::{AtomicI64, Ordering};
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::time::Duration;
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    // A process drives one run, so the step in progress is one for the whole of it.
-    static STEP: Mutex<String> = Mutex::new(String::new());
+    use super::Place;
+
+    /// Every instant of a step; those of a request follow the name of its operation.
+    const INSTANTS: [&str; 15] = [
+        "not started",
+        "started",
+        "not taken",
+        "taken",
+        "not begun",
+        "begun",
+        "waiting",
+        "waiting to try again",
+        "refused, not failed",
+        "not failed",
+        "failed",
+        "done, not completed",
+        "completed",
+        "not finished",
+        "finished",
+    ];
+    const OF_A_REQUEST: [&str; 2] = [" unsent", " unread"];
+    /// Points that lie in no step.
+    const ELSEWHERE: [&str; 4] = ["any", "commit", "clock", "visited"];
+
+    /// How long after a signal the next one comes.
+    const BETWEEN_SIGNALS: Duration = Duration::from_millis(3);
+
+    // A process drives one run, so the step in progress is one for the whole of it: its names, the shortest first.
+    static STEP: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    // The last change, by name and subject.
+    static CHANGE: Mutex<Option<(String, String)>> = Mutex::new(None);
+    // The points of `FAILPOINTS` that were passed.
+    static PASSED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     // How many seconds the clock has jumped.
     static JUMPED: AtomicI64 = AtomicI64::new(0);
 
-    /// Reads `FAILPOINTS`; what it says holds until the guard is dropped.
-    pub fn arm() -> fail::FailScenario<'static> {
-        fail::FailScenario::setup()
+    /// What `FAILPOINTS` says, which holds until this is dropped.
+    #[derive(Debug)]
+    pub struct Armed(fail::FailScenario<'static>);
+
+    /// Reads `FAILPOINTS`.
+    ///
+    /// # Panics
+    /// When it cannot be read, or names a point that cannot be.
+    pub fn arm() -> Armed {
+        let armed = Armed(fail::FailScenario::setup());
+        for (name, _) in fail::list() {
+            let instant =
+                name.split_once('/').and_then(|_| name.rsplit_once('/')).map(|(_, instant)| instant);
+            let is_known = instant.map_or(ELSEWHERE.contains(&name.as_str()), is_instant);
+            assert!(is_known, "FAILPOINTS names `{name}`, which is no crash point");
+        }
+        armed
+    }
+
+    impl Armed {
+        /// Makes sure, at the end of the process, that it came by each point that `FAILPOINTS` names.
+        ///
+        /// # Panics
+        /// When it did not: then the test that named it has not tried what it thinks.
+        pub fn disarm(self) {
+            let passed = lock(&PASSED);
+            let missed: Vec<String> = fail::list()
+                .into_iter()
+                .map(|(name, _)| name)
+                .filter(|name| !passed.contains(name))
+                .collect();
+            assert!(missed.is_empty(), "FAILPOINTS names `{}`, which was not passed", missed.join("`, `"));
+            self.0.teardown();
+        }
+    }
+
+    fn is_instant(instant: &str) -> bool {
+        INSTANTS.contains(&instant) || OF_A_REQUEST.iter().any(|end| instant.ends_with(end))
+    }
+
+    fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+        what.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names the step in which the points that follow lie.
-    pub fn within(step: impl Display) {
-        *STEP.lock().unwrap_or_else(PoisonError::into_inner) = step.to_string();
+    pub fn within(step: &str, subject: Option<&str>, place: Place) {
+        let step = if place == Place::Undo { format!("undo {step}") } else { step.to_owned() };
+        let mut names = vec![step.clone()];
+        if let Some(subject) = subject {
+            let mut change = lock(&CHANGE);
+            let follows = match &*change {
+                Some((change, of)) if place == Place::Following && of == subject => Some(change),
+                _ => None,
+            };
+            names.extend(follows.map(|change| format!("{step}[{change}]")));
+            let follows = follows.map(|change| format!("{change} ")).unwrap_or_default();
+            // The address of a backend is another one in each sandbox, its set is not.
+            let set = subject.rsplit_once('/').map(|(set, _)| set);
+            names.extend(
+                set.into_iter().chain([subject]).map(|subject| format!("{step}[{follows}{subject}]")),
+            );
+            if place == Place::Itself {
+                *change = Some((step, subject.to_owned()));
+            }
+        }
+        *lock(&STEP) = names;
     }
 
     /// A crash point.
+    ///
+    /// # Panics
+    /// When the instant is none that `FAILPOINTS` could name.
     pub fn at(instant: impl Display) {
-        let step = STEP.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let name = format!("{step}/{instant}");
-        note(&name);
-        signal(&name);
+        let instant = instant.to_string();
+        assert!(is_instant(&instant), "`{instant}` is missing in the list of the instants");
+        let names: Vec<String> = lock(&STEP).iter().map(|step| format!("{step}/{instant}")).collect();
+        note(&names);
+        for name in &names {
+            signal(name);
+        }
         signal("any");
     }
 
@@ -71,6 +186,7 @@ mod armed {
 
     /// How far the wall clock is off: by what was jumped, or from the beginning by `clock=return(-3600)`.
     pub fn skew() -> chrono::TimeDelta {
+        passed("clock");
         fail::fail_point!("clock", |seconds| {
             let seconds = seconds.and_then(|seconds| seconds.parse().ok());
             chrono::TimeDelta::seconds(seconds.expect("clock=return(SECONDS)"))
@@ -78,31 +194,55 @@ mod armed {
         chrono::TimeDelta::seconds(JUMPED.load(Ordering::Relaxed))
     }
 
-    fn note(name: &str) {
+    /// Remembers that a point was passed, before anything happens there.
+    fn passed(name: &str) {
+        lock(&PASSED).insert(name.to_owned());
+    }
+
+    fn note(names: &[String]) {
+        passed("visited");
         fail::fail_point!("visited", |file| {
             let file = file.expect("visited=return(FILE)");
             let opened = OpenOptions::new().create(true).append(true).open(file);
-            writeln!(opened.expect("the file can be opened"), "{name}").expect("the file can be written");
+            let line = names.join("\t");
+            writeln!(opened.expect("the file can be opened"), "{line}").expect("the file can be written");
         });
     }
 
     fn signal(name: &str) {
+        passed(name);
         fail::fail_point!(name, |signals| {
-            for signal in signals.as_deref().unwrap_or("KILL").split(' ') {
-                if let Some(seconds) = signal.strip_prefix("JUMP") {
-                    JUMPED.store(seconds.parse().expect("JUMP is followed by seconds"), Ordering::Relaxed);
-                    continue;
-                }
-                let signal = match signal {
-                    "KILL" => Signal::KILL,
-                    "STOP" => Signal::STOP,
-                    "INT" => Signal::INT,
-                    "TERM" => Signal::TERM,
-                    "HUP" => Signal::HUP,
-                    other => panic!("{name}=return({other}) names no signal"),
-                };
-                kill_process(getpid(), signal).expect("a process may signal itself");
+            let signals = signals.as_deref().unwrap_or("KILL");
+            if let Some(seconds) = signals.strip_prefix("JUMP") {
+                return JUMPED
+                    .store(seconds.parse().expect("JUMP is followed by seconds"), Ordering::Relaxed);
+            }
+            let mut signals: Vec<Signal> = signals.split(' ').map(|signal| known(name, signal)).collect();
+            send(signals.remove(0));
+            // Two that come at once are one: the others come while the process does something about the first.
+            if !signals.is_empty() {
+                std::thread::spawn(move || {
+                    for signal in signals {
+                        std::thread::sleep(BETWEEN_SIGNALS);
+                        send(signal);
+                    }
+                });
             }
         });
+    }
+
+    fn known(name: &str, signal: &str) -> Signal {
+        match signal {
+            "KILL" => Signal::KILL,
+            "STOP" => Signal::STOP,
+            "INT" => Signal::INT,
+            "TERM" => Signal::TERM,
+            "HUP" => Signal::HUP,
+            other => panic!("{name}=return({other}) names no signal"),
+        }
+    }
+
+    fn send(signal: Signal) {
+        kill_process(getpid(), signal).expect("a process may signal itself");
     }
 }

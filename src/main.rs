@@ -4,6 +4,9 @@ use deployctl::cli::{Env, Exit, run};
 
 fn main() -> Exit {
     #[cfg(feature = "failpoints")]
-    let _armed = deployctl::crash::arm();
-    run(std::env::args_os(), &Env::of_the_process())
+    let armed = deployctl::crash::arm();
+    let exit = run(std::env::args_os(), &Env::of_the_process());
+    #[cfg(feature = "failpoints")]
+    armed.disarm();
+    exit
 }

@@ -15,6 +15,7 @@ mod sandbox;
 mod session;
 mod settings;
 mod sign_in;
+mod signals;
 mod ui;
 
 use std::collections::HashMap;

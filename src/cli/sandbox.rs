@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::args::SandboxArgs;
 use super::exit::Exit;
 use super::problem::Report;
-use super::session::{Session, beside_signals};
+use super::session::Session;
+use super::signals::beside_signals;
 use crate::sandbox::{Handle, Options, Sandbox, Seed};
 
 pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Exit, Report> {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{DeploymentArgs, Global};
@@ -14,6 +13,7 @@ use super::problem::{Report, of_end};
 use super::reporter::Reporter;
 use super::settings::{Setting, Settings};
 use super::sign_in::SignIn;
+use super::signals::beside_signals;
 use super::ui::{Ui, plain};
 use super::{Env, problem};
 use crate::clock::Clock;
@@ -294,34 +294,5 @@ async fn beside_ticks<T>(
             done = &mut work => return done,
             () = clock.sleep(TICK) => reporter.borrow_mut().tick(clock.now()),
         }
-    }
-}
-
-/// Drives `work` to its end. The first signal asks it to stop, the second does not wait for it.
-pub(super) async fn beside_signals<T>(
-    ui: &Ui,
-    cancel: &CancellationToken,
-    work: impl Future<Output = T>,
-) -> Result<(Option<T>, Option<Exit>), Report> {
-    let listen =
-        |kind| signal(kind).map_err(|error| Report::ours(format!("cannot listen for signals: {error}")));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hang_up = listen(SignalKind::hangup())?;
-    let mut signalled = None;
-    tokio::pin!(work);
-    loop {
-        let exit = tokio::select! {
-            done = &mut work => return Ok((Some(done), signalled)),
-            _ = interrupt.recv() => Exit::Interrupted,
-            _ = terminate.recv() => Exit::Terminated,
-            _ = hang_up.recv() => Exit::Terminated,
-        };
-        if signalled.is_some() {
-            return Ok((None, Some(exit)));
-        }
-        signalled = Some(exit);
-        ui.note("stopping after the request in flight; once more stops at once");
-        cancel.cancel();
     }
 }

@@ -84,7 +84,7 @@ impl<W: 'static> Engine<'_, W> {
             on_failure: started.on_failure,
             target: started.target,
         };
-        crash::within("run");
+        crash::within("run", None, crash::Place::Itself);
         crash::at("not started");
         let (lease, event) = self.journal.start(new, &self.holder).await?;
         crash::at("started");
@@ -129,7 +129,7 @@ impl<W: 'static> Engine<'_, W> {
     }
 
     async fn take(&mut self, run: RunId, way: Take) -> Result<(Lease, History), TakeError> {
-        crash::within("run");
+        crash::within("run", None, crash::Place::Itself);
         crash::at("not taken");
         let (lease, history, events) = self.journal.take(run, way, &self.holder).await?;
         crash::at("taken");
@@ -200,7 +200,7 @@ impl<W: 'static> Engine<'_, W> {
     }
 
     async fn fail(&mut self, lease: &mut Lease, failure: &Failure) -> Result<(), Stop> {
-        crash::within("run");
+        crash::within("run", None, crash::Place::Itself);
         crash::at("not failed");
         let event = lease.fail_run(failure).await?;
         crash::at("failed");
@@ -250,7 +250,7 @@ impl<W: 'static> Engine<'_, W> {
 
     async fn finish(&mut self, lease: Lease, state: RunState, end: End) -> Outcome {
         let run = lease.run();
-        crash::within("run");
+        crash::within("run", None, crash::Place::Itself);
         crash::at("not finished");
         match lease.finish(state).await {
             Ok(event) => {

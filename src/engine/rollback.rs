@@ -55,7 +55,7 @@ impl<W: 'static> Run<'_, W> {
         let Mode::Live { lease, forget_retries, .. } = &mut self.mode else {
             unreachable!("a plan is not rolled back")
         };
-        crash::within(format_args!("{} undo {}", step.seq, step.activity));
+        crash::within(&step.activity, step.subject.as_deref(), crash::Place::Undo);
         crash::at("not begun");
         let begun = lease.begin_undo(step, step.undo_attempt + 1, *forget_retries).await?;
         crash::at("begun");

@@ -19,7 +19,7 @@ use super::attempt::{self, Attempts, Ended};
 use super::stop::{Diverged, Stop};
 use super::trial::{self, Trial};
 use crate::clock::Clock;
-use crate::crash;
+use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Event, Facts, Failure, RunId, Seq, StepStatus, Target, Update, mask};
@@ -174,6 +174,9 @@ impl<W> Run<'_, W> {
         self.next = seq.next();
         self.has_changes |= effect == Effect::Mutation;
         let asked = new_step(activity, effect)?;
+        let place = if effect == Effect::Mutation { Place::Itself } else { Place::Following };
+        // Before a checkpoint is returned: what follows is named after it.
+        crash::within(A::NAME, asked.subject.as_deref(), place);
         let Mode::Live { lease, recorded, forget_retries } = &mut self.mode else {
             unreachable!("a plan returns before this")
         };
@@ -192,7 +195,6 @@ impl<W> Run<'_, W> {
         if self.with.cancel.is_cancelled() {
             return Err(Stop::Interrupted);
         }
-        crash::within(format_args!("{seq} {}", A::NAME));
         crash::at("not begun");
         let begun = match stored {
             None => lease.begin(&asked).await?,

@@ -3,6 +3,7 @@
 
 mod http;
 mod load;
+mod points;
 mod pool;
 mod portion;
 
@@ -357,7 +358,19 @@ impl Drop for World {
 }
 
 fn command(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_deployctl"));
+    let mut command = hearing_hang_ups(env!("CARGO_BIN_EXE_deployctl"));
     command.env_clear().env("HOME", home).env("USER", "ann").current_dir(home).stdin(Stdio::null());
+    command
+}
+
+/// The program, with SIGHUP as it is in a terminal, whatever the shell that started the tests has made of it.
+pub(crate) fn hearing_hang_ups(program: &str) -> Command {
+    let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("what is ignored");
+    if !ignored.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("/usr/bin/env");
+    command.args(["--default-signal=HUP", program]);
     command
 }

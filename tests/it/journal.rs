@@ -163,7 +163,7 @@ fn a_lock_that_is_not_let_go_ends_the_run_with_nothing_sent() {
         expect_refused(&world, &["start", file], "is locked by another process");
     });
     // In the middle of a run: what was begun stays begun, and is taken up again.
-    let ran = world.run_with(&["start", file], "11 drain-backend/begun=return");
+    let ran = world.run_with(&["start", file], "drain-backend/begun=return");
     assert_eq!(ran.code, -1);
     locked(&|| {
         expect_refused(&world, &["resume", "latest"], "is locked by another process");

@@ -16,6 +16,7 @@ mod storms;
 mod auth;
 mod conformance;
 mod control;
+mod crash_points;
 mod engine;
 mod faults;
 mod filters;

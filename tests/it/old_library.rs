@@ -63,7 +63,7 @@ fn a_deps_edn_is_deployed_by_its_aliases_and_resumed_with_its_credentials() {
     let args = ["deps.edn", "--alias", "deploy", "--alias", ":staging"];
     let shown = world.run(&[&["show"][..], &args].concat()).expect(0);
     assert!(shown.stdout.contains("staging"), "{}", shown.stdout);
-    let killed = world.run_with(&[&["start"][..], &args].concat(), "13 await-drain/begun=return");
+    let killed = world.run_with(&[&["start"][..], &args].concat(), "await-drain/begun=return");
     assert_eq!(killed.code, -1, "{}", killed.stderr);
     world.run(&["resume", "latest"]).expect(0);
     assert_eq!(world.versions(), ["3"]);

@@ -35,7 +35,7 @@ fn a_planted_secret_is_found_nowhere() {
         outputs.push((args.join(" "), ran.stdout + &ran.stderr));
     }
     // One that is killed leaves the journal's write-ahead log behind.
-    assert_eq!(world.run_with(&["start", file], "5 await-instance/begun=return").code, -1);
+    assert_eq!(world.run_with(&["start", file], "await-instance/begun=return").code, -1);
     let wal = world.path(".local/state/deployctl/journal.db-wal");
     assert!(std::fs::metadata(&wal).expect("it is there").len() > 0);
     for (command, output) in &outputs {

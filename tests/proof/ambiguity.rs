@@ -47,12 +47,12 @@ fn a_request_that_is_carried_out_twice_changes_nothing() {
 
 /// The steps whose request may be on its way when the process dies, by number and name.
 const ON_ITS_WAY: [(&str, &str, &str); 6] = [
-    ("4 create-instance", "POST", "/containerInstances"),
-    ("6 register-backend", "POST", "/backends"),
-    ("9 admit-backend", "PUT", "/backends/"),
-    ("11 drain-backend", "PUT", "/backends/"),
-    ("14 remove-backend", "DELETE", "/backends/"),
-    ("16 retire-instance", "DELETE", "/containerInstances/"),
+    ("create-instance", "POST", "/containerInstances"),
+    ("register-backend", "POST", "/backends"),
+    ("admit-backend", "PUT", "/backends/"),
+    ("drain-backend", "PUT", "/backends/"),
+    ("remove-backend", "DELETE", "/backends/"),
+    ("retire-instance", "DELETE", "/containerInstances/"),
 ];
 
 #[test]
@@ -89,7 +89,7 @@ fn a_request_that_arrives_after_its_sender_died_is_taken_into_account() {
 fn a_create_whose_token_is_forgotten_is_known_by_its_tags() {
     for (verb, version) in [("resume", "2"), ("rollback", "1")] {
         let (world, file) = world();
-        kill_at(&world, &["start", file], "4 create-instance/CreateContainerInstance unread");
+        kill_at(&world, &["start", file], "create-instance/CreateContainerInstance unread");
         world.delete("/sandbox/tokens");
         // A day later, when tokens no longer count.
         world.run_with(&[verb, "latest"], "clock=return(90000)").expect(0);
@@ -162,7 +162,7 @@ fn a_kill_among_reads_that_lag_is_recovered_from() {
 fn an_instance_that_is_not_visible_right_after_its_creation_is_neither_lost_nor_leaked() {
     for (verb, version) in [("resume", "2"), ("rollback", "1")] {
         let (world, file) = world();
-        kill_at(&world, &["start", file], "4 create-instance/completed");
+        kill_at(&world, &["start", file], "create-instance/completed");
         world.fault(
             &json!({"method": "GET", "path": "/containerInstances/", "times": 6, "effect": "not-found"}),
         );
@@ -201,7 +201,7 @@ fn a_change_of_another_client_in_between_is_seen_and_survives() {
 
 /// Runs `start`, does something by hand when it has come to its drain, and returns how it ended.
 fn by_hand_in_the_drain(world: &World, file: &str, act: impl FnOnce(&Value)) -> Ran {
-    kill_at(world, &["start", file], "13 await-drain/begun");
+    kill_at(world, &["start", file], "await-drain/begun");
     act(&world.state());
     world.run(&["resume", "latest"])
 }
@@ -281,7 +281,7 @@ fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a
     world.run(&["resume", "latest"]).expect(0);
     expect_serving(&world, "1");
     // Whether the create arrived is not known: a 401 does not say that it did not.
-    kill_at(&world, &["start", file], "4 create-instance/CreateContainerInstance unsent");
+    kill_at(&world, &["start", file], "create-instance/CreateContainerInstance unsent");
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "401"}));
     world.run(&["rollback", "latest"]).expect(75);
     world.clear_faults();

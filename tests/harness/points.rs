@@ -1,0 +1,27 @@
+//! The crash points that a command passes.
+
+use std::fs;
+
+use super::{Ran, World};
+
+impl World {
+    /// Runs a command; what it did, and the crash points that it passed, each by its shortest name of its own.
+    pub(crate) fn run_for_points(&self, args: &[&str]) -> (Ran, Vec<String>) {
+        let list = self.path("points");
+        let ran = self.run_with(args, &format!("visited=return({})", list.display()));
+        let text = fs::read_to_string(list).expect("points were passed");
+        // A line has all names of a point, the shortest first.
+        let mut lines: Vec<Vec<&str>> = Vec::new();
+        for line in text.lines() {
+            let names: Vec<&str> = line.split('\t').collect();
+            if !lines.contains(&names) {
+                lines.push(names);
+            }
+        }
+        let is_of_one = |name: &str| lines.iter().filter(|names| names.contains(&name)).count() == 1;
+        let shortest =
+            |names: &Vec<&str>| names.iter().copied().find(|name| is_of_one(name)).map(str::to_owned);
+        let points = lines.iter().map(|names| shortest(names).expect("a name of its own")).collect();
+        (ran, points)
+    }
+}
