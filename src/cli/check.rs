@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::problem::Report;
 use super::session::Session;
 use super::ui::plain;
-use crate::config::{Problem, load, masked_instance};
+use crate::config::{MinReady, Problem, load, masked_instance};
 use crate::engine::Stop;
 use crate::run::MASK;
 use crate::workflows::Validation;
@@ -31,6 +31,10 @@ pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit,
         "drain-delay": seconds(policy.drain_delay),
         "backend-timeout": seconds(policy.backend_timeout),
         "instance-timeout": seconds(policy.instance_timeout),
+        "min-ready": match policy.min_ready {
+            Some(MinReady::For(duration)) => seconds(duration),
+            Some(MinReady::Interval) | None => json!(null),
+        },
         "poll-interval": seconds(policy.poll_interval),
         "request-timeout": seconds(policy.request_timeout),
         "on-failure": policy.on_failure,

@@ -82,5 +82,6 @@ pub(super) fn deployment(state: &Value, version: &str) -> Value {
         "backends": [{"port": 80, "backend-set": "http"}],
         "drain-delay": "2s",
         "poll-interval": "250ms",
+        "min-ready": "500ms",
     })
 }

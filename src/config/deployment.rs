@@ -65,6 +65,10 @@ pub struct Policy {
     pub request_timeout: Duration,
     /// How failed attempts are spaced.
     pub retry: Retry,
+    /// How long a new backend must stay healthy before it is admitted. Runs of before this was asked for have nothing
+    /// here: one good check was enough for them, and nobody looked at the new version again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ready: Option<MinReady>,
 }
 
 impl Default for Policy {
@@ -79,8 +83,19 @@ impl Default for Policy {
             register: Register::Drained,
             request_timeout: Duration::from_secs(30),
             retry: Retry::default(),
+            min_ready: Some(MinReady::Interval),
         }
     }
+}
+
+/// How long a new backend must stay healthy before it is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MinReady {
+    /// One interval of the health checker of its set, at most ten seconds.
+    Interval,
+    /// So long.
+    For(Duration),
 }
 
 /// What follows when a step fails for good.

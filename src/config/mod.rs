@@ -26,7 +26,7 @@ mod schema;
 mod shape;
 
 pub use credentials::{Credentials, CredentialsSource, reload_credentials};
-pub use deployment::{BackendTarget, Deployment, OldInstance, OnFailure, Policy, Register, Retry};
+pub use deployment::{BackendTarget, Deployment, MinReady, OldInstance, OnFailure, Policy, Register, Retry};
 pub use filter::Filter;
 pub use instance::{hidden_values, masked_instance};
 pub use load::{Flags, Loaded, Sources, Target, load, load_target};

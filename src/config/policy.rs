@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::deployment::{OldInstance, OnFailure, Policy, Register};
+use super::deployment::{MinReady, OldInstance, OnFailure, Policy, Register};
 use super::node::{Node, Tree};
 use super::problem::Findings;
 use super::schema::RETRY;
@@ -47,6 +47,11 @@ impl Reader<'_> {
             &mut policy.register,
             &[("drained", Register::Drained), ("active", Register::Active)],
         );
+        if self.root.get("min-ready").is_some() {
+            let mut duration = Duration::ZERO;
+            self.duration("min-ready", &mut duration);
+            policy.min_ready = Some(MinReady::For(duration));
+        }
         self.retry(&mut policy);
         policy
     }

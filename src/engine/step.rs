@@ -150,7 +150,7 @@ impl<W> Run<'_, W> {
             warnings: &warnings,
         };
         let attempts = Attempts::new(self.with.retry, self.with.clock, 1, None).or_spent(&spent);
-        let looking = async || activity.execute(&cx).await;
+        let looking = async || Box::pin(activity.execute(&cx)).await;
         match attempts.make(self.with.cancel, Effect::Read, looking, async |_, _, _| Ok(())).await? {
             Ended::Refused(failure) | Ended::Blocked(failure) => Err(Stop::Failed(failure)),
             Ended::Spent(failure) => Err(Stop::Suspended(failure)),
@@ -244,14 +244,15 @@ impl<W> Run<'_, W> {
                 adopted = true;
                 return Ok(output);
             }
-            let output = activity.execute(&cx).await?;
+            // On the heap: a workflow's future would hold those of all its steps otherwise, and outgrow a stack.
+            let output = Box::pin(activity.execute(&cx)).await?;
             if trial == Trial::AnswerLost && !std::mem::replace(&mut is_lost, true) {
                 return Err(trial::answer_lost(A::NAME));
             }
             if trial == Trial::Twice {
                 adopt(&cx).await?;
                 adopt(&cx).await?;
-                activity.execute(&cx).await?;
+                Box::pin(activity.execute(&cx)).await?;
             }
             Ok(output)
         };

@@ -70,10 +70,17 @@ pub(super) fn answer(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8]
         },
         ("POST", "crash") => match json["instance"].as_str() {
             Some(instance) => {
-                data::crash(shared, instance);
+                match json["exit-code"].as_i64() {
+                    Some(code) => {
+                        data::exit(shared, instance, code, json["log"].as_str().unwrap_or_default());
+                    }
+                    None => data::crash(shared, instance),
+                }
                 Reply::empty(204)
             }
-            None => Reply::invalid("expected {\"instance\": an OCID}"),
+            None => Reply::invalid(
+                "expected {\"instance\": an OCID}, and \"exit-code\" and \"log\" if it is to exit",
+            ),
         },
         _ => Reply::error(404, "NotFound", format!("no such place below /sandbox/: {method} {path}")),
     }

@@ -63,6 +63,7 @@ impl Workflow for Destroy {
             drain_delay: destruction.drain_delay,
             mode: Mode::Delete,
             may_leave_nothing: true,
+            takeover: None,
         };
         retiring.of(run, old).await
     }

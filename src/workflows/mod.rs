@@ -6,8 +6,10 @@ mod destroy;
 mod failure;
 mod guards;
 mod instance;
+mod readiness;
 mod record;
 mod redeploy;
+mod successor;
 mod validation;
 
 use std::time::Duration;

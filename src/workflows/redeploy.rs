@@ -9,13 +9,14 @@ use sha2::{Digest as _, Sha256};
 use super::World;
 use super::activities::{
     AdmitBackend, AwaitBackends, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet,
-    CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, OldBackend,
-    OldInstance, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
+    CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, NewBackend, OldBackend,
+    OldInstance, Ready, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
 };
 use super::balancer::{Expected, Place};
+use super::successor::{Successor, Takeover};
 use crate::config::{Deployment, OldInstance as Mode, Register, hidden_values, masked_instance};
 use crate::engine::{Run, Stop, Workflow};
-use crate::oci::LoadBalancerId;
+use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{Confidential, Target};
 
 /// Replaces an instance without dropping a request.
@@ -68,10 +69,14 @@ impl Workflow for Redeploy {
             let expected = Expected::Backend { place: place.clone(), flags };
             follow(run, sent, place.subject(), expected).await?;
         }
-        let checked = joining.iter().filter(|(_, target)| target.is_checked);
-        let places: Vec<Place> = checked.map(|(place, _)| place.clone()).collect();
+        // A run of before left out the sets that no listener seems to use.
+        let is_waited_for = |target: &NewBackend| target.is_checked || deployment.policy.min_ready.is_some();
+        let waited = joining.iter().filter(|(_, target)| is_waited_for(target));
+        let places: Vec<Place> = waited.map(|(place, _)| place.clone()).collect();
         if !places.is_empty() {
-            run.wait(AwaitBackends { places }).await?;
+            let successor = successor(deployment, &new.id);
+            let ready = deployment.policy.min_ready.map(|min_ready| Ready { successor, min_ready });
+            run.wait(AwaitBackends { places, ready }).await?;
         }
         for (place, target) in &joining {
             let flags = target.flags.clone();
@@ -82,6 +87,8 @@ impl Workflow for Redeploy {
             follow(run, sent, place.subject(), expected).await?;
         }
         if let Some(old) = old {
+            let at = joining.iter().map(|(place, _)| place.clone()).collect();
+            let takeover = Takeover { by: successor(deployment, &new.id), at };
             let retirement = Retiring {
                 balancer: &balancer,
                 backends: &found.old,
@@ -89,6 +96,7 @@ impl Workflow for Redeploy {
                 drain_delay: deployment.policy.drain_delay,
                 mode: deployment.policy.old_instance,
                 may_leave_nothing: false,
+                takeover: deployment.policy.min_ready.map(|_| takeover),
             };
             retirement.of(run, old).await?;
         }
@@ -104,6 +112,8 @@ pub(super) struct Retiring<'r> {
     pub(super) drain_delay: std::time::Duration,
     pub(super) mode: Mode,
     pub(super) may_leave_nothing: bool,
+    /// Who serves instead, if anybody does.
+    pub(super) takeover: Option<Takeover>,
 }
 
 impl Retiring<'_> {
@@ -125,18 +135,28 @@ impl Retiring<'_> {
         for (place, old) in &places {
             let flags = old.backend.flags.clone();
             let drained = flags.drained();
-            let may_leave_nothing = self.may_leave_nothing;
-            let sent = run.change(DrainBackend { place: place.clone(), flags, may_leave_nothing }).await?;
+            let drain = DrainBackend {
+                place: place.clone(),
+                flags,
+                may_leave_nothing: self.may_leave_nothing,
+                takeover: self.takeover_in(&place.backend_set),
+            };
+            let sent = run.change(drain).await?;
             let expected = Expected::Backend { place: place.clone(), flags: drained };
             follow(run, sent, place.subject(), expected).await?;
         }
         if !places.is_empty() {
-            run.wait(AwaitDrain { delay: self.drain_delay }).await?;
+            run.wait(AwaitDrain { delay: self.drain_delay, takeover: self.takeover.clone() }).await?;
         }
         for (place, old) in &places {
             let flags = old.backend.flags.clone();
-            let may_leave_nothing = self.may_leave_nothing;
-            let sent = run.change(RemoveBackend { place: place.clone(), flags, may_leave_nothing }).await?;
+            let remove = RemoveBackend {
+                place: place.clone(),
+                flags,
+                may_leave_nothing: self.may_leave_nothing,
+                takeover: self.takeover_in(&place.backend_set),
+            };
+            let sent = run.change(remove).await?;
             follow(run, sent, place.subject(), Expected::NoBackend(place.clone())).await?;
         }
         if self.mode == Mode::Keep {
@@ -150,9 +170,16 @@ impl Retiring<'_> {
             mode: self.mode,
             specification: old.specification,
             load_balancer: self.balancer.clone(),
+            takeover: self.takeover.clone(),
         };
         run.change(retire).await?;
         run.wait(AwaitRetirement { id, compartment_id, mode: self.mode }).await
+    }
+}
+
+impl Retiring<'_> {
+    fn takeover_in(&self, set: &str) -> Option<Takeover> {
+        self.takeover.as_ref().map(|takeover| takeover.within(set))
     }
 }
 
@@ -218,6 +245,11 @@ fn create_instance(deployment: &Deployment, balancer: &LoadBalancerId) -> Create
         shown: masked_instance(instance, deployment.secrets.expose()),
         load_balancer: balancer.clone(),
     }
+}
+
+fn successor(deployment: &Deployment, id: &InstanceId) -> Successor {
+    let compartment_id = instance_compartment(deployment);
+    Successor { id: id.clone(), compartment_id, hidden: hidden(deployment) }
 }
 
 fn hidden(deployment: &Deployment) -> Confidential<Vec<String>> {

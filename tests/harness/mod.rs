@@ -62,7 +62,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         // Killed by a signal counts as a code of its own.
         let code = output.status.code().unwrap_or(-1);
@@ -157,6 +157,8 @@ impl World {
         deployment["drain-delay"] = json!("300ms");
         deployment["poll-interval"] = json!("50ms");
         deployment["backend-timeout"] = json!("5s");
+        // The sandbox tells the checkers' intervals as they are in the cloud, and is faster itself.
+        deployment["min-ready"] = json!("0s");
         deployment["retry"] =
             json!({"initial-interval": "20ms", "max-interval": "100ms", "max-elapsed": "10s"});
         deployment

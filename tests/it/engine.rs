@@ -417,7 +417,7 @@ fn deployment(state: &Value) -> Value {
                 "policy": "ROUND_ROBIN", "health-checker": {"protocol": "HTTP", "url-path": "/", "return-code": 200},
             }},
         ],
-        "drain-delay": "20ms", "poll-interval": "10ms",
+        "drain-delay": "20ms", "poll-interval": "10ms", "min-ready": "0s",
     })
 }
 

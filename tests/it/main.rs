@@ -32,4 +32,5 @@ mod refusals;
 mod secrets;
 mod specification;
 mod start;
+mod takeover;
 mod terminal;

@@ -56,7 +56,7 @@ fn a_deps_edn_is_deployed_by_its_aliases_and_resumed_with_its_credentials() {
             r#"{{:deps {{com.monkeyprojects/deploy-inst {{:mvn/version "0.1.0"}}}}
                 :aliases {{:deploy {{:exec-fn monkey.oci.deploy.cli/redeploy
                                     :exec-args {{:config {inline} :ci-config-file "ci.edn" :ci-filter {CI_FILTER}
-                                                :lb-filter {LB_FILTER} :backends {BACKENDS} :drain-delay "300ms"}}}}
+                                                :lb-filter {LB_FILTER} :backends {BACKENDS} :drain-delay "300ms" :min-ready 0}}}}
                           :staging {{:exec-args {{:name "staging"}}}}}}}}"#
         ),
     );
@@ -113,7 +113,7 @@ fn each_flag_wins_over_the_deployment_file() {
         "web.edn",
         &format!(
             r#"{{:config-file "wrong.edn" :ci-config {} :ci-filter {{:display-name "nobody"}} :lb-filter {{:id "none"}}
-                :backends [{{:port 1 :backend-set "admin"}}] :drain-delay "300ms"}}"#,
+                :backends [{{:port 1 :backend-set "admin"}}] :drain-delay "300ms" :min-ready 0}}"#,
             instance(&state, "4")
         ),
     );

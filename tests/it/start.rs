@@ -57,7 +57,7 @@ fn readme_deployment(state: &Value, version: &str) -> String {
  :ci-filter {:display-name "webserver" :lifecycle-state "ACTIVE" :freeform-tags {:env "prod"}}
  :lb-filter {:freeform-tags {:env "prod"}}
  :backends [{:port 80 :backend-set "http"}]
- :drain-delay "100ms" :poll-interval "50ms"}"#;
+ :drain-delay "100ms" :poll-interval "50ms" :min-ready 0}"#;
     let id = |name: &str| state[name].as_str().expect("an id");
     text.replace("AD\"", &format!("{}\"", id("availabilityDomain")))
         .replace("COMPARTMENT", id("compartmentId"))
@@ -81,6 +81,7 @@ lbFilter: {freeformTags: {env: prod}}
 backends: [{port: 80, backendSet: http}]
 drainDelay: 100ms
 pollInterval: 50ms
+minReady: 0s
 "#;
 
 #[test]
@@ -116,6 +117,7 @@ fn the_old_librarys_deployment_works_in_edn_yaml_and_json_one_after_the_other() 
     as_json["lb_filter"] = yaml["lb-filter"].clone();
     as_json["drain_delay"] = json!(0.1);
     as_json["poll_interval"] = json!("50ms");
+    as_json["min_ready"] = json!(0);
     world.write("last.json", &as_json.to_string());
     world.run(&["start", "last.json"]).expect(0);
     assert_eq!(world.versions(), ["2.6"]);

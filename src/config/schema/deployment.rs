@@ -25,6 +25,9 @@ pub(in crate::config) static DEPLOYMENT: Model = Model {
         may("drain-delay", Duration).about("From draining the old backends to removing them (10 s)."),
         may("backend-timeout", Duration).about("The longest until the new backends are healthy (2 m)."),
         may("instance-timeout", Duration).about("The longest until the new instance is active (10 m)."),
+        may("min-ready", Duration).about(
+            "How long a new backend must stay healthy before it is admitted (an interval of its checker, at most 10 s).",
+        ),
         may("poll-interval", Duration).about("The longest between two looks (2 s)."),
         may("request-timeout", Duration).about("The longest until one request is answered (30 s)."),
         may("on-failure", Word(&["rollback", "halt"])).about("What follows when a step fails for good."),

@@ -110,6 +110,20 @@ impl Flags {
         !self.drain && !self.offline
     }
 
+    /// Why a backend with these flags would not get the requests of one with the flags `leaving`, if it would not: a
+    /// backup takes over only from another backup, since it may serve a page of excuses.
+    pub const fn why_no_standin_for(&self, leaving: &Self) -> Option<&'static str> {
+        if self.offline {
+            Some("offline")
+        } else if self.drain {
+            Some("drained")
+        } else if self.backup && !leaving.backup {
+            Some("a backup")
+        } else {
+            None
+        }
+    }
+
     /// The same flags, not drained.
     #[must_use]
     pub fn admitted(&self) -> Self {

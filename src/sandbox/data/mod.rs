@@ -122,6 +122,20 @@ pub(super) fn crash(shared: &Shared, instance: &str) {
     });
 }
 
+/// Ends the processes of an instance with this code and these last words, as when a program gives up: each container
+/// counts as restarted, and does not come up again.
+pub(super) fn exit(shared: &Shared, instance: &str, code: i64, log: &str) {
+    crash(shared, instance);
+    shared.change(|state| {
+        let Some(instance) = state.instances.get_mut(instance) else { return };
+        for container in &mut instance.containers {
+            container.restarts += 1;
+            container.exit_code = Some(code);
+            log.clone_into(&mut container.log);
+        }
+    });
+}
+
 /// Ends every connection to a backend that was removed.
 pub(super) fn cut_off(shared: &Shared, backend: &Backend) {
     if let Some(cutter) = lock(&shared.fleet.cutters).remove(&(backend.name(), backend.generation)) {

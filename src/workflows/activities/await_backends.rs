@@ -2,15 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::MinReady;
 use crate::engine::{Activity, Cx, Wait};
 use crate::run::Failure;
-use crate::workflows::World;
 use crate::workflows::balancer::{self, Place};
+use crate::workflows::successor::Successor;
+use crate::workflows::{World, readiness};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitBackends {
     pub(in crate::workflows) places: Vec<Place>,
+    /// How long they must stay well, and what is behind them. Runs of before do not have it: one OK was enough for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) ready: Option<Ready>,
+}
+
+/// What it takes to be ready.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct Ready {
+    pub(in crate::workflows) successor: Successor,
+    pub(in crate::workflows) min_ready: MinReady,
 }
 
 impl Activity for AwaitBackends {
@@ -23,7 +36,12 @@ impl Activity for AwaitBackends {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
-        balancer::until_healthy(cx, &self.places).await
+        match &self.ready {
+            Some(Ready { successor, min_ready }) => {
+                Box::pin(readiness::until_ready(cx, &self.places, successor, *min_ready)).await
+            }
+            None => balancer::until_healthy(cx, &self.places).await,
+        }
     }
 }
 

@@ -8,11 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Activity, Cx, Wait};
 use crate::run::Failure;
 use crate::workflows::World;
+use crate::workflows::successor::Takeover;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitDrain {
     pub(in crate::workflows) delay: Duration,
+    /// The new version, which serves alone by now. Runs of before do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) takeover: Option<Takeover>,
 }
 
 impl Activity for AwaitDrain {
@@ -26,7 +30,15 @@ impl Activity for AwaitDrain {
         // The wall clock counts only for what was waited by another process: it may jump, and a wait that it cut
         // short would lose requests.
         let left = if cx.is_first_entry() { self.delay } else { cx.clock.until(deadline).min(self.delay) };
-        cx.pause(left).await
+        match &self.takeover {
+            None => cx.pause(left).await,
+            // When it dies under its first requests, the old version must be back at once.
+            Some(takeover) => tokio::select! {
+                biased;
+                waited = cx.pause(left) => waited,
+                failure = takeover.until_lost(cx) => Err(failure),
+            },
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
 use crate::run::Failure;
 use crate::workflows::balancer::{self, Place};
+use crate::workflows::successor::Takeover;
 use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub(in crate::workflows) struct DrainBackend {
     pub(in crate::workflows) flags: Flags,
     /// Whether the set may be left without a backend, as when an instance is destroyed.
     pub(in crate::workflows) may_leave_nothing: bool,
+    /// The new version in this set, which must serve by now. Runs of before do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) takeover: Option<Takeover>,
 }
 
 impl DrainBackend {
@@ -40,6 +44,9 @@ impl Activity for DrainBackend {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
+        if let Some(takeover) = &self.takeover {
+            takeover.is_ready(cx).await?;
+        }
         if !self.may_leave_nothing {
             guards::another_serves(cx, &self.place).await?;
         }

@@ -7,7 +7,8 @@ use crate::engine::{Activity, Cx, Read};
 use crate::oci::LoadBalancerId;
 use crate::oci::load_balancers::{Backend, BackendSet, Flags, LoadBalancer};
 use crate::run::Failure;
-use crate::workflows::{World, balancer, guards};
+use crate::workflows::balancer::{self, Place};
+use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,7 +89,8 @@ impl Activity for FindOldBackends {
             });
         }
         if !self.may_leave_nothing {
-            refuse_to_empty_a_set(&balancer, &found)?;
+            let refuse = refuse_to_empty_a_set(cx, &self.load_balancer, &balancer, &found);
+            Box::pin(refuse).await?;
         }
         Ok(found)
     }
@@ -150,24 +152,41 @@ fn warn_of_stickiness(cx: &Cx<'_, World>, set: &BackendSet) {
     }
 }
 
-/// A set that the old instance serves and the new one does not join must have somebody else.
-fn refuse_to_empty_a_set(balancer: &LoadBalancer, found: &Surroundings) -> Result<(), Failure> {
+/// A set that the old instance serves must be served afterwards too, by the new one or by somebody who takes the same
+/// requests.
+async fn refuse_to_empty_a_set(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+    balancer: &LoadBalancer,
+    found: &Surroundings,
+) -> Result<(), Failure> {
     for old in &found.old {
-        let joins = found.new.iter().any(|new| new.backend_set == old.backend_set);
-        let is_served_by = |set: &BackendSet| {
-            set.backends.iter().any(|other| {
-                let is_old = found.old.iter().any(|old| old.backend.ip_address == other.ip_address);
-                !is_old && other.flags.serves()
-            })
+        let flags = &old.backend.flags;
+        let joins = found.new.iter().filter(|new| new.backend_set == old.backend_set);
+        let stays = |set: &BackendSet| {
+            let is_old =
+                |other: &Backend| found.old.iter().any(|old| old.backend.ip_address == other.ip_address);
+            let others = set.backends.iter().filter(|other| !is_old(other)).cloned();
+            others.collect::<Vec<Backend>>()
         };
-        let others = balancer.backend_sets.get(&old.backend_set).is_some_and(is_served_by);
-        let serves = old.backend.flags.serves();
-        if serves && !joins && !others && guards::has_listener(balancer, &old.backend_set) {
+        let others = balancer.backend_sets.get(&old.backend_set).map(stays).unwrap_or_default();
+        let takers = joins.map(|new| &new.flags).chain(others.iter().map(|other| &other.flags));
+        if !flags.serves() || takers.into_iter().any(|taker| taker.why_no_standin_for(flags).is_none()) {
+            continue;
+        }
+        let place = Place {
+            load_balancer: id.clone(),
+            backend_set: old.backend_set.clone(),
+            address: old.backend.ip_address.clone(),
+            port: old.backend.port,
+        };
+        if guards::is_reached(cx, balancer, &place).await? {
+            let (set, port) = (&old.backend_set, old.backend.port);
+            let backups = if others.iter().any(|other| other.flags.backup) { " but a backup" } else { "" };
             return Err(Failure::permanent(
                 "checking the backends",
                 format!(
-                    "the set `{}` would be left without a backend: add it to `backends`, as port {}",
-                    old.backend_set, old.backend.port
+                    "the set `{set}` would be left without a backend{backups}: add it to `backends`, as port {port}"
                 ),
             ));
         }

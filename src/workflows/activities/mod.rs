@@ -18,7 +18,7 @@ mod remove_backend;
 mod retire_instance;
 
 pub(super) use admit_backend::AdmitBackend;
-pub(super) use await_backends::AwaitBackends;
+pub(super) use await_backends::{AwaitBackends, Ready};
 pub(super) use await_drain::AwaitDrain;
 pub(super) use await_instance::AwaitInstance;
 pub(super) use await_retirement::AwaitRetirement;
@@ -27,7 +27,7 @@ pub(super) use create_backend_set::CreateBackendSet;
 pub(super) use create_instance::{CreateInstance, Created};
 pub(super) use drain_backend::DrainBackend;
 pub(super) use find_load_balancer::FindLoadBalancer;
-pub(super) use find_old_backends::{FindOldBackends, OldBackend};
+pub(super) use find_old_backends::{FindOldBackends, NewBackend, OldBackend};
 pub(super) use find_old_instance::{FindOldInstance, OldInstance, Which};
 pub(super) use look_up::LookUp;
 pub(super) use register_backend::RegisterBackend;

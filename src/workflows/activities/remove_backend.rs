@@ -13,6 +13,7 @@ use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, create_backend, delete_backend};
 use crate::run::Failure;
 use crate::workflows::balancer::{self, Expected, Place, SURE_AFTER};
+use crate::workflows::successor::Takeover;
 use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub(in crate::workflows) struct RemoveBackend {
     pub(in crate::workflows) flags: Flags,
     /// Whether the set may be left without a backend, as when an instance is destroyed.
     pub(in crate::workflows) may_leave_nothing: bool,
+    /// The new version in this set, which must serve by now. Runs of before do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) takeover: Option<Takeover>,
 }
 
 impl RemoveBackend {
@@ -42,7 +46,10 @@ impl Activity for RemoveBackend {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
         const DOING: &str = "removing the old backend";
-        // Its successor may have died while the old one drained.
+        // It may have died while the old one drained, and so may whoever else there was.
+        if let Some(takeover) = &self.takeover {
+            takeover.still_serves(cx).await?;
+        }
         if !self.may_leave_nothing && self.flags.serves() {
             guards::others_serve(cx, &self.place).await?;
         }

@@ -17,6 +17,7 @@ use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::instance::{self, Request, Standing};
+use crate::workflows::successor::Takeover;
 use crate::workflows::{World, failure, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub(in crate::workflows) struct RetireInstance {
     pub(in crate::workflows) mode: Mode,
     pub(in crate::workflows) specification: Confidential<Value>,
     pub(in crate::workflows) load_balancer: LoadBalancerId,
+    /// The new version, which must serve still. Runs of before do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) takeover: Option<Takeover>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +74,9 @@ impl Activity for RetireInstance {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Retirement, Failure> {
         guards::is_no_backend(cx, &self.load_balancer, &self.addresses).await?;
+        if let Some(takeover) = &self.takeover {
+            takeover.still_serves(cx).await?;
+        }
         let standing = self.standing(cx).await?;
         let state = standing.as_ref().map(|standing| standing.state);
         let is_done = match (self.mode, state) {

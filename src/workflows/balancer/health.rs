@@ -39,6 +39,18 @@ pub(in crate::workflows) async fn health(
     }
 }
 
+/// What is said of a backend that is not well.
+pub(in crate::workflows) fn unwell(place: &Place, status: HealthStatus, seen: &str) -> String {
+    let advice = match status {
+        HealthStatus::Warning => {
+            ": some of the load balancer's nodes reach it and others do not; let all of them in"
+        }
+        HealthStatus::Ok | HealthStatus::Critical | HealthStatus::Unknown => "",
+    };
+    let seen = if seen.is_empty() { "no check was made yet" } else { seen };
+    format!("{} is {status} ({seen}){advice}", place.subject())
+}
+
 /// Waits until every backend is healthy.
 ///
 /// # Errors
@@ -50,7 +62,7 @@ pub(in crate::workflows) async fn until_healthy(cx: &Cx<'_, World>, places: &[Pl
         for place in places {
             let (status, seen) = health(cx, place).await?;
             if status != HealthStatus::Ok {
-                waiting.push(format!("{} is {status} ({seen})", place.subject()));
+                waiting.push(unwell(place, status, &seen));
             }
         }
         if waiting.is_empty() {

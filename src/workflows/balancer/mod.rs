@@ -12,7 +12,7 @@ mod work;
 use std::time::Duration;
 
 pub(super) use change::{finish, remove, remove_set, send, set_flags};
-pub(super) use health::{health, until_healthy};
+pub(super) use health::{health, until_healthy, unwell};
 pub(super) use place::Place;
 pub(super) use read::{COMPARTMENT_FACT, when_idle, when_idle_unless_gone};
 pub(super) use work::{Expected, failed, follow_to, work_failure};

@@ -15,15 +15,12 @@ use crate::workflows::balancer::{Place, health, when_idle_unless_gone};
 /// # Errors
 /// Permanent when there is none.
 pub(in crate::workflows) async fn another_serves(cx: &Cx<'_, World>, leaving: &Place) -> Result<(), Failure> {
-    until_served_without(cx, leaving, |balancer| {
-        !place_serves(balancer, leaving) || !has_listener(balancer, &leaving.backend_set)
-    })
-    .await
+    until_served_without(cx, leaving, |balancer| !place_serves(balancer, leaving)).await
 }
 
 /// The same for a backend that is drained already, and is to be removed.
 pub(in crate::workflows) async fn others_serve(cx: &Cx<'_, World>, leaving: &Place) -> Result<(), Failure> {
-    until_served_without(cx, leaving, |balancer| !has_listener(balancer, &leaving.backend_set)).await
+    until_served_without(cx, leaving, |_| false).await
 }
 
 async fn until_served_without(
@@ -37,13 +34,14 @@ async fn until_served_without(
         let Some((balancer, _)) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
             return Ok(());
         };
-        if is_idle(&balancer) || is_served_without(cx, &balancer, leaving).await? {
+        if is_idle(&balancer) || !is_reached(cx, &balancer, leaving).await? {
             return Ok(());
         }
+        let Standins::None(others) = standins(cx, &balancer, leaving).await? else { return Ok(()) };
         if Instant::now() + wait > deadline {
             return Err(Failure::permanent(
                 format!("taking {} out of service", leaving.subject()),
-                format!("it is the last healthy backend of the set `{}`", leaving.backend_set),
+                format!("it is the last healthy backend of the set `{}`{others}", leaving.backend_set),
             ));
         }
         cx.progress(format!("waiting for another healthy backend in `{}`", leaving.backend_set));
@@ -56,20 +54,44 @@ fn place_serves(balancer: &LoadBalancer, place: &Place) -> bool {
     place.find(balancer).is_some_and(|backend| backend.flags.serves())
 }
 
-async fn is_served_without(
+/// Whether requests reach the set: a listener uses it, or it is checked, which it would not be without one.
+pub(in crate::workflows) async fn is_reached(
     cx: &Cx<'_, World>,
     balancer: &LoadBalancer,
-    leaving: &Place,
+    place: &Place,
 ) -> Result<bool, Failure> {
-    let Some(set) = balancer.backend_sets.get(&leaving.backend_set) else { return Ok(false) };
-    for backend in &set.backends {
-        let is_other = backend.ip_address != leaving.address;
-        if is_other && backend.flags.serves() {
-            let place = Place { port: backend.port, ..leaving.at(&backend.ip_address) };
-            if health(cx, &place).await?.0 == HealthStatus::Ok {
-                return Ok(true);
+    if has_listener(balancer, &place.backend_set) {
+        return Ok(true);
+    }
+    Ok(place.find(balancer).is_some() && health(cx, place).await?.0 != HealthStatus::Unknown)
+}
+
+/// Who takes the requests of a backend that leaves.
+enum Standins {
+    Some,
+    /// Nobody; with why each other backend of the set does not count.
+    None(String),
+}
+
+async fn standins(cx: &Cx<'_, World>, balancer: &LoadBalancer, leaving: &Place) -> Result<Standins, Failure> {
+    let Some(set) = balancer.backend_sets.get(&leaving.backend_set) else {
+        return Ok(Standins::None(String::new()));
+    };
+    let flags = leaving.find(balancer).map(|backend| backend.flags.clone()).unwrap_or_default();
+    let mut others = Vec::new();
+    for backend in set.backends.iter().filter(|backend| backend.ip_address != leaving.address) {
+        if let Some(why_not) = backend.flags.why_no_standin_for(&flags) {
+            others.push(format!("{} is {why_not}", backend.name));
+            continue;
+        }
+        let place = Place { port: backend.port, ..leaving.at(&backend.ip_address) };
+        match health(cx, &place).await?.0 {
+            HealthStatus::Ok => return Ok(Standins::Some),
+            status @ (HealthStatus::Warning | HealthStatus::Critical | HealthStatus::Unknown) => {
+                others.push(format!("{} is {status}", backend.name));
             }
         }
     }
-    Ok(false)
+    let others = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+    Ok(Standins::None(others))
 }

@@ -8,5 +8,5 @@ mod standing;
 
 pub(super) use create::{Request, create, is_refusal};
 pub(super) use own::{find_tagged, own_tags, tagged};
-pub(super) use running::{Running, addresses, until_running};
+pub(super) use running::{Running, addresses, still_runs, until_running};
 pub(super) use standing::{Standing, delete, outrun, standing, state};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::state;
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::oci::{InstanceId, WorkRequestId, printable};
@@ -66,35 +67,82 @@ async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>)
         Err(error) if error.is_not_found() => return Ok(Look::NotYet("not visible yet".to_owned())),
         Err(error) => return Err(failure::of(DOING, &error)),
     };
-    match instance.lifecycle_state {
-        InstanceState::Active => {}
-        InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown => {
-            return Ok(Look::NotYet(instance.lifecycle_state.to_string()));
-        }
-        InstanceState::Failed => {
-            let why = why_failed(cx, &instance, work).await;
-            return Err(Failure::permanent(DOING, format!("{id} has FAILED: {why}")));
-        }
-        InstanceState::Inactive => {
-            let why = why_failed(cx, &instance, work).await;
-            return Err(Failure::permanent(
-                DOING,
-                format!("{id} is INACTIVE, its containers have ended: {why}"),
-            ));
-        }
-        InstanceState::Deleting | InstanceState::Deleted => {
-            return Err(Failure::permanent(DOING, format!("{id} was deleted by somebody else")));
-        }
-    }
-    for container in &instance.containers {
-        if let Some(state) = container_not_ready(cx, &container.container_id).await? {
-            return Ok(Look::NotYet(state));
-        }
+    if let Some(state) = not_ready(cx, &instance, work).await? {
+        return Ok(Look::NotYet(state));
     }
     match addresses(cx, &instance).await? {
         Some(addresses) => Ok(Look::Running(Running { id: id.clone(), addresses })),
         None => Ok(Look::NotYet("waiting for its address".to_owned())),
     }
+}
+
+/// Why an instance with all of its containers is not ready, if it is not.
+///
+/// # Errors
+/// Permanent when it never will be: it failed, was deleted, or a container has exited or was restarted.
+async fn not_ready(
+    cx: &Cx<'_, World>,
+    instance: &ContainerInstance,
+    work: Option<&WorkRequestId>,
+) -> Result<Option<String>, Failure> {
+    const DOING: &str = "waiting for the container instance";
+    let id = &instance.id;
+    match instance.lifecycle_state {
+        InstanceState::Active => {}
+        InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown => {
+            return Ok(Some(instance.lifecycle_state.to_string()));
+        }
+        InstanceState::Failed => {
+            let why = why_failed(cx, instance, work).await;
+            return Err(Failure::permanent(DOING, format!("{id} has FAILED: {why}")));
+        }
+        InstanceState::Inactive => {
+            let why = why_failed(cx, instance, work).await;
+            return Err(Failure::permanent(
+                DOING,
+                format!("{id} is INACTIVE, its containers have ended: {why}"),
+            ));
+        }
+        InstanceState::Deleting | InstanceState::Deleted => return Err(deleted(id)),
+    }
+    for container in &instance.containers {
+        if let Some(state) = container_not_ready(cx, &container.container_id).await? {
+            return Ok(Some(state));
+        }
+    }
+    Ok(None)
+}
+
+fn deleted(id: &InstanceId) -> Failure {
+    Failure::permanent("looking at the container instance", format!("{id} was deleted by somebody else"))
+}
+
+/// Looks whether an instance that ran still does: why it is not ready at the moment, if it is not. What is `hidden` is
+/// masked in whatever the cloud and the containers say of it.
+///
+/// # Errors
+/// Permanent when it has died: it failed, stopped, was deleted, or a container has exited or was restarted.
+pub(in crate::workflows) async fn still_runs(
+    cx: &Cx<'_, World>,
+    compartment: &str,
+    id: &InstanceId,
+    hidden: &[String],
+) -> Result<Option<String>, Failure> {
+    const DOING: &str = "looking at the container instance";
+    let api = cx.world.oci.container_instances();
+    let instance = match failure::look(cx, DOING, async || api.get(id).await).await? {
+        Ok(answer) => answer.value,
+        Err(error) if error.is_not_found() => {
+            // The 404 alone may as well mean that we may not see it (OCI.md 2.7): the list tells.
+            return match state(cx, compartment, id).await? {
+                None | Some(InstanceState::Deleting | InstanceState::Deleted) => Err(deleted(id)),
+                Some(state) => Ok(Some(state.to_string())),
+            };
+        }
+        Err(error) => return Err(failure::of(DOING, &error)),
+    };
+    let state = not_ready(cx, &instance, None).await.map_err(|failure| failure.without(hidden))?;
+    Ok(state.map(|state| mask_within(&state, hidden)))
 }
 
 /// Why a container is not ready, if it is not. ACTIVE alone does not say: a crash loop leaves it so (OCI.md 2.1).

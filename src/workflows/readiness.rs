@@ -1,0 +1,178 @@
+//! The wait until the new backends are ready: well, and well for long enough that it was no accident.
+//!
+//! Health is looked at in every set, also where no listener seems to use it: whether requests reach a set is inferred
+//! (`guards::has_listener`), and where that is wrong an unhealthy version would be let in unchecked.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::balancer::{Place, health, unwell, when_idle};
+use super::successor::Successor;
+use super::{World, guards};
+use crate::config::MinReady;
+use crate::engine::{Cx, Looks};
+use crate::oci::load_balancers::{HealthChecker, HealthStatus, LoadBalancer};
+use crate::run::Failure;
+
+/// The most that a set's own checker asks for without the user's word.
+const INTERVAL_MOST: Duration = Duration::from_secs(10);
+/// What the service checks by when it is told nothing (OCI.md 2.5).
+const INTERVAL_MILLIS: u64 = 10_000;
+const RETRIES: u32 = 3;
+/// How many looks there are at least while a backend must stay well: a moment of ill health should not fall between two.
+const LOOKS_LEAST: u32 = 8;
+
+/// Waits until every backend is well and has stayed so for as long as `min_ready` says, with no container of the new
+/// instance ending meanwhile. That wait begins with the first good check and is not part of the backend timeout.
+///
+/// # Errors
+/// Permanent when one is not well in time, with what the checks saw last, and at once when the new version dies.
+pub(super) async fn until_ready(
+    cx: &Cx<'_, World>,
+    places: &[Place],
+    successor: &Successor,
+    min_ready: MinReady,
+) -> Result<(), Failure> {
+    let Some(first) = places.first() else { return Ok(()) };
+    let (balancer, _) = when_idle(cx, &first.load_balancer).await?;
+    let mut watched: Vec<Watched<'_>> =
+        places.iter().map(|place| Watched::new(place, &balancer, min_ready)).collect();
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let is_last = started.elapsed() + wait > cx.world.backend_timeout;
+        let mut waiting = Vec::new();
+        if let Some(state) = successor.still_runs(cx).await? {
+            watched.iter_mut().for_each(Watched::begin_anew);
+            waiting.push(state);
+        }
+        for one in &mut watched {
+            let since_start = if is_last { Duration::MAX } else { started.elapsed() };
+            waiting.extend(one.look(cx, since_start).await?);
+        }
+        if !waiting.is_empty() && is_last {
+            return Err(Failure::permanent(
+                "waiting for the backends to be healthy",
+                format!(
+                    "not healthy within {}: {}",
+                    humantime::format_duration(cx.world.backend_timeout),
+                    waiting.join("; ")
+                ),
+            ));
+        }
+        if !waiting.is_empty() {
+            cx.progress(waiting.join("; "));
+            cx.pause(wait).await?;
+            continue;
+        }
+        let left = watched.iter().map(Watched::left).max().unwrap_or_default();
+        if left.is_zero() {
+            watched.iter().for_each(|one| one.warn_if_unchecked(cx));
+            return Ok(());
+        }
+        let longest = watched.iter().map(|one| one.hold).max().unwrap_or_default();
+        cx.progress(format!("OK, and watched for {} more", in_seconds(left)));
+        cx.pause(wait.min(longest / LOOKS_LEAST).min(left)).await?;
+    }
+    unreachable!("looks never end")
+}
+
+/// A backend that is waited for.
+struct Watched<'p> {
+    place: &'p Place,
+    /// Whether a listener is known to use the set.
+    has_listener: bool,
+    is_drained: bool,
+    /// After so long without any check there will be none.
+    unchecked_after: Duration,
+    /// How long it must stay well.
+    hold: Duration,
+    well_since: Option<Instant>,
+    /// Whether it was ever more than unknown.
+    was_checked: bool,
+    was_well: bool,
+}
+
+impl<'p> Watched<'p> {
+    fn new(place: &'p Place, balancer: &LoadBalancer, min_ready: MinReady) -> Self {
+        let set = balancer.backend_sets.get(&place.backend_set);
+        let checker = set.and_then(|set| set.health_checker.as_ref());
+        let interval = interval_of(checker);
+        let retries = checker.and_then(|checker| checker.retries).unwrap_or(RETRIES);
+        Self {
+            place,
+            has_listener: guards::has_listener(balancer, &place.backend_set),
+            is_drained: place.find(balancer).is_some_and(|backend| backend.flags.drain),
+            unchecked_after: interval * retries,
+            hold: match min_ready {
+                MinReady::Interval => interval.min(INTERVAL_MOST),
+                MinReady::For(duration) => duration,
+            },
+            well_since: None,
+            was_checked: false,
+            was_well: false,
+        }
+    }
+
+    /// Looks at its health; why it is not well, if it is not.
+    async fn look(&mut self, cx: &Cx<'_, World>, waited: Duration) -> Result<Option<String>, Failure> {
+        let (status, seen) = health(cx, self.place).await?;
+        self.was_checked |= status != HealthStatus::Unknown;
+        if status == HealthStatus::Ok {
+            self.was_well = true;
+            self.well_since.get_or_insert_with(Instant::now);
+            return Ok(None);
+        }
+        if self.is_never_checked() && waited >= self.unchecked_after {
+            return Ok(None);
+        }
+        self.well_since = None;
+        Ok(Some(format!("{}{}", unwell(self.place, status, &seen), self.history())))
+    }
+
+    /// What else there is to say of one that is not well.
+    fn history(&self) -> String {
+        if self.was_well {
+            format!(", and was OK before, but never for {}", humantime::format_duration(self.hold))
+        } else if self.is_drained && !self.was_checked {
+            ", and is drained: if this load balancer does not check drained backends, say `register: active`"
+                .to_owned()
+        } else {
+            String::new()
+        }
+    }
+
+    fn is_never_checked(&self) -> bool {
+        !self.has_listener && !self.was_checked
+    }
+
+    fn begin_anew(&mut self) {
+        self.well_since = None;
+    }
+
+    /// How much longer it must stay well.
+    fn left(&self) -> Duration {
+        if self.is_never_checked() {
+            return Duration::ZERO;
+        }
+        self.hold.saturating_sub(self.well_since.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
+    fn warn_if_unchecked(&self, cx: &Cx<'_, World>) {
+        if self.is_never_checked() {
+            cx.warn(format!(
+                "{} was never checked: no listener seems to use the set, and it goes on as UNKNOWN",
+                self.place.subject()
+            ));
+        }
+    }
+}
+
+fn interval_of(checker: Option<&HealthChecker>) -> Duration {
+    let millis = checker.and_then(|checker| checker.interval_in_millis).unwrap_or(INTERVAL_MILLIS);
+    Duration::from_millis(millis)
+}
+
+fn in_seconds(duration: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(duration.as_secs().max(1)))
+}

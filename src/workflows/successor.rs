@@ -1,0 +1,147 @@
+//! The new version, looked at for as long as the run depends on it: while its checks are waited for, and before each
+//! step that takes the old version away.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::balancer::{Place, SURE_AFTER, health, unwell, when_idle};
+use super::{World, guards, instance};
+use crate::engine::{Cx, Looks};
+use crate::oci::InstanceId;
+use crate::oci::load_balancers::{HealthStatus, LoadBalancer};
+use crate::run::{Confidential, Failure, FailureKind};
+
+/// The instance that takes over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Successor {
+    pub(super) id: InstanceId,
+    pub(super) compartment_id: String,
+    /// What of its specification is not shown, should the cloud or a container repeat it.
+    pub(super) hidden: Confidential<Vec<String>>,
+}
+
+impl Successor {
+    /// Why it is not ready at the moment, if it is not.
+    ///
+    /// # Errors
+    /// Permanent when it has died since it came up, with the exit code and the end of the log.
+    pub(super) async fn still_runs(&self, cx: &Cx<'_, World>) -> Result<Option<String>, Failure> {
+        // On the heap, as below: the future of a run holds those of all its steps.
+        let look = instance::still_runs(cx, &self.compartment_id, &self.id, self.hidden.expose());
+        Box::pin(look).await
+    }
+}
+
+/// What a step that takes the old version away must know of the new one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Takeover {
+    pub(super) by: Successor,
+    /// Where it must serve.
+    pub(super) at: Vec<Place>,
+}
+
+impl Takeover {
+    /// The same, in one set alone.
+    pub(super) fn within(&self, set: &str) -> Self {
+        let at = self.at.iter().filter(|place| place.backend_set == set).cloned().collect();
+        Self { by: self.by.clone(), at }
+    }
+
+    /// Makes sure that the new version runs and serves, before its predecessor is taken out of service. What was done
+    /// last may show only after a while, so it is asked until the backend timeout is over: nothing is lost meanwhile.
+    ///
+    /// # Errors
+    /// Permanent when it does not.
+    pub(super) async fn is_ready(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        Box::pin(self.serves_within(cx, cx.world.backend_timeout)).await
+    }
+
+    /// The same while its predecessor serves no more: what is lost now is lost for every moment that we wait.
+    ///
+    /// # Errors
+    /// Permanent when it does not.
+    pub(super) async fn still_serves(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        Box::pin(self.serves_within(cx, cx.world.backend_timeout.min(SURE_AFTER))).await
+    }
+
+    async fn serves_within(&self, cx: &Cx<'_, World>, patience: Duration) -> Result<(), Failure> {
+        let deadline = Instant::now() + patience;
+        for wait in Looks::at_most(cx.world.poll_interval) {
+            let waiting = self.not_serving(cx).await?;
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() + wait > deadline {
+                return Err(failed(&waiting));
+            }
+            cx.progress(waiting.join("; "));
+            cx.pause(wait).await?;
+        }
+        unreachable!("looks never end")
+    }
+
+    /// Looks at it again and again, for as long as this is awaited.
+    ///
+    /// Returns what is wrong once it has died, or has not served for a while. A look that brings no answer counts as
+    /// none: whoever needs one asks with [`Self::still_serves`].
+    pub(super) async fn until_lost(&self, cx: &Cx<'_, World>) -> Failure {
+        let patience = SURE_AFTER.min(cx.world.backend_timeout);
+        let mut since = None;
+        for wait in Looks::at_most(cx.world.poll_interval) {
+            if cx.pause(wait).await.is_err() {
+                // Interrupted: whoever waits beside this ends as well.
+                std::future::pending::<()>().await;
+            }
+            match Box::pin(self.not_serving(cx)).await {
+                Ok(waiting) if waiting.is_empty() => since = None,
+                Ok(waiting) if since.get_or_insert_with(Instant::now).elapsed() > patience => {
+                    return failed(&waiting);
+                }
+                Err(failure) if failure.kind == FailureKind::Permanent => return failure,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        unreachable!("looks never end")
+    }
+
+    /// Why it does not serve at the moment, place by place.
+    async fn not_serving(&self, cx: &Cx<'_, World>) -> Result<Vec<String>, Failure> {
+        let mut waiting: Vec<String> = self.by.still_runs(cx).await?.into_iter().collect();
+        let Some(first) = self.at.first() else { return Ok(waiting) };
+        let (balancer, _) = when_idle(cx, &first.load_balancer).await?;
+        for place in &self.at {
+            waiting.extend(not_serving_at(cx, &balancer, place).await?);
+        }
+        Ok(waiting)
+    }
+}
+
+async fn not_serving_at(
+    cx: &Cx<'_, World>,
+    balancer: &LoadBalancer,
+    place: &Place,
+) -> Result<Option<String>, Failure> {
+    let name = place.subject();
+    let Some(backend) = place.find(balancer) else {
+        return Ok(Some(format!("{name} is not on the load balancer any more")));
+    };
+    if !backend.flags.serves() {
+        return Ok(Some(format!("{name} was taken out of service by somebody else")));
+    }
+    let (status, seen) = health(cx, place).await?;
+    let is_well = match status {
+        HealthStatus::Ok => true,
+        // Where no request goes nothing is checked (OCI.md 2.5).
+        HealthStatus::Unknown => !guards::has_listener(balancer, &place.backend_set),
+        HealthStatus::Warning | HealthStatus::Critical => false,
+    };
+    Ok((!is_well).then(|| unwell(place, status, &seen)))
+}
+
+fn failed(waiting: &[String]) -> Failure {
+    Failure::permanent("making sure that the new version serves", waiting.join("; "))
+}
