@@ -12,24 +12,25 @@ use super::signals::beside_signals;
 use super::ui::plain;
 use crate::config::{Deployment, Loaded, Policy, load_target};
 use crate::engine::{PlannedStep, Started, Stop, Workflow, plan as foresee};
-use crate::journal::OnFailure;
+use crate::journal::{OnFailure, Purpose};
 use crate::oci::InstanceId;
 use crate::retry::RetryPolicy;
-use crate::run::{Effect, RunSelector, Target, Update};
-use crate::workflows::{Destroy, Destruction, Redeploy, World, deployment_target};
+use crate::run::{Effect, RunSelector, Update};
+use crate::workflows::{Destroy, Destruction, Redeploy, World, claim, instance_target};
 
 pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
-    let loaded = session.deployment(args)?;
-    let policy = &loaded.deployment.policy;
-    let context = session.context(loaded.source, policy)?;
+    let mut loaded = session.deployment(args)?;
+    let context = session.context(loaded.source.clone(), &loaded.deployment.policy)?;
     let world = session.world(&context, loaded.credentials.as_ref()).await?;
+    signed_in(&mut loaded.deployment, &world).await;
+    let policy = &loaded.deployment.policy;
     let journal = session.journal().await?;
     let name = loaded.deployment.name.clone();
     let started = Started {
         name: name.clone(),
         context: stored(&context),
         on_failure: on_failure(policy),
-        target: deployment_target(&name),
+        target: claim(&loaded.deployment),
     };
     let exit = session
         .drive(&journal, &world, policy, &name, async |engine| {
@@ -38,6 +39,13 @@ pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Resul
         .await?;
     journal.close().await?;
     Ok(exit)
+}
+
+/// Completes a deployment's target by what is known only once we have signed in.
+async fn signed_in(deployment: &mut Deployment, world: &World) {
+    if let Some(origin) = &mut deployment.origin {
+        origin.tenancy = world.oci.tenancy().await;
+    }
 }
 
 pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
@@ -115,7 +123,7 @@ fn table(steps: &[PlannedStep]) -> String {
 
 pub(super) async fn resume(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
-    let run = journal.find(selector).await?;
+    let run = journal.find(selector, Purpose::Resume).await?;
     let (workflow, context) = journal.context(run).await?;
     let context = restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
@@ -135,7 +143,7 @@ pub(super) async fn resume(session: &Session<'_>, selector: &RunSelector) -> Res
 
 pub(super) async fn rollback(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
-    let run = journal.find(selector).await?;
+    let run = journal.find(selector, Purpose::Undo).await?;
     let (_, context) = journal.context(run).await?;
     let context = restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
@@ -165,7 +173,7 @@ pub(super) async fn destroy(session: &Session<'_>, args: &DeploymentArgs, id: &s
         name: id.to_owned(),
         context: stored(&context),
         on_failure: on_failure(&target.policy),
-        target: Target::new("instance", id),
+        target: instance_target(&destruction.id),
     };
     let exit = session
         .drive(&journal, &world, &target.policy, id, async |engine| {

@@ -11,7 +11,7 @@ use super::problem::Report;
 use super::reporter::Reporter;
 use super::session::Session;
 use super::ui::{Tone, Ui, between, plain, short};
-use crate::journal::{Journal, LEASE_LENGTH};
+use crate::journal::{Journal, LEASE_LENGTH, Purpose};
 use crate::run::{
     Direction, Resolution, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp,
 };
@@ -41,7 +41,7 @@ pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Rep
 
 pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: bool) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
-    let run = journal.find(selector).await?;
+    let run = journal.find(selector, Purpose::Look).await?;
     let record = journal.run(run).await?;
     let all = if events { journal.events_after(run, 0).await? } else { Vec::new() };
     if events && session.ui.is_json {
@@ -181,7 +181,7 @@ fn next_command(record: &RunRecord) -> Option<String> {
 /// that tries again.
 pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
-    let run = journal.find(selector).await?;
+    let run = journal.find(selector, Purpose::Look).await?;
     let name = journal.run(run).await?.name;
     let mut reporter = Reporter::new(session.ui, &name);
     let mut events = Vec::new();
@@ -224,7 +224,7 @@ pub(super) async fn resolve(
     reason: &str,
 ) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
-    let run = journal.find(selector).await?;
+    let run = journal.find(selector, Purpose::Undo).await?;
     journal.resolve(run, step, resolution, reason, &session.holder()).await?;
     let record = journal.run(run).await?;
     print(session.ui, &record);

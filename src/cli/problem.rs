@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::ui::{Tone, Ui, plain};
-use crate::config::Problems;
+use crate::config::{DeploymentTag, DeploymentTarget, Problems};
 use crate::engine::{End, Stop};
-use crate::journal::{FindError, JournalError, ResolveError, StartError, TakeError, TargetHeld};
+use crate::journal::{FindError, JournalError, Kin, ResolveError, StartError, TakeError, TargetHeld};
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
 use crate::oci::{RegionError, SetupError};
-use crate::run::{Failure, RunId};
+use crate::run::{Failure, RunId, RunState};
 
 /// What goes wrong before there is a run, or after it.
 #[derive(Debug)]
@@ -104,12 +104,30 @@ impl From<JournalError> for Report {
     }
 }
 
+/// A run as one of several: `1b2c3d4e  succeeded    web@1f3a9c02`.
+pub(super) fn of_kin(kin: &Kin) -> String {
+    format!("{}  {:12} {}", kin.run.short(), kin.state.as_str(), deployment_of(kin))
+}
+
+/// What a user can type for the deployment of a run: its name, with the digest of its target when it has one.
+pub(super) fn deployment_of(kin: &Kin) -> String {
+    let target = kin.service().and_then(|text| serde_json::from_str::<DeploymentTarget>(&text).ok());
+    target.map_or_else(|| kin.name.clone(), |target| DeploymentTag::of(&kin.name, &target).to_string())
+}
+
 impl From<FindError> for Report {
     fn from(error: FindError) -> Self {
         match error {
             FindError::Journal(error) => error.into(),
             FindError::None { .. } => {
                 Self::usage(error.to_string()).hint("`deployctl history` lists the runs")
+            }
+            FindError::NothingChanged => {
+                Self::usage(error.to_string()).hint("`deployctl history` lists the runs")
+            }
+            FindError::SeveralDeployments { ref newest, .. } => {
+                let lines: Vec<String> = newest.iter().map(|kin| format!("\n  {}", of_kin(kin))).collect();
+                Self::usage(format!("{error}:{}", lines.concat())).hint("say which run, by its id")
             }
             FindError::Ambiguous { ref candidates, .. } => {
                 let ids: Vec<String> = candidates.iter().map(ToString::to_string).collect();
@@ -147,16 +165,20 @@ impl From<TakeError> for Report {
         match error {
             TakeError::Held { run, .. } => refused(format!("`deployctl watch {}` follows it", run.short())),
             TakeError::TargetHeld(target) => held(&target),
+            TakeError::Superseded { by, state: RunState::RolledBack, .. } => refused(format!(
+                "run {} is rolled back already, and this one cannot be any more: start the version that you want",
+                by.short()
+            )),
             TakeError::Superseded { by, .. } => {
                 refused(format!("`deployctl rollback {}` comes first", by.short()))
             }
             TakeError::Over { run, state } => {
                 let run = run.short();
                 let hint = match state {
-                    crate::run::RunState::Stuck => format!(
+                    RunState::Stuck => format!(
                         "`deployctl rollback {run}` tries again; `deployctl resolve {run} STEP --as undone --reason …` records what was done by hand"
                     ),
-                    crate::run::RunState::Failed => format!("`deployctl rollback {run}` takes it back"),
+                    RunState::Failed => format!("`deployctl rollback {run}` takes it back"),
                     _ => format!("`deployctl history {run}` shows it; there is nothing left to do"),
                 };
                 Self::usage(format!("run {run} is {state}")).hint(hint)

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::filter::Filter;
+use super::identity::Origin;
 use crate::run::Confidential;
 
 /// What is to be deployed, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Deployment {
-    /// Names the deployment: one run of a name at a time.
+    /// What the deployment is called. Two may be called the same: which it is, its target says.
     pub name: String,
     /// The new instance, in the words of the wire. Confidential as a whole: it holds environment values,
     /// configuration files and pull secrets.
@@ -29,6 +30,9 @@ pub struct Deployment {
     pub backends: Vec<BackendTarget>,
     /// How a rollout behaves.
     pub policy: Policy,
+    /// What else its target is made of. Runs of before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// A backend set that the new instance joins.

@@ -13,6 +13,7 @@ use super::credentials::{
 use super::deployment::{BackendTarget, Deployment, Policy};
 use super::deps;
 use super::filter::{Filter, filter};
+use super::identity::Origin;
 use super::instance::specification;
 use super::node::{Node, Tree};
 use super::policy::policy;
@@ -107,6 +108,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
                 lb_filter,
                 backends,
                 policy,
+                origin: Some(Origin { env: sources.profile.to_owned(), tenancy: None }),
             };
             Ok(Loaded { deployment, credentials, source, warnings: reader.findings.warnings })
         }

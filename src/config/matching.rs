@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::casing::kebab;
+use super::identity::DeploymentTag;
 
 /// The prefix of every tag that this program adds.
 pub const OUR_TAG_PREFIX: &str = "deployctl-";
@@ -149,9 +150,7 @@ impl Names {
 
 /// Whether the value of our tag names this deployment: its name, or its name with the digest of its target.
 pub fn is_of_deployment(value: &str, name: &str) -> bool {
-    let digest = value.strip_prefix(name).and_then(|rest| rest.strip_prefix('@'));
-    let is_digest = |text: &str| text.len() == 8 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
-    value == name || digest.is_some_and(is_digest)
+    DeploymentTag::parse(value).is_meant_by(&DeploymentTag::parse(name))
 }
 
 fn difference(field: String, wanted: Option<&Value>, found: Option<&Value>) -> Difference {

@@ -11,6 +11,7 @@ mod deployment;
 mod deps;
 mod edn;
 mod filter;
+mod identity;
 mod instance;
 mod limits;
 mod load;
@@ -28,6 +29,7 @@ mod shape;
 pub use credentials::{Credentials, CredentialsSource, reload_credentials};
 pub use deployment::{BackendTarget, Deployment, MinReady, OldInstance, OnFailure, Policy, Register, Retry};
 pub use filter::Filter;
+pub use identity::{Belongs, DeploymentTag, DeploymentTarget, Origin};
 pub use instance::{hidden_values, masked_instance};
 pub use load::{Flags, Loaded, Sources, Target, load, load_target};
 pub use matching::{

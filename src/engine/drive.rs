@@ -13,7 +13,7 @@ use super::stop::{End, Outcome, Stop};
 use super::trial::Trial;
 use crate::clock::Clock;
 use crate::crash;
-use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError};
+use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError, TargetHeld};
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Facts, Failure, Holder, RunId, RunState, Seq, StepStatus, Target, Update};
 
@@ -162,14 +162,7 @@ impl<W: 'static> Engine<'_, W> {
         let failure = match done {
             Ok(()) => return self.finish(lease, RunState::Succeeded, End::Succeeded).await,
             Err(Stop::Failed(failure)) => failure,
-            Err(Stop::TargetHeld(held)) => {
-                // Targets are taken before anything is changed, so there is nothing to walk back over.
-                let failure = Failure::permanent("holding the target", held.target.to_string());
-                return match self.fail(&mut lease, &failure).await {
-                    Ok(()) => self.close_untouched(lease, End::TargetHeld(held)).await,
-                    Err(stop) => self.leave(lease, stop).await,
-                };
-            }
+            Err(Stop::TargetHeld(held)) => return self.held_by_another(lease, held).await,
             Err(stop) => return self.leave(lease, stop).await,
         };
         if let Err(stop) = self.fail(&mut lease, &failure).await {
@@ -196,6 +189,24 @@ impl<W: 'static> Engine<'_, W> {
                 }
                 Err(error) => self.leave(lease, error.into()).await,
             },
+        }
+    }
+
+    /// Ends a run that found another one on a target. Targets are taken before anything is changed; a run of before,
+    /// which did not take this one, may have changed something, and goes on once the other is over.
+    async fn held_by_another(&mut self, mut lease: Lease, held: TargetHeld) -> Outcome {
+        match self.journal.history(lease.run()).await {
+            Ok(history) => {
+                if Taken::from(history).has_tried_to() {
+                    return self.leave(lease, Stop::TargetHeld(held)).await;
+                }
+            }
+            Err(error) => return self.leave(lease, Stop::Broken(error)).await,
+        }
+        let failure = Failure::permanent("holding the target", held.target.to_string());
+        match self.fail(&mut lease, &failure).await {
+            Ok(()) => self.close_untouched(lease, End::TargetHeld(held)).await,
+            Err(stop) => self.leave(lease, stop).await,
         }
     }
 

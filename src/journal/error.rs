@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::kin::Kin;
 use super::seal::SealError;
 use crate::run::{Holder, IllegalTransition, RunId, RunState, Target, Timestamp};
 
@@ -156,13 +157,15 @@ pub enum TakeError {
     /// Its target has been taken by another run since.
     #[error("{} is held by run {} ({})", .0.target, .0.run, .0.state)]
     TargetHeld(TargetHeld),
-    /// A later run of the same target succeeded: going back past it would leave two versions serving.
-    #[error("run {run} is superseded by run {by}, which came later and succeeded")]
+    /// A later run replaced what this one made: going back past it would leave two versions serving.
+    #[error("run {run} is superseded by run {by}, which came later and replaced its instance")]
     Superseded {
         /// The run.
         run: RunId,
         /// The later run.
         by: RunId,
+        /// Where the later run stands.
+        state: RunState,
     },
     /// There is nothing to do for this run in this direction.
     #[error("run {run} is {state}")]
@@ -199,6 +202,17 @@ pub enum FindError {
         selector: String,
         /// What it may mean, newest first; at most ten.
         candidates: Vec<RunId>,
+    },
+    /// No run has changed anything, and none is to go on.
+    #[error("no run has changed anything")]
+    NothingChanged,
+    /// It may be a run of several deployments.
+    #[error("`{selector}` may be a run of {} deployments", newest.len())]
+    SeveralDeployments {
+        /// What was asked for.
+        selector: String,
+        /// The newest run of each.
+        newest: Vec<Kin>,
     },
     /// The journal failed.
     #[error(transparent)]

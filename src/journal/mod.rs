@@ -5,6 +5,8 @@
 
 mod checkpoint;
 mod error;
+mod find;
+mod kin;
 mod lease;
 mod open;
 mod read;
@@ -20,6 +22,8 @@ use tokio::sync::Mutex;
 
 pub use checkpoint::{Completion, NewStep};
 pub use error::{FindError, JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
+pub use find::Purpose;
+pub use kin::Kin;
 pub use lease::{Lease, LeaseGuard};
 pub use read::{History, StoredStep};
 pub use seal::{KeySource, SealError};

@@ -4,15 +4,15 @@
 use serde_json::Value;
 use sqlx::SqliteConnection;
 
-use super::error::{FindError, JournalError};
+use super::error::JournalError;
 use super::lease::direction;
 use super::row::Place;
 use super::seal::{Spot, masked};
 use super::take::{OnFailure, is_known_dead, on_failure};
 use super::{Inner, Journal};
 use crate::run::{
-    Effect, Event, Facts, Failure, Holder, RunId, RunRecord, RunSelector, RunState, Seq, StepRecord,
-    StepState, Timestamp, UndoRecord,
+    Effect, Event, Facts, Failure, Holder, RunId, RunRecord, RunState, Seq, StepRecord, StepState, Timestamp,
+    UndoRecord,
 };
 
 /// Everything that a process needs to take a run up again, loaded once.
@@ -128,35 +128,6 @@ impl Journal {
             .await
             .map_err(|error| self.0.failed(error))?;
         History::load(&self.0, &mut connection, run, Place("runs", "state").parse(&state)?).await
-    }
-
-    /// Finds the run that a user means.
-    pub async fn find(&self, selector: &RunSelector) -> Result<RunId, FindError> {
-        let mut connection = self.0.connection.lock().await;
-        let pattern = match selector {
-            RunSelector::Latest => "%".to_owned(),
-            // The prefix is hexadecimal and dashes: nothing in it is special to LIKE.
-            RunSelector::Prefix(prefix) => format!("{prefix}%"),
-        };
-        let found = sqlx::query_scalar!(
-            "SELECT id FROM runs WHERE id LIKE ?1 ORDER BY number DESC LIMIT 10",
-            pattern
-        )
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(|error| self.0.failed(error))?;
-        let mut candidates = Vec::new();
-        for id in found {
-            candidates.push(Place("runs", "id").parse(&id)?);
-        }
-        match (selector, candidates.as_slice()) {
-            (_, []) => Err(FindError::None { selector: selector.to_string() }),
-            (RunSelector::Latest, [newest, ..]) => Ok(*newest),
-            (RunSelector::Prefix(_), [only]) => Ok(*only),
-            (RunSelector::Prefix(_), _) => {
-                Err(FindError::Ambiguous { selector: selector.to_string(), candidates })
-            }
-        }
     }
 
     /// One run with its steps; confidential values are masked.

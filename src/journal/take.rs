@@ -17,7 +17,7 @@ use super::lease::{Lease, LeaseGuard, direction, number, write_events};
 use super::read::History;
 use super::row::{Place, after, millis, text};
 use super::seal::Spot;
-use super::{Inner, Journal, open};
+use super::{Inner, Journal, kin, open};
 use crate::crash;
 use crate::run::{
     Direction, Event, EventKind, Fence, Holder, Resolution, RunId, RunState, StepState, Target, UndoStatus,
@@ -310,34 +310,11 @@ async fn check_way(
             | RunState::Stuck
             | RunState::RollingBack,
         ) => Ok(()),
-        (Take::Rollback, RunState::Succeeded) => match superseded_by(inner, tx, run).await? {
-            Some(by) => Err(TakeError::Superseded { run, by }),
+        (Take::Rollback, RunState::Succeeded) => match kin::superseding(inner, tx, run).await? {
+            Some(by) => Err(TakeError::Superseded { run, by: by.run, state: by.state }),
             None => Ok(()),
         },
     }
-}
-
-/// A later run of one of the same targets that succeeded, also if it was rolled back since: it has replaced the
-/// instance that this run would go back from.
-async fn superseded_by(
-    inner: &Inner,
-    tx: &mut SqliteConnection,
-    run: RunId,
-) -> Result<Option<RunId>, JournalError> {
-    let id = run.to_string();
-    let later = sqlx::query_scalar!(
-        "SELECT later.id FROM runs AS mine
-         JOIN targets AS mine_on ON mine_on.run_id = mine.id
-         JOIN targets AS later_on ON later_on.target = mine_on.target
-         JOIN runs AS later ON later.id = later_on.run_id
-         WHERE mine.id = ?1 AND later.number > mine.number AND later.has_succeeded = 1
-         ORDER BY later.number DESC LIMIT 1",
-        id
-    )
-    .fetch_optional(tx)
-    .await
-    .map_err(|error| inner.failed(error))?;
-    later.map(|later| Place("runs", "id").parse(&later)).transpose()
 }
 
 /// Takes back every target of the run, for one that was over and is to be rolled back.

@@ -45,6 +45,11 @@ impl Oci {
         Self { transport }
     }
 
+    /// Whose cloud it is, as far as who signs in can tell.
+    pub async fn tenancy(&self) -> Option<String> {
+        self.transport.tenancy().await
+    }
+
     /// Container instances.
     pub const fn container_instances(&self) -> ContainerInstances<'_> {
         ContainerInstances(&self.transport)

@@ -73,6 +73,11 @@ pub struct Transport {
 }
 
 impl Transport {
+    /// Whose cloud it talks to, as far as who signs can tell.
+    pub(super) async fn tenancy(&self) -> Option<String> {
+        self.identity.tenancy().await
+    }
+
     /// A transport that signs as `identity`.
     pub const fn new(http: Http, endpoints: Endpoints, identity: Identity) -> Self {
         Self { http, endpoints, identity }

@@ -169,10 +169,54 @@ impl fmt::Display for RetryToken {
 #[serde(transparent)]
 pub struct Target(String);
 
+/// The kind of a claim, and what stands before its digest.
+const CLAIM: &str = "deployment";
+const CLAIM_MARK: char = '#';
+/// The kind of a deployment's own target.
+const SERVICE: &str = "service";
+
 impl Target {
-    /// A target of some kind, such as `deployment` or `backend-set`, with the name that makes it unique.
+    /// How long the digest of a claim is, in hexadecimal characters.
+    pub const CLAIM_DIGEST_LENGTH: usize = 16;
+
+    /// A target of some kind, such as `backend-set` or `instance`, with the name that makes it unique.
     pub fn new(kind: &str, name: &str) -> Self {
         Self(format!("{kind}:{name}"))
+    }
+
+    /// What a run holds before it knows what it will change: a name for people, and the digest of what is known then.
+    /// It keeps two runs of one deployment apart, and says of nothing that it was changed.
+    pub fn claim(name: &str, digest: &str) -> Self {
+        Self::new(CLAIM, &format!("{name}{CLAIM_MARK}{digest}"))
+    }
+
+    /// Whether it is a claim. Versions before made it of the name alone.
+    pub fn is_claim(&self) -> bool {
+        self.0.split_once(':').is_some_and(|(kind, _)| kind == CLAIM)
+    }
+
+    /// The name in a claim and its digest, by which two deployments of one name are told apart.
+    fn claimed(&self) -> Option<(&str, &str)> {
+        let is_digest = |text: &str| {
+            text.len() == Self::CLAIM_DIGEST_LENGTH
+                && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+        };
+        self.0.rsplit_once(CLAIM_MARK).filter(|(_, digest)| self.is_claim() && is_digest(digest))
+    }
+
+    /// Whether it is a claim that tells two deployments of one name apart.
+    pub fn is_whole_claim(&self) -> bool {
+        self.claimed().is_some()
+    }
+
+    /// A deployment's own target, as the text that describes it.
+    pub fn service(text: &str) -> Self {
+        Self::new(SERVICE, text)
+    }
+
+    /// The text that describes a deployment's own target, when this is one.
+    pub fn as_service(&self) -> Option<&str> {
+        self.0.split_once(':').filter(|(kind, _)| *kind == SERVICE).map(|(_, text)| text)
     }
 
     /// The target as the journal holds it.
@@ -183,7 +227,8 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        // The digest of a claim tells a person nothing.
+        formatter.write_str(self.claimed().map_or(&self.0, |(shown, _)| shown))
     }
 }
 
@@ -212,6 +257,18 @@ mod tests {
             assert_ne!(token, other);
         }
         assert!(token.as_str().len() <= 64);
+    }
+
+    #[test]
+    fn a_claim_is_shown_by_its_name() {
+        let claim = Target::claim("web#1", "1f3a9c021f3a9c02");
+        assert_eq!(claim.as_str(), "deployment:web#1#1f3a9c021f3a9c02");
+        assert_eq!(claim.to_string(), "deployment:web#1");
+        assert!(claim.is_whole_claim());
+        let before = Target::new("deployment", "web#1");
+        assert_eq!(before.to_string(), "deployment:web#1");
+        assert!(before.is_claim() && !before.is_whole_claim());
+        assert!(!Target::new("backend-set", "lb/a#b").is_claim());
     }
 
     #[test]

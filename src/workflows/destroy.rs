@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, Which};
-use super::redeploy::{Retiring, backend_set_target};
+use super::redeploy::Retiring;
+use super::target;
 use crate::config::{Filter, OldInstance as Mode};
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::InstanceId;
@@ -54,7 +55,7 @@ impl Workflow for Destroy {
             })
             .await?;
         for backend in &found.old {
-            run.hold(&backend_set_target(&balancer, &backend.backend_set)).await?;
+            run.hold(&target::backend_set(&balancer, &backend.backend_set)).await?;
         }
         let retiring = Retiring {
             balancer: &balancer,

@@ -10,17 +10,18 @@ mod readiness;
 mod record;
 mod redeploy;
 mod successor;
+mod target;
 mod validation;
 
 use std::time::Duration;
 
 pub use destroy::{Destroy, Destruction};
 pub use redeploy::Redeploy;
+pub use target::{claim, instance as instance_target};
 pub use validation::Validation;
 
 use crate::engine::Registry;
 use crate::oci::Oci;
-use crate::run::Target;
 use activities::{
     AdmitBackend, CreateBackendSet, CreateInstance, DrainBackend, RegisterBackend, RemoveBackend,
     RetireInstance,
@@ -51,9 +52,4 @@ pub fn registry() -> Registry<World> {
         .mutation::<RegisterBackend>()
         .mutation::<RemoveBackend>()
         .mutation::<RetireInstance>()
-}
-
-/// What a run of the deployment `name` holds from its first moment.
-pub fn deployment_target(name: &str) -> Target {
-    Target::new("deployment", name)
 }

@@ -6,7 +6,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::World;
 use super::activities::{
     AdmitBackend, AwaitBackends, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet,
     CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, NewBackend, OldBackend,
@@ -14,10 +13,13 @@ use super::activities::{
 };
 use super::balancer::{Expected, Place};
 use super::successor::{Successor, Takeover};
-use crate::config::{Deployment, OldInstance as Mode, Register, hidden_values, masked_instance};
+use super::{World, target};
+use crate::config::{
+    Deployment, DeploymentTarget, OldInstance as Mode, Register, hidden_values, masked_instance,
+};
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
-use crate::run::{Confidential, Target};
+use crate::run::Confidential;
 
 /// Replaces an instance without dropping a request.
 #[derive(Debug)]
@@ -35,7 +37,15 @@ impl Workflow for Redeploy {
         let found = run.read(find_old_backends(deployment, &balancer, old.as_ref())).await?;
         let old_sets = found.old.iter().map(|old| &old.backend_set);
         for set in old_sets.chain(found.new.iter().map(|new| &new.backend_set)) {
-            run.hold(&backend_set_target(&balancer, set)).await?;
+            run.hold(&target::backend_set(&balancer, set)).await?;
+        }
+        if let Some(old) = &old {
+            run.hold(&target::instance(&old.id)).await?;
+        }
+        let new_sets = found.new.iter().map(|new| new.backend_set.as_str());
+        let target = target::of(deployment, &balancer, new_sets);
+        if let Some(held) = target.as_ref().and_then(target::held) {
+            run.hold(&held).await?;
         }
         for target in &found.missing_sets {
             let specification = target.create.clone().unwrap_or_default();
@@ -46,7 +56,7 @@ impl Workflow for Redeploy {
             follow(run, sent, name, Expected::Success).await?;
         }
 
-        let created = run.change(create_instance(deployment, &balancer)).await?;
+        let created = run.change(create_instance(deployment, &balancer, target.as_ref())).await?;
         let new = run.wait(AwaitInstance { created, hidden: hidden(deployment) }).await?;
         let mut joining = Vec::new();
         for target in &found.new {
@@ -197,11 +207,6 @@ async fn follow(
     }
 }
 
-/// What a run holds of a load balancer.
-pub(super) fn backend_set_target(balancer: &LoadBalancerId, set: &str) -> Target {
-    Target::new("backend-set", &format!("{balancer}/{set}"))
-}
-
 pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
     FindLoadBalancer {
         compartment_id: deployment.compartment_id.clone(),
@@ -233,10 +238,14 @@ pub(super) fn find_old_backends(
     }
 }
 
-fn create_instance(deployment: &Deployment, balancer: &LoadBalancerId) -> CreateInstance {
+fn create_instance(
+    deployment: &Deployment,
+    balancer: &LoadBalancerId,
+    target: Option<&DeploymentTarget>,
+) -> CreateInstance {
     let instance = deployment.instance.expose();
     CreateInstance {
-        deployment: deployment.name.clone(),
+        deployment: target::tag(deployment, target),
         compartment_id: instance_compartment(deployment),
         specification: deployment.instance.clone(),
         hidden: hidden(deployment),

@@ -22,6 +22,7 @@ mod faults;
 mod filters;
 mod history;
 mod hostile;
+mod identity;
 mod journal;
 mod layers;
 mod names;

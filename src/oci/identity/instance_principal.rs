@@ -67,6 +67,11 @@ impl InstancePrincipal {
         Ok(self.metadata.region().await?)
     }
 
+    /// The tenancy of the instance, once it has signed in.
+    pub(super) async fn tenancy(&self) -> Option<String> {
+        self.current.lock().await.as_ref().map(|current| current.tenancy.clone())
+    }
+
     /// What to sign with now: the token that is there until a minute before its end, then a new one.
     pub(super) async fn signing(&self) -> Result<Arc<Signing>, SignInError> {
         let mut current = self.current.lock().await;

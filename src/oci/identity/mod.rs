@@ -254,6 +254,18 @@ impl Identity {
         self.signing().await.map(drop)
     }
 
+    /// Whose cloud it signs for, as far as it can tell once it has signed in.
+    pub async fn tenancy(&self) -> Option<String> {
+        match self {
+            // `tenancy/user/fingerprint`.
+            Self::ApiKey { signing, .. } => {
+                signing.key_id().split_once('/').map(|(tenancy, _)| tenancy.to_owned())
+            }
+            Self::Session(reading) | Self::ResourcePrincipal(reading) => reading.tenancy().await,
+            Self::InstancePrincipal(instance) => instance.tenancy().await,
+        }
+    }
+
     /// What to sign a request with that is sent now.
     pub(super) async fn signing(&self) -> Result<Arc<Signing>, SignInError> {
         match self {

@@ -114,6 +114,11 @@ impl Reading {
         Ok(Some(Arc::clone(&current.1)))
     }
 
+    /// Whose it is, when the token says so.
+    pub(super) async fn tenancy(&self) -> Option<String> {
+        self.current.lock().await.0.tenancy().map(ToOwned::to_owned)
+    }
+
     pub(super) fn advice(&self) -> &str {
         &self.stored.advice
     }

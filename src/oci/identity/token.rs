@@ -1,5 +1,5 @@
 //! Security tokens: JWTs of which only the time when they end is read, as the SDK does
-//! (`security_token_container.py`). The service checks the rest.
+//! (`security_token_container.py`), and whose they are. The service checks the rest.
 
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ pub struct TokenError;
 pub(super) struct Token {
     text: SecretString,
     expires_at: DateTime<Utc>,
+    tenancy: Option<String>,
 }
 
 impl Token {
@@ -45,12 +46,19 @@ impl Token {
         let seconds = claims.get("exp").and_then(Value::as_f64).ok_or(TokenError)?;
         #[expect(clippy::cast_possible_truncation, reason = "a time beyond the range of a number is refused")]
         let expires_at = DateTime::from_timestamp(seconds as i64, 0).ok_or(TokenError)?;
-        Ok(Self { text: text.into(), expires_at })
+        // A resource's own, before that of whoever asked for the token.
+        let tenancy = ["res_tenant", "tenant"].iter().find_map(|name| claims.get(*name)?.as_str());
+        Ok(Self { text: text.into(), expires_at, tenancy: tenancy.map(ToOwned::to_owned) })
     }
 
     /// `ST$` and the token, under which the service knows the key.
     pub(super) fn key_id(&self) -> SecretString {
         format!("ST${}", self.text.expose_secret()).into()
+    }
+
+    /// Whose it is, when it says so.
+    pub(super) fn tenancy(&self) -> Option<&str> {
+        self.tenancy.as_deref()
     }
 
     pub(super) const fn expires_at(&self) -> DateTime<Utc> {
@@ -73,10 +81,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_is_read() {
+    fn the_end_is_read_and_whose_it_is() {
         let token = Token::parse(&format!("{}\n", jwt(r#"{"exp":1700000000,"sub":"x"}"#))).expect("a token");
         let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("a time");
         assert_eq!(token.expires_at(), at(1_700_000_000));
+        assert_eq!(token.tenancy(), None);
+        let whose = r#"{"exp":1700000000,"tenant":"t"}"#;
+        assert_eq!(Token::parse(&jwt(whose)).expect("a token").tenancy(), Some("t"));
         assert!(!token.ends_within(Duration::ZERO, at(1_700_000_000)));
         assert!(token.ends_within(Duration::ZERO, at(1_700_000_001)));
         assert!(!token.ends_within(MARGIN, at(1_699_999_940)));

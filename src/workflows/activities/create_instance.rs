@@ -18,6 +18,7 @@ use crate::workflows::{World, failure, guards};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct CreateInstance {
+    /// What the tag of the deployment says; in runs of before its name alone.
     pub(in crate::workflows) deployment: String,
     pub(in crate::workflows) compartment_id: String,
     pub(in crate::workflows) specification: Confidential<Value>,

@@ -1,0 +1,80 @@
+//! Finds the run that a user means: by the beginning of its id, as `latest`, or as the newest of a deployment.
+
+use super::Journal;
+use super::error::{FindError, JournalError};
+use super::kin::{self, Kin};
+use super::row::Place;
+use crate::run::{RunId, RunSelector};
+
+/// For what a run is looked for, which is what `latest` depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be looked at: the newest there is.
+    Look,
+    /// To go on with it: the newest that changed something or is not over.
+    Resume,
+    /// To undo or to end it: the newest that changed something. One that was refused, or came to nothing yet, has no
+    /// part in it, unless there is no other.
+    Undo,
+}
+
+impl Journal {
+    /// Finds the run that a user means.
+    pub async fn find(&self, selector: &RunSelector, purpose: Purpose) -> Result<RunId, FindError> {
+        let mut connection = self.0.connection.lock().await;
+        let prefix = match (selector, purpose) {
+            (RunSelector::Prefix(prefix), _) => prefix,
+            (RunSelector::Latest, Purpose::Look) => "",
+            (RunSelector::Latest, Purpose::Resume | Purpose::Undo) => {
+                let all = kin::all(&self.0, &mut connection).await?;
+                return latest(all, purpose);
+            }
+        };
+        // The prefix is hexadecimal and dashes: nothing in it is special to LIKE.
+        let pattern = format!("{prefix}%");
+        let found = sqlx::query_scalar!(
+            "SELECT id FROM runs WHERE id LIKE ?1 ORDER BY number DESC LIMIT 10",
+            pattern
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| self.0.failed(error))?;
+        let mut candidates = Vec::new();
+        for id in found {
+            candidates.push(Place("runs", "id").parse(&id)?);
+        }
+        match (selector, candidates.as_slice()) {
+            (_, []) => Err(FindError::None { selector: selector.to_string() }),
+            (RunSelector::Latest, [newest, ..]) => Ok(*newest),
+            (RunSelector::Prefix(_), [only]) => Ok(*only),
+            (RunSelector::Prefix(_), _) => {
+                Err(FindError::Ambiguous { selector: selector.to_string(), candidates })
+            }
+        }
+    }
+
+    /// The runs that changed something, by the deployments that they are of: the newest deployment first, and the
+    /// newest run of each.
+    pub async fn deployments(&self) -> Result<Vec<Vec<Kin>>, JournalError> {
+        let mut connection = self.0.connection.lock().await;
+        let mut all = kin::all(&self.0, &mut connection).await?;
+        all.retain(|kin| kin.has_changes);
+        Ok(kin::by_deployment(all))
+    }
+}
+
+fn latest(all: Vec<Kin>, purpose: Purpose) -> Result<RunId, FindError> {
+    let has_changes = all.iter().any(|kin| kin.has_changes);
+    let mut runs = all;
+    runs.retain(|kin| match purpose {
+        Purpose::Undo if has_changes => kin.has_changes,
+        Purpose::Undo | Purpose::Resume | Purpose::Look => kin.has_changes || !kin.state.is_over(),
+    });
+    let mut newest: Vec<Kin> =
+        kin::by_deployment(runs).into_iter().filter_map(|group| group.into_iter().next()).collect();
+    match newest.len() {
+        0 => Err(FindError::NothingChanged),
+        1 => Ok(newest.remove(0).run),
+        _ => Err(FindError::SeveralDeployments { selector: RunSelector::Latest.to_string(), newest }),
+    }
+}

@@ -1,0 +1,70 @@
+//! What a run holds, and which deployment it is of.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::redeploy::instance_compartment;
+use crate::config::{Deployment, DeploymentTag, DeploymentTarget, Filter};
+use crate::oci::{InstanceId, LoadBalancerId};
+use crate::run::Target;
+
+/// What a run of `deployment` holds from its first moment, before the cloud was asked for anything: two runs that were
+/// started from one file are told apart by nothing else until the backend sets are known.
+pub fn claim(deployment: &Deployment) -> Target {
+    let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
+    let known = json!([
+        deployment.origin,
+        deployment.compartment_id,
+        instance_compartment(deployment),
+        sorted(&deployment.lb_filter),
+        sorted(&deployment.ci_filter),
+        sets,
+    ]);
+    let mut digest = String::new();
+    for byte in &Sha256::digest(known.to_string())[..Target::CLAIM_DIGEST_LENGTH / 2] {
+        write!(digest, "{byte:02x}").expect("a string takes what is written");
+    }
+    Target::claim(&deployment.name, &digest)
+}
+
+fn sorted(filter: &Filter) -> BTreeMap<&String, &Value> {
+    filter.fields.iter().chain(filter.hidden.expose()).collect()
+}
+
+/// What a run holds of an instance that it takes away.
+pub fn instance(id: &InstanceId) -> Target {
+    Target::new("instance", id.as_str())
+}
+
+/// What a run holds of a load balancer.
+pub(super) fn backend_set(balancer: &LoadBalancerId, set: &str) -> Target {
+    Target::new("backend-set", &format!("{balancer}/{set}"))
+}
+
+/// The target of `deployment` behind these sets; `None` for a run that was started before deployments had one.
+pub(super) fn of<'s>(
+    deployment: &Deployment,
+    balancer: &LoadBalancerId,
+    sets: impl IntoIterator<Item = &'s str>,
+) -> Option<DeploymentTarget> {
+    let origin = deployment.origin.as_ref()?;
+    Some(DeploymentTarget::new(origin, &instance_compartment(deployment), balancer.as_str(), sets))
+}
+
+/// What a run holds of its deployment's target, by which the runs of one deployment are found; `None` where there is no
+/// backend set, as nothing tells two such deployments apart.
+pub(super) fn held(target: &DeploymentTarget) -> Option<Target> {
+    let text = serde_json::to_string(target).expect("a target is text");
+    (!target.backend_sets().is_empty()).then(|| Target::service(&text))
+}
+
+/// The value of the tag of what the deployment makes.
+pub(super) fn tag(deployment: &Deployment, target: Option<&DeploymentTarget>) -> String {
+    match target {
+        Some(target) => DeploymentTag::of(&deployment.name, target).to_string(),
+        None => deployment.name.clone(),
+    }
+}
