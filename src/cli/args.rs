@@ -1,5 +1,6 @@
 //! The command line (DESIGN 6).
 
+#[cfg(feature = "sandbox")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -245,6 +246,7 @@ pub(super) struct DeploymentArgs {
 }
 
 /// Where and how fast the sandbox runs.
+#[cfg(feature = "sandbox")]
 #[derive(Clone, Debug, Args)]
 pub(super) struct SandboxArgs {
     /// Where the API is served; port 0 takes any that is free
@@ -282,6 +284,7 @@ fn habit(text: &str) -> Result<(String, serde_json::Value), String> {
 }
 
 /// How the demo's traffic looks.
+#[cfg(feature = "sandbox")]
 #[derive(Clone, Debug, Args)]
 pub(super) struct DemoArgs {
     /// Requests a second
