@@ -270,9 +270,20 @@ pub(super) struct SandboxArgs {
     /// Begin without the web server
     #[arg(long)]
     pub(super) empty: bool,
+    /// Who else is there: `crowded` is a load balancer that several teams share
+    #[arg(long, value_enum, default_value_t = Scenery::Plain, conflicts_with = "empty")]
+    pub(super) scenery: Scenery,
     /// What this cloud is like, where the real one is not known for sure; GET /sandbox/habits lists them all
     #[arg(long, value_name = "NAME=VALUE", value_parser = habit)]
     pub(super) habit: Vec<(String, serde_json::Value)>,
+}
+
+/// What is around the sandbox's web server.
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Scenery {
+    Plain,
+    Crowded,
 }
 
 #[cfg(feature = "sandbox")]

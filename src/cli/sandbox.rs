@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::args::SandboxArgs;
+use super::args::{SandboxArgs, Scenery};
 use super::exit::Exit;
 use super::problem::Report;
 use super::session::Session;
@@ -20,7 +20,11 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
         time_scale: args.time_scale,
         page_size: args.page_size,
         verify: !args.no_verify,
-        seed: if args.empty { Seed::Empty } else { Seed::Webserver },
+        seed: match args.scenery {
+            _ if args.empty => Seed::Empty,
+            Scenery::Plain => Seed::Webserver,
+            Scenery::Crowded => Seed::Crowded,
+        },
         habits: args.habit.into_iter().collect(),
     };
     let started = Sandbox::start(options).await;

@@ -126,6 +126,7 @@ pub(super) fn state(shared: &Shared) -> Value {
         "subnetId": SUBNET,
         "availabilityDomain": AVAILABILITY_DOMAIN,
         "seed": state.seeded,
+        "strangers": state.strangers,
         "instances": instances,
         "loadBalancers": balancers,
     })
@@ -164,5 +165,5 @@ fn orphans(state: &State) -> Vec<&str> {
 
 /// Of what was there from the beginning and is nobody's to change: what is not as it was.
 fn strangers_touched(state: &State) -> Vec<&Value> {
-    state.strangers.iter().filter(|stranger| !super::seed::is_as_it_was(state, stranger)).collect()
+    state.strangers.iter().filter(|stranger| !super::scenery::is_as_it_was(state, stranger)).collect()
 }

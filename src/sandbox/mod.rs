@@ -15,6 +15,7 @@ mod lifecycle;
 mod pace;
 mod past;
 mod principals;
+mod scenery;
 mod seed;
 mod server;
 mod state;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::control::instances;
+use super::scenery;
 use super::server::Shared;
 use super::state::{
     AVAILABILITY_DOMAIN, Backend, BackendSet, Balancer, COMPARTMENT, Health, Listener, SUBNET, State,
@@ -18,6 +20,9 @@ pub enum Seed {
     /// A load balancer `lb` with a serving instance `webserver` of version 1 in the set `http`, an unused set
     /// `admin`, and bystanders.
     Webserver,
+    /// The same among strangers: two backends of theirs in the set `http`, one of them a backup, a second load
+    /// balancer, an instance without tags, and one with the name of the web server.
+    Crowded,
 }
 
 pub(super) fn plant(shared: &Arc<Shared>) {
@@ -31,31 +36,12 @@ pub(super) fn plant(shared: &Arc<Shared>) {
         let (web_ip, bystander_ip) = (address(state, &web), address(state, &bystander));
         let id = state.ocid("loadbalancer");
         let odd = Backend { weight: 7, max_connections: Some(300), ..serving(&bystander_ip, 80) };
-        let balancer = Balancer {
-            id: id.clone(),
-            head: json!({
-                "compartmentId": COMPARTMENT, "displayName": "lb", "shapeName": "flexible",
-                "shapeDetails": {"minimumBandwidthInMbps": 10, "maximumBandwidthInMbps": 100},
-                "isPrivate": false, "subnetIds": [SUBNET], "freeformTags": {"env": "prod"},
-            }),
-            sets: [
-                ("http".to_owned(), set("/", vec![serving(&web_ip, 80)])),
-                ("admin".to_owned(), set("/", Vec::new())),
-                ("other".to_owned(), set("/", vec![odd.clone()])),
-            ]
-            .into(),
-            listeners: [
-                ("http".to_owned(), listener("http", 80)),
-                ("admin".to_owned(), listener("admin", 8080)),
-                ("other".to_owned(), listener("other", 81)),
-            ]
-            .into(),
-            version: 1,
-            work: Vec::new(),
-            created: now,
-            is_deleted: false,
-            before: None,
-        };
+        let sets = [
+            ("http", vec![serving(&web_ip, 80)], 80),
+            ("admin", Vec::new(), 8080),
+            ("other", vec![odd.clone()], 81),
+        ];
+        let balancer = balancer(&id, "lb", &json!({"env": "prod"}), sets, now);
         state.strangers = vec![
             json!({"instance": bystander}),
             json!({"loadBalancer": id, "backendSet": "other", "backend": odd}),
@@ -63,31 +49,46 @@ pub(super) fn plant(shared: &Arc<Shared>) {
         state.seeded = [("loadBalancerId", id.clone()), ("webserverId", web), ("bystanderId", bystander)]
             .map(|(name, id)| (name.to_owned(), id))
             .into();
-        state.balancers.insert(id, balancer);
+        state.balancers.insert(id.clone(), balancer);
+        if shared.seed == Seed::Crowded {
+            scenery::crowd(shared, state, &id);
+        }
     });
 }
 
-/// Whether a bystander is as it was when the sandbox began.
-pub(super) fn is_as_it_was(state: &State, stranger: &Value) -> bool {
-    if let Some(id) = stranger["instance"].as_str() {
-        return state
-            .instances
-            .get(id)
-            .is_some_and(|instance| instance.lifecycle == "ACTIVE" && instance.version == 1);
+/// A load balancer with these sets: name, backends, and the port of their listener.
+pub(super) fn balancer<const N: usize>(
+    id: &str,
+    name: &str,
+    tags: &Value,
+    sets: [(&str, Vec<Backend>, u16); N],
+    created: DateTime<Utc>,
+) -> Balancer {
+    let listeners = sets.iter().map(|(name, _, port)| ((*name).to_owned(), listener(name, *port))).collect();
+    Balancer {
+        id: id.to_owned(),
+        head: json!({
+            "compartmentId": COMPARTMENT, "displayName": name, "shapeName": "flexible",
+            "shapeDetails": {"minimumBandwidthInMbps": 10, "maximumBandwidthInMbps": 100},
+            "isPrivate": false, "subnetIds": [SUBNET], "freeformTags": tags,
+        }),
+        sets: sets.into_iter().map(|(name, backends, _)| (name.to_owned(), set("/", backends))).collect(),
+        listeners,
+        version: 1,
+        work: Vec::new(),
+        created,
+        is_deleted: false,
+        before: None,
     }
-    let wanted: Option<Backend> = serde_json::from_value(stranger["backend"].clone()).ok();
-    let set = stranger["loadBalancer"]
-        .as_str()
-        .and_then(|id| state.balancers.get(id))
-        .and_then(|balancer| balancer.sets.get(stranger["backendSet"].as_str().unwrap_or_default()));
-    let found = set.map(|set| {
-        let plain = |backend: &Backend| Backend { health: Health::default(), ..backend.clone() };
-        set.backends.iter().map(plain).collect::<Vec<_>>()
-    });
-    found == Some(wanted.into_iter().collect())
 }
 
-fn ready_instance(shared: &Shared, state: &mut State, name: &str, version: &str, tags: &Value) -> String {
+pub(super) fn ready_instance(
+    shared: &Shared,
+    state: &mut State,
+    name: &str,
+    version: &str,
+    tags: &Value,
+) -> String {
     let specification = json!({
         "displayName": name, "compartmentId": COMPARTMENT, "availabilityDomain": AVAILABILITY_DOMAIN,
         "shape": "CI.Standard.E4.Flex", "shapeConfig": {"ocpus": 1, "memoryInGBs": 2},
@@ -105,12 +106,12 @@ fn ready_instance(shared: &Shared, state: &mut State, name: &str, version: &str,
     id
 }
 
-fn address(state: &State, instance: &str) -> String {
+pub(super) fn address(state: &State, instance: &str) -> String {
     state.instances.get(instance).map(|instance| instance.address.clone()).unwrap_or_default()
 }
 
 /// A backend that has been serving for long.
-fn serving(ip: &str, port: u16) -> Backend {
+pub(super) fn serving(ip: &str, port: u16) -> Backend {
     Backend { health: Health { is_well: Some(true), ..Health::default() }, ..Backend::at(ip, port) }
 }
 

@@ -89,6 +89,11 @@ impl World {
         Self::with(&[])
     }
 
+    /// A world without strangers, in which nobody else serves.
+    pub(crate) fn lonely() -> Self {
+        Self::start(HURRIED, &["--no-verify", "--scenery", "plain"])
+    }
+
     /// A world in which each step takes long enough to be killed in.
     pub(crate) fn catchable() -> Self {
         Self::start(CATCHABLE, &[])
@@ -110,11 +115,15 @@ impl World {
 
     fn start(time_scale: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        // Strangers everywhere, unless a test is about being alone.
+        let is_told = flags.iter().any(|flag| matches!(*flag, "--scenery" | "--empty"));
+        let scenery = if is_told { &[][..] } else { &["--scenery", "crowded"] };
         // Short pages, so that every list has several.
         let page_size = if flags.contains(&"--page-size") { &[][..] } else { &["--page-size", "2"] };
         let mut sandbox = command(folder.path())
             .args(["sandbox", "--time-scale", time_scale])
             .args(page_size)
+            .args(scenery)
             .arg("--home")
             .arg(folder.path())
             .args(flags)
@@ -313,7 +322,7 @@ impl World {
             .collect()
     }
 
-    /// The versions of the web servers that are there, newest last.
+    /// The versions of the web servers of ours that are there, newest last.
     pub(crate) fn versions(&self) -> Vec<String> {
         self.versions_in(|state| !matches!(state, "DELETED" | "DELETING"))
     }
@@ -324,19 +333,31 @@ impl World {
     }
 
     fn versions_in(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
-        let state = self.state();
-        let instances = state["instances"].as_array().expect("instances").iter();
-        instances
-            .filter(|instance| instance["displayName"] == "webserver")
+        self.web_servers()
+            .iter()
             .filter(|instance| instance["lifecycleState"].as_str().is_some_and(&is_meant))
             .filter_map(|instance| instance["version"].as_str().map(ToOwned::to_owned))
             .collect()
     }
 
-    /// The backends of a set.
+    /// The instances with our name that are no stranger's, in whatever state.
+    pub(crate) fn web_servers(&self) -> Vec<Value> {
+        let state = self.state();
+        let strangers = state["strangers"].as_array().expect("strangers");
+        let is_stranger = |id: &Value| strangers.iter().any(|stranger| stranger["instance"] == *id);
+        let instances = state["instances"].as_array().expect("instances").iter();
+        let ours = instances.filter(|one| one["displayName"] == "webserver" && !is_stranger(&one["id"]));
+        ours.cloned().collect()
+    }
+
+    /// The backends of a set, without those of strangers who are guests in it.
     pub(crate) fn backends(&self, set: &str) -> Vec<Value> {
         let state = self.state();
-        state["loadBalancers"][0]["backendSets"][set]["backends"].as_array().cloned().unwrap_or_default()
+        let strangers = state["strangers"].as_array().expect("strangers");
+        let is_guest =
+            |name: &Value| strangers.iter().any(|guest| guest["backendSet"] == set && guest["name"] == *name);
+        let all = state["loadBalancers"][0]["backendSets"][set]["backends"].as_array().into_iter().flatten();
+        all.filter(|backend| !is_guest(&backend["name"])).cloned().collect()
     }
 }
 

@@ -24,11 +24,9 @@ fn deployment(world: &World, release: &str) -> Value {
 
 /// The web server's tags, and what is in the environment of its container.
 fn found(world: &World) -> [Value; 2] {
-    let state = world.state();
-    let instances = state["instances"].as_array().expect("instances");
-    let is_there = |one: &&Value| one["displayName"] == "webserver" && one["lifecycleState"] == "ACTIVE";
-    let there: Vec<_> = instances.iter().filter(is_there).collect();
-    assert_eq!(there.len(), 1, "{state:#}");
+    let mut there = world.web_servers();
+    there.retain(|one| one["lifecycleState"] == "ACTIVE");
+    assert_eq!(there.len(), 1, "{there:#?}");
     let id = |of: &Value| of.as_str().expect("an id").to_owned();
     let instance = world.get(&format!("/20210415/containerInstances/{}", id(&there[0]["id"])));
     let container =

@@ -91,7 +91,7 @@ fn a_deployment_is_put_together_from_flags_alone() {
     world.run(&[&first[..], &common].concat()).expect(0);
     assert_eq!(world.versions(), ["2"]);
     world.write("ci.edn", &instance(&state, "3"));
-    let ci_filter = r#"{"display_name": "webserver", "lifecycleState": "ACTIVE"}"#;
+    let ci_filter = r#"{"display_name": "webserver", "freeformTags": {"env": "prod"}}"#;
     let second =
         ["start", "--config-file", "config.edn", "--ci-config-file", "ci.edn", "--ci-filter", ci_filter];
     world.run(&[&second[..], &common].concat()).expect(0);

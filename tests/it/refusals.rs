@@ -142,7 +142,7 @@ fn what_the_cloud_does_not_hold_is_refused_before_anything_is_created() {
             "the set `http` would be left without a backend",
         ),
     ];
-    let world = World::new();
+    let world = World::lonely();
     for (change, expected) in cases {
         let mut deployment = world.deployment();
         change(&mut deployment);

@@ -335,7 +335,7 @@ fn validate_needs_no_cloud_and_online_finds_everything_that_is_not_there() {
         "ci-config.volumes[2].mount-target.id: ocid1.mounttarget.oc1.iad.none does not exist",
         "ci-config.volumes[2].export.id: ocid1.export.oc1.iad.none does not exist",
         "ci-config.image-pull-secrets[1].secret-id: ocid1.vaultsecret.oc1.iad.none does not exist",
-        "none of the 1 load balancers",
+        "none of the 2 load balancers",
     ] {
         assert!(ran.stderr.contains(expected), "expected {expected:?} in:\n{}", ran.stderr);
     }

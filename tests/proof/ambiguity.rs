@@ -234,9 +234,12 @@ fn an_old_instance_that_somebody_deletes_in_the_middle_is_not_missed_going_forwa
 
 #[test]
 fn a_new_instance_that_somebody_deletes_in_the_middle_leaves_the_old_one_serving() {
-    let (mut world, file) = world();
+    // Strangers who serve in the set would do for it.
+    let mut world = World::lonely();
+    let file = "deployment.json";
     world.expects_violations = true;
     let mut deployment = world.deployment();
+    deployment["poll-interval"] = json!("10ms");
     deployment["backend-timeout"] = json!("1s");
     world.write_deployment(&deployment);
     let deleted = |state: &Value| {

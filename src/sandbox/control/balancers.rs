@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::changes::{accept, flags_of, spent_token};
+use super::apply::flags_of;
+use super::changes::{accept, spent_token};
 use super::healths::{self, Verdicts};
 use super::{balancer_work, check_version};
 use crate::sandbox::habits::{IfMatch, Replay};

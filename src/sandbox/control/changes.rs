@@ -4,18 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::apply::{Around, apply};
 use super::instances::invalidated;
 use super::no_match;
 use crate::sandbox::data;
-use crate::sandbox::habits::{Busy, Drained, Habits, IfMatch, NoChange, NoOp, Replay};
+use crate::sandbox::habits::{Busy, Habits, IfMatch, NoChange, NoOp, Replay};
 use crate::sandbox::pace::CHANGE;
+use crate::sandbox::scenery;
 use crate::sandbox::server::Shared;
-use crate::sandbox::state::{
-    Backend, BackendSet, Balancer, BalancerWork, Change, Health, Listener, Spent, State,
-};
+use crate::sandbox::state::{Backend, Balancer, BalancerWork, Change, Health, Spent, State};
 use crate::sandbox::wire::{Reply, Request};
 
 /// Accepts a change: 204 with the work request that will do it.
@@ -120,7 +119,7 @@ fn refuse(habits: &Habits, balancer: &Balancer, change: &Change) -> Result<(), R
 }
 
 /// Why there is no room for another backend.
-fn full(habits: &Habits, balancer: &Balancer, set: &str) -> Option<String> {
+pub(super) fn full(habits: &Habits, balancer: &Balancer, set: &str) -> Option<String> {
     let most = habits.backends_most;
     let n_all: usize = balancer.sets.values().map(|set| set.backends.len()).sum();
     let n_own = balancer.sets.get(set).map_or(0, |set| set.backends.len());
@@ -150,7 +149,8 @@ fn is_so_already(habits: &Habits, balancer: &Balancer, change: &Change) -> bool 
         Change::CreateSet { name, body } => balancer.sets.get(name).is_some_and(|set| set.body == *body),
         Change::Create | Change::Delete => false,
         _ => {
-            apply(habits, &mut after, change, 0, &mut Vec::new()).is_ok() && shown(&after) == shown(balancer)
+            let around = Around { habits, guests: &[], generation: 0 };
+            apply(&around, &mut after, change, &mut Vec::new()).is_ok() && shown(&after) == shown(balancer)
         }
     }
 }
@@ -231,6 +231,7 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
     let removed = shared.change(|state| {
         let generation = state.next();
         let mut violations = Vec::new();
+        let guests = scenery::guests(state, id);
         let balancer = state.balancers.get_mut(id)?;
         let open = balancer.work.iter().find(|one| one.id == work)?;
         let (change, fails_with, expects) =
@@ -239,7 +240,10 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
         let done = match (fails_with, expects.filter(|expected| *expected != before.1)) {
             (Some(message), _) => Err(("INTERNAL_ERROR".to_owned(), message)),
             (None, Some(old)) => Err(("BAD_INPUT".to_owned(), no_match(&before.1, &old))),
-            (None, None) => apply(&state.habits, balancer, &change, generation, &mut violations),
+            (None, None) => {
+                let around = Around { habits: &state.habits, guests: &guests, generation };
+                apply(&around, balancer, &change, &mut violations)
+            }
         };
         let done = done.map_err(|(code, message)| (code, message.replace("{lb}", id)));
         let is_kept =
@@ -265,118 +269,4 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
     if let Some(backend) = removed {
         data::cut_off(shared, &backend);
     }
-}
-
-type Refused = (String, String);
-
-/// Makes the change; returns the backend that it removed.
-fn apply(
-    habits: &Habits,
-    balancer: &mut Balancer,
-    change: &Change,
-    generation: u64,
-    violations: &mut Vec<String>,
-) -> Result<Option<Backend>, Refused> {
-    let bad = |message: String| Err(("BAD_INPUT".to_owned(), message));
-    match change {
-        Change::Create => {}
-        Change::Delete => balancer.is_deleted = true,
-        Change::CreateSet { name, .. } if balancer.sets.contains_key(name) => {
-            return bad(format!("Load balancer {{lb}} already has backend set '{name}'"));
-        }
-        Change::CreateSet { name, body } => {
-            balancer.sets.insert(name.clone(), BackendSet { body: body.clone(), backends: Vec::new() });
-        }
-        Change::UpdateSet { name, body } => {
-            let Some(set) = balancer.sets.get_mut(name) else {
-                return bad(format!("no backend set '{name}'"));
-            };
-            set.body = body.clone();
-        }
-        Change::DeleteSet { name } => {
-            if balancer.listeners.values().any(|listener| listener.set() == name) {
-                return bad(format!("backend set '{name}' is used by a listener"));
-            }
-            balancer.sets.remove(name);
-        }
-        Change::UpdateChecker { set, body } => {
-            if let Some(set) = balancer.sets.get_mut(set) {
-                set.body["healthChecker"] = body.clone();
-            }
-        }
-        Change::CreateListener { name, body } => {
-            balancer.listeners.insert(name.clone(), Listener { body: body.clone(), port: 0 });
-        }
-        Change::DeleteListener { name } => {
-            balancer.listeners.remove(name);
-        }
-        Change::CreateBackend { set: name, backend } => {
-            let full = full(habits, balancer, name);
-            let Some(set) = balancer.sets.get_mut(name) else {
-                return bad(format!("no backend set '{name}'"));
-            };
-            if set.backends.iter().any(|one| one.name() == backend.name()) {
-                return bad(format!(
-                    "Load balancer {{lb}} already has backend '{}' in backend set '{name}'",
-                    backend.name()
-                ));
-            }
-            if let Some(full) = full {
-                return bad(full);
-            }
-            set.backends.push(Backend { generation, ..backend.clone() });
-        }
-        Change::UpdateBackend { set, name, flags } => {
-            let Ok(flags) = flags_of(flags) else { return bad("flags".to_owned()) };
-            if flags.drain || flags.offline {
-                note_a_last_one(balancer, set, name, "drained", violations);
-            }
-            let Some(backend) = find(balancer, set, name) else { return bad(format!("no backend '{name}'")) };
-            let Backend { ip, port, mut health, generation, .. } = backend.clone();
-            // Both nodes look anew.
-            health.n_agreeing = 0;
-            if flags.drain && habits.drained_backends == Drained::Unchecked {
-                health = Health::default();
-            }
-            *backend = Backend { ip, port, health, generation, ..flags };
-        }
-        Change::DeleteBackend { set, name } => {
-            note_a_last_one(balancer, set, name, "removed", violations);
-            let Some(set) = balancer.sets.get_mut(set) else { return bad(format!("no backend set '{set}'")) };
-            let place = set.backends.iter().position(|backend| backend.name() == *name);
-            return Ok(place.map(|place| set.backends.remove(place)));
-        }
-    }
-    Ok(None)
-}
-
-fn find<'b>(balancer: &'b mut Balancer, set: &str, name: &str) -> Option<&'b mut Backend> {
-    balancer.sets.get_mut(set)?.backends.iter_mut().find(|backend| backend.name() == name)
-}
-
-/// Records that a set with a listener was left without a healthy backend.
-fn note_a_last_one(balancer: &Balancer, set: &str, name: &str, what: &str, violations: &mut Vec<String>) {
-    let Some(backends) = balancer.sets.get(set).map(|set| &set.backends) else { return };
-    let serves = |one: &&Backend| !one.drain && !one.offline && one.health.is_well == Some(true);
-    let is_serving = backends.iter().filter(serves).any(|one| one.name() == name);
-    let has_others = backends.iter().filter(serves).any(|one| one.name() != name);
-    let has_listener = balancer.listeners.values().any(|listener| listener.set() == set);
-    if is_serving && !has_others && has_listener {
-        violations.push(format!("the last healthy backend {name} of the set {set} was {what}"));
-    }
-}
-
-/// The flags of a backend, checked (OCI.md 2.4).
-pub(super) fn flags_of(body: &Value) -> Result<Backend, Reply> {
-    let flag = |name: &str| body[name].as_bool().unwrap_or(false);
-    let weight = body.get("weight").filter(|weight| !weight.is_null()).map_or(Some(1), Value::as_u64);
-    let weight = weight.and_then(|weight| u32::try_from(weight).ok()).filter(|weight| *weight >= 1);
-    let max_connections = match body.get("maxConnections").unwrap_or(&json!(null)).as_u64() {
-        None | Some(0) => None,
-        Some(n @ 256..) => u32::try_from(n).ok(),
-        Some(_) => return Err(Reply::invalid("maxConnections must be at least 256")),
-    };
-    let Some(weight) = weight else { return Err(Reply::invalid("weight must be at least 1")) };
-    let (drain, backup, offline) = (flag("drain"), flag("backup"), flag("offline"));
-    Ok(Backend { weight, max_connections, drain, backup, offline, ..Backend::at("", 0) })
 }

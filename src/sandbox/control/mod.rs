@@ -1,6 +1,7 @@
 //! The control plane: from a request to the service that answers it.
 
 mod addresses;
+mod apply;
 mod balancer_work;
 pub(super) mod balancers;
 pub(super) mod changes;

@@ -1,0 +1,133 @@
+//! What a change does when its turn comes (OCI.md 2.3).
+
+use serde_json::{Value, json};
+
+use super::changes::full;
+use crate::sandbox::habits::{Drained, Habits};
+use crate::sandbox::state::{Backend, BackendSet, Balancer, Change, Health, Listener};
+use crate::sandbox::wire::Reply;
+
+type Refused = (String, String);
+
+/// In what surroundings a change is made.
+pub(super) struct Around<'a> {
+    pub(super) habits: &'a Habits,
+    /// The backends of strangers, which do not serve for us: `set/address:port`.
+    pub(super) guests: &'a [String],
+    pub(super) generation: u64,
+}
+
+/// Makes the change; returns the backend that it removed.
+pub(super) fn apply(
+    around: &Around<'_>,
+    balancer: &mut Balancer,
+    change: &Change,
+    violations: &mut Vec<String>,
+) -> Result<Option<Backend>, Refused> {
+    let Around { habits, guests, generation } = *around;
+    let bad = |message: String| Err(("BAD_INPUT".to_owned(), message));
+    match change {
+        Change::Create => {}
+        Change::Delete => balancer.is_deleted = true,
+        Change::CreateSet { name, .. } if balancer.sets.contains_key(name) => {
+            return bad(format!("Load balancer {{lb}} already has backend set '{name}'"));
+        }
+        Change::CreateSet { name, body } => {
+            balancer.sets.insert(name.clone(), BackendSet { body: body.clone(), backends: Vec::new() });
+        }
+        Change::UpdateSet { name, body } => {
+            let Some(set) = balancer.sets.get_mut(name) else {
+                return bad(format!("no backend set '{name}'"));
+            };
+            set.body = body.clone();
+        }
+        Change::DeleteSet { name } => {
+            if balancer.listeners.values().any(|listener| listener.set() == name) {
+                return bad(format!("backend set '{name}' is used by a listener"));
+            }
+            balancer.sets.remove(name);
+        }
+        Change::UpdateChecker { set, body } => {
+            if let Some(set) = balancer.sets.get_mut(set) {
+                set.body["healthChecker"] = body.clone();
+            }
+        }
+        Change::CreateListener { name, body } => {
+            balancer.listeners.insert(name.clone(), Listener { body: body.clone(), port: 0 });
+        }
+        Change::DeleteListener { name } => {
+            balancer.listeners.remove(name);
+        }
+        Change::CreateBackend { set: name, backend } => {
+            let full = full(habits, balancer, name);
+            let Some(set) = balancer.sets.get_mut(name) else {
+                return bad(format!("no backend set '{name}'"));
+            };
+            if set.backends.iter().any(|one| one.name() == backend.name()) {
+                return bad(format!(
+                    "Load balancer {{lb}} already has backend '{}' in backend set '{name}'",
+                    backend.name()
+                ));
+            }
+            if let Some(full) = full {
+                return bad(full);
+            }
+            set.backends.push(Backend { generation, ..backend.clone() });
+        }
+        Change::UpdateBackend { set, name, flags } => {
+            let Ok(flags) = flags_of(flags) else { return bad("flags".to_owned()) };
+            if flags.drain || flags.offline {
+                violations.extend(a_last_one(guests, balancer, set, name, "drained"));
+            }
+            let Some(backend) = find(balancer, set, name) else { return bad(format!("no backend '{name}'")) };
+            let Backend { ip, port, mut health, generation, .. } = backend.clone();
+            // Both nodes look anew.
+            health.n_agreeing = 0;
+            if flags.drain && habits.drained_backends == Drained::Unchecked {
+                health = Health::default();
+            }
+            *backend = Backend { ip, port, health, generation, ..flags };
+        }
+        Change::DeleteBackend { set, name } => {
+            violations.extend(a_last_one(guests, balancer, set, name, "removed"));
+            let Some(set) = balancer.sets.get_mut(set) else { return bad(format!("no backend set '{set}'")) };
+            let place = set.backends.iter().position(|backend| backend.name() == *name);
+            return Ok(place.map(|place| set.backends.remove(place)));
+        }
+    }
+    Ok(None)
+}
+
+fn find<'b>(balancer: &'b mut Balancer, set: &str, name: &str) -> Option<&'b mut Backend> {
+    balancer.sets.get_mut(set)?.backends.iter_mut().find(|backend| backend.name() == name)
+}
+
+/// That a set with a listener is left without a healthy backend for the same kind of requests. A stranger's serves
+/// something else, though under the same address.
+fn a_last_one(guests: &[String], balancer: &Balancer, set: &str, name: &str, what: &str) -> Option<String> {
+    let backends = &balancer.sets.get(set)?.backends;
+    let serves = |one: &&Backend| !one.drain && !one.offline && one.health.is_well == Some(true);
+    let leaving = backends.iter().filter(serves).find(|one| one.name() == name)?;
+    let has_others = backends.iter().filter(serves).any(|one| {
+        let is_guest = guests.contains(&format!("{set}/{}", one.name()));
+        one.name() != name && !is_guest && (!one.backup || leaving.backup)
+    });
+    let has_listener = balancer.listeners.values().any(|listener| listener.set() == set);
+    let is_last = !has_others && has_listener;
+    is_last.then(|| format!("the last healthy backend {name} of the set {set} was {what}"))
+}
+
+/// The flags of a backend, checked (OCI.md 2.4).
+pub(super) fn flags_of(body: &Value) -> Result<Backend, Reply> {
+    let flag = |name: &str| body[name].as_bool().unwrap_or(false);
+    let weight = body.get("weight").filter(|weight| !weight.is_null()).map_or(Some(1), Value::as_u64);
+    let weight = weight.and_then(|weight| u32::try_from(weight).ok()).filter(|weight| *weight >= 1);
+    let max_connections = match body.get("maxConnections").unwrap_or(&json!(null)).as_u64() {
+        None | Some(0) => None,
+        Some(n @ 256..) => u32::try_from(n).ok(),
+        Some(_) => return Err(Reply::invalid("maxConnections must be at least 256")),
+    };
+    let Some(weight) = weight else { return Err(Reply::invalid("weight must be at least 1")) };
+    let (drain, backup, offline) = (flag("drain"), flag("backup"), flag("offline"));
+    Ok(Backend { weight, max_connections, drain, backup, offline, ..Backend::at("", 0) })
+}
