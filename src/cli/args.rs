@@ -179,6 +179,11 @@ pub(super) enum Command {
         /// An id, the beginning of one, or `latest`
         run: RunSelector,
     },
+    /// The key with which the journal's secrets are sealed
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Serve a local OCI on one port, with real containers and a real proxy
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArgs),
@@ -192,6 +197,16 @@ pub(super) enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Seal the journal anew, with another key
+    ///
+    /// The new key is drawn at random and takes the place of the key file, or is what `DEPLOYCTL_JOURNAL_NEW_KEY` says:
+    /// it must say so when the key is in `DEPLOYCTL_JOURNAL_KEY`. Killed at any instant, one of the two keys opens the
+    /// journal; do it again then. Copies of the journal that were made before are opened by the old key.
+    Rotate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

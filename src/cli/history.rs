@@ -40,7 +40,7 @@ pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Rep
 }
 
 pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: bool) -> Result<Exit, Report> {
-    let journal = session.existing_journal(selector).await?;
+    let journal = session.journal_to_look(selector).await?;
     let run = journal.find(selector, Purpose::Look).await?;
     let record = journal.run(run).await?;
     let all = if events { journal.events_after(run, 0).await? } else { Vec::new() };
@@ -180,7 +180,7 @@ fn next_command(record: &RunRecord) -> Option<String> {
 /// A run that was let go in the middle is waited for as long as a lease lasts: a `resume` may follow, as in a pipeline
 /// that tries again.
 pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
-    let journal = session.existing_journal(selector).await?;
+    let journal = session.journal_to_look(selector).await?;
     let run = journal.find(selector, Purpose::Look).await?;
     let name = journal.run(run).await?.name;
     let mut reporter = Reporter::new(session.ui, &name);

@@ -7,6 +7,7 @@ pub mod demo;
 mod drive;
 mod exit;
 mod history;
+mod key;
 mod log;
 mod problem;
 mod reporter;
@@ -106,6 +107,7 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Resolve { run, step, resolution, reason } => {
             history::resolve(session, &run, &step, resolution.into(), &reason).await
         }
+        Command::Key { command } => key::run(session, &command).await,
         Command::Watch { run } => history::watch(session, &run).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::serve(session, args).await,

@@ -6,7 +6,9 @@ use super::exit::Exit;
 use super::ui::{Tone, Ui, plain};
 use crate::config::{DeploymentTag, DeploymentTarget, Problems};
 use crate::engine::{End, Stop};
-use crate::journal::{FindError, JournalError, Kin, ResolveError, StartError, TakeError, TargetHeld};
+use crate::journal::{
+    FindError, JournalError, KeyOrigin, Kin, ResolveError, SealError, StartError, TakeError, TargetHeld,
+};
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
 use crate::oci::{RegionError, SetupError};
 use crate::run::{Failure, RunId, RunState};
@@ -97,8 +99,8 @@ impl From<JournalError> for Report {
             JournalError::Pragma { .. }
             | JournalError::Sqlite { .. }
             | JournalError::Decode { .. }
-            | JournalError::NoSuchRun(_)
-            | JournalError::Seal(_) => None,
+            | JournalError::NoSuchRun(_) => None,
+            JournalError::Seal(error) => of_key(error).map(ToOwned::to_owned),
         };
         Self { kind: "journal", message: chain(&error), hint, exit: Exit::Ours }
     }
@@ -113,6 +115,31 @@ pub(super) fn of_kin(kin: &Kin) -> String {
 pub(super) fn deployment_of(kin: &Kin) -> String {
     let target = kin.service().and_then(|text| serde_json::from_str::<DeploymentTarget>(&text).ok());
     target.map_or_else(|| kin.name.clone(), |target| DeploymentTag::of(&kin.name, &target).to_string())
+}
+
+/// What to do about the journal's key.
+const fn of_key(error: &SealError) -> Option<&'static str> {
+    match error {
+        SealError::BadVariable { .. } => {
+            Some("`openssl rand -base64 32` prints such a key; nothing was written")
+        }
+        SealError::Missing { .. } => Some(
+            "put the file back, or set DEPLOYCTL_JOURNAL_KEY to what was in it; `deployctl history` needs no key, and \
+             --journal names another journal",
+        ),
+        SealError::WrongKey { origin: KeyOrigin::Variable } => Some(
+            "set it to the journal's key, which after `deployctl key rotate` is the new one; nothing was written",
+        ),
+        SealError::BadFile { .. } | SealError::WrongKey { origin: KeyOrigin::File(_) } => Some(
+            "put the journal's own key file back, or set DEPLOYCTL_JOURNAL_KEY to what was in it; nothing was written",
+        ),
+        SealError::File { .. } => Some("check who owns the file and its folder"),
+        SealError::Rotated => Some("nothing was written; try again"),
+        SealError::Unopened { .. } | SealError::Clear { .. } => {
+            Some("nothing was sent; put back a copy of the journal from before the change")
+        }
+        SealError::OnlyLooking => None,
+    }
 }
 
 impl From<FindError> for Report {

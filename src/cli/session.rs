@@ -126,7 +126,8 @@ impl Session<'_> {
         Ok(folder.join("deployctl/journal.db"))
     }
 
-    fn key(&self) -> KeySource {
+    /// Where the journal's key comes from.
+    pub(super) fn key(&self) -> KeySource {
         KeySource { from_env: self.env.get("DEPLOYCTL_JOURNAL_KEY").map(|key| key.to_owned().into()) }
     }
 
@@ -139,15 +140,20 @@ impl Session<'_> {
     pub(super) async fn existing_journal(&self, selector: &RunSelector) -> Result<Journal, Report> {
         let path = self.journal_path()?;
         let journal = Journal::open_existing(&path, self.key(), self.clock).await?;
-        journal.ok_or_else(|| {
-            Report::usage(format!("no run matches `{selector}`: there is no journal {}", path.display()))
-                .hint("name the journal with --journal")
+        journal.ok_or_else(|| no_journal(selector, &path))
+    }
+
+    /// The same to look at a run, which needs no key.
+    pub(super) async fn journal_to_look(&self, selector: &RunSelector) -> Result<Journal, Report> {
+        self.journal_if_any().await?.ok_or_else(|| match self.journal_path() {
+            Ok(path) => no_journal(selector, &path),
+            Err(report) => report,
         })
     }
 
-    /// Opens the journal if there is one.
+    /// Opens the journal to look at it, if there is one.
     pub(super) async fn journal_if_any(&self) -> Result<Option<Journal>, Report> {
-        Ok(Journal::open_existing(&self.journal_path()?, self.key(), self.clock).await?)
+        Ok(Journal::open_to_look(&self.journal_path()?, self.clock).await?)
     }
 
     /// The cloud, signed in. What the flags and the environment of this process say wins over what the run was
@@ -253,6 +259,11 @@ impl Session<'_> {
         }
         Ok(exit)
     }
+}
+
+fn no_journal(selector: &RunSelector, path: &Path) -> Report {
+    Report::usage(format!("no run matches `{selector}`: there is no journal {}", path.display()))
+        .hint("name the journal with --journal")
 }
 
 /// What is said of a run that ended as it was asked to.

@@ -58,7 +58,7 @@ impl Lease {
             attempt: 1,
         };
         let spot = Spot { run: self.run(), seq: Some(seq), column: "input" };
-        let input = self.inner.sealer.seal(step.input.clone(), spot).map_err(JournalError::from)?;
+        let input = self.inner.sealer().map_err(JournalError::from)?.seal(step.input.clone(), spot);
         let (run, effect, input) = (self.run().to_string(), effect_text(step.effect), input.to_string());
         let event = self
             .commit(kind, async |tx, now| {
@@ -128,7 +128,7 @@ impl Lease {
     /// Checkpoints a step's result.
     pub async fn complete(&mut self, seq: Seq, done: Completion) -> Result<Vec<Event>, WriteError> {
         let spot = Spot { run: self.run(), seq: Some(seq), column: "output" };
-        let output = self.inner.sealer.seal(done.output, spot).map_err(JournalError::from)?;
+        let output = self.inner.sealer().map_err(JournalError::from)?.seal(done.output, spot);
         let (run, number, output) = (self.run().to_string(), seq.get(), output.to_string());
         let mut kinds = Vec::new();
         if done.adopted {

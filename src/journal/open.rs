@@ -24,8 +24,8 @@ const APPLICATION_ID: i64 = 0x6470_6c79;
 /// How long to wait for another process's write; ours take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens the journal, making and migrating the file where needed.
-pub(super) async fn open(path: &Path) -> Result<SqliteConnection, JournalError> {
+/// Opens the journal, making and migrating the file where needed. Whoever drops the lock lets the next one open it.
+pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, File), JournalError> {
     prepare_file(path)?;
     // Two first starts at once would both create the schema.
     let lock = lock_for_opening(path)?;
@@ -33,9 +33,8 @@ pub(super) async fn open(path: &Path) -> Result<SqliteConnection, JournalError> 
     check_identity(&mut connection, path).await?;
     check_integrity(&mut connection, path).await?;
     migrate(&mut connection, path).await?;
-    drop(lock);
     read_back(&mut connection).await?;
-    Ok(connection)
+    Ok((connection, lock))
 }
 
 /// The folder of the lock files: one a run, and one for opening.
@@ -104,7 +103,7 @@ fn refuse_network_file_system(_folder: &Path, _path: &Path) -> Result<(), Journa
     Ok(())
 }
 
-fn lock_for_opening(path: &Path) -> Result<File, JournalError> {
+pub(super) fn lock_for_opening(path: &Path) -> Result<File, JournalError> {
     let failed = |source| of_io(path, source);
     let file = OpenOptions::new()
         .write(true)

@@ -96,13 +96,14 @@ impl History {
         .await
         .map_err(|error| inner.failed(error))?;
         let stored = Place("runs", "input").json(&row.input)?;
-        let input = inner.sealer.open(stored, Spot { run, seq: None, column: "input" })?;
+        let sealer = inner.sealer()?;
+        let input = sealer.open(stored, Spot { run, seq: None, column: "input" })?;
         let mut steps = load_steps(inner, tx, run).await?;
         for step in &mut steps {
             let spot = |column| Spot { run, seq: Some(step.seq), column };
-            step.input = inner.sealer.open(step.input.take(), spot("input"))?;
+            step.input = sealer.open(step.input.take(), spot("input"))?;
             if let Some(output) = &mut step.output {
-                *output = inner.sealer.open(output.take(), spot("output"))?;
+                *output = sealer.open(output.take(), spot("output"))?;
             }
         }
         Ok(Self {

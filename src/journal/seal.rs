@@ -4,21 +4,18 @@
 //! taken for a sealed value. Each value is sealed with XChaCha20-Poly1305 under a random nonce and bound to the place
 //! where it stands, so that it opens nowhere else.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::io;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::rand_core::RngCore as _;
 use chacha20poly1305::aead::{Aead as _, OsRng, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use super::key::{KEY_BYTES, Key, KeyOrigin};
 use crate::run::{MASK, RunId, Seq, marker};
 
 /// The key of the one-entry map that stands for a sealed value in a column.
@@ -27,23 +24,20 @@ const SEALED: &str = "$sealed";
 const CONFIDENTIAL: &str = "$confidential";
 /// How a text begins that is bound to its place. One of before has no such beginning and is bound to its run alone.
 const BOUND: &str = "2.";
-const KEY_BYTES: usize = 32;
+/// What the journal's canary says, and the place that it is bound to.
+const CANARY: &str = "the journal's canary";
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 
-/// Where the journal's key comes from.
-#[derive(Clone, Debug, Default)]
-pub struct KeySource {
-    /// `DEPLOYCTL_JOURNAL_KEY`: 32 bytes in base64. Without it, a 0600 file beside the journal, made on first use.
-    pub from_env: Option<SecretString>,
-}
-
-/// Why a value could not be sealed or opened.
+/// Why the journal's key cannot be used, or a value not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// The variable holds something that is no key.
-    #[error("DEPLOYCTL_JOURNAL_KEY must be {KEY_BYTES} bytes in base64")]
-    BadVariable,
+    #[error("{name} must be {KEY_BYTES} bytes in base64")]
+    BadVariable {
+        /// The variable.
+        name: &'static str,
+    },
     /// The key file holds something that is no key.
     #[error("{} is no journal key: expected {KEY_BYTES} bytes in base64", path.display())]
     BadFile {
@@ -58,12 +52,30 @@ pub enum SealError {
         /// Why.
         source: io::Error,
     },
-    /// The key is not the one that the value was sealed with.
-    #[error(
-        "the journal holds values sealed with another key: set DEPLOYCTL_JOURNAL_KEY, or put the key file back \
-         beside the journal"
-    )]
-    WrongKey,
+    /// There is no key file, and the journal is sealed with a key already.
+    #[error("the journal's key file {} is missing, and the journal is sealed with its key", path.display())]
+    Missing {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The key is not the journal's.
+    #[error("{origin} does not open the journal: it is sealed with another key")]
+    WrongKey {
+        /// Where the key was found.
+        origin: KeyOrigin,
+    },
+    /// A defect of ours: the journal was opened to be looked at.
+    #[error("the journal was opened without its key")]
+    OnlyLooking,
+    /// Another process put a new key in the place of this one since the journal was opened.
+    #[error("the journal's key was rotated by another process just now")]
+    Rotated,
+    /// A value was sealed with another key, or stood at another place.
+    #[error("what is sealed in {place} does not open with the journal's key")]
+    Unopened {
+        /// The column, the row, and the path within the text.
+        place: String,
+    },
     /// A column holds in the clear what is only ever stored sealed: somebody else wrote it.
     #[error(
         "the journal was changed by something else than deployctl: {place} holds a secret that is not sealed"
@@ -74,46 +86,58 @@ pub enum SealError {
     },
 }
 
-/// Seals and opens values; loads its key when it is first needed.
-#[derive(Debug)]
+/// Seals and opens values with the journal's key.
 pub(super) struct Sealer {
-    source: KeySource,
-    key_file: PathBuf,
-    key: OnceLock<Key>,
+    cipher: XChaCha20Poly1305,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(MASK)
+    }
 }
 
 impl Sealer {
-    pub(super) fn new(source: KeySource, journal: &Path) -> Self {
-        let mut key_file = journal.as_os_str().to_owned();
-        key_file.push(".key");
-        Self { source, key_file: key_file.into(), key: OnceLock::new() }
+    pub(super) fn new(key: &Key) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(key.as_slice().into()) }
+    }
+
+    /// A text that only this key opens.
+    pub(super) fn canary(&self) -> String {
+        self.encrypt(CANARY.as_bytes(), CANARY)
+    }
+
+    /// Whether a canary was sealed with this key.
+    pub(super) fn knows(&self, canary: &str) -> bool {
+        let bound = canary.strip_prefix(BOUND).unwrap_or_default();
+        self.decrypt(bound, CANARY).is_some_and(|plain| plain.as_slice() == CANARY.as_bytes())
     }
 
     /// The form of `json` that is stored at `spot`: confidential values are sealed, and names that look like ours are
     /// escaped.
-    pub(super) fn seal(&self, json: Value, spot: Spot) -> Result<Value, SealError> {
+    pub(super) fn seal(&self, json: Value, spot: Spot) -> Value {
         self.seal_below(json, &spot.to_string())
     }
 
-    fn seal_below(&self, json: Value, place: &str) -> Result<Value, SealError> {
+    fn seal_below(&self, json: Value, place: &str) -> Value {
         match json {
             Value::Object(mut map) => {
                 if let Some(inner) = map.remove(marker()) {
                     let plain = Zeroizing::new(neutral(inner).to_string());
-                    return Ok(json!({SEALED: self.encrypt(plain.as_bytes(), place)?}));
+                    return json!({SEALED: self.encrypt(plain.as_bytes(), place)});
                 }
                 let entries = map.into_iter().map(|(name, value)| {
                     let stored = escaped(name);
-                    let value = self.seal_below(value, &below(place, &stored))?;
-                    Ok((stored, value))
+                    let value = self.seal_below(value, &below(place, &stored));
+                    (stored, value)
                 });
-                entries.collect::<Result<_, _>>().map(Value::Object)
+                Value::Object(entries.collect())
             }
             Value::Array(items) => {
                 let items = items.into_iter().zip(0..);
                 items.map(|(item, n)| self.seal_below(item, &below(place, &n.to_string()))).collect()
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(json),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => json,
         }
     }
 
@@ -146,106 +170,34 @@ impl Sealer {
     }
 
     fn open_text(&self, text: &str, run: RunId, place: &str) -> Result<Value, SealError> {
-        let unreadable = |_| SealError::WrongKey;
-        match text.strip_prefix(BOUND) {
+        let opened = match text.strip_prefix(BOUND) {
             Some(bound) => {
-                let plain = self.decrypt(bound, place)?;
-                serde_json::from_slice(&plain).map(restored).map_err(unreadable)
+                self.decrypt(bound, place).and_then(|plain| serde_json::from_slice(&plain).ok()).map(restored)
             }
             None => {
-                let plain = self.decrypt(text, &run.to_string())?;
-                serde_json::from_slice(&plain).map_err(unreadable)
+                self.decrypt(text, &run.to_string()).and_then(|plain| serde_json::from_slice(&plain).ok())
             }
-        }
+        };
+        opened.ok_or_else(|| SealError::Unopened { place: place.to_owned() })
     }
 
-    fn encrypt(&self, plain: &[u8], place: &str) -> Result<String, SealError> {
+    fn encrypt(&self, plain: &[u8], place: &str) -> String {
         let mut nonce = [0; NONCE_BYTES];
         OsRng.fill_bytes(&mut nonce);
         let payload = Payload { msg: plain, aad: place.as_bytes() };
         let sealed = self
-            .cipher(IfMissing::Make)?
+            .cipher
             .encrypt(XNonce::from_slice(&nonce), payload)
             .expect("a value in memory is far below the cipher's limit of 256 GiB");
-        Ok(format!("{BOUND}{}", STANDARD.encode([&nonce[..], &sealed].concat())))
+        format!("{BOUND}{}", STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    fn decrypt(&self, sealed: &str, bound_to: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let bytes = STANDARD.decode(sealed).map_err(|_| SealError::WrongKey)?;
-        if bytes.len() < NONCE_BYTES {
-            return Err(SealError::WrongKey);
-        }
-        let (nonce, sealed) = bytes.split_at(NONCE_BYTES);
+    fn decrypt(&self, sealed: &str, bound_to: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let bytes = STANDARD.decode(sealed).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
         let payload = Payload { msg: sealed, aad: bound_to.as_bytes() };
-        let plain = self.cipher(IfMissing::Refuse)?.decrypt(XNonce::from_slice(nonce), payload);
-        plain.map(Zeroizing::new).map_err(|_| SealError::WrongKey)
+        self.cipher.decrypt(XNonce::from_slice(nonce), payload).ok().map(Zeroizing::new)
     }
-
-    /// The cipher under the journal's key; `if_missing` says what to do when there is no key yet.
-    fn cipher(&self, if_missing: IfMissing) -> Result<XChaCha20Poly1305, SealError> {
-        let key = if let Some(key) = self.key.get() {
-            key
-        } else {
-            let key = self.load_key(if_missing)?;
-            self.key.get_or_init(|| key)
-        };
-        Ok(XChaCha20Poly1305::new(key.as_slice().into()))
-    }
-
-    fn load_key(&self, if_missing: IfMissing) -> Result<Key, SealError> {
-        if let Some(variable) = &self.source.from_env {
-            return parse_key(variable.expose_secret()).ok_or(SealError::BadVariable);
-        }
-        let failed = |source| SealError::File { path: self.key_file.clone(), source };
-        match (self.read_key(), if_missing) {
-            (Err(SealError::File { source, .. }), IfMissing::Make)
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                match self.make_key() {
-                    Ok(key) => Ok(key),
-                    // Another process was first: its key is the journal's.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.read_key(),
-                    Err(error) => Err(failed(error)),
-                }
-            }
-            (read, IfMissing::Make | IfMissing::Refuse) => read,
-        }
-    }
-
-    fn read_key(&self) -> Result<Key, SealError> {
-        let failed = |source| SealError::File { path: self.key_file.clone(), source };
-        let text = Zeroizing::new(fs::read_to_string(&self.key_file).map_err(failed)?);
-        parse_key(&text).ok_or_else(|| SealError::BadFile { path: self.key_file.clone() })
-    }
-
-    /// Makes the key and brings it to the disk, under its name only once it is whole: a sealed value whose key
-    /// was lost with the power could never be opened again.
-    fn make_key(&self) -> io::Result<Key> {
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        OsRng.fill_bytes(key.as_mut_slice());
-        let draft = self.key_file.with_extension(format!("key.{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        writeln!(file, "{}", *Zeroizing::new(STANDARD.encode(key.as_slice())))?;
-        file.sync_all()?;
-        let linked = fs::hard_link(&draft, &self.key_file);
-        fs::remove_file(&draft)?;
-        linked?;
-        if let Some(folder) = self.key_file.parent() {
-            fs::File::open(folder)?.sync_all()?;
-        }
-        Ok(key)
-    }
-}
-
-type Key = Zeroizing<[u8; KEY_BYTES]>;
-
-/// What to do when the journal has no key file yet.
-#[derive(Clone, Copy)]
-enum IfMissing {
-    /// Make one: something is to be sealed for the first time.
-    Make,
-    /// Fail: what was sealed cannot be opened with a new key.
-    Refuse,
 }
 
 /// Where a JSON text stands in the journal.
@@ -281,6 +233,15 @@ fn sealed_text(map: &Map<String, Value>) -> Option<&str> {
     let is_sealed = text.starts_with(BOUND)
         || STANDARD.decode(text).is_ok_and(|bytes| bytes.len() >= NONCE_BYTES + TAG_BYTES);
     is_sealed.then_some(text)
+}
+
+/// Whether anything in a stored text is sealed.
+pub(super) fn holds_sealed(json: &Value) -> bool {
+    match json {
+        Value::Object(map) => sealed_text(map).is_some() || map.values().any(holds_sealed),
+        Value::Array(items) => items.iter().any(holds_sealed),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// Whether `name` is one of ours, behind any number of dollars.
@@ -336,11 +297,6 @@ pub(super) fn masked(json: Value) -> Value {
     }
 }
 
-fn parse_key(text: &str) -> Option<Key> {
-    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
-    <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -349,8 +305,7 @@ mod tests {
     use crate::run::Confidential;
 
     fn sealer() -> Sealer {
-        let key = STANDARD.encode([7; KEY_BYTES]).into();
-        Sealer::new(KeySource { from_env: Some(key) }, Path::new("/nonexistent/journal.db"))
+        Sealer::new(&Zeroizing::new([7; KEY_BYTES]))
     }
 
     fn spot(run: RunId) -> Spot {
@@ -361,7 +316,7 @@ mod tests {
     fn a_sealed_value_opens_only_with_its_key_and_where_it_stood() {
         let run = RunId::random();
         let plain = json!({"env": [Confidential::new(json!({"PASSWORD": "hunter2"}))], "open": 1});
-        let stored = sealer().seal(plain.clone(), spot(run)).expect("there is a key");
+        let stored = sealer().seal(plain.clone(), spot(run));
         assert!(!stored.to_string().contains("hunter2"));
         assert_eq!(stored["open"], 1);
         assert_eq!(sealer().open(stored.clone(), spot(run)).expect("it opens"), plain);
@@ -375,13 +330,14 @@ mod tests {
             Spot { column: "output", ..spot(run) },
         ] {
             let moved = sealer().open(stored.clone(), other);
-            assert!(matches!(moved, Err(SealError::WrongKey)), "{moved:?}");
+            assert!(matches!(moved, Err(SealError::Unopened { .. })), "{moved:?}");
         }
         let moved = sealer().open(json!({"other": stored["env"]}), spot(run));
-        assert!(matches!(moved, Err(SealError::WrongKey)), "{moved:?}");
-        let other = KeySource { from_env: Some(STANDARD.encode([8; KEY_BYTES]).into()) };
-        let wrong = Sealer::new(other, Path::new("/nonexistent/journal.db")).open(stored, spot(run));
-        assert!(matches!(wrong, Err(SealError::WrongKey)), "{wrong:?}");
+        assert!(matches!(moved, Err(SealError::Unopened { .. })), "{moved:?}");
+        let other = Sealer::new(&Zeroizing::new([8; KEY_BYTES]));
+        let wrong = other.open(stored, spot(run));
+        assert!(matches!(wrong, Err(SealError::Unopened { .. })), "{wrong:?}");
+        assert!(sealer().knows(&sealer().canary()) && !other.knows(&sealer().canary()));
     }
 
     #[test]
@@ -390,8 +346,7 @@ mod tests {
         let nonce = [1; NONCE_BYTES];
         let bound_to = run.to_string();
         let payload = Payload { msg: br#"{"$sealed":"mine"}"#, aad: bound_to.as_bytes() };
-        let cipher = sealer().cipher(IfMissing::Refuse).expect("there is a key");
-        let sealed = cipher.encrypt(XNonce::from_slice(&nonce), payload).expect("sealed");
+        let sealed = sealer().cipher.encrypt(XNonce::from_slice(&nonce), payload).expect("sealed");
         let sealed = STANDARD.encode([&nonce[..], &sealed].concat());
         let stored = json!({"specification": {"$sealed": sealed}, "shown": {"tags": {"$sealed": "***"}}});
         let opened = sealer().open(stored, spot(run)).expect("it opens");
@@ -405,15 +360,6 @@ mod tests {
         let stored = json!({"specification": {"$confidential": {"image": "evil"}}});
         let refused = sealer().open(stored, spot(run)).expect_err("it is refused").to_string();
         assert!(refused.contains(&format!("the input of step 1 of run {run}/specification")), "{refused}");
-    }
-
-    #[test]
-    fn a_key_that_is_no_key_is_refused() {
-        let source = KeySource { from_env: Some("c2hvcnQ=".to_owned().into()) };
-        let value = json!(Confidential::new(1));
-        let refused =
-            Sealer::new(source, Path::new("/nonexistent/journal.db")).seal(value, spot(RunId::random()));
-        assert!(matches!(refused, Err(SealError::BadVariable)), "{refused:?}");
     }
 
     /// Any JSON, with the names that could be taken for ours wherever a map has names.
@@ -448,7 +394,7 @@ mod tests {
             let written = json!({
                 "open": open, "secret": Confidential::new(&secret), "nested": Confidential::new([Confidential::new(&secret)]),
             });
-            let column = sealer().seal(written.clone(), spot(run)).expect("there is a key").to_string();
+            let column = sealer().seal(written.clone(), spot(run)).to_string();
             let stored = serde_json::from_str(&column).expect("it is JSON");
             let read = sealer().open(stored, spot(run)).expect("it opens");
             prop_assert_eq!(&read, &written);

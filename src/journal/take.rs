@@ -74,7 +74,8 @@ impl Journal {
         let now = inner.clock.now();
         let lock = lock_patiently(inner, run).await?;
         let spot = Spot { run, seq: None, column: "input" };
-        let input = inner.sealer.seal(new.input, spot).map_err(JournalError::from)?;
+        let unlocked = inner.unlocked().map_err(JournalError::from)?;
+        let input = unlocked.sealer.seal(new.input, spot);
         let kind = EventKind::RunStarted {
             workflow: new.workflow.clone(),
             version: new.workflow_version,
@@ -83,6 +84,7 @@ impl Journal {
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        unlocked.assure(&mut tx, &inner.path).await?;
         let (id, input, context, at, until) = (
             run.to_string(),
             input.to_string(),
@@ -131,6 +133,7 @@ impl Journal {
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        inner.unlocked().map_err(JournalError::from)?.assure(&mut tx, &inner.path).await?;
         let row = lease_row(inner, &mut tx, run).await?;
         let from = match row.holder {
             Some((by, until)) => {
@@ -225,6 +228,7 @@ impl Journal {
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        inner.unlocked().map_err(JournalError::from)?.assure(&mut tx, &inner.path).await?;
         let row = lease_row(inner, &mut tx, run).await?;
         let now = inner.clock.now();
         if let Some((by, until)) = row.holder
@@ -396,7 +400,7 @@ async fn lock_patiently(inner: &Inner, run: RunId) -> Result<Option<File>, Journ
 }
 
 /// Locks the run's file; `None` when a process of this machine holds it.
-fn lock(inner: &Inner, run: RunId) -> Result<Option<File>, JournalError> {
+pub(super) fn lock(inner: &Inner, run: RunId) -> Result<Option<File>, JournalError> {
     let failed = |source| JournalError::Open { path: inner.path.clone(), source };
     let path = open::lock_folder(&inner.path).join(format!("{run}.lock"));
     let file =

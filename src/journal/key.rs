@@ -1,0 +1,120 @@
+//! The journal's key: where it comes from, and how its file is made and replaced.
+//!
+//! The invariant: a key is whole and on the disk before anything is sealed with it. What was sealed with a key that
+//! was lost with the power could never be opened again.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::OsRng;
+use chacha20poly1305::aead::rand_core::RngCore as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use super::seal::SealError;
+
+/// The length of a key.
+pub(super) const KEY_BYTES: usize = 32;
+
+pub(super) type Key = Zeroizing<[u8; KEY_BYTES]>;
+
+/// Where the journal's key comes from.
+#[derive(Clone, Debug, Default)]
+pub struct KeySource {
+    /// `DEPLOYCTL_JOURNAL_KEY`: 32 bytes in base64. Without it, a 0600 file beside the journal, made on first use.
+    pub from_env: Option<SecretString>,
+}
+
+/// Where a key was found, for the message about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// `DEPLOYCTL_JOURNAL_KEY`.
+    Variable,
+    /// A file beside the journal.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for KeyOrigin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Variable => formatter.write_str("DEPLOYCTL_JOURNAL_KEY"),
+            Self::File(path) => write!(formatter, "the journal's key file {}", path.display()),
+        }
+    }
+}
+
+/// The file of the journal's key.
+pub(super) fn key_file(journal: &Path) -> PathBuf {
+    with_ending(journal, ".key")
+}
+
+/// The file of the key that a rotation is about to put in its place.
+pub(super) fn draft_file(journal: &Path) -> PathBuf {
+    with_ending(journal, ".key.new")
+}
+
+fn with_ending(journal: &Path, ending: &str) -> PathBuf {
+    let mut name = journal.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The key that `source` names, and where it was found; `None` when it is to be in a file and there is none.
+pub(super) fn load(source: &KeySource, journal: &Path) -> Result<Option<(Key, KeyOrigin)>, SealError> {
+    if let Some(variable) = &source.from_env {
+        let key = parse(variable.expose_secret())
+            .ok_or(SealError::BadVariable { name: "DEPLOYCTL_JOURNAL_KEY" })?;
+        return Ok(Some((key, KeyOrigin::Variable)));
+    }
+    let path = key_file(journal);
+    Ok(read(&path)?.map(|key| (key, KeyOrigin::File(path))))
+}
+
+/// The key in a file, if there is one.
+pub(super) fn read(path: &Path) -> Result<Option<Key>, SealError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(SealError::File { path: path.to_owned(), source }),
+    };
+    parse(&text).map(Some).ok_or_else(|| SealError::BadFile { path: path.to_owned() })
+}
+
+/// A key that nobody has had before.
+pub(super) fn random() -> Key {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    OsRng.fill_bytes(key.as_mut_slice());
+    key
+}
+
+/// Writes a key to the disk under `path`, which gets its name only once the file is whole.
+pub(super) fn write(path: &Path, key: &Key) -> Result<(), SealError> {
+    let failed = |source| SealError::File { path: path.to_owned(), source };
+    let draft = with_ending(path, &format!(".{}", std::process::id()));
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        writeln!(file, "{}", *Zeroizing::new(STANDARD.encode(key.as_slice())))?;
+        file.sync_all()?;
+        put(&draft, path)
+    };
+    written().map_err(failed)
+}
+
+/// Gives a file the name of another, in whose place it is from then on.
+pub(super) fn put(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    match to.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
+        Some(_) | None => fs::File::open(".")?.sync_all(),
+    }
+}
+
+/// The key that a text stands for.
+pub(super) fn parse(text: &str) -> Option<Key> {
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
+    <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
+}

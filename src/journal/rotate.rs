@@ -1,0 +1,253 @@
+//! Seals the whole journal anew, with another key.
+//!
+//! The invariant: at every instant exactly one of the two keys opens the journal, and both are kept until the new one
+//! is in the old one's place. What is sealed changes in one transaction; the new key is on the disk before it.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::error::JournalError;
+use super::key::{self, Key, KeySource};
+use super::row::Place;
+use super::seal::{SealError, Sealer, Spot};
+use super::take::{is_known_dead, lock};
+use super::{Inner, Journal, open};
+use crate::clock::Clock;
+use crate::crash;
+use crate::run::{Holder, RunId};
+
+/// The variable of the new key.
+const NEW_KEY: &str = "DEPLOYCTL_JOURNAL_NEW_KEY";
+
+/// What a rotation did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// The file that holds the new key; none when keys are in the environment.
+    pub key_file: Option<PathBuf>,
+    /// How many runs were sealed anew.
+    pub runs: usize,
+    /// Those with something that the old key did not open either: it stays as it is.
+    pub unopened: Vec<RunId>,
+}
+
+/// Why a key was not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// The key is in the environment, and the new one is not.
+    #[error(
+        "the journal's key is in DEPLOYCTL_JOURNAL_KEY, and {NEW_KEY} does not say which shall be the new one"
+    )]
+    NoNewKey,
+    /// The new key is the old one.
+    #[error("{NEW_KEY} is the key that the journal has already")]
+    SameKey,
+    /// There is no journal.
+    #[error("there is no journal {}", path.display())]
+    NoJournal {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A run is being advanced, with the old key.
+    #[error("run {run} is being advanced by {by}")]
+    Held {
+        /// The run.
+        run: RunId,
+        /// Who advances it.
+        by: Holder,
+    },
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<SealError> for RotateError {
+    fn from(error: SealError) -> Self {
+        Self::Journal(error.into())
+    }
+}
+
+impl Journal {
+    /// Seals the journal at `path` with `new`, or with a key drawn at random when its key is in a file.
+    ///
+    /// After a crash it may be called again with the same keys, and says that it is done.
+    ///
+    /// # Errors
+    /// [`RotateError::Held`] while a process advances a run.
+    pub async fn rotate_key(
+        path: &Path,
+        source: &KeySource,
+        new: Option<SecretString>,
+        clock: Clock,
+    ) -> Result<Rotated, RotateError> {
+        let chosen = match &new {
+            Some(text) => {
+                let key = key::parse(text.expose_secret()).ok_or(SealError::BadVariable { name: NEW_KEY })?;
+                Some(key)
+            }
+            None if source.from_env.is_some() => return Err(RotateError::NoNewKey),
+            None => None,
+        };
+        let no_journal = || RotateError::NoJournal { path: path.to_owned() };
+        let journal = match Self::open_existing(path, source.clone(), clock).await {
+            Err(JournalError::Seal(wrong @ SealError::WrongKey { .. })) => {
+                let opened = Self::open_existing(path, KeySource { from_env: new }, clock).await;
+                let (Some(_), Ok(Some(journal))) = (&source.from_env, opened) else {
+                    return Err(wrong.into());
+                };
+                journal.close().await?;
+                return Ok(Rotated { key_file: None, runs: 0, unopened: Vec::new() });
+            }
+            opened => opened?.ok_or_else(no_journal)?,
+        };
+        if let (Some(chosen), Some((old, _))) = (&chosen, key::load(source, path)?)
+            && *chosen == old
+        {
+            return Err(RotateError::SameKey);
+        }
+        let in_file = source.from_env.is_none();
+        let rotated = reseal(&journal.0, &chosen.unwrap_or_else(key::random), in_file).await?;
+        journal.close().await?;
+        Ok(rotated)
+    }
+}
+
+async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, RotateError> {
+    crash::within("key rotate", None, crash::Place::Itself);
+    crash::at("not begun");
+    let failed = |error| inner.failed(error);
+    let (file, draft) = (key::key_file(&inner.path), key::draft_file(&inner.path));
+    // Nobody looks for the journal's key until it is in its place.
+    let opening = open::lock_for_opening(&inner.path)?;
+    let mut connection = inner.connection.lock().await;
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let unlocked = inner.unlocked()?;
+    unlocked.assure(&mut tx, &inner.path).await?;
+    end_dead_leases(inner, &mut tx).await?;
+    let change = Change { inner, old: &unlocked.sealer, new: Sealer::new(new) };
+    let ids = sqlx::query_scalar!("SELECT id FROM runs ORDER BY number")
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed)?;
+    let mut unopened = Vec::new();
+    for id in &ids {
+        let run = Place("runs", "id").parse(id)?;
+        if !change.run(&mut tx, run).await? {
+            unopened.push(run);
+        }
+    }
+    let canary = change.new.canary();
+    sqlx::query!("UPDATE canary SET sealed = ?1", canary).execute(&mut *tx).await.map_err(failed)?;
+    if in_file {
+        key::write(&draft, new)?;
+    }
+    crash::at("begun");
+    tx.commit().await.map_err(failed)?;
+    crash::at("done, not completed");
+    if in_file {
+        key::put(&draft, &file).map_err(|source| SealError::File { path: draft, source })?;
+    }
+    crash::at("completed");
+    // What was sealed with the old key stays behind in free pages, and within others, until the file is written anew.
+    sqlx::query("VACUUM").execute(&mut *connection).await.map_err(failed)?;
+    drop(opening);
+    let runs = ids.len() - unopened.len();
+    Ok(Rotated { key_file: in_file.then_some(file), runs, unopened })
+}
+
+/// Refuses while a process advances a run, and takes the lease from those that are dead, or asleep elsewhere: what
+/// they would write is sealed with the old key.
+async fn end_dead_leases(inner: &Inner, tx: &mut SqliteConnection) -> Result<(), RotateError> {
+    let failed = |error| inner.failed(error);
+    let held = sqlx::query!("SELECT id, holder, lease_until FROM runs WHERE holder IS NOT NULL")
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed)?;
+    for row in held {
+        let run = Place("runs", "id").parse(&row.id)?;
+        let Some(by) = Place("runs", "holder").json_or_none::<Holder>(row.holder.as_deref())? else {
+            continue;
+        };
+        let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
+        let lasts = until.is_some_and(|until| until > inner.clock.now()) && !is_known_dead(inner, run, &by);
+        if lasts || lock(inner, run)?.is_none() {
+            return Err(RotateError::Held { run, by });
+        }
+    }
+    sqlx::query!(
+        "UPDATE runs SET holder = NULL, lease_until = NULL, fence = fence + 1 WHERE holder IS NOT NULL"
+    )
+    .execute(tx)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+/// From one key to another.
+struct Change<'c> {
+    inner: &'c Inner,
+    old: &'c Sealer,
+    new: Sealer,
+}
+
+impl Change<'_> {
+    /// Seals one run anew; false when something in it does not open with the old key.
+    async fn run(&self, tx: &mut SqliteConnection, run: RunId) -> Result<bool, JournalError> {
+        let failed = |error| self.inner.failed(error);
+        let id = run.to_string();
+        let input = sqlx::query_scalar!("SELECT input FROM runs WHERE id = ?1", id)
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed)?;
+        let steps = sqlx::query!("SELECT seq, input, output FROM steps WHERE run_id = ?1", id)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed)?;
+        let Some(input) = self.text(&input, Spot { run, seq: None, column: "input" })? else {
+            return Ok(false);
+        };
+        let mut texts = Vec::with_capacity(steps.len());
+        for step in steps {
+            let seq = Place("steps", "seq").seq(step.seq)?;
+            let spot = |column| Spot { run, seq: Some(seq), column };
+            let Some(input) = self.text(&step.input, spot("input"))? else { return Ok(false) };
+            let output = match step.output {
+                Some(output) => match self.text(&output, spot("output"))? {
+                    Some(output) => Some(output),
+                    None => return Ok(false),
+                },
+                None => None,
+            };
+            texts.push((step.seq, input, output));
+        }
+        sqlx::query!("UPDATE runs SET input = ?1 WHERE id = ?2", input, id)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        for (seq, input, output) in texts {
+            sqlx::query!(
+                "UPDATE steps SET input = ?1, output = ?2 WHERE run_id = ?3 AND seq = ?4",
+                input,
+                output,
+                id,
+                seq
+            )
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        }
+        Ok(true)
+    }
+
+    /// One column's text, sealed anew; `None` when it does not open.
+    fn text(&self, stored: &str, spot: Spot) -> Result<Option<String>, JournalError> {
+        let stored: Value = Place("steps", spot.column).json(stored)?;
+        match self.old.open(stored, spot) {
+            Ok(opened) => Ok(Some(self.new.seal(opened, spot).to_string())),
+            Err(SealError::Unopened { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
