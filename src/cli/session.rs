@@ -25,7 +25,7 @@ use crate::journal::{Journal, KeySource, boot_id};
 use crate::oci::{Endpoints, Http, Oci, Region, Transport};
 use crate::retry::RetryPolicy;
 use crate::run::{Holder, RunSelector};
-use crate::workflows::{World, registry};
+use crate::workflows::{Versions, World, registry};
 
 /// How often the reporter is asked whether it has something to say.
 const TICK: Duration = Duration::from_secs(1);
@@ -185,6 +185,7 @@ impl Session<'_> {
             instance_timeout: policy.instance_timeout,
             backend_timeout: policy.backend_timeout,
             drain_delay: policy.drain_delay,
+            versions: Versions::default(),
         })
     }
 

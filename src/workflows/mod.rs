@@ -15,6 +15,7 @@ mod validation;
 
 use std::time::Duration;
 
+pub use balancer::Versions;
 pub use destroy::{Destroy, Destruction};
 pub use redeploy::Redeploy;
 pub use target::{claim, instance as instance_target};
@@ -40,6 +41,8 @@ pub struct World {
     pub backend_timeout: Duration,
     /// From draining a backend to removing it, also in a compensation.
     pub drain_delay: Duration,
+    /// Which versions of load balancers this process has left behind.
+    pub versions: Versions,
 }
 
 /// Every mutation of these workflows, by its name in the journal.

@@ -53,7 +53,13 @@ impl Workflow for Redeploy {
             let create =
                 CreateBackendSet { load_balancer: balancer.clone(), name: name.clone(), specification };
             let sent = run.change(create).await?;
-            follow(run, sent, name, Expected::Success).await?;
+            // What a run of before has begun to wait for stays what it was.
+            let expected = if sent.is_of_before() {
+                Expected::Success
+            } else {
+                Expected::Set(balancer.clone(), name.clone())
+            };
+            follow(run, sent, name, expected).await?;
         }
 
         let created = run.change(create_instance(deployment, &balancer, target.as_ref())).await?;

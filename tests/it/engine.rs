@@ -1,28 +1,21 @@
-//! The engine alone: random workflows with random failures and crashes against a model, and the two trials that the
-//! library offers for any workflow, on our own.
+//! The engine alone: random workflows with random failures and crashes against a model.
 
-use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use deployctl::clock::Clock;
-use deployctl::config::{Flags, Sources, load};
 use deployctl::engine::{
-    Activity, Arranged, Cx, Done, Engine, Mutation, Outcome, Preview, Read, Registry, Run, Started, Stop,
-    Trial, Trials, Undone, Wait, Workflow,
+    Activity, Cx, Done, Engine, Mutation, Outcome, Preview, Read, Registry, Run, Started, Stop, Trial,
+    Undone, Wait, Workflow,
 };
 use deployctl::journal::{Journal, KeySource, OnFailure, boot_id};
-use deployctl::oci::identity::Identity;
-use deployctl::oci::{Endpoints, Http, Oci, Transport};
 use deployctl::retry::RetryPolicy;
 use deployctl::run::{Facts, Failure, Holder, RunId, RunState, StepStatus, Target, UndoStatus};
-use deployctl::sandbox::{Handle, Options, Sandbox};
-use deployctl::workflows::{self, Redeploy};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -34,8 +27,6 @@ fn impatient() -> RetryPolicy {
         max_elapsed: Duration::from_millis(200),
     }
 }
-
-// --- Random workflows against a model ---
 
 /// What a step of a random workflow is.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -363,119 +354,4 @@ proptest! {
             assert!(record.state.is_over(), "it does not come to an end: {record:?}");
         });
     }
-}
-
-// --- The two trials, on our own workflow ---
-
-/// A sandbox in this process, and how the workflows see it.
-async fn arrange(
-    folder: &Path,
-    sandboxes: &RefCell<Vec<Handle>>,
-) -> Arranged<workflows::World, deployctl::config::Deployment> {
-    let options = Options { time_scale: 1000.0, verify: false, ..Options::default() };
-    let sandbox = Sandbox::start(options).await.expect("it starts");
-    let file = folder.join("web.json");
-    std::fs::write(&file, deployment(&sandbox.state()).to_string()).expect("written");
-    let sources = Sources {
-        deployment: Some(&file),
-        aliases: &[],
-        flags: Flags::default(),
-        profile: "default",
-        env: &|_| None,
-        allows_unknown_fields: false,
-    };
-    let input = load(&sources).expect("a deployment").deployment;
-    let user = sandbox.identity();
-    let key = user.private_key_pem.into();
-    let identity = Identity::api_key(&user.tenancy, &user.user, &user.fingerprint, &key, None);
-    let http = Http::new(Duration::from_secs(10), None, Clock::system()).expect("a client");
-    let transport = Transport::new(http, Endpoints::One(sandbox.url()), identity.expect("an identity"));
-    let world = workflows::World {
-        oci: Oci::new(transport),
-        poll_interval: Duration::from_millis(10),
-        instance_timeout: Duration::from_secs(20),
-        backend_timeout: Duration::from_secs(5),
-        drain_delay: Duration::from_millis(20),
-    };
-    sandboxes.borrow_mut().push(sandbox);
-    Arranged { world, input }
-}
-
-fn deployment(state: &Value) -> Value {
-    json!({
-        "ci-config": {
-            "display-name": "webserver", "availability-domain": state["availabilityDomain"],
-            "compartment-id": state["compartmentId"], "shape": "CI.Standard.E4.Flex",
-            "shape-config": {"ocpus": 1, "memory-in-g-bs": 2}, "vnics": [{"subnet-id": state["subnetId"]}],
-            "containers": [{"display-name": "web", "image-url": "docker.io/library/httpd:2"}],
-        },
-        "ci-filter": {"display-name": "webserver", "lifecycle-state": "ACTIVE"},
-        "lb-filter": {"freeform-tags": {"env": "prod"}},
-        "backends": [
-            {"port": 80, "backend-set": "http"},
-            {"port": 70, "backend-set": "fresh", "create": {
-                "policy": "ROUND_ROBIN", "health-checker": {"protocol": "HTTP", "url-path": "/", "return-code": 200},
-            }},
-        ],
-        "drain-delay": "20ms", "poll-interval": "10ms", "min-ready": "0s",
-    })
-}
-
-#[track_caller]
-fn expect_serving(sandbox: &Handle, version: &str, what: &str) {
-    let (state, audit) = (sandbox.state(), sandbox.audit());
-    let running: Vec<&Value> = state["instances"]
-        .as_array()
-        .expect("instances")
-        .iter()
-        .filter(|one| one["displayName"] == "webserver" && one["lifecycleState"] == "ACTIVE")
-        .map(|one| &one["version"])
-        .collect();
-    assert_eq!(running, [version], "{what}");
-    let sets = &state["loadBalancers"][0]["backendSets"];
-    let backends = sets["http"]["backends"].as_array().expect("backends");
-    assert_eq!(backends.len(), 1, "{what}: {backends:?}");
-    assert_eq!(backends[0]["drain"], false, "{what}");
-    assert_eq!(sets["fresh"].is_null(), version == "1", "{what}");
-    for promise in ["violations", "orphans", "strangersTouched"] {
-        assert_eq!(audit[promise], json!([]), "{what}: {promise}");
-    }
-}
-
-#[tokio::test]
-async fn a_redeploy_unwinds_from_an_error_at_every_step() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let registry = workflows::registry();
-    let sandboxes = RefCell::default();
-    let trials = Trials { folder: folder.path(), registry: &registry, retry: impatient() };
-    let n_steps = trials
-        .an_error_at_every_step::<Redeploy>(
-            async || arrange(folder.path(), &sandboxes).await,
-            async |_, seq| {
-                let sandbox = sandboxes.borrow_mut().pop().expect("one was arranged");
-                expect_serving(&sandbox, "1", &format!("failed at step {seq}"));
-                sandbox.stop().await;
-            },
-        )
-        .await
-        .expect("every run unwinds");
-    assert!(n_steps >= 20, "{n_steps} steps");
-}
-
-#[tokio::test]
-async fn a_redeploy_in_which_everything_is_done_twice_is_as_one_done_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let registry = workflows::registry();
-    let sandboxes = RefCell::default();
-    let trials = Trials { folder: folder.path(), registry: &registry, retry: impatient() };
-    let arranged = arrange(folder.path(), &sandboxes).await;
-    let sandbox = sandboxes.borrow_mut().pop().expect("one was arranged");
-    trials
-        .everything_twice::<Redeploy>(&arranged, async |_, has_succeeded| {
-            let version = if has_succeeded { "2" } else { "1" };
-            expect_serving(&sandbox, version, "everything twice");
-        })
-        .await
-        .expect("it succeeds and is rolled back");
-    sandbox.stop().await;
 }

@@ -37,3 +37,4 @@ mod specification;
 mod start;
 mod takeover;
 mod terminal;
+mod trials;

@@ -10,7 +10,7 @@ use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
 use crate::run::Failure;
-use crate::workflows::balancer::{self, Place};
+use crate::workflows::balancer::{self, Expected, Place};
 use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,10 +46,13 @@ impl Activity for AdmitBackend {
                 DOING,
                 format!("{} is not on the load balancer", self.place.subject()),
             )),
-            Some(backend) if backend.flags == self.flags => Ok(Sent::default()),
+            Some(backend) if backend.flags == self.flags => Ok(Sent::NOTHING),
             Some(_) => {
                 let call = self.call().with_retry_token(cx.token(0).as_str());
-                Ok(Sent { work_request: balancer::send(cx, call, etag, DOING).await? })
+                let expected = Expected::Backend { place: self.place.clone(), flags: self.flags.clone() };
+                balancer::send(cx, &self.place.load_balancer, call, etag, &expected, DOING)
+                    .await
+                    .map(Sent::now)
             }
         }
     }
@@ -57,11 +60,15 @@ impl Activity for AdmitBackend {
 
 impl Mutation for AdmitBackend {
     fn foresee(&self) -> Sent {
-        Sent::default()
+        Sent::NOTHING
     }
 
     fn preview(&self) -> Preview {
         preview_of(&self.call())
+    }
+
+    async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
+        balancer::has_flags(cx, &self.place, &self.flags).await.map(Sent::before_if)
     }
 
     async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {

@@ -11,7 +11,8 @@ use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::load_balancers as api;
 use crate::oci::{Call, LoadBalancerId};
 use crate::run::Failure;
-use crate::workflows::{World, balancer, guards};
+use crate::workflows::balancer::{self, Expected};
+use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,6 +27,10 @@ impl CreateBackendSet {
         let mut specification = self.specification.clone();
         specification["name"] = json!(self.name);
         api::create_backend_set(&self.load_balancer, specification)
+    }
+
+    fn expected(&self) -> Expected {
+        Expected::Set(self.load_balancer.clone(), self.name.clone())
     }
 
     fn sent(&self, cx: &Cx<'_, World>) -> Call {
@@ -45,30 +50,38 @@ impl Activity for CreateBackendSet {
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
         let (balancer, etag) = balancer::when_idle(cx, &self.load_balancer).await?;
         if balancer.backend_sets.contains_key(&self.name) {
-            return Ok(Sent::default());
+            return Ok(Sent::NOTHING);
         }
-        let work_request = balancer::send(cx, self.sent(cx), etag, "creating the backend set").await?;
-        Ok(Sent { work_request })
+        const DOING: &str = "creating the backend set";
+        balancer::send(cx, &self.load_balancer, self.sent(cx), etag, &self.expected(), DOING)
+            .await
+            .map(Sent::now)
     }
 }
 
 impl Mutation for CreateBackendSet {
     fn foresee(&self) -> Sent {
-        Sent::default()
+        Sent::NOTHING
     }
 
     fn preview(&self) -> Preview {
         preview_of(&self.call())
     }
 
+    /// It was missing when the run looked, so that what is there now is this step's.
+    async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
+        let (balancer, _) = balancer::when_idle(cx, &self.load_balancer).await?;
+        Ok(balancer.backend_sets.contains_key(&self.name).then_some(Sent::BEFORE))
+    }
+
     async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         // Nothing was sent: the set was there before us.
-        if done == Done::Known(&Sent::default()) {
+        if matches!(done, Done::Known(sent) if !sent.was_sent()) {
             return Ok(Undone::whole());
         }
         let id = &self.load_balancer;
         if done == Done::InDoubt && token_counts(cx) {
-            balancer::finish(cx, id, self.sent(cx), |balancer| {
+            balancer::finish(cx, id, self.sent(cx), &self.expected(), |balancer| {
                 balancer.backend_sets.contains_key(&self.name)
             })
             .await?;

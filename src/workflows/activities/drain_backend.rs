@@ -10,7 +10,7 @@ use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
 use crate::run::Failure;
-use crate::workflows::balancer::{self, Place};
+use crate::workflows::balancer::{self, Expected, Place};
 use crate::workflows::successor::Takeover;
 use crate::workflows::{World, guards};
 
@@ -53,11 +53,15 @@ impl Activity for DrainBackend {
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
             // Somebody else has removed it: it gets no requests any more.
-            None => Ok(Sent::default()),
-            Some(backend) if backend.flags.drain => Ok(Sent::default()),
+            None => Ok(Sent::NOTHING),
+            Some(backend) if backend.flags.drain => Ok(Sent::NOTHING),
             Some(_) => {
                 let call = self.call().with_retry_token(cx.token(0).as_str());
-                Ok(Sent { work_request: balancer::send(cx, call, etag, "draining the old backend").await? })
+                const DOING: &str = "draining the old backend";
+                let expected = Expected::Backend { place: self.place.clone(), flags: self.flags.drained() };
+                balancer::send(cx, &self.place.load_balancer, call, etag, &expected, DOING)
+                    .await
+                    .map(Sent::now)
             }
         }
     }
@@ -65,11 +69,15 @@ impl Activity for DrainBackend {
 
 impl Mutation for DrainBackend {
     fn foresee(&self) -> Sent {
-        Sent::default()
+        Sent::NOTHING
     }
 
     fn preview(&self) -> Preview {
         preview_of(&self.call())
+    }
+
+    async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
+        balancer::has_flags(cx, &self.place, &self.flags.drained()).await.map(Sent::before_if)
     }
 
     async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {

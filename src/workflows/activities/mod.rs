@@ -41,11 +41,39 @@ use crate::oci::{Call, WorkRequestId};
 use crate::run::Facts;
 use crate::workflows::World;
 
-/// What a change of the load balancer leaves behind: the work to follow, or nothing when nothing had to be sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a change of the load balancer leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Sent {
+    /// Whether a request of the step was carried out. Runs of before do not say: there the work to follow tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    was_sent: Option<bool>,
+    /// The work to follow; none when nothing was sent, or its answer was lost.
     pub(super) work_request: Option<WorkRequestId>,
+}
+
+impl Sent {
+    /// Everything was as it should be.
+    const NOTHING: Self = Self { was_sent: Some(false), work_request: None };
+    /// An attempt whose answer was lost did it.
+    const BEFORE: Self = Self { was_sent: Some(true), work_request: None };
+
+    const fn now(work_request: Option<WorkRequestId>) -> Self {
+        Self { was_sent: Some(true), work_request }
+    }
+
+    fn before_if(is_done: bool) -> Option<Self> {
+        is_done.then_some(Self::BEFORE)
+    }
+
+    fn was_sent(&self) -> bool {
+        self.was_sent.unwrap_or(self.work_request.is_some())
+    }
+
+    /// Whether the step was carried out by a version that did not say whether it sent anything.
+    pub(super) const fn is_of_before(&self) -> bool {
+        self.was_sent.is_none()
+    }
 }
 
 /// The request of `call`, as a plan shows it.

@@ -11,7 +11,7 @@ use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, create_backend};
 use crate::run::Failure;
 use crate::workflows::World;
-use crate::workflows::balancer::{self, Place};
+use crate::workflows::balancer::{self, Expected, Place};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -24,6 +24,10 @@ impl RegisterBackend {
     fn call(&self) -> Call {
         let Place { load_balancer, backend_set, address, port } = &self.place;
         create_backend(load_balancer, backend_set, address, *port, &self.flags)
+    }
+
+    fn expected(&self) -> Expected {
+        Expected::Backend { place: self.place.clone(), flags: self.flags.clone() }
     }
 
     fn sent(&self, cx: &Cx<'_, World>) -> Call {
@@ -44,7 +48,7 @@ impl Activity for RegisterBackend {
         const DOING: &str = "registering the backend";
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
-            Some(backend) if backend.flags == self.flags => Ok(Sent::default()),
+            Some(backend) if backend.flags == self.flags => Ok(Sent::NOTHING),
             Some(_) => Err(Failure::permanent(
                 DOING,
                 format!(
@@ -52,24 +56,32 @@ impl Activity for RegisterBackend {
                     self.place.subject()
                 ),
             )),
-            None => Ok(Sent { work_request: balancer::send(cx, self.sent(cx), etag, DOING).await? }),
+            None => {
+                let id = &self.place.load_balancer;
+                balancer::send(cx, id, self.sent(cx), etag, &self.expected(), DOING).await.map(Sent::now)
+            }
         }
     }
 }
 
 impl Mutation for RegisterBackend {
     fn foresee(&self) -> Sent {
-        Sent::default()
+        Sent::NOTHING
     }
 
     fn preview(&self) -> Preview {
         preview_of(&self.call())
     }
 
+    async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
+        balancer::has_flags(cx, &self.place, &self.flags).await.map(Sent::before_if)
+    }
+
     async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         const DOING: &str = "removing the new backend";
         if done == Done::InDoubt && token_counts(cx) {
-            balancer::finish(cx, &self.place.load_balancer, self.sent(cx), |balancer| {
+            let id = &self.place.load_balancer;
+            balancer::finish(cx, id, self.sent(cx), &self.expected(), |balancer| {
                 self.place.find(balancer).is_some()
             })
             .await?;

@@ -57,9 +57,10 @@ impl Activity for RemoveBackend {
         for wait in Looks::at_most(cx.world.poll_interval) {
             let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
             match self.place.find(&balancer) {
-                None => return Ok(Sent::default()),
+                None => return Ok(Sent::NOTHING),
                 Some(backend) if backend.flags.drain => {
-                    return Ok(Sent { work_request: balancer::send(cx, self.call(), etag, DOING).await? });
+                    let (id, expected) = (&self.place.load_balancer, Expected::NoBackend(self.place.clone()));
+                    return balancer::send(cx, id, self.call(), etag, &expected, DOING).await.map(Sent::now);
                 }
                 // A read that lags, or somebody has put it back into service: then it is not ours to take away.
                 Some(_) if started.elapsed() > SURE_AFTER => break,
@@ -76,11 +77,16 @@ impl Activity for RemoveBackend {
 
 impl Mutation for RemoveBackend {
     fn foresee(&self) -> Sent {
-        Sent::default()
+        Sent::NOTHING
     }
 
     fn preview(&self) -> Preview {
         preview_of(&self.call())
+    }
+
+    async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
+        let (balancer, _) = balancer::when_idle(cx, &self.place.load_balancer).await?;
+        Ok(Sent::before_if(self.place.find(&balancer).is_none()))
     }
 
     async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
@@ -97,8 +103,8 @@ impl Mutation for RemoveBackend {
         } else {
             let call =
                 create_backend(&place.load_balancer, &place.backend_set, address, place.port, &drained);
-            let work = balancer::send(cx, call, etag, DOING).await?;
             let expected = Expected::Backend { place: place.clone(), flags: drained };
+            let work = balancer::send(cx, &place.load_balancer, call, etag, &expected, DOING).await?;
             balancer::follow_to(cx, work.as_ref(), &expected).await?;
         }
         if guards::has_listener(&balancer, &place.backend_set) {

@@ -2,32 +2,54 @@
 
 use super::read::until_gone;
 use super::work::follow;
-use super::{Expected, Place, follow_to, when_idle_unless_gone};
+use super::{Expected, Place, follow_to, when_idle, when_idle_unless_gone};
 use crate::engine::Cx;
 use crate::oci::load_balancers::{self, Flags, LoadBalancer};
 use crate::oci::{Call, Etag, LoadBalancerId, OciError, WorkRequestId};
 use crate::run::{Failure, FailureKind};
 use crate::workflows::{World, failure};
 
-/// Sends one change, if the load balancer is still as it was read.
+/// Sends one change, if the load balancer is still as it was read. `None` when there is no work to follow, also when
+/// the cloud refuses to do what is done already.
 pub(in crate::workflows) async fn send(
     cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
     call: Call,
     etag: Option<Etag>,
+    expected: &Expected,
     doing: &str,
 ) -> Result<Option<WorkRequestId>, Failure> {
-    attempt(cx, call, etag, doing).await?.map_err(|error| failure::of(doing, &error))
+    match attempt(cx, id, call, etag).await? {
+        Ok(work) => Ok(work),
+        Err(error) => unless_so_already(cx, expected, failure::of(doing, &error)).await.map(|()| None),
+    }
 }
 
 async fn attempt(
     cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
     call: Call,
     etag: Option<Etag>,
-    doing: &str,
 ) -> Result<Result<Option<WorkRequestId>, OciError>, Failure> {
     cx.assure_lease().await?;
-    tracing::debug!(doing, "changing the load balancer");
-    Ok(cx.world.oci.send(&call.only_if(etag)).await.map(|answer| answer.work_request))
+    tracing::debug!(operation = call.operation, "changing the load balancer");
+    let sent = cx.world.oci.send(&call.only_if(etag.clone())).await;
+    if let (Ok(_), Some(etag)) = (&sent, etag) {
+        cx.world.versions.leave(id, etag);
+    }
+    Ok(sent.map(|answer| answer.work_request))
+}
+
+/// A refusal, unless what was asked for is there: some clouds refuse a change that changes nothing.
+async fn unless_so_already(cx: &Cx<'_, World>, expected: &Expected, refused: Failure) -> Result<(), Failure> {
+    if refused.kind != FailureKind::Permanent {
+        return Err(refused);
+    }
+    match expected.is_there(cx).await {
+        Ok(true) => Ok(()),
+        Err(failure) if failure.kind != FailureKind::Permanent => Err(failure),
+        Ok(false) | Err(_) => Err(refused),
+    }
 }
 
 /// Sends a change of what should be there, and follows the work; `None` when it turns out not to be there.
@@ -39,7 +61,7 @@ async fn send_to_place(
     place: &Place,
     doing: &str,
 ) -> Result<Option<()>, Failure> {
-    match attempt(cx, call, etag, doing).await? {
+    match attempt(cx, &place.load_balancer, call, etag).await? {
         Ok(work) => follow_to(cx, work.as_ref(), expected).await.map(Some),
         Err(error) if error.is_not_found() => {
             let refused = failure::of(doing, &error);
@@ -47,8 +69,18 @@ async fn send_to_place(
             until_gone(cx, &place.load_balancer, is_there, refused).await?;
             Ok(None)
         }
-        Err(error) => Err(failure::of(doing, &error)),
+        Err(error) => unless_so_already(cx, expected, failure::of(doing, &error)).await.map(Some),
     }
+}
+
+/// Whether a backend is there with exactly these flags.
+pub(in crate::workflows) async fn has_flags(
+    cx: &Cx<'_, World>,
+    place: &Place,
+    flags: &Flags,
+) -> Result<bool, Failure> {
+    let (balancer, _) = when_idle(cx, &place.load_balancer).await?;
+    Ok(place.find(&balancer).is_some_and(|backend| backend.flags == *flags))
 }
 
 /// Gives a backend these flags and follows the work. `None` when the backend is not there.
@@ -68,27 +100,30 @@ pub(in crate::workflows) async fn set_flags(
 }
 
 /// Finishes a request that may be on its way still: sends it again with its own token, unless what it makes is there, and
-/// follows the work to its end, whatever that is.
+/// follows the work to its end, whatever that is. Returns whether anything was sent.
 pub(in crate::workflows) async fn finish(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
     call: Call,
+    expected: &Expected,
     is_there: impl Fn(&LoadBalancer) -> bool,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     const DOING: &str = "finishing a request that is in doubt";
-    let Some((balancer, etag)) = when_idle_unless_gone(cx, id).await? else { return Ok(()) };
+    let Some((balancer, etag)) = when_idle_unless_gone(cx, id).await? else {
+        return Ok(false);
+    };
     if is_there(&balancer) {
-        return Ok(());
+        return Ok(false);
     }
-    match send(cx, call, etag, DOING).await {
+    match send(cx, id, call, etag, expected, DOING).await {
         Ok(Some(work)) => {
             let request = follow(cx, &work).await?;
             cx.progress(format!("{} has ended", request.kind));
-            Ok(())
+            Ok(true)
         }
         // Refused for good: it cannot take effect any more.
-        Ok(None) => Ok(()),
-        Err(failure) if failure.kind == FailureKind::Permanent => Ok(()),
+        Ok(None) => Ok(false),
+        Err(failure) if failure.kind == FailureKind::Permanent => Ok(false),
         Err(failure) => Err(failure),
     }
 }
@@ -101,7 +136,7 @@ pub(in crate::workflows) async fn remove_set(
     etag: Option<Etag>,
 ) -> Result<(), Failure> {
     const DOING: &str = "deleting the backend set";
-    match attempt(cx, load_balancers::delete_backend_set(id, name), etag, DOING).await? {
+    match attempt(cx, id, load_balancers::delete_backend_set(id, name), etag).await? {
         Ok(work) => follow_to(cx, work.as_ref(), &Expected::NoSet(id.clone(), name.to_owned())).await,
         Err(error) if error.is_not_found() => {
             let refused = failure::of(DOING, &error);

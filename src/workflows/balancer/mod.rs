@@ -7,14 +7,16 @@ mod change;
 mod health;
 mod place;
 mod read;
+mod versions;
 mod work;
 
 use std::time::Duration;
 
-pub(super) use change::{finish, remove, remove_set, send, set_flags};
+pub(super) use change::{finish, has_flags, remove, remove_set, send, set_flags};
 pub(super) use health::{health, until_healthy, unwell};
 pub(super) use place::Place;
 pub(super) use read::{COMPARTMENT_FACT, when_idle, when_idle_unless_gone};
+pub use versions::Versions;
 pub(super) use work::{Expected, failed, follow_to, work_failure};
 
 /// How long something must look gone, or untouched, until it counts as that: reads may lag a little behind writes, and

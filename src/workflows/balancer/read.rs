@@ -50,8 +50,24 @@ async fn read_when_idle(
         cx.progress(format!("waiting for {} of the load balancer to end", open.kind));
         cx.pause(wait).await?;
     }
-    let read = failure::look(cx, READING, async || api.get(id).await).await?;
-    Ok(read.map(|answer| (answer.value, answer.etag)))
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let answer = match failure::look(cx, READING, async || api.get(id).await).await? {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Err(error)),
+        };
+        if !cx.world.versions.has_left(id, answer.etag.as_ref()) {
+            return Ok(Ok((answer.value, answer.etag)));
+        }
+        if started.elapsed() > SURE_AFTER {
+            // Its work is over, so this cloud keeps the version of what was not changed.
+            cx.world.versions.forget();
+            return Ok(Ok((answer.value, answer.etag)));
+        }
+        cx.progress("waiting until the load balancer shows what was changed last");
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
 }
 
 /// Whether the load balancer is gone: its compartment can be listed, and it is not there. The 404 alone may as well

@@ -20,17 +20,23 @@ pub(in crate::workflows) enum Expected {
     NoBackend(Place),
     /// No such set of the load balancer.
     NoSet(LoadBalancerId, String),
+    /// A set of the load balancer.
+    Set(LoadBalancerId, String),
     /// Nothing that can be compared.
     Success,
 }
 
 impl Expected {
-    async fn is_there(&self, cx: &Cx<'_, World>) -> Result<bool, Failure> {
+    pub(super) async fn is_there(&self, cx: &Cx<'_, World>) -> Result<bool, Failure> {
         let (place, flags) = match self {
             Self::Success => return Ok(false),
             Self::NoSet(id, name) => {
                 let (balancer, _) = when_idle(cx, id).await?;
                 return Ok(!balancer.backend_sets.contains_key(name));
+            }
+            Self::Set(id, name) => {
+                let (balancer, _) = when_idle(cx, id).await?;
+                return Ok(balancer.backend_sets.contains_key(name));
             }
             Self::Backend { place, flags } => (place, Some(flags)),
             Self::NoBackend(place) => (place, None),
@@ -53,7 +59,12 @@ pub(in crate::workflows) async fn follow_to(
     let Some(id) = id else { return Ok(()) };
     match failed(cx, id, expected).await? {
         Some(request) => {
-            let is_bad = request.error_details.iter().any(|detail| detail.error_code == "BAD_INPUT");
+            let is_bad = request.error_details.iter().any(|detail| {
+                // Where a version is compared only when a change has its turn, this is what a 412 is elsewhere.
+                let message = detail.message.to_ascii_lowercase();
+                let is_old = ["etag", "if-match", "version"].iter().any(|word| message.contains(word));
+                detail.error_code == "BAD_INPUT" && !is_old
+            });
             let kind =
                 if is_bad { FailureKind::Permanent } else { FailureKind::Transient { retry_after: None } };
             Err(Failure { kind, ..work_failure(&request) })
@@ -80,7 +91,11 @@ pub(super) async fn follow(cx: &Cx<'_, World>, id: &WorkRequestId) -> Result<Wor
         let answer = failure::must_look(cx, DOING, async || api.work_request(id).await).await?;
         let request = answer.value;
         match request.lifecycle_state {
-            WorkState::Succeeded | WorkState::Failed => return Ok(request),
+            WorkState::Succeeded => return Ok(request),
+            WorkState::Failed => {
+                cx.world.versions.forget();
+                return Ok(request);
+            }
             WorkState::Accepted | WorkState::InProgress | WorkState::Unknown => {
                 cx.progress(format!("{} is under way", request.kind));
                 cx.pause(answer.retry_after.unwrap_or(wait)).await?;
