@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::run::{Resolution, RunSelector};
 
@@ -14,6 +14,25 @@ const EXIT_CODES: &str = "Exit codes:
   2  usage or configuration, unchanged  75  suspended: resume later
   3  failed and rolled back            130  interrupted (SIGINT), resumable
   4  failed and halted                 143  interrupted (SIGTERM), resumable";
+
+const ROLLBACK: &str = "\
+Undo a run, or the newest one of a deployment: replay its compensations in reverse.
+
+What is named is a run (an id, the beginning of one, or `latest`: the newest run that changed anything, when all such \
+runs are of one deployment), a deployment's file with the arguments that it is started with, or a deployment's name \
+(`web`, or `web@1f3a9c02` where two share it), whose newest run that changed anything is meant. What ends in .edn, \
+.yaml, .yml or .json, or has a slash, is a file.
+
+On a terminal the rollback of a run that succeeded is shown and asked for.";
+
+const WHAT: &str = "A run: an id, the beginning of one, or `latest`; or a deployment: its file or its name";
+
+/// The command line: as it is declared, but for what a rollback names, which is not only a file.
+pub(super) fn command_line() -> clap::Command {
+    Cli::command().mut_subcommand("rollback", |rollback| {
+        rollback.mut_arg("file", |file| file.value_name("RUN|DEPLOYMENT").help(WHAT))
+    })
+}
 
 /// Replaces OCI container instances behind a load balancer without dropping a request.
 #[derive(Debug, Parser)]
@@ -122,10 +141,14 @@ pub(super) enum Command {
         /// An id, the beginning of one, or `latest`
         run: RunSelector,
     },
-    /// Undo a run: replay its compensations in reverse
+    /// Undo a run, or the newest one of a deployment: replay its compensations in reverse
+    #[command(long_about = ROLLBACK)]
     Rollback {
-        /// An id, the beginning of one, or `latest`
-        run: RunSelector,
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Do not ask before a run that succeeded is rolled back
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Show the runs, or one run step by step
     History {
@@ -145,6 +168,12 @@ pub(super) enum Command {
         /// The instance's OCID
         #[arg(long, value_name = "OCID")]
         id: String,
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(short, long, conflicts_with = "dry_run")]
+        yes: bool,
     },
     /// Show the resolved deployment, secrets masked
     Show {

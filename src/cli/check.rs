@@ -5,15 +5,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::DeploymentArgs;
-use super::drive::{Foreseen, foreseen};
 use super::exit::Exit;
+use super::foresee::{Foreseen, foreseen};
 use super::problem::Report;
 use super::session::Session;
 use super::ui::plain;
 use crate::config::{MinReady, Problem, load, masked_instance};
-use crate::engine::Stop;
+use crate::engine::{Foresight, Stop};
 use crate::run::MASK;
-use crate::workflows::Validation;
+use crate::workflows::{Validation, World};
 
 pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let deployment = session.deployment(args)?.deployment;
@@ -72,8 +72,14 @@ pub(super) async fn validate(
     let warnings: Vec<Value> = loaded.warnings.iter().map(told).collect();
     let mut seen = Vec::new();
     if is_online {
-        match foreseen::<Validation>(session, &loaded).await? {
-            Foreseen::Steps(steps) => seen = steps,
+        let policy = &loaded.deployment.policy;
+        let context = session.context(loaded.source.clone(), policy)?;
+        let world = session.world(&context, loaded.credentials.as_ref()).await?;
+        let look = async |foresight: &mut Foresight<'_, World>| {
+            foresight.plan::<Validation>(&loaded.deployment).await
+        };
+        match foreseen(session, &world, policy, look).await? {
+            Foreseen::Seen(steps) => seen = steps,
             Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json => {
                 let problems: Vec<Value> = failure.message.lines().map(told_of_the_cloud).collect();
                 return Ok(invalid(session, &problems, &warnings));

@@ -2,13 +2,16 @@
 
 mod args;
 mod check;
+mod confirm;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 mod drive;
 mod exit;
+mod foresee;
 mod history;
 mod key;
 mod log;
+mod meant;
 mod problem;
 mod reporter;
 #[cfg(feature = "sandbox")]
@@ -23,13 +26,15 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::FromArgMatches as _;
 
 pub use exit::Exit;
 
 use crate::clock::Clock;
 use crate::config::json_schema;
-use args::{Cli, Command};
+use args::{Cli, Command, command_line};
+use confirm::Confirmation;
+use drive::Destroying;
 use problem::Report;
 use session::Session;
 use ui::Ui;
@@ -63,7 +68,8 @@ impl Env {
 
 /// Runs the program.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
-    let cli = match Cli::try_parse_from(args) {
+    let parsed = command_line().try_get_matches_from(args);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout and are no errors. A closed pipe is none either.
@@ -94,10 +100,15 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             drive::plan(session, &deployment).await
         }
         Command::Resume { run } => drive::resume(session, &run).await,
-        Command::Rollback { run } => drive::rollback(session, &run).await,
+        Command::Rollback { deployment, yes } => {
+            drive::rollback(session, &deployment, Confirmation::of(yes)).await
+        }
         Command::History { run: None, limit, .. } => history::list(session, limit).await,
         Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,
-        Command::Destroy { deployment, id } => drive::destroy(session, &deployment, &id).await,
+        Command::Destroy { deployment, id, dry_run, yes } => {
+            let way = Destroying { is_dry: dry_run, confirmation: Confirmation::of(yes) };
+            drive::destroy(session, &deployment, &id, way).await
+        }
         Command::Show { deployment } => check::show(session, &deployment),
         Command::Validate { deployment, online } => check::validate(session, &deployment, online).await,
         Command::Schema => {
@@ -115,13 +126,13 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Demo(args) => demo::tour(session, &args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "deployctl", &mut script);
+            clap_complete::generate(shell, &mut command_line(), "deployctl", &mut script);
             session.ui.exact(&String::from_utf8_lossy(&script));
             Ok(Exit::Done)
         }
         Command::Man => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command())
+            clap_mangen::Man::new(command_line())
                 .render(&mut page)
                 .map_err(|error| Report::ours(error.to_string()))?;
             session.ui.exact(&String::from_utf8_lossy(&page));

@@ -138,17 +138,27 @@ impl Session<'_> {
 
     /// Opens the journal that must be there for a run to be found in it.
     pub(super) async fn existing_journal(&self, selector: &RunSelector) -> Result<Journal, Report> {
-        let path = self.journal_path()?;
-        let journal = Journal::open_existing(&path, self.key(), self.clock).await?;
-        journal.ok_or_else(|| no_journal(selector, &path))
+        self.journal_to_drive().await?.ok_or_else(|| self.no_journal(&selector.to_string()))
     }
 
-    /// The same to look at a run, which needs no key.
+    /// Opens the journal to take a run of it up, if there is one.
+    pub(super) async fn journal_to_drive(&self) -> Result<Option<Journal>, Report> {
+        Ok(Journal::open_existing(&self.journal_path()?, self.key(), self.clock).await?)
+    }
+
+    /// Opens the journal that must be there to look at a run, which needs no key.
     pub(super) async fn journal_to_look(&self, selector: &RunSelector) -> Result<Journal, Report> {
-        self.journal_if_any().await?.ok_or_else(|| match self.journal_path() {
-            Ok(path) => no_journal(selector, &path),
-            Err(report) => report,
-        })
+        self.journal_if_any().await?.ok_or_else(|| self.no_journal(&selector.to_string()))
+    }
+
+    /// What is said when a run is looked for and there is no journal.
+    pub(super) fn no_journal(&self, wanted: &str) -> Report {
+        let path = match self.journal_path() {
+            Ok(path) => path,
+            Err(report) => return report,
+        };
+        Report::usage(format!("no run matches `{wanted}`: there is no journal {}", path.display()))
+            .hint("name the journal with --journal")
     }
 
     /// Opens the journal to look at it, if there is one.
@@ -260,11 +270,6 @@ impl Session<'_> {
         }
         Ok(exit)
     }
-}
-
-fn no_journal(selector: &RunSelector, path: &Path) -> Report {
-    Report::usage(format!("no run matches `{selector}`: there is no journal {}", path.display()))
-        .hint("name the journal with --journal")
 }
 
 /// What is said of a run that ended as it was asked to.

@@ -102,6 +102,13 @@ impl Ui {
         say(io::stderr().lock(), &self.shown(text));
     }
 
+    /// Prints a question, behind which the answer is typed.
+    pub(super) fn prompt(&self, question: &str) {
+        let mut to = io::stderr().lock();
+        // Who does not see it does not answer it, which is a no.
+        drop(io::Write::write_all(&mut to, question.as_bytes()).and_then(|()| io::Write::flush(&mut to)));
+    }
+
     /// Prints what is wrong and stops nothing. Quiet is about progress, which this is not.
     pub(super) fn warn(&self, text: &str) {
         self.err(&format!("{} {}", self.err_tone(Tone::Busy, "warning:"), plain(text)));

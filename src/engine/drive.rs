@@ -8,7 +8,7 @@ use super::activity::{Teller, shared};
 use super::heartbeat;
 use super::registry::Registry;
 use super::rollback::Walked;
-use super::step::{Mode, PlannedStep, Run, With};
+use super::step::{Mode, Run, With};
 use super::stop::{End, Outcome, Stop};
 use super::trial::Trial;
 use crate::clock::Clock;
@@ -349,33 +349,5 @@ impl From<History> for Taken {
             forget_retries: history.state_before != RunState::Running
                 && history.state_before != RunState::RollingBack,
         }
-    }
-}
-
-/// What a run would do: the same workflow code, with reads that are real and everything else foreseen.
-///
-/// # Errors
-/// Whatever stops the workflow before its end.
-pub async fn plan<F: Workflow>(
-    world: &F::World,
-    input: &F::Input,
-    clock: Clock,
-    retry: &RetryPolicy,
-    cancel: &CancellationToken,
-    tell: &mut dyn FnMut(Update<'_>),
-) -> Result<Vec<PlannedStep>, Stop> {
-    let teller = shared(tell);
-    let mut run = Run {
-        with: With { world, clock, retry, cancel, trial: Trial::None },
-        teller: &teller,
-        mode: Mode::Foresee { run: RunId::random(), steps: Vec::new() },
-        facts: Facts::new(),
-        next: Seq::FIRST,
-        has_changes: false,
-    };
-    F::steps(&mut run, input).await?;
-    match run.mode {
-        Mode::Foresee { steps, .. } => Ok(steps),
-        Mode::Live { .. } => unreachable!("a plan stays a plan"),
     }
 }

@@ -7,6 +7,7 @@
 mod activity;
 mod attempt;
 mod drive;
+mod foresee;
 mod heartbeat;
 mod registry;
 mod rollback;
@@ -16,7 +17,8 @@ mod trial;
 mod trials;
 
 pub use activity::{Activity, Cx, Done, Looks, Mutation, Preview, Read, Undone, Wait};
-pub use drive::{Engine, Started, Workflow, plan};
+pub use drive::{Engine, Started, Workflow};
+pub use foresee::Foresight;
 pub use registry::Registry;
 pub use step::{PlannedStep, Run};
 pub use stop::{Diverged, End, Outcome, Stop};

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub use balancer::Versions;
 pub use destroy::{Destroy, Destruction};
 pub use redeploy::Redeploy;
-pub use target::{claim, instance as instance_target};
+pub use target::{claim, complete_origin, instance as instance_target, locate, of as target_of};
 pub use validation::Validation;
 
 use crate::engine::Registry;

@@ -42,8 +42,8 @@ impl Workflow for Redeploy {
         if let Some(old) = &old {
             run.hold(&target::instance(&old.id)).await?;
         }
-        let new_sets = found.new.iter().map(|new| new.backend_set.as_str());
-        let target = target::of(deployment, &balancer, new_sets);
+        let new_sets: Vec<&str> = found.new.iter().map(|new| new.backend_set.as_str()).collect();
+        let target = target::of(deployment, &balancer, &new_sets);
         if let Some(held) = target.as_ref().and_then(target::held) {
             run.hold(&held).await?;
         }

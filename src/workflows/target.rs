@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::redeploy::instance_compartment;
+use super::World;
+use super::redeploy::{find_load_balancer, instance_compartment};
 use crate::config::{Deployment, DeploymentTag, DeploymentTarget, Filter};
+use crate::engine::{Foresight, Stop};
 use crate::oci::{InstanceId, LoadBalancerId};
-use crate::run::Target;
+use crate::run::{Facts, Target};
 
 /// What a run of `deployment` holds from its first moment, before the cloud was asked for anything: two runs that were
 /// started from one file are told apart by nothing else until the backend sets are known.
@@ -34,6 +36,24 @@ fn sorted(filter: &Filter) -> BTreeMap<&String, &Value> {
     filter.fields.iter().chain(filter.hidden.expose()).collect()
 }
 
+/// Completes a deployment's target by what is known only once we have signed in.
+pub async fn complete_origin(deployment: &mut Deployment, world: &World) {
+    if let Some(origin) = &mut deployment.origin {
+        origin.tenancy = world.oci.tenancy().await;
+    }
+}
+
+/// The load balancer that a deployment means.
+///
+/// # Errors
+/// When it is not there, or not the only one.
+pub async fn locate(
+    foresight: &mut Foresight<'_, World>,
+    deployment: &Deployment,
+) -> Result<LoadBalancerId, Stop> {
+    Ok(foresight.look(find_load_balancer(deployment), &Facts::new()).await?.id)
+}
+
 /// What a run holds of an instance that it takes away.
 pub fn instance(id: &InstanceId) -> Target {
     Target::new("instance", id.as_str())
@@ -45,13 +65,10 @@ pub(super) fn backend_set(balancer: &LoadBalancerId, set: &str) -> Target {
 }
 
 /// The target of `deployment` behind these sets; `None` for a run that was started before deployments had one.
-pub(super) fn of<'s>(
-    deployment: &Deployment,
-    balancer: &LoadBalancerId,
-    sets: impl IntoIterator<Item = &'s str>,
-) -> Option<DeploymentTarget> {
+pub fn of(deployment: &Deployment, balancer: &LoadBalancerId, sets: &[&str]) -> Option<DeploymentTarget> {
     let origin = deployment.origin.as_ref()?;
-    Some(DeploymentTarget::new(origin, &instance_compartment(deployment), balancer.as_str(), sets))
+    let compartment = instance_compartment(deployment);
+    Some(DeploymentTarget::new(origin, &compartment, balancer.as_str(), sets.iter().copied()))
 }
 
 /// What a run holds of its deployment's target, by which the runs of one deployment are found; `None` where there is no

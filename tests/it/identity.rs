@@ -52,7 +52,7 @@ fn two_services_of_one_name_neither_supersede_nor_block_each_other() {
     world.run(&["rollback", &of_staging]).expect(0);
     assert!(world.backends("admin").is_empty());
 
-    for point in ["1 find-load-balancer/begun", "6 register-backend/begun"] {
+    for point in ["find-load-balancer/begun", "register-backend/begun"] {
         let killed = world.run_with(&["start", "staging.json"], &format!("{point}=return"));
         assert_eq!(killed.code, -1, "{}", killed.stderr);
         let interrupted = world.run(&["history", "latest", "--output", "json"]).json();
@@ -102,7 +102,7 @@ fn a_name_that_fills_a_tag_is_cut() {
 #[test]
 fn of_two_starts_of_one_deployment_only_one_advances_before_any_set_is_known() {
     let (world, file) = world();
-    let killed = world.run_with(&["start", file], "1 find-load-balancer/begun=return");
+    let killed = world.run_with(&["start", file], "find-load-balancer/begun=return");
     assert_eq!(killed.code, -1);
     let refused = world.run(&["start", file]).expect(6);
     assert!(refused.stderr.contains("deployment:webserver is held by run"), "{}", refused.stderr);

@@ -32,6 +32,7 @@ mod numbers;
 mod old_library;
 mod recovery;
 mod refusals;
+mod rollback;
 mod secrets;
 mod specification;
 mod start;

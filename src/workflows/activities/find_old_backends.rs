@@ -28,6 +28,9 @@ pub(in crate::workflows) struct Surroundings {
     pub(in crate::workflows) old: Vec<OldBackend>,
     pub(in crate::workflows) new: Vec<NewBackend>,
     pub(in crate::workflows) missing_sets: Vec<BackendTarget>,
+    /// The sets that nobody serves once the old one has left, when that is allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::workflows) emptied: Vec<String>,
 }
 
 /// A backend of the old instance.
@@ -58,7 +61,11 @@ impl Activity for FindOldBackends {
     fn note(found: &Surroundings) -> Option<String> {
         let name = |old: &OldBackend| format!("{}/{}", old.backend_set, old.backend.name);
         let names: Vec<String> = found.old.iter().map(name).collect();
-        Some(if names.is_empty() { "none".to_owned() } else { names.join(" ") })
+        let mut note = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
+        for set in &found.emptied {
+            note.push_str(&format!("; nobody else serves `{set}`"));
+        }
+        Some(note)
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Surroundings, Failure> {
@@ -66,7 +73,7 @@ impl Activity for FindOldBackends {
         let old = self.old_backends(&balancer);
         let wanted: Vec<BackendTarget> =
             if self.wanted.is_empty() { targets_of(&old) } else { self.wanted.clone() };
-        let mut found = Surroundings { old, new: Vec::new(), missing_sets: Vec::new() };
+        let mut found = Surroundings { old, new: Vec::new(), missing_sets: Vec::new(), emptied: Vec::new() };
         for target in wanted {
             let set = balancer.backend_sets.get(&target.backend_set);
             match (set, &target.create) {
@@ -88,7 +95,9 @@ impl Activity for FindOldBackends {
                 is_checked,
             });
         }
-        if !self.may_leave_nothing {
+        if self.may_leave_nothing {
+            found.emptied = Box::pin(emptied(cx, &self.load_balancer, &balancer, &found.old)).await?;
+        } else {
             let refuse = refuse_to_empty_a_set(cx, &self.load_balancer, &balancer, &found);
             Box::pin(refuse).await?;
         }
@@ -150,6 +159,32 @@ fn warn_of_stickiness(cx: &Cx<'_, World>, set: &BackendSet) {
             if fails { ", and then get errors, because its fallback is disabled" } else { "" }
         ));
     }
+}
+
+/// The sets that are served by nobody else, each of which is told.
+async fn emptied(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+    balancer: &LoadBalancer,
+    old: &[OldBackend],
+) -> Result<Vec<String>, Failure> {
+    let mut emptied = Vec::new();
+    for old in old {
+        let place = Place {
+            load_balancer: id.clone(),
+            backend_set: old.backend_set.clone(),
+            address: old.backend.ip_address.clone(),
+            port: old.backend.port,
+        };
+        if guards::is_last(cx, balancer, &place).await? && !emptied.contains(&place.backend_set) {
+            cx.warn(format!(
+                "{} is the last backend in service of the set `{}`: without it no request to the set is answered",
+                old.backend.name, place.backend_set
+            ));
+            emptied.push(place.backend_set);
+        }
+    }
+    Ok(emptied)
 }
 
 /// A set that the old instance serves must be served afterwards too, by the new one or by somebody who takes the same

@@ -7,4 +7,4 @@ mod service;
 
 pub(super) use backends::is_no_backend;
 pub(super) use reach::has_listener;
-pub(super) use service::{another_serves, is_reached, others_serve};
+pub(super) use service::{another_serves, is_last, is_reached, others_serve};

@@ -66,6 +66,16 @@ pub(in crate::workflows) async fn is_reached(
     Ok(place.find(balancer).is_some() && health(cx, place).await?.0 != HealthStatus::Unknown)
 }
 
+/// Whether requests reach the set, and nobody takes them once `leaving` is gone.
+pub(in crate::workflows) async fn is_last(
+    cx: &Cx<'_, World>,
+    balancer: &LoadBalancer,
+    leaving: &Place,
+) -> Result<bool, Failure> {
+    let serves = place_serves(balancer, leaving) && is_reached(cx, balancer, leaving).await?;
+    Ok(serves && matches!(standins(cx, balancer, leaving).await?, Standins::None(_)))
+}
+
 /// Who takes the requests of a backend that leaves.
 enum Standins {
     Some,

@@ -1,0 +1,84 @@
+//! What would be done, and what a look at the cloud finds: without a run, and nothing is changed.
+
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+use super::problem::Report;
+use super::session::{Session, retry};
+use super::signals::beside_signals;
+use super::ui::{plain, plural, short};
+use crate::config::Policy;
+use crate::engine::{Foresight, PlannedStep, Stop};
+use crate::retry::RetryPolicy;
+use crate::run::{Effect, Update};
+use crate::workflows::World;
+
+/// What came of looking ahead.
+pub(super) enum Foreseen<T> {
+    /// What was looked for.
+    Seen(T),
+    /// What was in the way.
+    Stopped(Stop),
+    /// The user stopped it.
+    Signalled(Exit),
+}
+
+/// Looks ahead, beside the signals.
+pub(super) async fn foreseen<T>(
+    session: &Session<'_>,
+    world: &World,
+    policy: &Policy,
+    look: impl AsyncFnOnce(&mut Foresight<'_, World>) -> Result<T, Stop>,
+) -> Result<Foreseen<T>, Report> {
+    let cancel = CancellationToken::new();
+    // Somebody is looking at it: what cannot be foreseen says so soon.
+    let max_elapsed = policy.retry.max_elapsed.min(Duration::from_mins(1));
+    let retry = RetryPolicy { max_elapsed, ..retry(policy) };
+    let mut tell = |update: Update<'_>| match update {
+        Update::Progress { text, .. } => session.ui.note(&plain(text)),
+        Update::Trouble { failure, .. } => session.ui.note(&plain(&failure.to_string())),
+        Update::Event(_) => {}
+    };
+    let mut foresight =
+        Foresight { world, clock: session.clock, retry, cancel: cancel.clone(), tell: &mut tell };
+    let (seen, signalled) = beside_signals(session.ui, &cancel, look(&mut foresight)).await?;
+    Ok(match seen {
+        Some(Ok(seen)) => Foreseen::Seen(seen),
+        Some(Err(stop)) => Foreseen::Stopped(stop),
+        None => Foreseen::Signalled(signalled.unwrap_or(Exit::Interrupted)),
+    })
+}
+
+/// Prints a plan as the result.
+pub(super) fn print_plan(session: &Session<'_>, name: &str, steps: &[PlannedStep]) {
+    if session.ui.is_json {
+        session.ui.json(&json!({"name": name, "steps": steps}));
+        return;
+    }
+    session.ui.out(&table(steps));
+    let n = steps.iter().filter(|step| step.effect == Effect::Mutation).count();
+    session.ui.out(&plain(&format!("\nPlan of {name}: {}. Nothing was changed.", plural(n, "change"))));
+}
+
+/// A plan as a table.
+pub(super) fn table(steps: &[PlannedStep]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["#", "step", "what", "found, or call"]);
+    for (n, step) in (1..).zip(steps) {
+        let call = match (&step.request, step.effect) {
+            (Some(request), _) => {
+                let body = request.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+                format!("{} {}{body}", request.method, request.path)
+            }
+            (None, Effect::Wait) => "waits".to_owned(),
+            (None, Effect::Read | Effect::Mutation) => step.note.clone().unwrap_or_default(),
+        };
+        let subject = step.subject.as_deref().map(short).unwrap_or_default();
+        table.add_row([n.to_string(), step.name.clone(), plain(&subject), plain(&call)]);
+    }
+    table.trim_fmt()
+}

@@ -1,0 +1,163 @@
+//! Which run a rollback means: a run, or the newest one of a deployment, by its file or its name.
+//!
+//! What ends in .edn, .yaml, .yml or .json, or has a slash, is a file, unless there is none and a deployment is called
+//! so. `latest` and the beginning of an id are runs; everything else is a name, alone or with the digest of its target.
+
+use std::path::Path;
+
+use super::args::DeploymentArgs;
+use super::exit::Exit;
+use super::foresee::{Foreseen, foreseen};
+use super::problem::{Report, deployment_of, of_kin};
+use super::session::Session;
+use crate::config::{Deployment, DeploymentTag, DeploymentTarget};
+use crate::engine::Foresight;
+use crate::journal::{FindError, Journal, Kin, Purpose};
+use crate::oci::LoadBalancerId;
+use crate::run::{RunId, RunSelector};
+use crate::workflows::{World, complete_origin, locate, target_of};
+
+/// What came of looking for the run.
+pub(super) enum Meant {
+    /// The run, in its journal.
+    Run(Journal, RunId),
+    /// The user stopped the search.
+    Signalled(Exit),
+}
+
+/// The run that the arguments of a rollback mean.
+pub(super) async fn meant(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant, Report> {
+    let said = args.file.as_deref().map(|path| (path, path.display().to_string()));
+    let Some((path, text)) = said else { return by_target(session, args).await };
+    if is_file_name(path) && path.exists() {
+        return by_target(session, args).await;
+    }
+    let Some(journal) = session.journal_to_drive().await? else {
+        if is_file_name(path) {
+            return by_target(session, args).await;
+        }
+        return Err(session.no_journal(&text));
+    };
+    let named = called(journal.deployments().await?, &text);
+    if is_file_name(path) && named.is_empty() {
+        return by_target(session, args).await;
+    }
+    let run = match text.parse::<RunSelector>() {
+        Ok(RunSelector::Latest) => journal.find(&RunSelector::Latest, Purpose::Undo).await?,
+        Ok(selector @ RunSelector::Prefix(_)) => {
+            match (journal.find(&selector, Purpose::Undo).await, &named[..]) {
+                (found, []) => found?,
+                (Err(FindError::None { .. }), _) => only(named, &text)?,
+                (Ok(run), _) => return Err(both(&text, &[run], &named)),
+                (Err(FindError::Ambiguous { candidates, .. }), _) => {
+                    return Err(both(&text, &candidates, &named));
+                }
+                (Err(error), _) => return Err(error.into()),
+            }
+        }
+        Err(_) if named.is_empty() => return Err(nobody(&text, &journal.deployments().await?)),
+        Err(_) => only(named, &text)?,
+    };
+    Ok(Meant::Run(journal, run))
+}
+
+fn is_file_name(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    let is_known = ending.is_some_and(|ending| matches!(ending.as_str(), "edn" | "yaml" | "yml" | "json"));
+    is_known || path.to_string_lossy().contains('/')
+}
+
+/// The deployments that have a run of this name, or of this name and target.
+fn called(deployments: Vec<Vec<Kin>>, text: &str) -> Vec<Vec<Kin>> {
+    let wanted = DeploymentTag::parse(text);
+    let is_meant =
+        |kin: &Kin| DeploymentTag::parse(&deployment_of(kin)).is_meant_by(&wanted) || kin.name == text;
+    deployments.into_iter().filter(|runs| runs.iter().any(is_meant)).collect()
+}
+
+/// The newest run of the only deployment.
+fn only(mut deployments: Vec<Vec<Kin>>, text: &str) -> Result<RunId, Report> {
+    match (deployments.pop().and_then(|runs| runs.into_iter().next()), deployments.is_empty()) {
+        (Some(newest), true) => Ok(newest.run),
+        (None, _) => Err(nobody(text, &[])),
+        (Some(last), false) => {
+            let all = deployments.iter().filter_map(|runs| runs.first()).chain([&last]);
+            let lines: Vec<String> = all.map(|kin| format!("\n  {}", of_kin(kin))).collect();
+            let n = lines.len();
+            Err(Report::usage(format!("`{text}` is the name of {n} deployments:{}", lines.concat()))
+                .hint("say which: the name with its digest, as it stands there, or the run"))
+        }
+    }
+}
+
+fn both(text: &str, runs: &[RunId], named: &[Vec<Kin>]) -> Report {
+    let newest: Vec<String> =
+        named.iter().filter_map(|runs| runs.first()).map(|kin| format!("\n  {}", of_kin(kin))).collect();
+    let runs: Vec<String> = runs.iter().map(|run| format!("\n  {run}")).collect();
+    Report::usage(format!(
+        "`{text}` is the beginning of a run's id and the name of a deployment:{}{}",
+        runs.concat(),
+        newest.concat()
+    ))
+    .hint("say which: more of the id, or the name with its digest")
+}
+
+fn nobody(text: &str, deployments: &[Vec<Kin>]) -> Report {
+    let report = Report::usage(format!("no run of a deployment `{text}` has changed anything"));
+    let known: Vec<String> = deployments.iter().filter_map(|runs| runs.first()).map(deployment_of).collect();
+    if known.is_empty() {
+        report.hint("`deployctl history` lists the runs")
+    } else {
+        report.hint(format!("there are runs of {}", known.join(", ")))
+    }
+}
+
+/// The newest run of the deployment that the arguments describe.
+async fn by_target(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant, Report> {
+    let mut loaded = session.deployment(args)?;
+    let context = session.context(loaded.source.clone(), &loaded.deployment.policy)?;
+    let world = session.world(&context, loaded.credentials.as_ref()).await?;
+    complete_origin(&mut loaded.deployment, &world).await;
+    let deployment = &loaded.deployment;
+    let name = &deployment.name;
+    let Some(journal) = session.journal_to_drive().await? else { return Err(session.no_journal(name)) };
+    let look = async |foresight: &mut Foresight<'_, World>| locate(foresight, deployment).await;
+    let balancer = match foreseen(session, &world, &deployment.policy, look).await? {
+        Foreseen::Seen(balancer) => balancer,
+        Foreseen::Stopped(stop) => return Err(stop.into()),
+        Foreseen::Signalled(exit) => return Ok(Meant::Signalled(exit)),
+    };
+    let mut found = journal.deployments().await?;
+    found.retain(|runs| runs.iter().any(|kin| goes_there(kin, deployment, &balancer)));
+    if found.len() > 1 {
+        // Without `backends` the file says less than its runs know.
+        let so_called: Vec<Vec<Kin>> =
+            found.iter().filter(|runs| runs.iter().any(|kin| kin.name == *name)).cloned().collect();
+        if !so_called.is_empty() {
+            found = so_called;
+        }
+    }
+    if found.is_empty() {
+        return Err(nobody(name, &journal.deployments().await?));
+    }
+    let run = only(found, name)?;
+    Ok(Meant::Run(journal, run))
+}
+
+/// Whether a run went where this deployment goes.
+fn goes_there(kin: &Kin, deployment: &Deployment, balancer: &LoadBalancerId) -> bool {
+    let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
+    match kin.service().map(|text| serde_json::from_str::<DeploymentTarget>(&text)) {
+        Some(Ok(service)) => target_of(deployment, balancer, &sets).is_some_and(|wanted| {
+            if sets.is_empty() { service.is_beside(&wanted) } else { service == wanted }
+        }),
+        Some(Err(_)) => false,
+        // It was started before runs knew their target.
+        None => kin.backend_sets().any(|place| {
+            let set = place.strip_prefix(balancer.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            set.is_some_and(
+                |set| if sets.is_empty() { kin.name == deployment.name } else { sets.contains(&set) },
+            )
+        }),
+    }
+}
