@@ -6,12 +6,14 @@ mod load;
 mod points;
 mod pool;
 mod portion;
+mod process;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -21,6 +23,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 pub(crate) use load::Traffic;
 pub(crate) use pool::each;
 pub(crate) use portion::portion;
+pub(crate) use process::{Ran, hearing_hang_ups};
+
+use process::command;
 
 /// How much faster than the real service the sandbox of a test is.
 const TIME_SCALE: &str = "150";
@@ -28,6 +33,9 @@ const TIME_SCALE: &str = "150";
 const CATCHABLE: &str = "50";
 /// The same, where only the order of things matters.
 const HURRIED: &str = "1000";
+/// Half of what a run computes is signatures: where nobody verifies them, a key of 1,024 bits is as good.
+const SHORT_KEY: &str = include_str!("short_key.pem");
+const SHORT_KEY_FINGERPRINT: &str = "48:6e:4c:65:c1:26:85:b2:86:95:bb:3e:26:63:7c:d9";
 /// A condition that is not met by then is not met.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -52,36 +60,6 @@ pub(crate) struct World {
     pub(crate) expects_violations: bool,
     /// Set by a test in which somebody else takes away what is not the run's.
     pub(crate) expects_strangers_touched: bool,
-}
-
-/// What a command did.
-pub(crate) struct Ran {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Ran {
-    pub(crate) fn of(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        // Killed by a signal counts as a code of its own.
-        let code = output.status.code().unwrap_or(-1);
-        Self { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
-    }
-
-    /// Fails the test unless the command ended with `code`.
-    #[track_caller]
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
-            panic!("no JSON: {error}\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr)
-        })
-    }
 }
 
 impl World {
@@ -113,10 +91,21 @@ impl World {
         Self::start(TIME_SCALE, flags)
     }
 
-    fn start(time_scale: &str, flags: &[&str]) -> Self {
+    /// A world whose cloud is as an earlier sandbox left it, in a hurry.
+    pub(crate) fn restored(state: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("cloud")).expect("a folder in it");
+        fs::copy(state, folder.path().join("cloud/state.json")).expect("copied");
+        Self::start_in(folder, HURRIED, &["--no-verify", "--folder", "cloud"])
+    }
+
+    fn start(time_scale: &str, flags: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a folder"), time_scale, flags)
+    }
+
+    fn start_in(folder: tempfile::TempDir, time_scale: &str, flags: &[&str]) -> Self {
         // Strangers everywhere, unless a test is about being alone.
-        let is_told = flags.iter().any(|flag| matches!(*flag, "--scenery" | "--empty"));
+        let is_told = flags.iter().any(|flag| matches!(*flag, "--scenery" | "--empty" | "--folder"));
         let scenery = if is_told { &[][..] } else { &["--scenery", "crowded"] };
         // Short pages, so that every list has several.
         let page_size = if flags.contains(&"--page-size") { &[][..] } else { &["--page-size", "2"] };
@@ -136,6 +125,9 @@ impl World {
         BufReader::new(stdout).read_line(&mut url).expect("the sandbox says where it is");
         let url = url.trim().to_owned();
         assert!(url.starts_with("http://"), "the sandbox said {url:?}");
+        if flags.contains(&"--no-verify") {
+            shorten_the_key(folder.path());
+        }
         Self {
             folder,
             sandbox,
@@ -157,6 +149,14 @@ impl World {
 
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).expect("written");
+    }
+
+    /// Copies a file into the home, for this user alone.
+    pub(crate) fn keep(&self, file: &Path, name: &str) {
+        let kept = self.path(name);
+        fs::create_dir_all(kept.parent().expect("a folder")).expect("folders");
+        fs::copy(file, &kept).expect("copied");
+        fs::set_permissions(&kept, Permissions::from_mode(0o600)).expect("set");
     }
 
     /// The deployment of version 2 over the seeded web server, quick enough for a test.
@@ -361,6 +361,15 @@ impl World {
     }
 }
 
+/// Gives the home a key with which a signature costs a fraction.
+fn shorten_the_key(home: &Path) {
+    fs::write(home.join(".oci/sandbox_key.pem"), SHORT_KEY).expect("written");
+    let config = fs::read_to_string(home.join(".oci/config")).expect("the sandbox wrote it");
+    let own = config.lines().find(|line| line.starts_with("fingerprint=")).expect("a fingerprint");
+    let config = config.replace(own, &format!("fingerprint={SHORT_KEY_FINGERPRINT}"));
+    fs::write(home.join(".oci/config"), config).expect("written");
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         let audit = (!std::thread::panicking()).then(|| self.audit());
@@ -378,22 +387,4 @@ impl Drop for World {
             }
         }
     }
-}
-
-fn command(home: &Path) -> Command {
-    let mut command = hearing_hang_ups(env!("CARGO_BIN_EXE_deployctl"));
-    command.env_clear().env("HOME", home).env("USER", "ann").current_dir(home).stdin(Stdio::null());
-    command
-}
-
-/// The program, with SIGHUP as it is in a terminal, whatever the shell that started the tests has made of it.
-pub(crate) fn hearing_hang_ups(program: &str) -> Command {
-    let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("what is ignored");
-    if !ignored.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']) {
-        return Command::new(program);
-    }
-    let mut command = Command::new("/usr/bin/env");
-    command.args(["--default-signal=HUP", program]);
-    command
 }

@@ -29,6 +29,7 @@ mod keys;
 mod layers;
 mod names;
 mod numbers;
+mod old_journal;
 mod old_library;
 mod recovery;
 mod refusals;

@@ -39,17 +39,11 @@ fn logs_that_nobody_can_read_stop_nothing() {
 fn a_long_wait_says_that_it_goes_on() {
     let world = World::hurried();
     let file = world.write_deployment(&world.deployment());
-    let list = world.path("points");
-    world.run_with(&["start", file], &format!("visited=return({})", list.display())).expect(0);
-    world.run(&["rollback", "latest"]).expect(0);
-    let points = std::fs::read_to_string(list).expect("points were passed");
-    let waiting = points.lines().find(|point| point.contains("await-drain") && point.ends_with("/waiting"));
     // Half a minute passes in the drain, on the clock that people read.
     let mut deployment = world.deployment();
     deployment["drain-delay"] = json!("3s");
     world.write_deployment(&deployment);
-    let jump = format!("{}=1*return(JUMP31)", waiting.expect("the drain waits"));
-    let ran = world.run_with(&["start", file], &jump).expect(0);
+    let ran = world.run_with(&["start", file], "await-drain/waiting=1*return(JUMP31)").expect(0);
     let beats: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("goes on")).collect();
     assert_eq!(beats.len(), 1, "{}", ran.stderr);
     assert!(beats[0].contains("await-drain goes on, 31."), "{}", beats[0]);

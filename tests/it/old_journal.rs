@@ -1,0 +1,89 @@
+//! Runs that an earlier version journaled are still resumed and rolled back.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::World;
+
+/// What was killed in the middle, by the name of its service.
+const OPEN: [&str; 4] = ["create", "drain", "remove", "retire"];
+
+/// The cloud that the runs left, and their journal.
+fn world() -> World {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-e2e6ab6");
+    let world = World::restored(&fixture.join("state.json"));
+    for name in ["journal.db", "journal.db.key"] {
+        world.keep(&fixture.join(name), &format!(".local/state/deployctl/{name}"));
+    }
+    world
+}
+
+/// The run of a service.
+#[track_caller]
+fn run_of(world: &World, service: &str) -> String {
+    let listed = world.run(&["history", "--output", "json"]).expect(0).json();
+    let runs = listed["runs"].as_array().expect("runs");
+    let run = runs.iter().find(|run| run["name"] == service).expect("the run of this service");
+    run["run_id"].as_str().expect("an id").to_owned()
+}
+
+/// Makes sure that only this version of the service is there, and serves as it did in the beginning.
+#[track_caller]
+fn expect_serving(world: &World, service: &str, version: &str) {
+    let state = world.state();
+    let instances = state["instances"].as_array().expect("instances").iter();
+    let there: Vec<&Value> =
+        instances.filter(|one| one["displayName"] == service && one["lifecycleState"] != "DELETED").collect();
+    let [instance] = there[..] else { panic!("{service}: {there:#?}") };
+    assert_eq!(
+        (&instance["version"], &instance["lifecycleState"]),
+        (&version.into(), &"ACTIVE".into()),
+        "{service}"
+    );
+    let set = if service == "webserver" { "http" } else { service };
+    let backends = world.backends(set);
+    let [backend] = &backends[..] else { panic!("{service}: {backends:#?}") };
+    assert_eq!(backend["ipAddress"], instance["address"], "{service}");
+    assert_eq!(backend["drain"], false, "{service}");
+    let weight = if set == "http" { 1 } else { 3 };
+    assert_eq!(backend["weight"], weight, "{service}");
+}
+
+#[test]
+fn open_runs_of_an_earlier_version_are_resumed_to_their_end() {
+    let world = world();
+    for service in OPEN {
+        world.run(&["resume", &run_of(&world, service), "--endpoint", world.url()]).expect(0);
+        expect_serving(&world, service, "2");
+    }
+    // What has failed or ended has nothing to resume.
+    for service in ["halted", "webserver"] {
+        world.run(&["resume", &run_of(&world, service), "--endpoint", world.url()]).expect(2);
+    }
+    expect_serving(&world, "webserver", "2");
+    world.run(&["rollback", &run_of(&world, "halted"), "--endpoint", world.url()]).expect(0);
+    expect_serving(&world, "halted", "1");
+}
+
+#[test]
+fn runs_of_an_earlier_version_are_rolled_back_however_they_ended() {
+    let world = world();
+    for service in OPEN.into_iter().chain(["halted", "webserver"]) {
+        world.run(&["rollback", &run_of(&world, service), "--endpoint", world.url()]).expect(0);
+        expect_serving(&world, service, "1");
+    }
+}
+
+/// Resumed by this version, rolled back by this version: half of its steps are the other one's.
+#[test]
+fn a_run_that_two_versions_have_driven_is_rolled_back() {
+    let world = world();
+    for service in OPEN {
+        let run = run_of(&world, service);
+        world.run(&["resume", &run, "--endpoint", world.url()]).expect(0);
+        world.run(&["rollback", &run, "--endpoint", world.url()]).expect(0);
+        expect_serving(&world, service, "1");
+    }
+    world.run(&["rollback", &run_of(&world, "halted"), "--endpoint", world.url()]).expect(0);
+}
