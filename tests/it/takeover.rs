@@ -130,7 +130,7 @@ fn a_set_that_would_keep_only_a_backup_or_nobody_in_service_is_refused() {
         (json!({"drain": true, "weight": 1}), "the set `http` would be left without a backend:"),
         (json!({"offline": true, "weight": 1}), "the set `http` would be left without a backend:"),
     ] {
-        let world = World::with(&["--no-verify"]);
+        let world = World::with(&["--no-verify", "--scenery", "plain"]);
         put_beside(&world, &beside);
         let mut deployment = world.deployment();
         deployment["backends"] = json!([{"port": 80, "backend-set": "admin"}]);
@@ -140,7 +140,7 @@ fn a_set_that_would_keep_only_a_backup_or_nobody_in_service_is_refused() {
         assert_eq!(world.changes().len(), before, "{beside}: nothing was changed");
     }
     // Somebody who takes the same requests is enough.
-    let world = World::with(&["--no-verify"]);
+    let world = World::with(&["--no-verify", "--scenery", "plain"]);
     put_beside(&world, &json!({"weight": 1}));
     let mut deployment = world.deployment();
     deployment["backends"] = json!([{"port": 80, "backend-set": "admin"}]);

@@ -13,13 +13,20 @@ use crate::sandbox::state::{Backend, State};
 
 /// The shortest interval, however fast the sandbox runs.
 const SHORTEST: Duration = Duration::from_millis(20);
+/// What was found so many times is looked at less often, so that a fast sandbox has time for its clients.
+const SETTLED: u32 = 10;
+/// How often that is.
+const LEISURE: Duration = Duration::from_millis(100);
 
 /// Checks until the sandbox stops.
 pub(in crate::sandbox) fn start(shared: &Arc<Shared>) {
     let checker = Arc::clone(shared);
     shared.spawn(async move {
+        let mut since_all = LEISURE;
         loop {
-            let round: Vec<(String, String, Backend, Value)> = to_check(&checker.state());
+            let is_of_all = since_all >= LEISURE;
+            let mut round: Vec<(String, String, Backend, Value)> = to_check(&checker.state());
+            round.retain(|(_, _, backend, _)| is_of_all || backend.health.n_agreeing < SETTLED);
             let mut interval = Duration::from_secs(10);
             for (balancer, set, backend, how) in round {
                 let millis = how["intervalInMillis"].as_u64().unwrap_or(10_000);
@@ -30,7 +37,9 @@ pub(in crate::sandbox) fn start(shared: &Arc<Shared>) {
                     note(&shared, &balancer, &set, &backend, &how, seen);
                 });
             }
-            checker.sleep(checker.pace.scaled(interval).max(SHORTEST)).await;
+            let pause = checker.pace.scaled(interval).max(SHORTEST);
+            checker.sleep(pause).await;
+            since_all = if is_of_all { pause } else { since_all + pause };
         }
     });
 }
