@@ -130,6 +130,7 @@ impl<'p> Attempts<'p> {
     fn after(&mut self, failure: &Failure) -> Result<Gave, Stop> {
         let retry_after = match failure.kind {
             FailureKind::Transient { retry_after } => retry_after,
+            FailureKind::Missing => None,
             FailureKind::Permanent | FailureKind::Blocked => return Ok(Gave::Up),
             FailureKind::Ours => return Err(Stop::Ours(failure.clone())),
         };

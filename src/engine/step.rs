@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
 use crate::retry::RetryPolicy;
-use crate::run::{Effect, Event, Facts, Failure, RunId, Seq, StepStatus, Target, Update, mask};
+use crate::run::{Effect, Event, Facts, Failure, FailureKind, RunId, Seq, StepStatus, Target, Update, mask};
 
 /// A run in progress, or one that is only foreseen.
 pub struct Run<'e, W> {
@@ -153,6 +153,7 @@ impl<W> Run<'_, W> {
         let looking = async || Box::pin(activity.execute(&cx)).await;
         match attempts.make(self.with.cancel, Effect::Read, looking, async |_, _, _| Ok(())).await? {
             Ended::Refused(failure) | Ended::Blocked(failure) => Err(Stop::Failed(failure)),
+            Ended::Spent(failure) if failure.kind == FailureKind::Missing => Err(Stop::Failed(failure)),
             Ended::Spent(failure) => Err(Stop::Suspended(failure)),
             Ended::Done(output) => {
                 for warning in warnings.into_inner().unwrap_or_default() {
@@ -266,14 +267,16 @@ impl<W> Run<'_, W> {
         {
             Ended::Done(output) => output,
             Ended::Blocked(failure) if self.has_changes => return Err(Stop::Suspended(failure)),
-            Ended::Refused(failure) | Ended::Blocked(failure) => {
+            Ended::Spent(failure) if failure.kind != FailureKind::Missing => {
+                return Err(Stop::Suspended(failure));
+            }
+            Ended::Refused(failure) | Ended::Blocked(failure) | Ended::Spent(failure) => {
                 crash::at("refused, not failed");
                 let event = lease.fail(seq, &failure).await?;
                 crash::at("failed");
                 teller(Update::Event(&event));
                 return Err(Stop::Failed(failure));
             }
-            Ended::Spent(failure) => return Err(Stop::Suspended(failure)),
         };
         let facts = A::facts(&output);
         let done = Completion {

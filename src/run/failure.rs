@@ -35,6 +35,10 @@ pub enum FailureKind {
     /// An activity may return this only when its net effect is nil or its earlier attempts are accounted for;
     /// an unknown outcome is transient (steno issue 66).
     Permanent,
+    /// The cloud says that something is not there which was, or that we may not see it: worth trying again like a
+    /// transient failure, since reads and permissions lag. When the budget is spent the run fails forwards, and is
+    /// suspended backwards, where nothing may be given up on a 404 alone.
+    Missing,
     /// This process cannot talk to the cloud as it is, as when its key was revoked in the middle; nothing is known of
     /// the request. A run that has changed anything is suspended at once, one that has not fails.
     Blocked,
@@ -51,6 +55,11 @@ impl Failure {
     /// A failure that another attempt would only repeat.
     pub fn permanent(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Permanent, doing, message)
+    }
+
+    /// A failure of what must be there and cannot be seen.
+    pub fn missing(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::Missing, doing, message)
     }
 
     /// A defect on our side.

@@ -23,19 +23,34 @@ pub(super) async fn look<T>(
 ) -> Result<Result<T, OciError>, Failure> {
     cx.look(async || match read().await {
         Ok(answer) => Ok(Ok(answer)),
-        Err(error) if kind(&error) == FailureKind::Permanent => Ok(Err(error)),
+        Err(error) if matches!(kind(&error), FailureKind::Permanent | FailureKind::Missing) => Ok(Err(error)),
         Err(error) => Err(of(doing, &error)),
     })
     .await
 }
 
-/// The same for a read whose errors mean nothing else.
+/// The same for something that was there: its 404 is tried again as well.
 pub(super) async fn must_look<T>(
     cx: &Cx<'_, World>,
     doing: &str,
-    read: impl AsyncFnMut() -> Result<T, OciError>,
+    mut read: impl AsyncFnMut() -> Result<T, OciError>,
 ) -> Result<T, Failure> {
-    look(cx, doing, read).await?.map_err(|error| of(doing, &error))
+    cx.look(async || read().await.map_err(|error| of(doing, &error))).await
+}
+
+/// The same, unless `is_gone` says after a 404 that it is gone for sure: then `None`.
+pub(super) async fn look_unless<T>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    mut read: impl AsyncFnMut() -> Result<T, OciError>,
+    mut is_gone: impl AsyncFnMut() -> Result<bool, Failure>,
+) -> Result<Option<T>, Failure> {
+    cx.look(async || match read().await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.is_not_found() && Box::pin(is_gone()).await? => Ok(None),
+        Err(error) => Err(of(doing, &error)),
+    })
+    .await
 }
 
 /// Reads a list to its end, each page by itself.
@@ -53,13 +68,29 @@ pub(super) async fn look_all<T>(
     }
 }
 
-/// The same for a list whose errors mean nothing else.
+/// The same for a list of something that was there: its 404 is tried again as well.
 pub(super) async fn must_look_all<T>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    mut listing: Listing<'_, T>,
+) -> Result<Vec<T>, Failure> {
+    while must_look(cx, doing, async || listing.turn().await).await? {}
+    Ok(listing.into_items())
+}
+
+/// The same for a list of what the user has named, and may have named wrongly: its 404 is final.
+pub(super) async fn look_all_named<T>(
     cx: &Cx<'_, World>,
     doing: &str,
     listing: Listing<'_, T>,
 ) -> Result<Vec<T>, Failure> {
-    look_all(cx, doing, listing).await?.map_err(|error| of(doing, &error))
+    look_all(cx, doing, listing).await?.map_err(|error| of_named(doing, &error))
+}
+
+/// The failure of a call for what the user has named: when it is not there, it will not come.
+pub(super) fn of_named(doing: &str, error: &OciError) -> Failure {
+    let failure = of(doing, error);
+    if error.is_not_found() { Failure { kind: FailureKind::Permanent, ..failure } } else { failure }
 }
 
 /// One attempt at a read whose answer only adds to a message: nothing where there is none to be had.
@@ -75,6 +106,9 @@ pub(super) async fn glance<T>(
     read.await.inspect_err(|error| tracing::debug!(doing, %error, "nothing to be seen")).ok()
 }
 
+/// A 404 is an answer for good only to a create: it names what the user has named, while everything else is asked of
+/// what was there (OCI.md 2.7).
+///
 /// OCI.md 3.2 to 3.4; 409 Conflict and 412 are retried because each attempt reads before it writes (OCI.md 2.3).
 fn kind(error: &OciError) -> FailureKind {
     let transient = FailureKind::Transient { retry_after: None };
@@ -82,12 +116,13 @@ fn kind(error: &OciError) -> FailureKind {
         _ if error.is_out_of_capacity() => FailureKind::Permanent,
         OciError::Transport { detail, .. } if is_about_certificates(detail) => FailureKind::Blocked,
         OciError::Transport { .. } => transient,
-        OciError::Service { status, code, retry_after, .. } => match (*status, code.as_deref()) {
+        OciError::Service { status, code, retry_after, operation, .. } => match (*status, code.as_deref()) {
             (429 | 500 | 502..=599, _) => FailureKind::Transient { retry_after: *retry_after },
             (409, Some("IncorrectState" | "Conflict" | "LockConflict")) | (412, _) => {
                 FailureKind::Transient { retry_after: *retry_after }
             }
             (401, _) => FailureKind::Blocked,
+            (404, _) if !operation.starts_with("Create") => FailureKind::Missing,
             _ => FailureKind::Permanent,
         },
         // A gateway's HTML with status 200, or half a body.
@@ -139,13 +174,36 @@ mod tests {
         }
         let permanent = [
             answered(400, Some("LimitExceeded"), ""),
-            answered(404, Some("NotAuthorizedOrNotFound"), ""),
             answered(409, Some("InvalidatedRetryToken"), ""),
             answered(500, Some("InternalError"), "Out of host capacity."),
             answered(501, Some("MethodNotImplemented"), ""),
         ];
         for error in permanent {
             assert_eq!(of("x", &error).kind, FailureKind::Permanent, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_to_be_seen_is_looked_for_again_unless_it_was_to_be_made() {
+        let missing = |name: &'static str| {
+            let mut error = answered(404, Some("NotAuthorizedOrNotFound"), "");
+            if let OciError::Service { operation, .. } = &mut error {
+                *operation = name;
+            }
+            error
+        };
+        for name in [
+            "GetLoadBalancer",
+            "ListWorkRequests",
+            "UpdateBackend",
+            "DeleteBackend",
+            "StartContainerInstance",
+        ] {
+            assert_eq!(of("x", &missing(name)).kind, FailureKind::Missing, "{name}");
+            assert_eq!(of_named("x", &missing(name)).kind, FailureKind::Permanent, "{name}");
+        }
+        for name in ["CreateBackend", "CreateBackendSet", "CreateContainerInstance"] {
+            assert_eq!(of("x", &missing(name)).kind, FailureKind::Permanent, "{name}");
         }
     }
 

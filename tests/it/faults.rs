@@ -81,8 +81,8 @@ fn a_compensation_that_cannot_work_is_stuck_until_a_person_says_so() {
     let mut deployment = world.deployment();
     deployment["backend-timeout"] = json!("500ms");
     deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
-    // Refused for good: a delete that the policy does not allow looks like this (OCI.md 1.8).
-    world.fault(&json!({"method": "DELETE", "path": "/backends/", "effect": "not-found"}));
+    // An answer after which nothing is tried again.
+    world.fault(&json!({"method": "DELETE", "path": "/backends/", "effect": "capacity"}));
     let file = world.write_deployment(&deployment);
     let ran = world.run(&["start", file]).expect(5);
     assert!(ran.stderr.contains("cannot be undone"), "{}", ran.stderr);

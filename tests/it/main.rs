@@ -40,3 +40,4 @@ mod start;
 mod takeover;
 mod terminal;
 mod trials;
+mod unseen;

@@ -41,11 +41,10 @@ impl Activity for AdmitBackend {
         const DOING: &str = "admitting the backend";
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
-            // Reads may lag behind the registration; if somebody removed it, the run waits for a person.
-            None => Err(Failure::transient(
-                DOING,
-                format!("{} is not on the load balancer", self.place.subject()),
-            )),
+            // Reads may lag behind the registration. If somebody has removed it, the run fails in the end.
+            None => {
+                Err(Failure::missing(DOING, format!("{} is not on the load balancer", self.place.subject())))
+            }
             Some(backend) if backend.flags == self.flags => Ok(Sent::NOTHING),
             Some(_) => {
                 let call = self.call().with_retry_token(cx.token(0).as_str());

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{fact, preview_of, token_counts};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
-use crate::oci::container_instances as api;
+use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::instance::{self, Request};
@@ -56,13 +56,19 @@ impl CreateInstance {
     }
 
     async fn delete(&self, cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
+        const DOING: &str = "looking at the new instance";
         let api = cx.world.oci.container_instances();
-        let read = failure::look(cx, "looking at the new instance", async || api.get(id).await).await?;
-        // One that cannot be read, or has no address yet, is nobody's backend.
-        if let Ok(answer) = read
-            && let Some(addresses) = instance::addresses(cx, &answer.value).await?
-        {
-            guards::is_no_backend(cx, &self.load_balancer, &addresses).await?;
+        let is_gone = async || Ok(instance::state(cx, &self.compartment_id, id).await?.is_none());
+        let read = failure::look_unless(cx, DOING, async || api.get(id).await, is_gone).await?;
+        if let Some(found) = read.map(|answer| answer.value) {
+            match instance::addresses(cx, &found).await? {
+                Some(addresses) => guards::is_no_backend(cx, &self.load_balancer, &addresses).await?,
+                None if found.lifecycle_state == InstanceState::Active => {
+                    return Err(Failure::missing(DOING, format!("the address of {id} cannot be seen")));
+                }
+                // One that never ran is nobody's backend.
+                None => {}
+            }
         }
         instance::delete(cx, &self.compartment_id, id).await
     }

@@ -53,7 +53,10 @@ impl Activity for DrainBackend {
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
             // Somebody else has removed it: it gets no requests any more.
-            None => Ok(Sent::NOTHING),
+            None => {
+                guards::is_still_retiring(cx, &self.place).await?;
+                Ok(Sent::NOTHING)
+            }
             Some(backend) if backend.flags.drain => Ok(Sent::NOTHING),
             Some(_) => {
                 let call = self.call().with_retry_token(cx.token(0).as_str());

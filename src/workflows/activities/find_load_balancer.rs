@@ -47,7 +47,7 @@ impl Activity for FindLoadBalancer {
             ));
         }
         let api = cx.world.oci.load_balancers();
-        let listed = failure::must_look_all(cx, DOING, api.list(&self.compartment_id)).await?;
+        let listed = failure::look_all_named(cx, DOING, api.list(&self.compartment_id)).await?;
         let mut matching: Vec<Found> = listed
             .iter()
             .filter(|balancer| self.filter.matches(balancer))

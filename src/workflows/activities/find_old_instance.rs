@@ -58,7 +58,14 @@ impl Activity for FindOldInstance {
         const DOING: &str = "finding the instance to replace";
         let Some(id) = self.find(cx).await? else { return Ok(None) };
         let api = cx.world.oci.container_instances();
-        let raw = failure::must_look(cx, DOING, async || api.get_raw(&id).await).await?.value;
+        let get = async || api.get_raw(&id).await;
+        let raw = match &self.which {
+            Which::Id(_) => {
+                failure::look(cx, DOING, get).await?.map_err(|error| failure::of_named(DOING, &error))
+            }
+            Which::Filter { .. } => failure::must_look(cx, DOING, get).await,
+        };
+        let raw = raw?.value;
         let typed: ContainerInstance = serde_json::from_value(raw.clone())
             .map_err(|error| Failure::permanent(DOING, format!("{id} cannot be read: {error}")))?;
         if typed.lifecycle_state.is_terminated() {
@@ -68,7 +75,7 @@ impl Activity for FindOldInstance {
             Some(addresses) => addresses,
             // A failed instance may never have had one.
             None if typed.lifecycle_state == InstanceState::Failed => Vec::new(),
-            None => return Err(Failure::transient(DOING, format!("{id} has no address yet"))),
+            None => return Err(Failure::missing(DOING, format!("{id} has no address yet"))),
         };
         let record::Recorded { specification, unknown } =
             record::of(cx, &raw, self.pull_secrets.expose()).await?;
@@ -102,7 +109,7 @@ impl FindOldInstance {
             return Err(Failure::permanent(DOING, format!("ci-filter {filter} is not obeyed: {doubt}")));
         }
         let api = cx.world.oci.container_instances();
-        let listed = failure::must_look_all(cx, DOING, api.list(compartment_id)).await?;
+        let listed = failure::look_all_named(cx, DOING, api.list(compartment_id)).await?;
         let matching: Vec<&str> = listed
             .iter()
             .filter(|instance| filter.matches(instance))

@@ -101,7 +101,7 @@ async fn domains(
     }
     let Some(fault) = fault else { return Ok(Found::new()) };
     let listing = api.fault(compartment, availability);
-    let there = failure::must_look_all(cx, "listing the fault domains", listing).await?;
+    let there = failure::look_all_named(cx, "listing the fault domains", listing).await?;
     if there.iter().any(|domain| domain.name == fault) {
         return Ok(Found::new());
     }

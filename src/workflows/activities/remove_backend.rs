@@ -57,7 +57,10 @@ impl Activity for RemoveBackend {
         for wait in Looks::at_most(cx.world.poll_interval) {
             let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
             match self.place.find(&balancer) {
-                None => return Ok(Sent::NOTHING),
+                None => {
+                    guards::is_still_retiring(cx, &self.place).await?;
+                    return Ok(Sent::NOTHING);
+                }
                 Some(backend) if backend.flags.drain => {
                     let (id, expected) = (&self.place.load_balancer, Expected::NoBackend(self.place.clone()));
                     return balancer::send(cx, id, self.call(), etag, &expected, DOING).await.map(Sent::now);

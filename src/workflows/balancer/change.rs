@@ -1,6 +1,6 @@
 //! Sending a change: one, with the version that was read. A compensation sends it whatever was read.
 
-use super::read::until_gone;
+use super::read::must_be_gone;
 use super::work::follow;
 use super::{Expected, Place, follow_to, when_idle, when_idle_unless_gone};
 use crate::engine::Cx;
@@ -66,7 +66,7 @@ async fn send_to_place(
         Err(error) if error.is_not_found() => {
             let refused = failure::of(doing, &error);
             let is_there = |balancer: &LoadBalancer| place.find(balancer).is_some();
-            until_gone(cx, &place.load_balancer, is_there, refused).await?;
+            must_be_gone(cx, &place.load_balancer, is_there, refused).await?;
             Ok(None)
         }
         Err(error) => unless_so_already(cx, expected, failure::of(doing, &error)).await.map(Some),
@@ -117,8 +117,9 @@ pub(in crate::workflows) async fn finish(
     }
     match send(cx, id, call, etag, expected, DOING).await {
         Ok(Some(work)) => {
-            let request = follow(cx, &work).await?;
-            cx.progress(format!("{} has ended", request.kind));
+            if let Some(request) = follow(cx, &work, expected).await? {
+                cx.progress(format!("{} has ended", request.kind));
+            }
             Ok(true)
         }
         // Refused for good: it cannot take effect any more.
@@ -140,7 +141,7 @@ pub(in crate::workflows) async fn remove_set(
         Ok(work) => follow_to(cx, work.as_ref(), &Expected::NoSet(id.clone(), name.to_owned())).await,
         Err(error) if error.is_not_found() => {
             let refused = failure::of(DOING, &error);
-            until_gone(cx, id, |balancer| balancer.backend_sets.contains_key(name), refused).await
+            must_be_gone(cx, id, |balancer| balancer.backend_sets.contains_key(name), refused).await
         }
         Err(error) => Err(failure::of(DOING, &error)),
     }

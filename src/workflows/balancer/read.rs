@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::SURE_AFTER;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::LoadBalancer;
-use crate::oci::{Etag, LoadBalancerId, OciError};
+use crate::oci::{Etag, LoadBalancerId};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
 
@@ -13,37 +13,43 @@ use crate::workflows::{World, failure};
 pub(in crate::workflows) const COMPARTMENT_FACT: &str = "load-balancer-compartment";
 
 /// The load balancer as it is once nothing is being done to it, with its version.
+///
+/// # Errors
+/// Permanent when somebody has deleted it.
 pub(in crate::workflows) async fn when_idle(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
 ) -> Result<(LoadBalancer, Option<Etag>), Failure> {
-    read_when_idle(cx, id).await?.map_err(|error| failure::of(READING, &error))
-}
-
-/// The same for a compensation, which has nothing to do on a load balancer that somebody has deleted: `None`.
-pub(in crate::workflows) async fn when_idle_unless_gone(
-    cx: &Cx<'_, World>,
-    id: &LoadBalancerId,
-) -> Result<Option<(LoadBalancer, Option<Etag>)>, Failure> {
-    match read_when_idle(cx, id).await? {
-        Ok(read) => Ok(Some(read)),
-        Err(error) if error.is_not_found() && is_gone(cx, id).await? => Ok(None),
-        Err(error) => Err(failure::of(READING, &error)),
-    }
+    let read = when_idle_unless_gone(cx, id).await?;
+    read.ok_or_else(|| Failure::permanent(READING, format!("{id} is gone: somebody has deleted it")))
 }
 
 const READING: &str = "reading the load balancer";
 
-async fn read_when_idle(
+/// The same for a compensation, which has nothing to do on a load balancer that somebody has deleted: `None`.
+///
+/// A 404 alone says nothing: it is tried again until the list of its compartment does not show the load balancer either.
+pub(in crate::workflows) async fn when_idle_unless_gone(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
-) -> Result<Result<(LoadBalancer, Option<Etag>), OciError>, Failure> {
+) -> Result<Option<(LoadBalancer, Option<Etag>)>, Failure> {
     let api = cx.world.oci.load_balancers();
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let requests = match failure::look_all(cx, READING, api.work_requests(id)).await? {
-            Ok(requests) => requests,
-            Err(error) => return Ok(Err(error)),
-        };
+        let mut listing = api.work_requests(id);
+        loop {
+            let turned = failure::look_unless(
+                cx,
+                READING,
+                async || listing.turn().await,
+                async || is_gone(cx, id).await,
+            );
+            match turned.await? {
+                Some(true) => {}
+                Some(false) => break,
+                None => return Ok(None),
+            }
+        }
+        let requests = listing.into_items();
         let Some(open) = requests.iter().find(|request| request.lifecycle_state.is_open()) else {
             break;
         };
@@ -52,17 +58,16 @@ async fn read_when_idle(
     }
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let answer = match failure::look(cx, READING, async || api.get(id).await).await? {
-            Ok(answer) => answer,
-            Err(error) => return Ok(Err(error)),
-        };
+        let read =
+            failure::look_unless(cx, READING, async || api.get(id).await, async || is_gone(cx, id).await);
+        let Some(answer) = read.await? else { return Ok(None) };
         if !cx.world.versions.has_left(id, answer.etag.as_ref()) {
-            return Ok(Ok((answer.value, answer.etag)));
+            return Ok(Some((answer.value, answer.etag)));
         }
         if started.elapsed() > SURE_AFTER {
             // Its work is over, so this cloud keeps the version of what was not changed.
             cx.world.versions.forget();
-            return Ok(Ok((answer.value, answer.etag)));
+            return Ok(Some((answer.value, answer.etag)));
         }
         cx.progress("waiting until the load balancer shows what was changed last");
         cx.pause(wait).await?;
@@ -83,24 +88,16 @@ async fn is_gone(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<bool, Failur
     Ok(!listed.iter().any(is_there))
 }
 
-/// Looks, after a 404, whether what was to be changed is gone. Otherwise it is not ours to change, which the same 404
-/// says, and `refused` is the answer.
-pub(super) async fn until_gone(
+/// Looks, after a 404, whether what was to be changed is gone: then there is nothing to do. Otherwise `refused` is the
+/// answer, after which it is tried again.
+pub(super) async fn must_be_gone(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
     is_there: impl Fn(&LoadBalancer) -> bool,
     refused: Failure,
 ) -> Result<(), Failure> {
-    let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
-        match when_idle_unless_gone(cx, id).await? {
-            Some((balancer, _)) if is_there(&balancer) => {}
-            Some(_) | None => return Ok(()),
-        }
-        if started.elapsed() > SURE_AFTER {
-            break;
-        }
-        cx.pause(wait).await?;
+    match when_idle_unless_gone(cx, id).await? {
+        Some((balancer, _)) if is_there(&balancer) => Err(refused),
+        Some(_) | None => Ok(()),
     }
-    Err(refused)
 }

@@ -1,8 +1,9 @@
 //! The work that a change starts: followed to its end, which alone says whether the change was made.
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
-use super::{Place, when_idle};
+use super::{Place, SURE_AFTER, when_idle_unless_gone};
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{Flags, WorkRequest, WorkState};
 use crate::oci::{LoadBalancerId, WorkRequestId, printable};
@@ -28,21 +29,25 @@ pub(in crate::workflows) enum Expected {
 
 impl Expected {
     pub(super) async fn is_there(&self, cx: &Cx<'_, World>) -> Result<bool, Failure> {
-        let (place, flags) = match self {
+        let id = match self {
             Self::Success => return Ok(false),
-            Self::NoSet(id, name) => {
-                let (balancer, _) = when_idle(cx, id).await?;
-                return Ok(!balancer.backend_sets.contains_key(name));
-            }
-            Self::Set(id, name) => {
-                let (balancer, _) = when_idle(cx, id).await?;
-                return Ok(balancer.backend_sets.contains_key(name));
-            }
-            Self::Backend { place, flags } => (place, Some(flags)),
-            Self::NoBackend(place) => (place, None),
+            Self::NoSet(id, _) | Self::Set(id, _) => id,
+            Self::Backend { place, .. } | Self::NoBackend(place) => &place.load_balancer,
         };
-        let (balancer, _) = when_idle(cx, &place.load_balancer).await?;
-        Ok(place.find(&balancer).map(|backend| &backend.flags) == flags)
+        // On a load balancer that is gone there is nothing.
+        let balancer = when_idle_unless_gone(cx, id).await?.map(|(balancer, _)| balancer);
+        let find = |place: &Place| balancer.as_ref().and_then(|balancer| place.find(balancer));
+        Ok(match self {
+            Self::Success => false,
+            Self::NoSet(_, name) => {
+                balancer.as_ref().is_none_or(|balancer| !balancer.backend_sets.contains_key(name))
+            }
+            Self::Set(_, name) => {
+                balancer.as_ref().is_some_and(|balancer| balancer.backend_sets.contains_key(name))
+            }
+            Self::Backend { place, flags } => find(place).is_some_and(|backend| backend.flags == *flags),
+            Self::NoBackend(place) => find(place).is_none(),
+        })
     }
 }
 
@@ -79,22 +84,32 @@ pub(in crate::workflows) async fn failed(
     id: &WorkRequestId,
     expected: &Expected,
 ) -> Result<Option<WorkRequest>, Failure> {
-    let request = follow(cx, id).await?;
+    let Some(request) = follow(cx, id, expected).await? else { return Ok(None) };
     let has_failed = request.lifecycle_state == WorkState::Failed && !expected.is_there(cx).await?;
     Ok(has_failed.then_some(request))
 }
 
-pub(super) async fn follow(cx: &Cx<'_, World>, id: &WorkRequestId) -> Result<WorkRequest, Failure> {
+/// Follows a work request to its end. `None` when it is not to be seen, and what it was to bring about is there: the
+/// service may not know the work that it carries out (reported for the real one: FACTS, terraform-provider-oci#1593).
+pub(super) async fn follow(
+    cx: &Cx<'_, World>,
+    id: &WorkRequestId,
+    expected: &Expected,
+) -> Result<Option<WorkRequest>, Failure> {
     const DOING: &str = "following the load balancer's work";
+    let started = Instant::now();
+    // What is read right after a change may be of before it.
+    let is_done = async || Ok(started.elapsed() > SURE_AFTER && Box::pin(expected.is_there(cx)).await?);
     for wait in Looks::at_most(cx.world.poll_interval) {
         let api = cx.world.oci.load_balancers();
-        let answer = failure::must_look(cx, DOING, async || api.work_request(id).await).await?;
+        let read = failure::look_unless(cx, DOING, async || api.work_request(id).await, &is_done);
+        let Some(answer) = read.await? else { return Ok(None) };
         let request = answer.value;
         match request.lifecycle_state {
-            WorkState::Succeeded => return Ok(request),
+            WorkState::Succeeded => return Ok(Some(request)),
             WorkState::Failed => {
                 cx.world.versions.forget();
-                return Ok(request);
+                return Ok(Some(request));
             }
             WorkState::Accepted | WorkState::InProgress | WorkState::Unknown => {
                 cx.progress(format!("{} is under way", request.kind));

@@ -2,9 +2,11 @@
 //! of a set out of service, or delete an instance that is still a backend.
 
 mod backends;
+mod identity;
 mod reach;
 mod service;
 
 pub(super) use backends::is_no_backend;
+pub(super) use identity::is_still_retiring;
 pub(super) use reach::has_listener;
 pub(super) use service::{another_serves, is_last, is_reached, others_serve};

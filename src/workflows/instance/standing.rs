@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{self as api, InstanceState};
-use crate::oci::{Etag, InstanceId, printable};
+use crate::oci::{Etag, InstanceId, OciError, printable};
 use crate::run::Failure;
 use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::{World, failure};
@@ -97,20 +97,18 @@ pub(in crate::workflows) async fn standing(
 pub(in crate::workflows) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
     const DOING: &str = "outrunning what may be on its way to the old instance";
     let api = cx.world.oci.container_instances();
-    let before = failure::must_look(cx, DOING, async || api.get(id).await).await?;
+    // When what was on its way has arrived, it is looked at anew what became of the instance.
+    let unseen = |error: OciError| match error.is_not_found() {
+        true => Failure::transient(DOING, format!("{id} cannot be seen any more")),
+        false => failure::of(DOING, &error),
+    };
+    let before = failure::look(cx, DOING, async || api.get(id).await).await?.map_err(unseen)?;
     cx.assure_lease().await?;
     let call = api::rename(id, &before.value.display_name).only_if(before.etag.clone());
-    match cx.world.oci.send(&call).await {
-        Ok(_) => {}
-        // It has arrived meanwhile: looked at anew, the instance is gone.
-        Err(error) if error.is_not_found() => {
-            return Err(Failure::transient(DOING, format!("{id} cannot be seen any more")));
-        }
-        Err(error) => return Err(failure::of(DOING, &error)),
-    }
+    cx.world.oci.send(&call).await.map_err(unseen)?;
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let now = failure::must_look(cx, DOING, async || api.get(id).await).await?;
+        let now = failure::look(cx, DOING, async || api.get(id).await).await?.map_err(unseen)?;
         let has_moved = now.etag != before.etag;
         if has_moved && now.value.lifecycle_state != InstanceState::Updating {
             return Ok(());

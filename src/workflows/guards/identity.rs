@@ -1,0 +1,38 @@
+//! Whether an address is still that of the instance which the run retires.
+
+use crate::engine::Cx;
+use crate::oci::InstanceId;
+use crate::run::Failure;
+use crate::workflows::balancer::Place;
+use crate::workflows::{World, failure, instance};
+
+/// Makes sure that a backend which somebody else has removed was that of the instance to be retired, and not of one that
+/// has moved on: then its requests come by another way, which nobody has drained.
+///
+/// # Errors
+/// Permanent when the instance is there and has other addresses by now.
+pub(in crate::workflows) async fn is_still_retiring(
+    cx: &Cx<'_, World>,
+    place: &Place,
+) -> Result<(), Failure> {
+    const DOING: &str = "making sure whose backend was removed by somebody else";
+    let Some(id) = cx.fact("old-instance-id").map(InstanceId::from) else { return Ok(()) };
+    let api = cx.world.oci.container_instances();
+    let instance = match failure::look(cx, DOING, async || api.get(&id).await).await? {
+        Ok(answer) => answer.value,
+        // Where it is gone there is nobody left to drain; what is to become of it is looked at when it is retired.
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(failure::of(DOING, &error)),
+    };
+    match instance::addresses(cx, &instance).await? {
+        Some(addresses) if !addresses.contains(&place.address) => Err(Failure::permanent(
+            DOING,
+            format!(
+                "{} is not on the load balancer any more, and {id} is reached at {} by now: somebody else changes it",
+                place.subject(),
+                addresses.join(", ")
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
