@@ -162,6 +162,7 @@ pub(super) enum Command {
         limit: u32,
     },
     /// Drain and remove the backends of one instance, and delete it
+    #[command(mut_arg("first", |arg| arg.hide(true)), mut_arg("replace", |arg| arg.hide(true)))]
     Destroy {
         #[command(flatten)]
         deployment: DeploymentArgs,
@@ -284,6 +285,12 @@ pub(super) struct DeploymentArgs {
     /// The backends, as EDN, YAML or JSON
     #[arg(long, value_name = "LIST")]
     pub(super) backends: Option<String>,
+    /// Put the new instance beside what is there when the filter finds no old one
+    #[arg(long, conflicts_with = "replace")]
+    pub(super) first: bool,
+    /// The old instance, which is taken in whatever state it is; over the filter
+    #[arg(long, value_name = "OCID")]
+    pub(super) replace: Option<String>,
     /// Pass on fields of the API that this version does not know, as they are written
     #[arg(long)]
     pub(super) allow_unknown_fields: bool,

@@ -10,23 +10,32 @@ use super::foresee::{Foreseen, foreseen};
 use super::problem::Report;
 use super::session::Session;
 use super::ui::plain;
-use crate::config::{MinReady, Problem, load, masked_instance};
+use crate::config::{MinReady, Predecessor, Problem, load, masked_instance};
 use crate::engine::{Foresight, Stop};
 use crate::run::MASK;
-use crate::workflows::{Validation, World};
+use crate::workflows::{Validation, World, complete_origin};
 
 pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let deployment = session.deployment(args)?.deployment;
     let seconds = |duration: Duration| json!(duration.as_secs_f64());
     let policy = &deployment.policy;
-    let is_secret = deployment.secrets.expose().contains(&deployment.compartment_id);
-    let compartment_id = if is_secret { MASK } else { &deployment.compartment_id };
+    let is_secret = |id: &String| deployment.secrets.expose().contains(id);
+    let compartment_id =
+        if is_secret(&deployment.compartment_id) { MASK } else { &deployment.compartment_id };
+    let (is_first, replaced) = match &deployment.predecessor {
+        Predecessor::MayBeMissing => (true, None),
+        Predecessor::Named(id) => (false, Some(id)),
+        Predecessor::AsBefore | Predecessor::Expected => (false, None),
+    };
     let shown = json!({
         "name": deployment.name,
         "ci-config": masked_instance(deployment.instance.expose(), deployment.secrets.expose()),
         "compartment-id": compartment_id,
+        "lb-compartment": deployment.lb_compartment.as_ref().map(|id| if is_secret(id) { MASK } else { id }),
         "ci-filter": deployment.ci_filter.shown(),
         "lb-filter": deployment.lb_filter.shown(),
+        "first": is_first,
+        "replace": replaced,
         "backends": deployment.backends,
         "drain-delay": seconds(policy.drain_delay),
         "backend-timeout": seconds(policy.backend_timeout),
@@ -75,13 +84,14 @@ pub(super) async fn validate(
         let policy = &loaded.deployment.policy;
         let context = session.context(loaded.source.clone(), policy)?;
         let world = session.world(&context, loaded.credentials.as_ref()).await?;
-        let look = async |foresight: &mut Foresight<'_, World>| {
-            foresight.plan::<Validation>(&loaded.deployment).await
-        };
+        let mut deployment = loaded.deployment.clone();
+        complete_origin(&mut deployment, &world).await;
+        let look =
+            async |foresight: &mut Foresight<'_, World>| foresight.plan::<Validation>(&deployment).await;
         match foreseen(session, &world, policy, look).await? {
             Foreseen::Seen(steps) => seen = steps,
             Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json => {
-                let problems: Vec<Value> = failure.message.lines().map(told_of_the_cloud).collect();
+                let problems: Vec<Value> = problems_of(&failure.message).map(told_of_the_cloud).collect();
                 return Ok(invalid(session, &problems, &warnings));
             }
             Foreseen::Stopped(stop) => return Err(stop.into()),
@@ -113,6 +123,21 @@ pub(super) async fn validate(
 fn invalid(session: &Session<'_>, problems: &[Value], warnings: &[Value]) -> Exit {
     session.ui.json(&json!({"valid": false, "problems": problems, "warnings": warnings}));
     Exit::Usage
+}
+
+/// One problem each; the lines of one that follow its first are indented.
+fn problems_of(message: &str) -> impl Iterator<Item = &str> {
+    let mut rest = message;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let ends = rest.match_indices('\n').map(|(end, _)| end);
+        let end = ends.into_iter().find(|end| !rest[end + 1..].starts_with(' ')).unwrap_or(rest.len());
+        let problem = &rest[..end];
+        rest = rest[end..].trim_start_matches('\n');
+        Some(problem)
+    })
 }
 
 /// What the cloud does not hold has no place in a file, but the path of what names it.

@@ -104,6 +104,9 @@ pub(super) async fn destroy(
     id: &str,
     way: Destroying,
 ) -> Result<Exit, Report> {
+    if args.first || args.replace.is_some() {
+        return Err(Report::usage("--first and --replace are for a deployment: --id is what is destroyed"));
+    }
     let target = session.with_sources(args, load_target)?;
     let context = session.context(target.source, &target.policy)?;
     let world = session.world(&context, target.credentials.as_ref()).await?;
@@ -113,6 +116,7 @@ pub(super) async fn destroy(
     let destruction = Destruction {
         id: InstanceId::from(id),
         compartment_id,
+        lb_compartment: target.lb_compartment,
         lb_filter: target.lb_filter,
         drain_delay: target.policy.drain_delay,
     };

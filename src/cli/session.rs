@@ -18,7 +18,7 @@ use super::ui::{Ui, plain};
 use super::{Env, problem};
 use crate::clock::Clock;
 use crate::config::{
-    Credentials, CredentialsSource, Flags, Loaded, Policy, Sources, load, reload_credentials,
+    Credentials, CredentialsSource, Flags, Loaded, Policy, Predecessor, Sources, load, reload_credentials,
 };
 use crate::engine::{Engine, Outcome, Trial};
 use crate::journal::{Journal, KeySource, boot_id};
@@ -60,6 +60,10 @@ impl Session<'_> {
             ci_filter: args.ci_filter.clone(),
             lb_filter: args.lb_filter.clone(),
             backends: args.backends.clone(),
+            predecessor: match &args.replace {
+                Some(id) => Some(Predecessor::Named(id.clone())),
+                None => args.first.then_some(Predecessor::MayBeMissing),
+            },
         };
         load(&Sources {
             deployment: args.file.as_deref(),

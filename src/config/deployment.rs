@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::filter::Filter;
 use super::identity::Origin;
+use super::predecessor::Predecessor;
 use crate::run::Confidential;
 
 /// What is to be deployed, and how.
@@ -20,10 +21,16 @@ pub struct Deployment {
     pub instance: Confidential<Value>,
     /// What of it came from the environment, and is masked wherever it is shown.
     pub secrets: Confidential<Vec<String>>,
-    /// Where load balancers and instances are looked for.
+    /// Where instances are looked for, and load balancers unless it is said where.
     pub compartment_id: String,
+    /// Where load balancers are looked for, when it is elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lb_compartment: Option<String>,
     /// Which instance is replaced.
     pub ci_filter: Filter,
+    /// What it means that the filter finds none.
+    #[serde(default, skip_serializing_if = "Predecessor::is_as_before")]
+    pub predecessor: Predecessor,
     /// Which load balancer its traffic comes through.
     pub lb_filter: Filter,
     /// Where the new instance is registered; empty means the old one's own sets and ports.

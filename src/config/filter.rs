@@ -42,13 +42,14 @@ impl Filter {
         }
         match self.matching {
             Matching::AsBefore => self.matches_as_before(resource),
-            Matching::Exact => self.differences(resource).is_empty(),
+            Matching::Exact | Matching::Subset => self.differences(resource).is_empty(),
         }
     }
 
     /// In what a resource is not what is meant.
     pub fn differences(&self, resource: &Value) -> Vec<Difference> {
-        let comparing = Comparing { folds_tag_names: self.folds_tag_names };
+        let takes_more = self.matching == Matching::Subset;
+        let comparing = Comparing { folds_tag_names: self.folds_tag_names, takes_more };
         let mut differences = Vec::new();
         for (name, wanted) in self.all() {
             let found = resource.get(name).unwrap_or(&Value::Null);
@@ -64,7 +65,13 @@ impl Filter {
     /// The fields as they may be shown.
     pub fn shown(&self) -> Map<String, Value> {
         let hidden = self.hidden.expose().keys().map(|name| (name.clone(), Value::from(MASK)));
-        self.fields.clone().into_iter().chain(hidden).collect()
+        let word = (self.matching == Matching::Subset).then(|| ("match".to_owned(), Value::from("subset")));
+        self.fields.clone().into_iter().chain(hidden).chain(word).collect()
+    }
+
+    /// What a field must be, by its name on the wire.
+    pub fn wanted(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name).or_else(|| self.hidden.expose().get(name))
     }
 
     /// What is wrong with a filter that a version before this one took: it would match what carries no tag at all.
@@ -103,15 +110,34 @@ impl Filter {
     }
 }
 
-/// Reads a filter.
-pub(super) fn filter(node: &Node, name: &str, model: &Model, findings: &mut Findings) -> Option<Filter> {
+/// Reads how maps are compared.
+pub(super) fn matching(node: &Node, path: &str, findings: &mut Findings) -> Option<Matching> {
+    match node.text() {
+        Some("exact") => Some(Matching::Exact),
+        Some("subset") => Some(Matching::Subset),
+        Some(_) | None => {
+            let message = format!("expected exact or subset, found {}", node.quoted());
+            findings.problems.push(node.problem(path, message));
+            None
+        }
+    }
+}
+
+/// Reads a filter, whose maps are compared as `matched` says unless it has a word of its own.
+pub(super) fn filter(
+    node: &Node,
+    name: &str,
+    model: &Model,
+    matched: Matching,
+    findings: &mut Findings,
+) -> Option<Filter> {
     if !matches!(node.tree, Tree::Map(_)) {
         findings.problems.push(node.problem(name, format!("expected a map, found {}", node.kind())));
         return None;
     }
     let n_problems = findings.problems.len();
     findings.refuse_unknown_keys(node, name, model);
-    let mut filter = Filter { matching: Matching::Exact, ..Filter::default() };
+    let mut filter = Filter { matching: matched, ..Filter::default() };
     let mut hidden = Map::new();
     for (key, value) in node.entries() {
         let written = key.text().unwrap_or_default();
@@ -122,6 +148,10 @@ pub(super) fn filter(node: &Node, name: &str, model: &Model, findings: &mut Find
         if value.is_nil() {
             let message = "is nothing: leave the key out, or say what it must be";
             findings.problems.push(value.problem(&path, message));
+            continue;
+        }
+        if field.name == "match" {
+            filter.matching = matching(value, &path, findings).unwrap_or(matched);
             continue;
         }
         if field.name == "lifecycleState" && !value.text().is_some_and(|state| STATES.contains(&state)) {
@@ -184,7 +214,7 @@ mod tests {
     fn read(text: &str, model: &Model) -> Result<Filter, String> {
         let mut findings = Findings::default();
         let node = inline(text, "--ci-filter").map_err(|problem| problem.to_string())?;
-        let read = filter(&node, "ci-filter", model, &mut findings);
+        let read = filter(&node, "ci-filter", model, Matching::Exact, &mut findings);
         let problems: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
         if problems.is_empty() { read.ok_or_else(String::new) } else { Err(problems.join("\n")) }
     }

@@ -12,11 +12,13 @@ use super::credentials::{
 };
 use super::deployment::{BackendTarget, Deployment, Policy};
 use super::deps;
-use super::filter::{Filter, filter};
+use super::filter::{Filter, filter, matching};
 use super::identity::Origin;
 use super::instance::specification;
+use super::matching::Matching;
 use super::node::{Node, Tree};
 use super::policy::policy;
+use super::predecessor::{Predecessor, predecessor};
 use super::problem::{Findings, Problem, Problems};
 use super::schema::{BALANCER_FILTER, DEPLOYMENT, INSTANCE_FILTER, Model};
 use crate::run::Confidential;
@@ -54,6 +56,8 @@ pub struct Flags {
     pub lb_filter: Option<String>,
     /// The backends.
     pub backends: Option<String>,
+    /// How the old instance is known.
+    pub predecessor: Option<Predecessor>,
 }
 
 impl Flags {
@@ -88,6 +92,8 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FILTER);
     let backends = reader.backends();
     let policy = policy(&reader.root, &mut reader.findings);
+    let predecessor = predecessor(&reader.root, sources.flags.predecessor.as_ref(), &mut reader.findings);
+    let lb_compartment = reader.lb_compartment();
     let name = reader.name(instance.as_ref(), secrets.as_deref().unwrap_or_default());
     let compartment_id =
         credentials.as_ref().and_then(|credentials| credentials.compartment_id.clone()).or_else(|| {
@@ -104,7 +110,9 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
                 instance,
                 secrets,
                 compartment_id,
+                lb_compartment,
                 ci_filter,
+                predecessor,
                 lb_filter,
                 backends,
                 policy,
@@ -123,8 +131,10 @@ pub struct Target {
     pub credentials: Option<Credentials>,
     /// Where they are.
     pub source: CredentialsSource,
-    /// Where load balancers are looked for, when it is written.
+    /// Where instances are looked for, and load balancers unless it is said where; when it is written.
     pub compartment_id: Option<String>,
+    /// Where load balancers are looked for, when it is elsewhere.
+    pub lb_compartment: Option<String>,
     /// Which load balancer.
     pub lb_filter: Filter,
     /// How it behaves.
@@ -137,6 +147,7 @@ pub fn load_target(sources: &Sources<'_>) -> Result<Target, Problems> {
     let (source, credentials) = reader.credentials();
     let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FILTER);
     let policy = policy(&reader.root, &mut reader.findings);
+    let lb_compartment = reader.lb_compartment();
     let in_instance = reader.root.get("ci-config").and_then(|config| config.get("compartment-id"));
     let compartment_id = credentials
         .as_ref()
@@ -144,7 +155,7 @@ pub fn load_target(sources: &Sources<'_>) -> Result<Target, Problems> {
         .or_else(|| in_instance.and_then(Node::text).map(ToOwned::to_owned));
     match lb_filter {
         Some(lb_filter) if reader.findings.problems.is_empty() => {
-            Ok(Target { credentials, source, compartment_id, lb_filter, policy })
+            Ok(Target { credentials, source, compartment_id, lb_compartment, lb_filter, policy })
         }
         Some(_) | None => Err(Problems(reader.findings.problems)),
     }
@@ -156,6 +167,8 @@ struct Reader<'s> {
     root: Node,
     folder: Option<PathBuf>,
     findings: Findings,
+    /// How the maps of filters are compared.
+    matched: Matching,
 }
 
 impl<'s> Reader<'s> {
@@ -178,7 +191,9 @@ impl<'s> Reader<'s> {
         let mut findings =
             Findings { allows_unknown_fields: sources.allows_unknown_fields, ..Findings::default() };
         findings.refuse_unknown_keys(&root, "", &DEPLOYMENT);
-        Ok(Self { sources, surroundings, root, folder, findings })
+        let matched = root.get("match").and_then(|node| matching(node, "match", &mut findings));
+        let matched = matched.unwrap_or(Matching::Exact);
+        Ok(Self { sources, surroundings, root, folder, findings, matched })
     }
 
     fn keep<T>(&mut self, path: &str, result: Result<T, Problem>) -> Option<T> {
@@ -290,7 +305,19 @@ impl<'s> Reader<'s> {
                 }
             },
         };
-        filter(&node, name, model, &mut self.findings)
+        let matched = self.matched;
+        filter(&node, name, model, matched, &mut self.findings)
+    }
+
+    fn lb_compartment(&mut self) -> Option<String> {
+        let node = self.root.get("lb-compartment")?;
+        let text = if let Tree::Str(text) = &node.tree { Some(text.clone()) } else { None };
+        let text = text.filter(|text| !text.is_empty());
+        if text.is_none() {
+            let message = format!("expected the OCID of a compartment, found {}", node.kind());
+            self.findings.problems.push(node.problem("lb-compartment", message));
+        }
+        text
     }
 
     fn backends(&mut self) -> Vec<BackendTarget> {

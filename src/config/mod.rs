@@ -21,6 +21,7 @@ mod node;
 mod number;
 mod plain;
 mod policy;
+mod predecessor;
 mod problem;
 mod read;
 mod schema;
@@ -32,8 +33,7 @@ pub use filter::Filter;
 pub use identity::{Belongs, DeploymentTag, DeploymentTarget, Origin};
 pub use instance::{hidden_values, masked_instance};
 pub use load::{Flags, Loaded, Sources, Target, load, load_target};
-pub use matching::{
-    CLOUDS_NAMESPACE, DEPLOYMENT_TAG, Difference, Matching, OUR_TAG_PREFIX, is_of_deployment,
-};
+pub use matching::{CLOUDS_NAMESPACE, DEPLOYMENT_TAG, Difference, Matching, OUR_TAG_PREFIX};
+pub use predecessor::Predecessor;
 pub use problem::{Place, Problem, Problems};
 pub use schema::json_schema;

@@ -23,8 +23,11 @@ pub struct Destroy;
 pub struct Destruction {
     /// The instance.
     pub id: InstanceId,
-    /// Where the load balancer is looked for.
+    /// Where the instance is, and the load balancer unless it is said where.
     pub compartment_id: String,
+    /// Where the load balancer is looked for, when it is elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lb_compartment: Option<String>,
     /// Which load balancer its traffic comes through.
     pub lb_filter: Filter,
     /// From draining its backends to removing them.
@@ -39,12 +42,16 @@ impl Workflow for Destroy {
 
     async fn steps(run: &mut Run<'_, World>, destruction: &Destruction) -> Result<(), Stop> {
         let find = FindLoadBalancer {
-            compartment_id: destruction.compartment_id.clone(),
+            compartment_id: destruction
+                .lb_compartment
+                .as_ref()
+                .unwrap_or(&destruction.compartment_id)
+                .clone(),
             filter: destruction.lb_filter.clone(),
         };
         let balancer = run.read(find).await?.id;
         let which = Which::Id(destruction.id.clone());
-        let find = FindOldInstance { which, pull_secrets: Confidential::new(Vec::new()) };
+        let find = FindOldInstance { which, pull_secrets: Confidential::new(Vec::new()), around: None };
         let Some(old) = run.read(find).await? else { return Ok(()) };
         let found = run
             .read(FindOldBackends {

@@ -1,5 +1,9 @@
 //! What a failed call means for the run: the one place that decides whether it is worth another attempt.
 
+use std::collections::HashMap;
+
+use serde_json::Value;
+
 use super::World;
 use crate::engine::Cx;
 use crate::oci::{Listing, OciError};
@@ -91,6 +95,32 @@ pub(super) async fn look_all_named<T>(
 pub(super) fn of_named(doing: &str, error: &OciError) -> Failure {
     let failure = of(doing, error);
     if error.is_not_found() { Failure { kind: FailureKind::Permanent, ..failure } } else { failure }
+}
+
+/// The resources of a compartment that the user has named, each once: one that moves from a page to the next while they
+/// are read is shown twice, and what was read last of it counts.
+pub(super) async fn list_named(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    listing: Listing<'_, Value>,
+) -> Result<Vec<Value>, Failure> {
+    Ok(each_once(look_all_named(cx, doing, listing).await?))
+}
+
+fn each_once(listed: Vec<Value>) -> Vec<Value> {
+    let mut resources: Vec<Value> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for resource in listed {
+        let Some(id) = resource["id"].as_str().map(ToOwned::to_owned) else { continue };
+        match places.get(&id) {
+            Some(&place) => resources[place] = resource,
+            None => {
+                places.insert(id, resources.len());
+                resources.push(resource);
+            }
+        }
+    }
+    resources
 }
 
 /// One attempt at a read whose answer only adds to a message: nothing where there is none to be had.
@@ -205,6 +235,15 @@ mod tests {
         for name in ["CreateBackend", "CreateBackendSet", "CreateContainerInstance"] {
             assert_eq!(of("x", &missing(name)).kind, FailureKind::Permanent, "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_list_shows_twice_is_one() {
+        let shown = |id: &str, state: &str| serde_json::json!({"id": id, "lifecycleState": state});
+        let listed =
+            vec![shown("a", "ACTIVE"), shown("b", "CREATING"), shown("b", "ACTIVE"), shown("c", "FAILED")];
+        let expected = vec![shown("a", "ACTIVE"), shown("b", "ACTIVE"), shown("c", "FAILED")];
+        assert_eq!(each_once(listed), expected);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod activities;
 mod balancer;
+mod beside;
+mod candidates;
 mod destroy;
 mod failure;
 mod guards;

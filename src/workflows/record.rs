@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{World, failure};
+use crate::config::CLOUDS_NAMESPACE;
 use crate::engine::Cx;
 use crate::oci::printable;
 use crate::run::Failure;
@@ -84,10 +85,13 @@ pub(super) async fn of(
     let shape = copied(&instance["shapeConfig"], &["ocpus", "memoryInGBs"]);
     body.insert("shapeConfig".to_owned(), Value::Object(shape));
     insert_tags(&mut body, instance);
+    // What failed or has ended may have lost its parts.
+    let is_lost = async || Ok(instance["lifecycleState"] != "ACTIVE");
     let mut containers = Vec::new();
     for container in instance["containers"].as_array().into_iter().flatten() {
         let id = container["containerId"].as_str().unwrap_or_default();
-        let fields = failure::must_look(cx, DOING, async || api.container_raw(id).await).await?.value;
+        let read = failure::look_unless(cx, DOING, async || api.container_raw(id).await, is_lost);
+        let Some(fields) = read.await?.map(|answer| answer.value) else { continue };
         let mut container = copied(&fields, &COPIED_OF_CONTAINERS);
         unknown.extend(unknown_of(&fields, &COPIED_OF_CONTAINERS));
         let checks: Vec<Value> =
@@ -101,8 +105,10 @@ pub(super) async fn of(
     body.insert("containers".to_owned(), containers.into());
     let mut vnics = Vec::new();
     for vnic in instance["vnics"].as_array().into_iter().flatten() {
-        let id = vnic["vnicId"].as_str().unwrap_or_default();
-        let vnic = failure::must_look(cx, DOING, async || network.vnic_raw(id).await).await?.value;
+        // One that failed may never have had one.
+        let Some(id) = vnic["vnicId"].as_str() else { continue };
+        let read = failure::look_unless(cx, DOING, async || network.vnic_raw(id).await, is_lost);
+        let Some(vnic) = read.await?.map(|answer| answer.value) else { continue };
         let mut card =
             copied(&vnic, &["subnetId", "displayName", "hostnameLabel", "nsgIds", "skipSourceDestCheck"]);
         card.insert("isPublicIpAssigned".to_owned(), vnic["publicIp"].is_string().into());
@@ -142,7 +148,7 @@ fn insert_tags(body: &mut Map<String, Value>, from: &Value) {
     if let Some(tags) = from.get("definedTags").and_then(Value::as_object) {
         let theirs: Map<String, Value> = tags
             .iter()
-            .filter(|(namespace, _)| *namespace != "Oracle-Tags")
+            .filter(|(namespace, _)| *namespace != CLOUDS_NAMESPACE)
             .map(|(n, v)| (n.clone(), v.clone()))
             .collect();
         if !theirs.is_empty() {
@@ -173,10 +179,17 @@ fn with_credentials(secret: &Value, known: &[Value]) -> Value {
 
 /// Whether an instance could be made again from `specification`; otherwise what is missing.
 pub(super) fn missing_to_recreate(specification: &Value) -> Option<String> {
+    let is_empty = |name: &str| specification[name].as_array().is_none_or(Vec::is_empty);
+    if let Some(name) = ["containers", "vnics"].into_iter().find(|name| is_empty(name)) {
+        return Some(format!("its {name} cannot be read"));
+    }
     let secrets = specification["imagePullSecrets"].as_array().into_iter().flatten();
     secrets
         .filter(|secret| secret["secretType"] == "BASIC" && secret["password"].is_null())
-        .map(|secret| secret["registryEndpoint"].as_str().unwrap_or("a registry").to_owned())
+        .map(|secret| {
+            let registry = secret["registryEndpoint"].as_str().unwrap_or("a registry");
+            format!("its pull secret for {registry} is not known, nor in ci-config")
+        })
         .next()
 }
 

@@ -12,10 +12,11 @@ use super::activities::{
     OldInstance, Ready, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
 };
 use super::balancer::{Expected, Place};
+use super::beside::Around;
 use super::successor::{Successor, Takeover};
 use super::{World, target};
 use crate::config::{
-    Deployment, DeploymentTarget, OldInstance as Mode, Register, hidden_values, masked_instance,
+    Deployment, DeploymentTarget, OldInstance as Mode, Predecessor, Register, hidden_values, masked_instance,
 };
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
@@ -33,7 +34,7 @@ impl Workflow for Redeploy {
 
     async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
         let balancer = run.read(find_load_balancer(deployment)).await?.id;
-        let old = run.read(find_old_instance(deployment)).await?;
+        let old = run.read(find_old_instance(deployment, Some(&balancer))).await?;
         let found = run.read(find_old_backends(deployment, &balancer, old.as_ref())).await?;
         let old_sets = found.old.iter().map(|old| &old.backend_set);
         for set in old_sets.chain(found.new.iter().map(|new| &new.backend_set)) {
@@ -178,7 +179,8 @@ impl Retiring<'_> {
         if self.mode == Mode::Keep {
             return Ok(());
         }
-        let (id, compartment_id) = (old.id.clone(), self.compartment_id.to_owned());
+        let compartment_id = old.compartment_id.unwrap_or_else(|| self.compartment_id.to_owned());
+        let id = old.id.clone();
         let retire = RetireInstance {
             id: old.id,
             compartment_id: compartment_id.clone(),
@@ -215,19 +217,46 @@ async fn follow(
 
 pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
     FindLoadBalancer {
-        compartment_id: deployment.compartment_id.clone(),
+        compartment_id: deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id).clone(),
         filter: deployment.lb_filter.clone(),
     }
 }
 
-pub(super) fn find_old_instance(deployment: &Deployment) -> FindOldInstance {
+/// Looks for the old instance, with what is around it as far as that is known.
+pub(super) fn find_old_instance(
+    deployment: &Deployment,
+    balancer: Option<&LoadBalancerId>,
+) -> FindOldInstance {
     let secrets = deployment.instance.expose()["imagePullSecrets"].as_array().cloned().unwrap_or_default();
-    FindOldInstance {
-        which: Which::Filter {
+    let which = match &deployment.predecessor {
+        Predecessor::Named(id) => Which::Id(InstanceId::from(id.as_str())),
+        Predecessor::AsBefore | Predecessor::Expected | Predecessor::MayBeMissing => Which::Filter {
             compartment_id: deployment.compartment_id.clone(),
             filter: deployment.ci_filter.clone(),
         },
-        pull_secrets: Confidential::new(secrets),
+    };
+    let around = match &deployment.predecessor {
+        Predecessor::AsBefore | Predecessor::Named(_) => None,
+        Predecessor::Expected => Some(around(deployment, balancer, false)),
+        Predecessor::MayBeMissing => Some(around(deployment, balancer, true)),
+    };
+    FindOldInstance { which, pull_secrets: Confidential::new(secrets), around }
+}
+
+fn around(deployment: &Deployment, balancer: Option<&LoadBalancerId>, may_be_missing: bool) -> Around {
+    let display_name = deployment.instance.expose()["displayName"].as_str().map(ToOwned::to_owned);
+    let made_in = instance_compartment(deployment);
+    let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
+    // Without sets of its own, it is where the old one is, and so is its target.
+    let balancer_of_target = balancer.filter(|_| !deployment.backends.is_empty());
+    let target = balancer_of_target.and_then(|balancer| target::of(deployment, balancer, &sets));
+    Around {
+        load_balancer: balancer.cloned(),
+        backend_sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+        deployment: target::tag(deployment, target.as_ref()),
+        display_name: Confidential::new(display_name),
+        other_compartment: (made_in != deployment.compartment_id).then_some(made_in),
+        may_be_missing,
     }
 }
 

@@ -31,7 +31,8 @@ impl Workflow for Validation {
             );
         }
         let balancer = kept(run.read(find_load_balancer(deployment)).await, &mut problems)?;
-        let old = kept(run.read(find_old_instance(deployment)).await, &mut problems)?;
+        let id = balancer.as_ref().map(|balancer| &balancer.id);
+        let old = kept(run.read(find_old_instance(deployment, id)).await, &mut problems)?;
         if let (Some(balancer), Some(old)) = (balancer, old) {
             let find = find_old_backends(deployment, &balancer.id, old.as_ref());
             kept(run.read(find).await, &mut problems)?;

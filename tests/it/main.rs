@@ -31,6 +31,7 @@ mod names;
 mod numbers;
 mod old_journal;
 mod old_library;
+mod predecessors;
 mod recovery;
 mod refusals;
 mod rollback;

@@ -81,6 +81,7 @@ fn a_second_start_is_refused_while_the_first_is_not_over() {
     let mut other = world.deployment();
     other["name"] = json!("another name, the same set");
     other["ci-filter"] = json!({"display-name": "nobody"});
+    other["first"] = json!(true);
     world.write("other.json", &other.to_string());
     let refused = world.run(&["start", "other.json"]).expect(6);
     assert!(refused.stderr.contains("backend-set:"), "{}", refused.stderr);

@@ -242,6 +242,7 @@ fn destroy_drains_removes_and_deletes_one_instance() {
         let mut second = world.deployment();
         second["name"] = json!("second");
         second["ci-filter"] = json!({"display-name": "nobody"});
+        second["first"] = json!(true);
         world.write("second.json", &second.to_string());
         "second.json"
     };

@@ -227,6 +227,7 @@ fn destruction(sandbox: &Handle, deployment: &Deployment) -> Destruction {
     let id = sandbox.state()["seed"]["webserverId"].as_str().expect("an id").to_owned();
     Destruction {
         id: InstanceId::from(id),
+        lb_compartment: None,
         compartment_id: deployment.compartment_id.clone(),
         lb_filter: deployment.lb_filter.clone(),
         drain_delay: deployment.policy.drain_delay,

@@ -8,6 +8,9 @@ use Kind::{Bool, DefinedTags, Duration, Factor, Number, One, Port, Tags, Word};
 pub(in crate::config) const STATES: &[&str] =
     &["ACTIVE", "CREATING", "DELETED", "DELETING", "FAILED", "INACTIVE", "UPDATING"];
 
+/// How the maps of a filter are compared.
+const MATCHES: &[&str] = &["exact", "subset"];
+
 /// A deployment file.
 pub(in crate::config) static DEPLOYMENT: Model = Model {
     title: "Deployment",
@@ -20,6 +23,13 @@ pub(in crate::config) static DEPLOYMENT: Model = Model {
         may("ci-filter", One(&INSTANCE_FILTER))
             .about("Which instance is replaced: everything named here must be as in the cloud."),
         may("lb-filter", One(&BALANCER_FILTER)).about("Which load balancer the traffic comes through."),
+        may("match", Word(MATCHES))
+            .about("Whether a map in a filter must be equal as a whole, or be contained (exact)."),
+        may("lb-compartment", NAME)
+            .about("Where load balancers are looked for; by default where instances are."),
+        may("first", Bool)
+            .about("Whether the new instance is put beside what is there when the filter finds no old one."),
+        may("replace", NAME).about("The OCID of the old instance, which is taken in whatever state it is."),
         may("backends", many(&BACKEND))
             .about("Where the new instance is registered; by default the old one's sets and ports."),
         may("drain-delay", Duration).about("From draining the old backends to removing them (10 s)."),
@@ -81,6 +91,7 @@ pub(in crate::config) static INSTANCE_FILTER: Model = filter(
         may("freeformTags", Tags),
         may("id", NAME),
         may("lifecycleState", Word(STATES)),
+        may("match", Word(MATCHES)),
         may("shape", NAME),
         may("shapeConfig", One(&SHAPE_FILTER)),
     ],
@@ -120,6 +131,7 @@ pub(in crate::config) static BALANCER_FILTER: Model = filter(
         may("id", NAME),
         may("isPrivate", Bool),
         may("lifecycleState", Word(STATES)),
+        may("match", Word(MATCHES)),
         may("shapeName", NAME),
     ],
     &["definedTags", "displayName", "freeformTags", "id", "isPrivate", "shapeName"],

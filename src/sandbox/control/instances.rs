@@ -331,13 +331,27 @@ pub(super) fn has_vnic(shared: &Shared, habits: &Habits, instance: &Instance) ->
     instance.lifecycle != "CREATING" && (habits.vnic == Vnic::WithActive || !is_late())
 }
 
+/// Those that were asked for, as texts, and the cloud's own.
+fn defined_tags(shared: &Shared, instance: &Instance) -> Value {
+    let mut tags = instance.specification.get("definedTags").cloned().unwrap_or_else(|| json!({}));
+    for value in tags.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+        for value in value.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
+            if !value.is_string() {
+                *value = json!(value.to_string());
+            }
+        }
+    }
+    tags["Oracle-Tags"] = json!({"CreatedBy": shared.identity.user, "CreatedOn": stamp(instance.created)});
+    tags
+}
+
 /// A list's entry: without containers, VNICs and volumes (OCI.md 1.3).
 pub(in crate::sandbox) fn summary(shared: &Shared, instance: &Instance) -> Value {
     let specification = &instance.specification;
     json!({
         "id": instance.id, "displayName": instance.display_name, "compartmentId": specification["compartmentId"],
         "freeformTags": instance.freeform_tags,
-        "definedTags": {"Oracle-Tags": {"CreatedBy": shared.identity.user, "CreatedOn": stamp(instance.created)}},
+        "definedTags": defined_tags(shared, instance),
         "systemTags": {}, "availabilityDomain": specification["availabilityDomain"], "faultDomain": "FAULT-DOMAIN-1",
         "lifecycleState": instance.lifecycle, "lifecycleDetails": instance.details,
         "timeCreated": stamp(instance.created), "timeUpdated": stamp(instance.created),

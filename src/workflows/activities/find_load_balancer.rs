@@ -47,7 +47,7 @@ impl Activity for FindLoadBalancer {
             ));
         }
         let api = cx.world.oci.load_balancers();
-        let listed = failure::look_all_named(cx, DOING, api.list(&self.compartment_id)).await?;
+        let listed = failure::list_named(cx, DOING, api.list(&self.compartment_id)).await?;
         let mut matching: Vec<Found> = listed
             .iter()
             .filter(|balancer| self.filter.matches(balancer))
@@ -62,7 +62,8 @@ impl Activity for FindLoadBalancer {
             (None, _) => Err(Failure::permanent(
                 DOING,
                 format!(
-                    "none of the {} load balancers in compartment {} matches lb-filter {}",
+                    "none of the {} load balancers in compartment {} matches lb-filter {} (`lb-compartment` says \
+                     where they are, when that is not where the instances are)",
                     listed.len(),
                     self.compartment_id,
                     self.filter

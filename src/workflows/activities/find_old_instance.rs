@@ -9,6 +9,7 @@ use crate::engine::{Activity, Cx, Read};
 use crate::oci::InstanceId;
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::run::{Confidential, Facts, Failure};
+use crate::workflows::beside::{self, Around};
 use crate::workflows::{World, failure, instance, record};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub(in crate::workflows) struct FindOldInstance {
     pub(in crate::workflows) which: Which,
     /// The deployment's pull secrets: the cloud does not tell those of an existing instance.
     pub(in crate::workflows) pull_secrets: Confidential<Vec<Value>>,
+    /// What is looked at when the filter alone does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) around: Option<Around>,
 }
 
 /// How the instance is named.
@@ -33,6 +37,9 @@ pub(in crate::workflows) enum Which {
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct OldInstance {
     pub(in crate::workflows) id: InstanceId,
+    /// Where it is; runs of before took it for where it was looked for.
+    #[serde(default)]
+    pub(in crate::workflows) compartment_id: Option<String>,
     pub(in crate::workflows) addresses: Vec<String>,
     /// From which it can be made again.
     pub(in crate::workflows) specification: Confidential<Value>,
@@ -73,9 +80,17 @@ impl Activity for FindOldInstance {
         }
         let addresses = match instance::addresses(cx, &typed).await? {
             Some(addresses) => addresses,
-            // A failed instance may never have had one.
-            None if typed.lifecycle_state == InstanceState::Failed => Vec::new(),
-            None => return Err(Failure::missing(DOING, format!("{id} has no address yet"))),
+            None if may_get_an_address(typed.lifecycle_state) => {
+                return Err(Failure::missing(DOING, format!("{id} has no address yet")));
+            }
+            // One that failed may never have had one.
+            None => {
+                cx.warn(format!(
+                    "{id} is {} and has no address: which backends are its is not known",
+                    typed.lifecycle_state
+                ));
+                Vec::new()
+            }
         };
         let record::Recorded { specification, unknown } =
             record::of(cx, &raw, self.pull_secrets.expose()).await?;
@@ -87,14 +102,28 @@ impl Activity for FindOldInstance {
                 unknown.join(", ")
             ));
         }
-        if let Some(registry) = record::missing_to_recreate(&specification) {
+        if let Some(missing) = record::missing_to_recreate(&specification) {
             cx.warn(format!(
-                "the pull secret of {id} for {registry} is not known: once it is deleted, a rollback could not \
-                 create it again (use `old-instance: stop`, or put the secret into ci-config)"
+                "once {id} is deleted, a rollback could not create it again: {missing} (use `old-instance: stop`)"
             ));
         }
         let specification = Confidential::new(specification);
-        Ok(Some(OldInstance { id, addresses, specification }))
+        let compartment_id = raw["compartmentId"].as_str().map(ToOwned::to_owned);
+        Ok(Some(OldInstance { id, compartment_id, addresses, specification }))
+    }
+}
+
+/// Whether an instance without an address is one that may get it yet.
+fn may_get_an_address(state: InstanceState) -> bool {
+    match state {
+        InstanceState::Creating
+        | InstanceState::Updating
+        | InstanceState::Active
+        | InstanceState::Unknown => true,
+        InstanceState::Inactive
+        | InstanceState::Deleting
+        | InstanceState::Deleted
+        | InstanceState::Failed => false,
     }
 }
 
@@ -109,21 +138,39 @@ impl FindOldInstance {
             return Err(Failure::permanent(DOING, format!("ci-filter {filter} is not obeyed: {doubt}")));
         }
         let api = cx.world.oci.container_instances();
-        let listed = failure::look_all_named(cx, DOING, api.list(compartment_id)).await?;
-        let matching: Vec<&str> = listed
-            .iter()
-            .filter(|instance| filter.matches(instance))
-            .filter_map(|instance| instance["id"].as_str())
-            .collect();
+        let mut listed = failure::list_named(cx, DOING, api.list(compartment_id)).await?;
+        let mut matching = matching_ids(filter, &listed);
+        if let (true, Some(around)) = (matching.is_empty(), &self.around) {
+            // One that moved from a page to the one before it was in neither.
+            listed = failure::list_named(cx, DOING, api.list(compartment_id)).await?;
+            matching = matching_ids(filter, &listed);
+            if matching.is_empty() && !around.may_be_missing {
+                beside::refuse(cx, around, compartment_id, filter, &listed).await?;
+            }
+        }
         match matching.as_slice() {
             [] => Ok(None),
-            [id] => Ok(Some(InstanceId::from(*id))),
-            several => Err(Failure::permanent(
-                DOING,
-                format!("ci-filter {filter} matches {} instances: {}", several.len(), several.join(", ")),
-            )),
+            [id] => {
+                if self.around.as_ref().is_some_and(|around| around.may_be_missing) {
+                    cx.warn(format!(
+                        "ci-filter matches {id}, which is replaced: `first` is for when it matches none"
+                    ));
+                }
+                Ok(Some(id.clone()))
+            }
+            several => {
+                let several: Vec<&str> = several.iter().map(InstanceId::as_str).collect();
+                let message =
+                    format!("ci-filter {filter} matches {} instances: {}", several.len(), several.join(", "));
+                Err(Failure::permanent(DOING, message))
+            }
         }
     }
+}
+
+fn matching_ids(filter: &Filter, listed: &[Value]) -> Vec<InstanceId> {
+    let matching = listed.iter().filter(|instance| filter.matches(instance));
+    matching.filter_map(|instance| instance["id"].as_str()).map(InstanceId::from).collect()
 }
 
 impl Read for FindOldInstance {}

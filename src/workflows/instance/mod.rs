@@ -7,6 +7,6 @@ mod running;
 mod standing;
 
 pub(super) use create::{Request, create, is_refusal};
-pub(super) use own::{find_tagged, own_tags, tagged};
+pub(super) use own::{find_tagged, made_by, own_tags, tagged};
 pub(super) use running::{Running, addresses, still_runs, until_running};
 pub(super) use standing::{Standing, delete, outrun, standing, state};

@@ -27,6 +27,11 @@ pub(in crate::workflows) fn own_tags(cx: &Cx<'_, World>, purpose: &str) -> [(&'s
     [(RUN_TAG, cx.run().to_string()), (STEP_TAG, format!("{}{purpose}", cx.seq()))]
 }
 
+/// The run that made an instance, as its tag says.
+pub(in crate::workflows) fn made_by(instance: &Value) -> Option<&str> {
+    instance["freeformTags"][RUN_TAG].as_str()
+}
+
 /// Every instance that carries these tags and is not gone.
 pub(in crate::workflows) async fn find_tagged(
     cx: &Cx<'_, World>,

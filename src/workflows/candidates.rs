@@ -1,0 +1,159 @@
+//! What is told of an instance that may be the old one: where it serves, who made it, what runs in it, and in which
+//! fields it is not what the filter wants.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{World, failure, instance};
+use crate::config::{Difference, Filter};
+use crate::engine::Cx;
+use crate::oci::load_balancers::{Backend, LoadBalancer};
+use crate::oci::{InstanceId, printable};
+use crate::run::Failure;
+
+/// How many images and differences of one instance are told.
+const TOLD_LIMIT: usize = 5;
+
+/// An instance that may be the old one.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) id: InstanceId,
+    name: String,
+    state: String,
+    pub(super) addresses: Vec<String>,
+    /// Where it is registered on the load balancer.
+    pub(super) registered: Vec<Registered>,
+    /// Whether the load balancer was there to be looked at.
+    is_known: bool,
+    made_by: Option<String>,
+    images: Vec<String>,
+    /// Where it is, if that is not where it was looked for.
+    elsewhere: Option<String>,
+    differences: Vec<Difference>,
+}
+
+/// A place in which an instance is registered.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub(super) backend_set: String,
+    pub(super) backend: Backend,
+}
+
+impl Candidate {
+    /// The instance of a list, with its places.
+    pub(super) async fn of(
+        cx: &Cx<'_, World>,
+        balancer: Option<&LoadBalancer>,
+        listed: &Value,
+    ) -> Result<Self, Failure> {
+        let text = |name: &str| printable(listed[name].as_str().unwrap_or_default());
+        let id = InstanceId::from(listed["id"].as_str().unwrap_or_default());
+        let addresses = addresses(cx, &id).await?;
+        Ok(Self {
+            name: text("displayName"),
+            state: text("lifecycleState"),
+            registered: balancer.map(|balancer| places(balancer, &addresses)).unwrap_or_default(),
+            is_known: balancer.is_some(),
+            made_by: instance::made_by(listed).map(printable),
+            images: Vec::new(),
+            elsewhere: None,
+            differences: Vec::new(),
+            id,
+            addresses,
+        })
+    }
+
+    /// Adds what only a message needs.
+    pub(super) async fn look_closer(
+        &mut self,
+        cx: &Cx<'_, World>,
+        filter: &Filter,
+        compartment_id: &str,
+        listed: &Value,
+    ) -> Result<(), Failure> {
+        self.images = images(cx, &self.id).await?;
+        self.differences = filter.differences(listed);
+        let compartment = listed["compartmentId"].as_str().filter(|id| *id != compartment_id);
+        self.elsewhere = compartment.map(printable);
+        Ok(())
+    }
+}
+
+/// The private addresses of an instance as far as they are known.
+async fn addresses(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Vec<String>, Failure> {
+    const DOING: &str = "looking at an instance";
+    let api = cx.world.oci.container_instances();
+    match failure::look(cx, DOING, async || api.get(id).await).await? {
+        Ok(read) => Ok(instance::addresses(cx, &read.value).await?.unwrap_or_default()),
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(failure::of(DOING, &error)),
+    }
+}
+
+/// The images that run in an instance: what tells one version from another.
+async fn images(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Vec<String>, Failure> {
+    const DOING: &str = "looking at what runs in an instance";
+    let api = cx.world.oci.container_instances();
+    let Ok(read) = failure::look(cx, DOING, async || api.get(id).await).await? else { return Ok(Vec::new()) };
+    let mut images = Vec::new();
+    for container in read.value.containers.iter().take(TOLD_LIMIT) {
+        let id = &container.container_id;
+        let read = failure::look(cx, DOING, async || api.container_raw(id).await).await?;
+        images.extend(read.ok().and_then(|answer| answer.value["imageUrl"].as_str().map(printable)));
+    }
+    Ok(images)
+}
+
+/// Where a load balancer has backends at these addresses.
+fn places(balancer: &LoadBalancer, addresses: &[String]) -> Vec<Registered> {
+    let sets = balancer.backend_sets.values();
+    sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
+        .filter(|(_, backend)| addresses.contains(&backend.ip_address))
+        .map(|(set, backend)| Registered { backend_set: set.name.clone(), backend: backend.clone() })
+        .collect()
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({}, {}", self.id, self.name, self.state)?;
+        if !self.images.is_empty() {
+            write!(formatter, ", {}", self.images.join(", "))?;
+        }
+        formatter.write_str("): ")?;
+        match self.registered.as_slice() {
+            [] if self.is_known => formatter.write_str("serves nowhere")?,
+            [] => formatter.write_str("nobody knows where it serves")?,
+            places => formatter
+                .write_str(&places.iter().map(Registered::to_string).collect::<Vec<_>>().join(", "))?,
+        }
+        if let Some(run) = &self.made_by {
+            write!(formatter, "; made by run {run}")?;
+        }
+        if let Some(compartment) = &self.elsewhere {
+            write!(formatter, "; is in compartment {compartment}")?;
+        }
+        for difference in self.differences.iter().take(TOLD_LIMIT) {
+            write!(formatter, "; {difference}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Registered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = &self.backend.flags;
+        let how = match (flags.offline, flags.drain, flags.backup) {
+            (true, _, _) => "is offline in",
+            (false, true, _) => "is drained in",
+            (false, false, true) => "is a backup in",
+            (false, false, false) => "serves in",
+        };
+        write!(formatter, "{how} `{}` as {}", self.backend_set, self.backend.name)
+    }
+}
+
+/// Whether an instance is neither gone nor going.
+pub(super) fn is_alive(instance: &Value) -> bool {
+    !matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING"))
+}
