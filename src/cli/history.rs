@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::exit::Exit;
@@ -13,24 +13,25 @@ use super::session::Session;
 use super::ui::{Tone, Ui, between, plain, short};
 use crate::journal::{Journal, LEASE_LENGTH, Purpose};
 use crate::run::{
-    Direction, Resolution, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp,
+    Direction, Resolution, RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp,
 };
 
 /// Between two looks at a run that another process drives.
 const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Report> {
-    let runs = match session.journal_if_any().await? {
+    let (doubt, runs) = match session.journal_if_any().await? {
         Some(journal) => {
+            let doubt = doubted(session.ui, &journal, None).await?;
             let runs = journal.runs(n_most).await?;
             journal.close().await?;
-            runs
+            (doubt, runs)
         }
-        None => Vec::new(),
+        None => (None, Vec::new()),
     };
     if session.ui.is_json {
         let runs: Vec<_> = runs.iter().map(RunRecord::to_json_without_steps).collect();
-        session.ui.json(&json!({"runs": runs}));
+        session.ui.json(&with_doubt(json!({"runs": runs}), doubt));
     } else if runs.is_empty() {
         session.ui.note("no runs yet");
     } else {
@@ -42,14 +43,15 @@ pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Rep
 pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: bool) -> Result<Exit, Report> {
     let journal = session.journal_to_look(selector).await?;
     let run = journal.find(selector, Purpose::Look).await?;
+    let doubt = doubted(session.ui, &journal, Some(run)).await?;
     let record = journal.run(run).await?;
     let all = if events { journal.events_after(run, 0).await? } else { Vec::new() };
     if events && session.ui.is_json {
         let mut one = record.to_json();
         one["events"] = json!(all);
-        session.ui.json(&one);
+        session.ui.json(&with_doubt(one, doubt));
     } else {
-        print(session.ui, &record);
+        print(session.ui, &record, doubt);
         if events {
             let mut lines = super::reporter::plain_lines(session.ui, &all);
             lines.insert(0, String::new());
@@ -60,9 +62,26 @@ pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: b
     Ok(Exit::Done)
 }
 
-fn print(ui: &Ui, record: &RunRecord) {
+/// Says, and returns, what speaks against what the journal says, as far as the key is there to tell.
+async fn doubted(ui: &Ui, journal: &Journal, run: Option<RunId>) -> Result<Option<String>, Report> {
+    let doubt = journal.doubt(run).await?.map(|doubt| doubt.to_string());
+    if let Some(doubt) = &doubt {
+        ui.warn(&format!("{doubt}; what is shown is not to be trusted"));
+    }
+    Ok(doubt)
+}
+
+/// The JSON of what is shown, and what speaks against it.
+fn with_doubt(mut shown: Value, doubt: Option<String>) -> Value {
+    if let Some(doubt) = doubt {
+        shown["doubt"] = doubt.into();
+    }
+    shown
+}
+
+fn print(ui: &Ui, record: &RunRecord, doubt: Option<String>) {
     if ui.is_json {
-        ui.json(&record.to_json());
+        ui.json(&with_doubt(record.to_json(), doubt));
     } else {
         ui.out(&run_screen(ui, record));
     }
@@ -207,7 +226,8 @@ pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Resu
         }
         session.clock.sleep(LOOK).await;
     };
-    print(session.ui, &record);
+    let doubt = doubted(session.ui, &journal, Some(run)).await?;
+    print(session.ui, &record, doubt);
     close(journal).await?;
     Ok(Exit::of_record(&record, &events))
 }
@@ -227,7 +247,7 @@ pub(super) async fn resolve(
     let run = journal.find(selector, Purpose::Undo).await?;
     journal.resolve(run, step, resolution, reason, &session.holder()).await?;
     let record = journal.run(run).await?;
-    print(session.ui, &record);
+    print(session.ui, &record, None);
     close(journal).await?;
     Ok(Exit::Done)
 }

@@ -100,6 +100,10 @@ impl From<JournalError> for Report {
             | JournalError::Sqlite { .. }
             | JournalError::Decode { .. }
             | JournalError::NoSuchRun(_) => None,
+            JournalError::Altered { .. } => Some(
+                "nothing was sent; put back a copy of the journal from before the change, and look in the cloud for what the run did"
+                    .to_owned(),
+            ),
             JournalError::Seal(error) => of_key(error).map(ToOwned::to_owned),
         };
         Self { kind: "journal", message: chain(&error), hint, exit: Exit::Ours }

@@ -137,7 +137,9 @@ impl Session<'_> {
 
     /// Opens the journal, making it where there is none.
     pub(super) async fn journal(&self) -> Result<Journal, Report> {
-        Ok(Journal::open(&self.journal_path()?, self.key(), self.clock).await?)
+        let journal = Journal::open(&self.journal_path()?, self.key(), self.clock).await?;
+        self.say_of_before(&journal);
+        Ok(journal)
     }
 
     /// Opens the journal that must be there for a run to be found in it.
@@ -145,9 +147,25 @@ impl Session<'_> {
         self.journal_to_drive().await?.ok_or_else(|| self.no_journal(&selector.to_string()))
     }
 
+    /// Says once that runs of before are taken as they stand.
+    fn say_of_before(&self, journal: &Journal) {
+        let n = journal.n_of_before();
+        if n > 0 {
+            let runs = super::ui::plural(n, "run");
+            self.ui.warn(&format!(
+                "the journal has {runs} of a deployctl that did not authenticate what it wrote: they are taken as they \
+                 stand, and from now on a change by somebody else is refused"
+            ));
+        }
+    }
+
     /// Opens the journal to take a run of it up, if there is one.
     pub(super) async fn journal_to_drive(&self) -> Result<Option<Journal>, Report> {
-        Ok(Journal::open_existing(&self.journal_path()?, self.key(), self.clock).await?)
+        let journal = Journal::open_existing(&self.journal_path()?, self.key(), self.clock).await?;
+        if let Some(journal) = &journal {
+            self.say_of_before(journal);
+        }
+        Ok(journal)
     }
 
     /// Opens the journal that must be there to look at a run, which needs no key.
@@ -167,7 +185,7 @@ impl Session<'_> {
 
     /// Opens the journal to look at it, if there is one.
     pub(super) async fn journal_if_any(&self) -> Result<Option<Journal>, Report> {
-        Ok(Journal::open_to_look(&self.journal_path()?, self.clock).await?)
+        Ok(Journal::open_to_look(&self.journal_path()?, self.key(), self.clock).await?)
     }
 
     /// The cloud, signed in. What the flags and the environment of this process say wins over what the run was

@@ -7,28 +7,41 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection as _, SqliteConnection};
 
+use super::attest::{NEVER_TAKEN_UP, OF_BEFORE, Rows};
 use super::error::JournalError;
 use super::key::{self, Key, KeyOrigin, KeySource};
+use super::mac::Authenticator;
 use super::open::of_sqlx;
+use super::rotate::Change;
 use super::row::Place;
-use super::seal::{SealError, Sealer, Spot, holds_sealed};
+use super::seal::{Forms, SealError, Sealer, Spot, forms};
+use crate::run::RunId;
 
 /// The journal's key, known to be the right one, with the canary that it opened.
 #[derive(Debug)]
 pub(super) struct Unlocked {
     pub(super) sealer: Sealer,
+    pub(super) rows: Authenticator,
     canary: String,
+    /// How many runs of before were taken as they stood, when that was just done.
+    pub(super) n_of_before: usize,
 }
 
 impl Unlocked {
-    /// Makes sure that no other process has rotated the key since this one was found right.
+    fn new(key: &Key, canary: String) -> Self {
+        Self { sealer: Sealer::new(key), rows: Authenticator::new(key), canary, n_of_before: 0 }
+    }
+
+    /// Makes sure, before a run is started or taken up, that no other process has rotated the key since this one was
+    /// found right, and that the journal has all its runs.
     pub(super) async fn assure(&self, tx: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
-        if stored(tx, path).await?.as_deref() == Some(&self.canary) {
-            Ok(())
-        } else {
-            Err(SealError::Rotated.into())
+        match stored(tx, path).await? {
+            Some(stored) if stored.sealed == self.canary => {
+                Rows::new(path, &self.rows, tx).check_runs().await
+            }
+            Some(_) | None => Err(SealError::Rotated.into()),
         }
     }
 }
@@ -40,21 +53,120 @@ pub(super) async fn unlock(
     source: &KeySource,
 ) -> Result<Unlocked, JournalError> {
     let found = key::load(source, path)?;
-    if let Some(canary) = stored(connection, path).await? {
-        let sealer = of_canary(&canary, found, source, path)?;
-        return Ok(Unlocked { sealer, canary });
-    }
-    let sealer = of_a_journal_without(connection, found, path).await?;
-    let canary = sealer.canary();
-    sqlx::query!("INSERT INTO canary (one, sealed) VALUES (1, ?1)", canary)
-        .execute(connection)
-        .await
-        .map_err(|error| of_sqlx(path, error))?;
-    Ok(Unlocked { sealer, canary })
+    let mut unlocked = match stored(connection, path).await? {
+        Some(stored) => {
+            let key = of_canary(&stored.sealed, found, source, path)?;
+            let unlocked = Unlocked::new(&key, stored.sealed);
+            if stored.has_mac {
+                return Ok(unlocked);
+            }
+            unlocked
+        }
+        None => {
+            let key = of_a_journal_without(connection, found, path).await?;
+            Unlocked::new(&key, Sealer::new(&key).canary())
+        }
+    };
+    unlocked.n_of_before = authenticate(connection, path, &unlocked).await?;
+    Ok(unlocked)
 }
 
-async fn stored(connection: &mut SqliteConnection, path: &Path) -> Result<Option<String>, JournalError> {
-    sqlx::query_scalar!("SELECT sealed FROM canary")
+/// The journal's key for somebody who only looks: when it is at hand, is the right one, and rows are authenticated.
+pub(super) async fn unlock_to_look(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    source: &KeySource,
+) -> Result<Option<Unlocked>, JournalError> {
+    let Some(stored) = stored(connection, path).await?.filter(|stored| stored.has_mac) else {
+        return Ok(None);
+    };
+    // Without a key that can be used, what is looked at is not verified.
+    let Ok(Some((key, _))) = key::load(source, path) else { return Ok(None) };
+    let unlocked = Unlocked::new(&key, stored.sealed);
+    Ok(unlocked.sealer.knows(&unlocked.canary).then_some(unlocked))
+}
+
+/// Begins to authenticate rows: those that are there are taken as they stand, once.
+///
+/// What is sealed in a run of before is bound to the run alone. It is bound to its place now, so that this cannot be
+/// done to the run again after somebody took its codes away and changed it.
+async fn authenticate(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    unlocked: &Unlocked,
+) -> Result<usize, JournalError> {
+    let failed = |error| of_sqlx(path, error);
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let canary = &unlocked.canary;
+    sqlx::query!("INSERT INTO canary (one, sealed) VALUES (1, ?1) ON CONFLICT DO NOTHING", canary)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
+    let ids = sqlx::query_scalar!("SELECT id FROM runs ORDER BY number")
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed)?;
+    let change = Change { path, old: &unlocked.sealer, new: &unlocked.sealer };
+    for id in &ids {
+        let run: RunId = Place("runs", "id").parse(id)?;
+        let mark = if is_of_before(&mut tx, path, id).await? {
+            change.run(&mut tx, run).await?;
+            OF_BEFORE
+        } else {
+            NEVER_TAKEN_UP
+        };
+        sqlx::query!("UPDATE runs SET is_of_before = ?1 WHERE id = ?2", mark, id)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        Rows::new(path, &unlocked.rows, &mut tx).write_all(id).await?;
+    }
+    Rows::new(path, &unlocked.rows, &mut tx).write_extent().await?;
+    tx.commit().await.map_err(failed)?;
+    Ok(ids.len())
+}
+
+/// Whether a run without authentication is one of before, and not one that was robbed of it: nothing in it is
+/// authenticated or bound to its place, and its input is sealed as it was then.
+async fn is_of_before(tx: &mut SqliteConnection, path: &Path, run: &str) -> Result<bool, JournalError> {
+    let failed = |error| of_sqlx(path, error);
+    let is_authenticated = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM runs WHERE id = ?1 AND (is_of_before <> 0
+                   OR coalesce(mac, origin_mac, facts_mac, targets_mac) IS NOT NULL))
+               OR EXISTS (SELECT 1 FROM steps WHERE run_id = ?1 AND coalesce(as_of, mac) IS NOT NULL)
+               OR EXISTS (SELECT 1 FROM events WHERE run_id = ?1 AND mac IS NOT NULL) AS "is_authenticated!: bool""#,
+        run
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(failed)?;
+    let texts = sqlx::query!(
+        r#"SELECT 0 AS "seq!: i64", input AS "text!: String" FROM runs WHERE id = ?1
+           UNION ALL SELECT seq, input FROM steps WHERE run_id = ?1
+           UNION ALL SELECT seq, output FROM steps WHERE run_id = ?1 AND output IS NOT NULL"#,
+        run
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(failed)?;
+    let mut is_sealed = false;
+    for row in texts {
+        let Forms { is_bound, is_of_before } = forms(&Place("runs", "input").json(&row.text)?);
+        if is_bound {
+            return Ok(false);
+        }
+        is_sealed |= row.seq == 0 && is_of_before;
+    }
+    Ok(is_sealed && !is_authenticated)
+}
+
+struct Stored {
+    sealed: String,
+    has_mac: bool,
+}
+
+async fn stored(connection: &mut SqliteConnection, path: &Path) -> Result<Option<Stored>, JournalError> {
+    sqlx::query_as!(Stored, r#"SELECT sealed, mac IS NOT NULL AS "has_mac!: bool" FROM canary"#)
         .fetch_optional(connection)
         .await
         .map_err(|error| of_sqlx(path, error))
@@ -65,12 +177,11 @@ fn of_canary(
     found: Option<(Key, KeyOrigin)>,
     source: &KeySource,
     path: &Path,
-) -> Result<Sealer, SealError> {
+) -> Result<Key, SealError> {
     let (file, draft) = (key::key_file(path), key::draft_file(path));
     let failed = |source| SealError::File { path: draft.clone(), source };
-    if let Some((key, _)) = &found {
-        let sealer = Sealer::new(key);
-        if sealer.knows(canary) {
+    let origin = match found {
+        Some((key, _)) if Sealer::new(&key).knows(canary) => {
             if source.from_env.is_none() {
                 // A rotation was killed before its commit: nothing is sealed with what it would have put here.
                 match fs::remove_file(&draft) {
@@ -78,21 +189,21 @@ fn of_canary(
                     Ok(()) | Err(_) => {}
                 }
             }
-            return Ok(sealer);
+            return Ok(key);
         }
-    }
+        Some((_, origin)) => Some(origin),
+        None => None,
+    };
     if source.from_env.is_none()
         && let Some(key) = key::read(&draft)?
+        && Sealer::new(&key).knows(canary)
     {
-        let sealer = Sealer::new(&key);
-        if sealer.knows(canary) {
-            // A rotation was killed after its commit: this is the rest of it.
-            key::put(&draft, &file).map_err(failed)?;
-            return Ok(sealer);
-        }
+        // A rotation was killed after its commit: this is the rest of it.
+        key::put(&draft, &file).map_err(failed)?;
+        return Ok(key);
     }
-    Err(match found {
-        Some((_, origin)) => SealError::WrongKey { origin },
+    Err(match origin {
+        Some(origin) => SealError::WrongKey { origin },
         None => SealError::Missing { path: file },
     })
 }
@@ -102,7 +213,7 @@ async fn of_a_journal_without(
     connection: &mut SqliteConnection,
     found: Option<(Key, KeyOrigin)>,
     path: &Path,
-) -> Result<Sealer, JournalError> {
+) -> Result<Key, JournalError> {
     let newest = sqlx::query!("SELECT id, input FROM runs ORDER BY number DESC LIMIT 1")
         .fetch_optional(connection)
         .await
@@ -111,7 +222,8 @@ async fn of_a_journal_without(
         Some(row) => {
             let run = Place("runs", "id").parse(&row.id)?;
             let input = Place("runs", "input").json(&row.input)?;
-            Some((Spot { run, seq: None, column: "input" }, input)).filter(|(_, input)| holds_sealed(input))
+            let is_sealed = !matches!(forms(&input), Forms { is_bound: false, is_of_before: false });
+            is_sealed.then_some((Spot { run, seq: None, column: "input" }, input))
         }
         None => None,
     };
@@ -120,16 +232,13 @@ async fn of_a_journal_without(
         (None, None) => {
             let key = key::random();
             key::write(&key::key_file(path), &key)?;
-            Ok(Sealer::new(&key))
+            Ok(key)
         }
-        (Some((key, _)), None) => Ok(Sealer::new(&key)),
-        (Some((key, origin)), Some((spot, input))) => {
-            let sealer = Sealer::new(&key);
-            match sealer.open(input, spot) {
-                Ok(_) => Ok(sealer),
-                Err(SealError::Unopened { .. }) => Err(SealError::WrongKey { origin }.into()),
-                Err(error) => Err(error.into()),
-            }
-        }
+        (Some((key, _)), None) => Ok(key),
+        (Some((key, origin)), Some((spot, input))) => match Sealer::new(&key).open(input, spot) {
+            Ok(_) => Ok(key),
+            Err(SealError::Unopened { .. }) => Err(SealError::WrongKey { origin }.into()),
+            Err(error) => Err(error.into()),
+        },
     }
 }

@@ -94,6 +94,14 @@ pub enum JournalError {
         /// What is wrong with the value.
         detail: String,
     },
+    /// A row is not as this program wrote it last.
+    #[error("the journal was changed by something else than deployctl: table {table}, {place}")]
+    Altered {
+        /// The table.
+        table: &'static str,
+        /// The row, or what is missing.
+        place: String,
+    },
     /// There is no such run.
     #[error("the journal holds no run {0}")]
     NoSuchRun(RunId),

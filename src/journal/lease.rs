@@ -12,7 +12,9 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::Instant;
 
 use super::Inner;
+use super::attest::{Known, Rows, of_event};
 use super::error::{JournalError, StartError, TargetHeld, WriteError};
+use super::mac::Authenticator;
 use super::row::{Place, after, millis, text};
 use super::take::LEASE_LENGTH;
 use crate::crash;
@@ -28,6 +30,7 @@ pub struct Lease {
     pub(super) guard: LeaseGuard,
     pub(super) state: RunState,
     pub(super) steps: Vec<StepState>,
+    pub(super) known: Known,
     // The kernel frees the lock when the process dies, however it dies. None when it was taken over from a
     // process of this machine that is alive but let its lease run out.
     pub(super) lock: Option<File>,
@@ -151,9 +154,12 @@ impl Lease {
     /// `Ok(Err(held))` when another run that is not over holds it.
     pub async fn hold(&mut self, target: &Target) -> Result<Result<(), TargetHeld>, WriteError> {
         let run = self.run();
-        let failed = |error| WriteError::from(self.inner.failed(error));
+        let inner = Arc::clone(&self.inner);
+        let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
+        let failed = |error| WriteError::from(inner.failed(error));
         let mut connection = self.inner.connection.lock().await;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        Rows::new(&inner.path, rows, &mut tx).assure(run, self.guard.fence, &self.known, &[]).await?;
         if move_counter(&mut tx, &self.guard, 0, self.state).await.map_err(failed)?.is_none() {
             return Err(lost(&mut tx, &run.to_string()).await);
         }
@@ -162,8 +168,11 @@ impl Lease {
             Err(StartError::TargetHeld(held)) => return Ok(Err(held)),
             Err(StartError::Journal(error)) => return Err(error.into()),
         }
+        let renewed = Rows::new(&inner.path, rows, &mut tx).renew(run, &[]).await?;
         tx.commit().await.map_err(failed)?;
         crash::committed();
+        drop(connection);
+        self.known.learn(renewed);
         Ok(Ok(()))
     }
 
@@ -240,7 +249,7 @@ impl Lease {
         Ok(events.remove(0))
     }
 
-    /// The one write: fence, events and change in one transaction. `change` gets the time of the commit.
+    /// The one write: fence, events, change and the codes of the changed rows in one transaction. `change` gets the time of the commit.
     pub(super) async fn commit_all(
         &mut self,
         kinds: Vec<EventKind>,
@@ -250,20 +259,24 @@ impl Lease {
         let now = self.inner.clock.now();
         let run = self.run();
         let inner = Arc::clone(&self.inner);
+        let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
         let failed = |error| WriteError::from(inner.failed(error));
         let mut connection = self.inner.connection.lock().await;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        Rows::new(&inner.path, rows, &mut tx).assure(run, self.guard.fence, &self.known, &kinds).await?;
         let Some(last) = move_counter(&mut tx, &self.guard, kinds.len(), state).await.map_err(failed)? else {
             let error = lost(&mut tx, &run.to_string()).await;
             return Err(error);
         };
         let events = number(run, now, last, kinds);
-        write_events(&mut tx, &events).await.map_err(failed)?;
+        write_events(&mut tx, rows, &events).await.map_err(failed)?;
         change(&mut tx, millis(now)).await.map_err(failed)?;
+        let renewed = Rows::new(&inner.path, rows, &mut tx).renew(run, &events).await?;
         tx.commit().await.map_err(failed)?;
         crash::committed();
         drop(connection);
         self.state = state;
+        self.known.learn(renewed);
         for (seq, step) in steps {
             let index = seq.get() as usize - 1;
             self.steps[index] = step;
@@ -311,15 +324,22 @@ pub(super) fn number(run: RunId, at: Timestamp, last: i64, kinds: Vec<EventKind>
     (first..).zip(kinds).map(|(n, kind)| Event { run, n, at, kind }).collect()
 }
 
-pub(super) async fn write_events(tx: &mut SqliteConnection, events: &[Event]) -> Result<(), sqlx::Error> {
+pub(super) async fn write_events(
+    tx: &mut SqliteConnection,
+    rows: &Authenticator,
+    events: &[Event],
+) -> Result<(), sqlx::Error> {
     for event in events {
         let (run, at, kind) = (event.run.to_string(), millis(event.at), text(&event.kind));
+        let mac = of_event(rows, &run, event.n, at, &kind);
+        let mac = mac.as_slice();
         sqlx::query!(
-            "INSERT INTO events (run_id, n, at, kind) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO events (run_id, n, at, kind, mac) VALUES (?1, ?2, ?3, ?4, ?5)",
             run,
             event.n,
             at,
-            kind
+            kind,
+            mac
         )
         .execute(&mut *tx)
         .await?;

@@ -3,6 +3,7 @@
 //! The invariant: what is told was committed first, and every write of a run names the fence of the lease that it
 //! is made under. A run is written through its [`Lease`] only.
 
+mod attest;
 mod canary;
 mod checkpoint;
 mod error;
@@ -10,6 +11,7 @@ mod find;
 mod key;
 mod kin;
 mod lease;
+mod mac;
 mod open;
 mod read;
 mod rotate;
@@ -73,12 +75,18 @@ impl Journal {
     }
 
     /// Opens the journal, if there is one, to look at it: that needs no key, and makes no file.
-    pub async fn open_to_look(path: &Path, clock: Clock) -> Result<Option<Self>, JournalError> {
+    /// With the key at hand it is verified as well.
+    pub async fn open_to_look(
+        path: &Path,
+        key: KeySource,
+        clock: Clock,
+    ) -> Result<Option<Self>, JournalError> {
         if matches!(path.try_exists(), Ok(false)) {
             return Ok(None);
         }
-        let (connection, _lock) = open::open(path).await?;
-        Ok(Some(Self::of(path, clock, None, connection)))
+        let (mut connection, _lock) = open::open(path).await?;
+        let unlocked = canary::unlock_to_look(&mut connection, path, &key).await?;
+        Ok(Some(Self::of(path, clock, unlocked, connection)))
     }
 
     fn of(path: &Path, clock: Clock, unlocked: Option<Unlocked>, connection: SqliteConnection) -> Self {
@@ -95,6 +103,12 @@ impl Journal {
             Ok(false) => Ok(None),
             Ok(true) | Err(_) => Self::open(path, key, clock).await.map(Some),
         }
+    }
+
+    /// How many runs of a version that did not authenticate its rows were just taken as they stood, which is done
+    /// when the journal is opened for writing for the first time since.
+    pub fn n_of_before(&self) -> usize {
+        self.0.unlocked.as_ref().map_or(0, |unlocked| unlocked.n_of_before)
     }
 
     /// Closes the file. Without it everything is as safe, but the write-ahead log stays beside the file.

@@ -2,8 +2,9 @@
 //! everybody else gets the mask.
 
 use serde_json::Value;
-use sqlx::SqliteConnection;
+use sqlx::{Connection as _, SqliteConnection};
 
+use super::attest::Rows;
 use super::error::JournalError;
 use super::lease::direction;
 use super::row::Place;
@@ -122,13 +123,16 @@ impl History {
 impl Journal {
     /// Everything about a run that this process advances, read again.
     pub async fn history(&self, run: RunId) -> Result<History, JournalError> {
+        let failed = |error| self.0.failed(error);
         let mut connection = self.0.connection.lock().await;
+        let mut tx = connection.begin().await.map_err(failed)?;
+        Rows::new(&self.0.path, &self.0.unlocked()?.rows, &mut tx).check(run).await?;
         let id = run.to_string();
         let state = sqlx::query_scalar!("SELECT state FROM runs WHERE id = ?1", id)
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut *tx)
             .await
-            .map_err(|error| self.0.failed(error))?;
-        History::load(&self.0, &mut connection, run, Place("runs", "state").parse(&state)?).await
+            .map_err(failed)?;
+        History::load(&self.0, &mut tx, run, Place("runs", "state").parse(&state)?).await
     }
 
     /// One run with its steps; confidential values are masked.
@@ -192,12 +196,33 @@ impl Journal {
             .collect()
     }
 
-    /// What the caller stored with the run to be able to resume it: workflow name, and its own context.
+    /// What speaks against what the journal says of a run, or of all runs together; nothing when it is as it was
+    /// written, or when there is no key to tell.
+    pub async fn doubt(&self, run: Option<RunId>) -> Result<Option<JournalError>, JournalError> {
+        let Some(unlocked) = &self.0.unlocked else { return Ok(None) };
+        let mut connection = self.0.connection.lock().await;
+        let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
+        let mut rows = Rows::new(&self.0.path, &unlocked.rows, &mut tx);
+        let checked = match run {
+            Some(run) => rows.check(run).await.map(drop),
+            None => rows.check_runs().await,
+        };
+        match checked {
+            Ok(()) => Ok(None),
+            Err(altered @ JournalError::Altered { .. }) => Ok(Some(altered)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the caller stored with the run to be able to resume it: workflow name, and its own context. The whole run
+    /// is verified first: the context says to whom secrets are sent.
     pub async fn context(&self, run: RunId) -> Result<(String, Value), JournalError> {
         let mut connection = self.0.connection.lock().await;
+        let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
+        Rows::new(&self.0.path, &self.0.unlocked()?.rows, &mut tx).check(run).await?;
         let id = run.to_string();
         let row = sqlx::query!("SELECT workflow, context FROM runs WHERE id = ?1", id)
-            .fetch_optional(&mut *connection)
+            .fetch_optional(&mut *tx)
             .await
             .map_err(|error| self.0.failed(error))?
             .ok_or(JournalError::NoSuchRun(run))?;

@@ -9,8 +9,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 
+use super::attest::Rows;
 use super::error::JournalError;
 use super::key::{self, Key, KeySource};
+use super::mac::Authenticator;
+use super::open::of_sqlx;
 use super::row::Place;
 use super::seal::{SealError, Sealer, Spot};
 use super::take::{is_known_dead, lock};
@@ -125,21 +128,29 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let unlocked = inner.unlocked()?;
     unlocked.assure(&mut tx, &inner.path).await?;
-    end_dead_leases(inner, &mut tx).await?;
-    let change = Change { inner, old: &unlocked.sealer, new: Sealer::new(new) };
     let ids = sqlx::query_scalar!("SELECT id FROM runs ORDER BY number")
         .fetch_all(&mut *tx)
         .await
         .map_err(failed)?;
+    // What somebody else changed must not get a code of ours.
+    for id in &ids {
+        let run = Place("runs", "id").parse(id)?;
+        Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
+    }
+    end_dead_leases(inner, &mut tx).await?;
+    let (sealer, rows) = (Sealer::new(new), Authenticator::new(new));
+    let change = Change { path: &inner.path, old: &unlocked.sealer, new: &sealer };
     let mut unopened = Vec::new();
     for id in &ids {
         let run = Place("runs", "id").parse(id)?;
         if !change.run(&mut tx, run).await? {
             unopened.push(run);
         }
+        Rows::new(&inner.path, &rows, &mut tx).write_all(id).await?;
     }
-    let canary = change.new.canary();
+    let canary = sealer.canary();
     sqlx::query!("UPDATE canary SET sealed = ?1", canary).execute(&mut *tx).await.map_err(failed)?;
+    Rows::new(&inner.path, &rows, &mut tx).write_extent().await?;
     if in_file {
         key::write(&draft, new)?;
     }
@@ -186,16 +197,16 @@ async fn end_dead_leases(inner: &Inner, tx: &mut SqliteConnection) -> Result<(),
 }
 
 /// From one key to another.
-struct Change<'c> {
-    inner: &'c Inner,
-    old: &'c Sealer,
-    new: Sealer,
+pub(super) struct Change<'c> {
+    pub(super) path: &'c Path,
+    pub(super) old: &'c Sealer,
+    pub(super) new: &'c Sealer,
 }
 
 impl Change<'_> {
     /// Seals one run anew; false when something in it does not open with the old key.
-    async fn run(&self, tx: &mut SqliteConnection, run: RunId) -> Result<bool, JournalError> {
-        let failed = |error| self.inner.failed(error);
+    pub(super) async fn run(&self, tx: &mut SqliteConnection, run: RunId) -> Result<bool, JournalError> {
+        let failed = |error| of_sqlx(self.path, error);
         let id = run.to_string();
         let input = sqlx::query_scalar!("SELECT input FROM runs WHERE id = ?1", id)
             .fetch_one(&mut *tx)

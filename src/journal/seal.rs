@@ -235,12 +235,33 @@ fn sealed_text(map: &Map<String, Value>) -> Option<&str> {
     is_sealed.then_some(text)
 }
 
-/// Whether anything in a stored text is sealed.
-pub(super) fn holds_sealed(json: &Value) -> bool {
+/// How what is sealed within a stored text is sealed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Forms {
+    /// Something is bound to its place.
+    pub(super) is_bound: bool,
+    /// Something is bound to its run alone, as it was before.
+    pub(super) is_of_before: bool,
+}
+
+/// How what is sealed within a stored text is sealed.
+pub(super) fn forms(json: &Value) -> Forms {
+    let all = |values: &mut dyn Iterator<Item = &Value>| {
+        values.map(forms).fold(Forms::default(), |all, one| Forms {
+            is_bound: all.is_bound || one.is_bound,
+            is_of_before: all.is_of_before || one.is_of_before,
+        })
+    };
     match json {
-        Value::Object(map) => sealed_text(map).is_some() || map.values().any(holds_sealed),
-        Value::Array(items) => items.iter().any(holds_sealed),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        Value::Object(map) => match sealed_text(map) {
+            Some(text) => {
+                let is_bound = text.starts_with(BOUND);
+                Forms { is_bound, is_of_before: !is_bound }
+            }
+            None => all(&mut map.values()),
+        },
+        Value::Array(items) => all(&mut items.iter()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Forms::default(),
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 
+use super::attest::{Known, Rows};
 use super::error::{JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
 use super::lease::{Lease, LeaseGuard, direction, number, write_events};
 use super::read::History;
@@ -105,13 +106,19 @@ impl Journal {
         .map_err(failed)?;
         hold(inner, &mut tx, run, &new.target).await?;
         let events = number(run, now, 1, vec![kind]);
-        write_events(&mut tx, &events).await.map_err(failed)?;
+        write_events(&mut tx, &unlocked.rows, &events).await.map_err(failed)?;
+        let mut rows = Rows::new(&inner.path, &unlocked.rows, &mut tx);
+        rows.write_origin(&id).await?;
+        let renewed = rows.renew(run, &events).await?;
+        rows.write_extent().await?;
         tx.commit().await.map_err(failed)?;
         crash::committed();
         drop(connection);
+        let mut known = Known::default();
+        known.learn(renewed);
         let guard = LeaseGuard::new(inner, run, Fence::new(1), until);
-        let lease =
-            Lease { inner: Arc::clone(inner), guard, state: RunState::Running, steps: Vec::new(), lock };
+        let (inner, state) = (Arc::clone(inner), RunState::Running);
+        let lease = Lease { inner, guard, state, steps: Vec::new(), known, lock };
         let event = events.into_iter().next().expect("one event was numbered");
         Ok((lease, event))
     }
@@ -133,7 +140,8 @@ impl Journal {
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        inner.unlocked().map_err(JournalError::from)?.assure(&mut tx, &inner.path).await?;
+        let unlocked = inner.unlocked().map_err(JournalError::from)?;
+        unlocked.assure(&mut tx, &inner.path).await?;
         let row = lease_row(inner, &mut tx, run).await?;
         let from = match row.holder {
             Some((by, until)) => {
@@ -145,6 +153,7 @@ impl Journal {
             }
             None => None,
         };
+        let mut known = Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
         // It died between its failure and the way back that it was told to take.
         let was_to_go_back = row.state == RunState::Failed && row.on_failure == OnFailure::Rollback;
         let goes_back = way == Take::Rollback || row.direction == Direction::Backward || was_to_go_back;
@@ -174,14 +183,15 @@ impl Journal {
         .await
         .map_err(failed)?;
         let events = number(run, now, last, kinds);
-        write_events(&mut tx, &events).await.map_err(failed)?;
+        write_events(&mut tx, &unlocked.rows, &events).await.map_err(failed)?;
+        known.learn(Rows::new(&inner.path, &unlocked.rows, &mut tx).renew(run, &events).await?);
         let history = History::load(inner, &mut tx, run, row.state).await?;
         tx.commit().await.map_err(failed)?;
         crash::committed();
         drop(connection);
         let steps = history.steps.iter().map(|step| step.state).collect();
         let guard = LeaseGuard::new(inner, run, row.next_fence, until);
-        Ok((Lease { inner: Arc::clone(inner), guard, state, steps, lock }, history, events))
+        Ok((Lease { inner: Arc::clone(inner), guard, state, steps, known, lock }, history, events))
     }
 
     /// Records what a person did to the step on which a run is stuck.
@@ -228,7 +238,8 @@ impl Journal {
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        inner.unlocked().map_err(JournalError::from)?.assure(&mut tx, &inner.path).await?;
+        let unlocked = inner.unlocked().map_err(JournalError::from)?;
+        unlocked.assure(&mut tx, &inner.path).await?;
         let row = lease_row(inner, &mut tx, run).await?;
         let now = inner.clock.now();
         if let Some((by, until)) = row.holder
@@ -237,6 +248,7 @@ impl Journal {
         {
             return Err(TakeError::Held { run, by, until });
         }
+        let mut known = Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
         let (id, until, fence, holder) =
             (run.to_string(), after(now, LEASE_LENGTH), row.next_fence.get(), text(holder));
         sqlx::query!(
@@ -249,6 +261,7 @@ impl Journal {
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
+        known.learn(Rows::new(&inner.path, &unlocked.rows, &mut tx).renew(run, &[]).await?);
         tx.commit().await.map_err(failed)?;
         crash::committed();
         drop(connection);
@@ -260,7 +273,7 @@ impl Journal {
             })
             .collect();
         let guard = LeaseGuard::new(inner, run, row.next_fence, until);
-        Ok(Lease { inner: Arc::clone(inner), guard, state: row.state, steps: states, lock })
+        Ok(Lease { inner: Arc::clone(inner), guard, state: row.state, steps: states, known, lock })
     }
 }
 

@@ -81,9 +81,19 @@ pub(crate) fn as_of_before(world: &World) {
                 .expect("updated");
         }
     });
-    for statement in
-        ["DROP TABLE canary", "DELETE FROM _sqlx_migrations WHERE version > 1", "PRAGMA user_version = 1"]
-    {
+    for statement in [
+        "DROP TABLE canary",
+        "ALTER TABLE runs DROP COLUMN is_of_before",
+        "ALTER TABLE runs DROP COLUMN origin_mac",
+        "ALTER TABLE runs DROP COLUMN facts_mac",
+        "ALTER TABLE runs DROP COLUMN targets_mac",
+        "ALTER TABLE runs DROP COLUMN mac",
+        "ALTER TABLE steps DROP COLUMN as_of",
+        "ALTER TABLE steps DROP COLUMN mac",
+        "ALTER TABLE events DROP COLUMN mac",
+        "DELETE FROM _sqlx_migrations WHERE version > 1",
+        "PRAGMA user_version = 1",
+    ] {
         execute(world, statement);
     }
 }

@@ -39,6 +39,7 @@ mod secrets;
 mod specification;
 mod start;
 mod takeover;
+mod tampering;
 mod terminal;
 mod trials;
 mod unseen;
