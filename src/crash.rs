@@ -5,7 +5,7 @@
 //! tells them apart or what it begins with, and with a wait the change that it follows:
 //! `drain-backend[http/10.0.0.2:80]/begun`, `drain-backend[http]/begun`, `await-work-request[drain-backend]/waiting`. `FAILPOINTS` says what happens there, in the words of the `fail` crate:
 //! `create-instance/begun=return` kills the process when it comes there, `=return(INT INT)` interrupts it twice,
-//! `=return(JUMP-3600)` sets its clock back by an hour, `any` names every point, `commit` each commit of the journal,
+//! `=return(JUMP-3600)` sets its clock back by an hour, `=return(STOP JUMP40)` lets 40 seconds pass while it is stopped, `any` names every point, `commit` each commit of the journal,
 //! `clock=return(40)` lets the clock be ahead from the beginning, and `visited=return(FILE)` writes the names of the
 //! points that were passed. What names no point is an error: at once when there is no such instant, and at the end
 //! when the process never came there.
@@ -212,17 +212,21 @@ mod armed {
     fn signal(name: &str) {
         passed(name);
         fail::fail_point!(name, |signals| {
-            let signals = signals.as_deref().unwrap_or("KILL");
-            if let Some(seconds) = signals.strip_prefix("JUMP") {
-                return JUMPED
-                    .store(seconds.parse().expect("JUMP is followed by seconds"), Ordering::Relaxed);
+            let mut is_first = true;
+            let mut rest = Vec::new();
+            for word in signals.as_deref().unwrap_or("KILL").split(' ') {
+                if let Some(seconds) = word.strip_prefix("JUMP") {
+                    JUMPED.store(seconds.parse().expect("JUMP is followed by seconds"), Ordering::Relaxed);
+                } else if std::mem::take(&mut is_first) {
+                    send(known(name, word));
+                } else {
+                    rest.push(known(name, word));
+                }
             }
-            let mut signals: Vec<Signal> = signals.split(' ').map(|signal| known(name, signal)).collect();
-            send(signals.remove(0));
             // Two that come at once are one: the others come while the process does something about the first.
-            if !signals.is_empty() {
+            if !rest.is_empty() {
                 std::thread::spawn(move || {
-                    for signal in signals {
+                    for signal in rest {
                         std::thread::sleep(BETWEEN_SIGNALS);
                         send(signal);
                     }

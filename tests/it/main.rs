@@ -6,14 +6,21 @@ const IS_WHOLE: bool = false;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+#[path = "../proof/ambiguity.rs"]
+mod ambiguity;
+#[path = "../proof/leases.rs"]
+mod leases;
 #[path = "../proof/matrix.rs"]
 mod matrix;
+#[path = "../proof/power.rs"]
+mod power;
 #[path = "../proof/signals.rs"]
 mod signals;
 #[path = "../proof/storms.rs"]
 mod storms;
 
 mod auth;
+mod by_hand;
 mod conformance;
 mod control;
 mod crash_points;

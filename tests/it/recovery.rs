@@ -2,73 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{CHANGES, World};
-
-/// Every step in which a rollout can be killed while it is under way.
-const KILLED_IN: [&str; 6] = [
-    "await-instance",
-    "await-work-request",
-    "await-backends",
-    "await-drain",
-    "await-retirement",
-    "create-instance",
-];
+use crate::harness::World;
 
 fn slow_enough_to_be_killed(world: &World) -> &'static str {
     let mut deployment = world.deployment();
     deployment["drain-delay"] = json!("1s");
     world.write_deployment(&deployment)
-}
-
-#[test]
-fn a_run_killed_in_any_step_is_resumed_to_its_end() {
-    for step in KILLED_IN {
-        let world = World::catchable();
-        let file = slow_enough_to_be_killed(&world);
-        let status = if step == "create-instance" { "completed" } else { "begun" };
-        world.kill_at(&["start", file], step, status);
-        let shown = world.run(&["history", "latest", "--output", "json"]).expect(0).json();
-        assert_eq!(shown["interrupted"], true, "{step}");
-        let resumed = world.run(&["resume", "latest", "--output", "json"]).expect(0).json();
-        assert_eq!(resumed["status"], "succeeded", "{step}");
-        assert_eq!(world.versions(), ["2"], "{step}");
-        assert_eq!(world.backends("http").len(), 1, "{step}");
-        let creates = world.changes().iter().filter(|change| change.contains("POST /20210415")).count();
-        assert_eq!(creates, 1, "{step}: a checkpoint is not repeated");
-    }
-}
-
-#[test]
-fn a_run_killed_in_any_step_is_rolled_back_to_its_beginning() {
-    for step in KILLED_IN {
-        let world = World::catchable();
-        let before = world.backends("http");
-        let file = slow_enough_to_be_killed(&world);
-        let status = if step == "create-instance" { "completed" } else { "begun" };
-        world.kill_at(&["start", file], step, status);
-        let rolled = world.run(&["rollback", "latest", "--output", "json"]).expect(0).json();
-        assert_eq!(rolled["status"], "rolled-back", "{step}");
-        assert_eq!(world.versions(), ["1"], "{step}");
-        let after = world.backends("http");
-        assert_eq!(after.len(), 1, "{step}");
-        for flag in ["drain", "backup", "offline", "weight", "maxConnections", "port"] {
-            assert_eq!(after[0][flag], before[0][flag], "{step}: {flag}");
-        }
-    }
-}
-
-#[test]
-fn a_rollback_that_is_killed_goes_on_where_it_stopped() {
-    for step in ["retire-instance", "remove-backend", "admit-backend", "create-instance"] {
-        let world = World::catchable();
-        let file = world.write_deployment(&world.deployment());
-        world.run(&["start", file]).expect(0);
-        world.kill_at(&["rollback", "latest"], &format!("undo {step}"), "begun");
-        let resumed = world.run(&["resume", "latest", "--output", "json"]).expect(0).json();
-        assert_eq!(resumed["status"], "rolled-back", "{step}");
-        assert_eq!(world.versions(), ["1"], "{step}");
-        assert_eq!(world.backends("http").len(), 1, "{step}");
-    }
 }
 
 #[test]
@@ -186,50 +125,6 @@ fn an_interrupt_checkpoints_and_says_how_to_go_on() {
     assert_eq!(world.versions(), ["1"]);
 }
 
-/// Starts a run whose request is carried out and whose answer is lost, and kills it before it learns of that.
-fn kill_in_doubt(world: &World, file: &str, method: &str, path: &str) {
-    let away = json!({"effect": "503"});
-    world.fault(&json!({"method": method, "path": path, "times": 1, "effect": "reset-after", "then": away}));
-    let mut child = world.command(&["start", file, "-q"]).spawn().expect("starts");
-    world.wait_until(&format!("{method} {path} is in doubt"), || {
-        let ended = child.try_wait().expect("a child of ours");
-        assert!(ended.is_none(), "{method} {path}: the run ended");
-        // The next request is refused: the one before has been carried out, and nobody knows.
-        world.audit()["entries"].as_array().expect("entries").iter().any(|entry| entry["status"] == 503)
-    });
-    child.kill().expect("killed");
-    child.wait().expect("reaped");
-    world.clear_faults();
-}
-
-#[test]
-fn a_request_whose_answer_was_lost_is_adopted_by_resume() {
-    for (method, path) in CHANGES {
-        let world = World::new();
-        let file = world.write_deployment(&world.deployment());
-        kill_in_doubt(&world, file, method, path);
-        let resumed = world.run(&["resume", "latest", "--output", "json"]).expect(0).json();
-        assert_eq!(resumed["status"], "succeeded", "{method} {path}");
-        assert_eq!(world.versions(), ["2"], "{method} {path}");
-        assert_eq!(world.backends("http").len(), 1, "{method} {path}");
-        assert_eq!(world.backends("http")[0]["drain"], false, "{method} {path}");
-    }
-}
-
-#[test]
-fn a_request_whose_answer_was_lost_is_taken_back_by_rollback() {
-    for (method, path) in CHANGES {
-        let world = World::new();
-        let file = world.write_deployment(&world.deployment());
-        kill_in_doubt(&world, file, method, path);
-        let rolled = world.run(&["rollback", "latest", "--output", "json"]).expect(0).json();
-        assert_eq!(rolled["status"], "rolled-back", "{method} {path}");
-        assert_eq!(world.versions(), ["1"], "{method} {path}");
-        assert_eq!(world.backends("http").len(), 1, "{method} {path}");
-        assert_eq!(world.backends("http")[0]["drain"], false, "{method} {path}");
-    }
-}
-
 #[test]
 fn a_backend_that_somebody_adds_in_the_middle_survives() {
     let world = World::with(&["--no-verify"]);
@@ -255,22 +150,4 @@ fn a_backend_that_somebody_adds_in_the_middle_survives() {
     let theirs = backends.iter().find(|backend| backend["ipAddress"] == address).expect("it survived");
     assert_eq!((&theirs["weight"], &theirs["drain"]), (&json!(5), &json!(false)));
     assert_eq!(backends.len(), 2);
-}
-
-#[test]
-fn of_two_resumes_of_one_run_exactly_one_advances_it() {
-    for _ in 0..5 {
-        let world = World::new();
-        let file = slow_enough_to_be_killed(&world);
-        world.kill_at(&["start", file], "await-drain", "begun");
-        let start = || world.command(&["resume", "latest", "-q"]).spawn().expect("starts");
-        let codes: Vec<Option<i32>> = [start(), start()]
-            .into_iter()
-            .map(|child| child.wait_with_output().expect("ends").status.code())
-            .collect();
-        // The other comes while the first drives the run, or after it is over.
-        assert!(codes.contains(&Some(0)), "{codes:?}");
-        assert!(codes.contains(&Some(6)) || codes.contains(&Some(2)), "{codes:?}");
-        assert_eq!(world.versions(), ["2"]);
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Traffic, World, each};
+use crate::harness::{Traffic, World, each, portion};
 
 fn world() -> (World, &'static str) {
     let world = World::hurried();
@@ -17,7 +17,7 @@ fn world() -> (World, &'static str) {
 
 #[test]
 fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
-    let rounds: Vec<usize> = (0..100).collect();
+    let rounds = portion(0..100, 2);
     let outcomes = each(&rounds, |_| {
         let (world, file) = world();
         let killed = world.run_with(&["start", file], "drain-backend/begun=return");
@@ -43,7 +43,17 @@ fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
         assert_eq!(n_drains, 2, "one admission, one drain");
     });
     let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
-    assert!(failed.is_empty(), "{} of 100: {}", failed.len(), failed.join("\n"));
+    assert!(failed.is_empty(), "{} of {}: {}", failed.len(), rounds.len(), failed.join("\n"));
+}
+
+/// To one whose clock is ahead, the lease has run out at once.
+const AHEAD: &str = "clock=return(40)";
+
+fn wait_until_paused(world: &World, child: &Child) {
+    world.wait_until("it is paused", || {
+        let told = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it is there");
+        told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+    });
 }
 
 fn signal(child: &Child, name: &str) {
@@ -54,20 +64,17 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
     // Right after a commit, in a wait, and with an answer in its hands.
-    let points = ["drain-backend/begun", "await-drain/waiting", "remove-backend/GET unread"];
+    let points = portion(["drain-backend/begun", "await-drain/waiting", "remove-backend/GET unread"], 1);
     let outcomes = each(&points, |point| {
         let (world, file) = world();
         let traffic = Traffic::start(world.front());
         let mut command = world.command(&["start", file]);
-        command.env("FAILPOINTS", format!("{point}=1*return(STOP)"));
+        command.env("FAILPOINTS", format!("{point}=1*return(STOP JUMP40)"));
         let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+        wait_until_paused(&world, &paused);
         // Until the lease has run out, the other is refused.
-        let step = point.split_once('/').expect("a step").0;
-        world.wait_until("it has come there", || {
-            world.steps().iter().any(|(name, status)| name == step && status == "begun")
-        });
         world.run(&["resume", "latest"]).expect(6);
-        world.wait_until("it is taken over", || world.run(&["resume", "latest", "-q"]).code == 0);
+        world.run_with(&["resume", "latest"], AHEAD).expect(0);
         assert_eq!(world.versions(), ["2"]);
         let n_calls = world.audit()["entries"].as_array().expect("entries").len();
         signal(&paused, "CONT");
@@ -132,7 +139,7 @@ fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
         Paused { old_instance: "stop", ..rollback },
     ];
     let mut cases = Vec::new();
-    for scene in scenes {
+    for scene in portion(scenes, 1) {
         let points = scene.points();
         assert!(points.len() >= 6, "{points:?}");
         // What differs when the old one is stopped is what is done to it.
@@ -142,18 +149,15 @@ fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
             points.flat_map(|point| ["resume", "rollback"].map(|taker| (scene, point.clone(), taker))),
         );
     }
+    let cases = portion(cases, 4);
     let outcomes = each(&cases, |(scene, point, taker)| {
         let world = scene.world();
         let traffic = Traffic::start(world.front());
         let mut command = world.command(&scene.verb);
         command.env("FAILPOINTS", format!("{point}=1*return(STOP)"));
         let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-        world.wait_until("it is paused", || {
-            let told = std::fs::read_to_string(format!("/proc/{}/stat", paused.id())).expect("it is there");
-            told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
-        });
-        // To one whose clock is ahead, the lease has run out at once.
-        world.run_with(&[taker, "latest"], "clock=return(40)").expect(0);
+        wait_until_paused(&world, &paused);
+        world.run_with(&[taker, "latest"], AHEAD).expect(0);
         signal(&paused, "CONT");
         let output = paused.wait_with_output().expect("ends");
         assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
@@ -190,17 +194,13 @@ fn a_process_that_was_paused_in_the_middle_of_a_wait_does_not_look_once_more() {
     deployment["backend-timeout"] = json!("10m");
     deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
     let file = world.write_deployment(&deployment);
-    let paused =
-        world.command(&["start", file]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-    let n_calls = || world.audit()["entries"].as_array().expect("entries").len();
-    world.wait_until("it waits", || {
-        world.steps().iter().any(|(name, status)| name == "await-backends" && status == "begun")
-    });
+    let mut command = world.command(&["start", file]);
     // It looks, and waits for two seconds: it is paused in there.
-    let n_before = n_calls();
-    world.wait_until("it looks once more", || n_calls() > n_before);
-    signal(&paused, "STOP");
-    world.wait_until("it is taken over", || world.run(&["rollback", "latest", "-q"]).code == 0);
+    command.env("FAILPOINTS", "await-backends/waiting=1*return(STOP JUMP40)");
+    let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+    let n_calls = || world.audit()["entries"].as_array().expect("entries").len();
+    wait_until_paused(&world, &paused);
+    world.run_with(&["rollback", "latest"], AHEAD).expect(0);
     let n_before = n_calls();
     signal(&paused, "CONT");
     let output = paused.wait_with_output().expect("ends");
@@ -221,6 +221,7 @@ fn clocks_that_jump_shorten_no_drain_and_lose_no_lease() {
         .into_iter()
         .flat_map(|seconds| points.map(|point| (seconds, point)))
         .collect();
+    let jumps = portion(jumps, 2);
     let outcomes = each(&jumps, |(seconds, point)| {
         let (world, _) = world();
         let mut deployment = world.deployment();

@@ -11,5 +11,6 @@ mod harness;
 mod ambiguity;
 mod leases;
 mod matrix;
+mod power;
 mod signals;
 mod storms;

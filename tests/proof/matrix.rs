@@ -183,7 +183,7 @@ fn whatever_dies_at_any_instant_converges() {
     let points = undisturbed.iter().flat_map(|(scene, found)| {
         found.points.iter().enumerate().map(|(number, point)| (*scene, number, point.clone()))
     });
-    let points = portion(points, 4);
+    let points = portion(points, 2);
     let n_points = points.len();
     let cases: Vec<Case> = points
         .into_iter()

@@ -55,7 +55,7 @@ fn each_signal_in_each_phase_leaves_a_run_that_goes_on() {
             }));
         }
     }
-    let cases = portion(cases, 12);
+    let cases = portion(cases, 6);
     let outcomes = each(&cases, |case| {
         const TRIES: usize = 5;
         // What comes in the middle of waiting needs something to wait for: slower with each try.

@@ -1,0 +1,159 @@
+//! What people do to the cloud in the middle of a run: something is deleted, a right or a key is taken away.
+
+use serde_json::{Value, json};
+
+use crate::harness::{CHANGES, Ran, Traffic, World};
+
+/// A world in which a deployment is written, quick enough for its tests.
+fn world() -> (World, &'static str) {
+    let world = World::hurried();
+    let mut deployment = world.deployment();
+    deployment["poll-interval"] = json!("10ms");
+    let file = world.write_deployment(&deployment);
+    (world, file)
+}
+
+/// Makes sure that only this version is there and serves, with a backend as it was in the beginning.
+#[track_caller]
+fn expect_serving(world: &World, version: &str) {
+    assert_eq!(world.versions(), [version]);
+    let ours: Vec<Value> =
+        world.backends("http").into_iter().filter(|one| one["ipAddress"] != "127.0.0.250").collect();
+    let [backend] = ours.as_slice() else { panic!("{ours:?}") };
+    for flag in ["drain", "backup", "offline"] {
+        assert_eq!(backend[flag], false, "{flag}");
+    }
+}
+
+/// Kills a command at a crash point.
+#[track_caller]
+fn kill_at(world: &World, args: &[&str], point: &str) {
+    let ran = world.run_with(args, &format!("{point}=return"));
+    assert_eq!(ran.code, -1, "not killed at {point}: {}", ran.stderr);
+}
+
+#[test]
+fn an_instance_that_may_not_be_deleted_is_said_to_be_there_still() {
+    let (mut world, file) = world();
+    world.expects_leftovers = true;
+    world.run(&["start", file]).expect(0);
+    let mut deployment = world.deployment();
+    deployment["retry"]["max-elapsed"] = json!("500ms");
+    let file = world.write_deployment(&deployment);
+    // What a policy that does not allow it answers (OCI.md 1.8).
+    world.fault(&json!({"method": "DELETE", "path": "/containerInstances/", "effect": "not-found"}));
+    let ran = world.run(&["start", file]).expect(75);
+    assert!(ran.stderr.contains("deleting the container instance: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("NotAuthorizedOrNotFound"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_compensation_whose_work_fails_is_tried_again() {
+    let (world, file) = world();
+    world.run(&["start", file]).expect(0);
+    for (method, path) in CHANGES {
+        if path.contains("/backends") {
+            world
+                .fault(&json!({"method": method, "path": path, "times": 2, "effect": "work-request-failed"}));
+        }
+    }
+    world.run(&["rollback", "latest"]).expect(0);
+    expect_serving(&world, "1");
+}
+
+/// Runs `start`, does something by hand when it has come to its drain, and returns how it ended.
+fn by_hand_in_the_drain(world: &World, file: &str, act: impl FnOnce(&Value)) -> Ran {
+    kill_at(world, &["start", file], "await-drain/begun");
+    act(&world.state());
+    world.run(&["resume", "latest"])
+}
+
+fn instance<'s>(state: &'s Value, version: &str) -> &'s str {
+    let instances = state["instances"].as_array().expect("instances");
+    let is_it = |one: &&Value| one["version"] == version && one["lifecycleState"] == "ACTIVE";
+    instances.iter().find(is_it).expect("it is there")["id"].as_str().expect("an id")
+}
+
+#[test]
+fn an_old_instance_that_somebody_deletes_in_the_middle_is_not_missed_going_forward_and_not_made_up_going_back()
+ {
+    let (mut world, file) = world();
+    // Whoever deletes an instance that is a backend has dropped requests: not us.
+    world.expects_violations = true;
+    let deleted = |state: &Value| {
+        world.delete(&format!("/20210415/containerInstances/{}", instance(state, "1")));
+        world.wait_until("it is gone", || world.versions() == ["2"]);
+    };
+    by_hand_in_the_drain(&world, file, deleted).expect(0);
+    expect_serving(&world, "2");
+    // There is nothing to go back to: the new version stays in service, and a person is told.
+    let ran = world.run(&["rollback", "latest"]).expect(5);
+    assert!(ran.stderr.contains("cannot be undone"), "{}", ran.stderr);
+    assert_eq!(world.running(), ["2"]);
+    let serving = world.backends("http").into_iter().filter(|one| one["drain"] == false).count();
+    assert!(serving >= 1, "{:?}", world.backends("http"));
+}
+
+#[test]
+fn a_new_instance_that_somebody_deletes_in_the_middle_leaves_the_old_one_serving() {
+    // Strangers who serve in the set would do for it.
+    let mut world = World::lonely();
+    let file = "deployment.json";
+    world.expects_violations = true;
+    let mut deployment = world.deployment();
+    deployment["poll-interval"] = json!("10ms");
+    deployment["backend-timeout"] = json!("1s");
+    world.write_deployment(&deployment);
+    let deleted = |state: &Value| {
+        world.delete(&format!("/20210415/containerInstances/{}", instance(state, "2")));
+        world.wait_until("it is gone", || world.versions() == ["1"]);
+    };
+    let ran = by_hand_in_the_drain(&world, file, deleted).expect(3);
+    assert!(ran.stderr.contains("was deleted by somebody else"), "{}", ran.stderr);
+    expect_serving(&world, "1");
+}
+
+#[test]
+fn a_load_balancer_that_somebody_deletes_in_the_middle_leaves_no_instance_behind() {
+    let (mut world, file) = world();
+    // Nobody serves without it, and the bystander's backend is gone with it: not by us.
+    world.expects_violations = true;
+    world.expects_leftovers = true;
+    world.expects_strangers_touched = true;
+    let deleted = |state: &Value| {
+        let id = state["seed"]["loadBalancerId"].as_str().expect("an id");
+        world.delete(&format!("/20170115/loadBalancers/{id}"));
+        world.wait_until("it is gone", || world.state()["loadBalancers"][0]["lifecycleState"] == "DELETED");
+    };
+    let ran = by_hand_in_the_drain(&world, file, deleted).expect(3);
+    assert!(ran.stderr.contains("error: "), "{}", ran.stderr);
+    assert_eq!(world.versions(), ["1"], "the new instance is deleted, the old one stays");
+}
+
+#[test]
+fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a_request() {
+    let (world, file) = world();
+    let traffic = Traffic::start(world.front());
+    world.fault(&json!({"method": "PUT", "path": "/backends/", "effect": "401"}));
+    let ran = world.run(&["start", file]).expect(75);
+    assert!(ran.stderr.contains("401"), "{}", ran.stderr);
+    world.run(&["resume", "latest"]).expect(75);
+    world.clear_faults();
+    world.run(&["resume", "latest"]).expect(0);
+    world.fault(&json!({"method": "DELETE", "path": "/containerInstances/", "effect": "401"}));
+    world.run(&["rollback", "latest"]).expect(75);
+    world.clear_faults();
+    world.run(&["resume", "latest"]).expect(0);
+    expect_serving(&world, "1");
+    // Whether the create arrived is not known: a 401 does not say that it did not.
+    kill_at(&world, &["start", file], "create-instance/CreateContainerInstance unsent");
+    world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "401"}));
+    world.run(&["rollback", "latest"]).expect(75);
+    world.clear_faults();
+    world.run(&["rollback", "latest"]).expect(0);
+    expect_serving(&world, "1");
+    assert_eq!(traffic.stop().n_failed(), 0);
+    // Before anything is changed it is the configuration that is wrong.
+    world.fault(&json!({"path": "/20", "effect": "401"}));
+    world.run(&["start", file]).expect(2);
+}
