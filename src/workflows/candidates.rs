@@ -15,6 +15,9 @@ use crate::run::Failure;
 /// How many images and differences of one instance are told.
 const TOLD_LIMIT: usize = 5;
 
+/// How many instances are told of.
+const SEVERAL_LIMIT: usize = 10;
+
 /// An instance that may be the old one.
 #[derive(Debug)]
 pub(super) struct Candidate {
@@ -27,6 +30,7 @@ pub(super) struct Candidate {
     /// Whether the load balancer was there to be looked at.
     is_known: bool,
     made_by: Option<String>,
+    kept_by: Option<String>,
     images: Vec<String>,
     /// Where it is, if that is not where it was looked for.
     elsewhere: Option<String>,
@@ -56,6 +60,7 @@ impl Candidate {
             registered: balancer.map(|balancer| places(balancer, &addresses)).unwrap_or_default(),
             is_known: balancer.is_some(),
             made_by: instance::made_by(listed).map(printable),
+            kept_by: kept_by(listed).map(printable),
             images: Vec::new(),
             elsewhere: None,
             differences: Vec::new(),
@@ -130,6 +135,9 @@ impl fmt::Display for Candidate {
         if let Some(run) = &self.made_by {
             write!(formatter, "; made by run {run}")?;
         }
+        if let Some(run) = &self.kept_by {
+            write!(formatter, "; kept by run {run}")?;
+        }
         if let Some(compartment) = &self.elsewhere {
             write!(formatter, "; is in compartment {compartment}")?;
         }
@@ -151,6 +159,56 @@ impl fmt::Display for Registered {
         };
         write!(formatter, "{how} `{}` as {}", self.backend_set, self.backend.name)
     }
+}
+
+/// Whether an instance was kept by a run of ours.
+pub(super) fn is_kept(instance: &Value) -> bool {
+    kept_by(instance).is_some()
+}
+
+fn kept_by(instance: &Value) -> Option<&str> {
+    instance["freeformTags"].as_object().and_then(instance::kept::by)
+}
+
+/// Of `matching`, those that may be the old instance: not what a run of ours took out of service and kept, and what
+/// serves nowhere since.
+pub(super) async fn without_kept<'v>(
+    cx: &Cx<'_, World>,
+    balancer: Option<&LoadBalancer>,
+    matching: Vec<&'v Value>,
+) -> Result<Vec<&'v Value>, Failure> {
+    let mut left = Vec::new();
+    for instance in matching {
+        let is_set_aside =
+            is_kept(instance) && Candidate::of(cx, balancer, instance).await?.registered.is_empty();
+        if is_set_aside {
+            let id = instance["id"].as_str().unwrap_or_default();
+            cx.progress(format!("{id} was kept by an earlier run and serves nowhere: it is set aside"));
+        } else {
+            left.push(instance);
+        }
+    }
+    Ok(left)
+}
+
+/// What is told of several instances of which one is meant.
+pub(super) async fn told(
+    cx: &Cx<'_, World>,
+    balancer: Option<&LoadBalancer>,
+    filter: &Filter,
+    compartment_id: &str,
+    several: &[&Value],
+) -> Result<String, Failure> {
+    let mut lines = Vec::new();
+    for instance in several.iter().take(SEVERAL_LIMIT) {
+        let mut candidate = Candidate::of(cx, balancer, instance).await?;
+        candidate.look_closer(cx, filter, compartment_id, instance).await?;
+        lines.push(format!("{candidate}; is the old one with `--replace {}`", candidate.id));
+    }
+    if several.len() > SEVERAL_LIMIT {
+        lines.push(format!("and {} more", several.len() - SEVERAL_LIMIT));
+    }
+    Ok(lines.join("\n  "))
 }
 
 /// Whether an instance is neither gone nor going.

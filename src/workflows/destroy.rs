@@ -71,6 +71,7 @@ impl Workflow for Destroy {
             drain_delay: destruction.drain_delay,
             mode: Mode::Delete,
             may_leave_nothing: true,
+            marks_kept: false,
             takeover: None,
         };
         retiring.of(run, old).await

@@ -26,7 +26,7 @@ pub use validation::Validation;
 use crate::engine::Registry;
 use crate::oci::Oci;
 use activities::{
-    AdmitBackend, CreateBackendSet, CreateInstance, DrainBackend, RegisterBackend, RemoveBackend,
+    AdmitBackend, CreateBackendSet, CreateInstance, DrainBackend, MarkKept, RegisterBackend, RemoveBackend,
     RetireInstance,
 };
 
@@ -54,6 +54,7 @@ pub fn registry() -> Registry<World> {
         .mutation::<CreateBackendSet>()
         .mutation::<CreateInstance>()
         .mutation::<DrainBackend>()
+        .mutation::<MarkKept>()
         .mutation::<RegisterBackend>()
         .mutation::<RemoveBackend>()
         .mutation::<RetireInstance>()

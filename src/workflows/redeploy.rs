@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::activities::{
     AdmitBackend, AwaitBackends, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet,
-    CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, NewBackend, OldBackend,
-    OldInstance, Ready, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
+    CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, MarkKept, NewBackend,
+    OldBackend, OldInstance, Ready, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
 };
 use super::balancer::{Expected, Place};
 use super::beside::Around;
@@ -113,6 +113,7 @@ impl Workflow for Redeploy {
                 drain_delay: deployment.policy.drain_delay,
                 mode: deployment.policy.old_instance,
                 may_leave_nothing: false,
+                marks_kept: deployment.predecessor != Predecessor::AsBefore,
                 takeover: deployment.policy.min_ready.map(|_| takeover),
             };
             retirement.of(run, old).await?;
@@ -129,6 +130,8 @@ pub(super) struct Retiring<'r> {
     pub(super) drain_delay: std::time::Duration,
     pub(super) mode: Mode,
     pub(super) may_leave_nothing: bool,
+    /// Whether an instance that is not deleted is marked as kept. Runs of before did not.
+    pub(super) marks_kept: bool,
     /// Who serves instead, if anybody does.
     pub(super) takeover: Option<Takeover>,
 }
@@ -176,11 +179,18 @@ impl Retiring<'_> {
             let sent = run.change(remove).await?;
             follow(run, sent, place.subject(), Expected::NoBackend(place.clone())).await?;
         }
+        let compartment_id = old.compartment_id.unwrap_or_else(|| self.compartment_id.to_owned());
+        let id = old.id.clone();
+        // Before a stop: whether what is stopped can be changed is not known of the cloud.
+        if self.marks_kept && matches!(self.mode, Mode::Keep | Mode::Stop) {
+            let tags = old.specification.expose()["freeformTags"].as_object().cloned().unwrap_or_default();
+            let tags = Confidential::new(tags);
+            let mark = MarkKept { id: id.clone(), compartment_id: compartment_id.clone(), tags };
+            run.change(mark).await?;
+        }
         if self.mode == Mode::Keep {
             return Ok(());
         }
-        let compartment_id = old.compartment_id.unwrap_or_else(|| self.compartment_id.to_owned());
-        let id = old.id.clone();
         let retire = RetireInstance {
             id: old.id,
             compartment_id: compartment_id.clone(),

@@ -32,6 +32,7 @@ mod history;
 mod hostile;
 mod identity;
 mod journal;
+mod kept;
 mod keys;
 mod layers;
 mod names;

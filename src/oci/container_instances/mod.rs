@@ -3,7 +3,7 @@
 mod model;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use model::{
     Container, ContainerInstance, ContainerRef, InstanceState, MemoryOptions, OcpuOptions, Shape,
@@ -112,6 +112,11 @@ pub fn start(id: &InstanceId) -> Call {
 /// Gives an instance a name. With its tags, that is all of it that can be changed.
 pub fn rename(id: &InstanceId, name: &str) -> Call {
     call("UpdateContainerInstance", Method::Put, path(id)).with_body(json!({"displayName": name}))
+}
+
+/// Gives an instance freeform tags, all of them: what is left out is taken away.
+pub fn retag(id: &InstanceId, tags: Map<String, Value>) -> Call {
+    call("UpdateContainerInstance", Method::Put, path(id)).with_body(json!({"freeformTags": tags}))
 }
 
 fn path(id: &InstanceId) -> String {

@@ -15,6 +15,9 @@ use crate::sandbox::server::Shared;
 use crate::sandbox::state::{Container, Instance, Spent, State, Work};
 use crate::sandbox::wire::{Reply, Request, collection, stamp};
 
+/// How many freeform tags a resource takes (OCI.md section 5).
+const TAGS_LIMIT: usize = 10;
+
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
     let reply = match (method, path) {
         ("POST", ["containerInstances"]) => create(shared, request),
@@ -256,6 +259,12 @@ fn update(shared: &Shared, request: &Request, id: &str) -> Reply {
             .and_then(|body| body.keys().find(|name| !allowed.contains(&name.as_str())))
         {
             return Reply::invalid(format!("{name} cannot be updated"));
+        }
+        let n_tags = request.body["freeformTags"].as_object().map_or(0, serde_json::Map::len);
+        if n_tags > TAGS_LIMIT {
+            return Reply::invalid(format!(
+                "freeformTags has {n_tags} entries, at most {TAGS_LIMIT} are allowed"
+            ));
         }
         let before = (instance.display_name.clone(), instance.freeform_tags.clone());
         if let Some(name) = request.body["displayName"].as_str() {

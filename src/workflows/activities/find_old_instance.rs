@@ -10,7 +10,7 @@ use crate::oci::InstanceId;
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::beside::{self, Around};
-use crate::workflows::{World, failure, instance, record};
+use crate::workflows::{World, candidates, failure, instance, record};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -139,38 +139,39 @@ impl FindOldInstance {
         }
         let api = cx.world.oci.container_instances();
         let mut listed = failure::list_named(cx, DOING, api.list(compartment_id)).await?;
-        let mut matching = matching_ids(filter, &listed);
-        if let (true, Some(around)) = (matching.is_empty(), &self.around) {
+        if self.around.is_some() && !listed.iter().any(|instance| filter.matches(instance)) {
             // One that moved from a page to the one before it was in neither.
             listed = failure::list_named(cx, DOING, api.list(compartment_id)).await?;
-            matching = matching_ids(filter, &listed);
-            if matching.is_empty() && !around.may_be_missing {
-                beside::refuse(cx, around, compartment_id, filter, &listed).await?;
-            }
         }
-        match matching.as_slice() {
-            [] => Ok(None),
-            [id] => {
-                if self.around.as_ref().is_some_and(|around| around.may_be_missing) {
+        let mut matching: Vec<&Value> = listed.iter().filter(|instance| filter.matches(instance)).collect();
+        let mut balancer = None;
+        let is_unclear = matching.len() > 1 || matching.iter().any(|instance| candidates::is_kept(instance));
+        if let (Some(around), true) = (&self.around, is_unclear) {
+            balancer = around.balancer(cx).await?;
+            matching = candidates::without_kept(cx, balancer.as_ref(), matching).await?;
+        }
+        match (matching.as_slice(), &self.around) {
+            ([], Some(around)) if !around.may_be_missing => {
+                beside::refuse(cx, around, compartment_id, filter, &listed).await?;
+                Ok(None)
+            }
+            ([], _) => Ok(None),
+            ([only], around) => {
+                let id = InstanceId::from(only["id"].as_str().unwrap_or_default());
+                if around.as_ref().is_some_and(|around| around.may_be_missing) {
                     cx.warn(format!(
                         "ci-filter matches {id}, which is replaced: `first` is for when it matches none"
                     ));
                 }
-                Ok(Some(id.clone()))
+                Ok(Some(id))
             }
-            several => {
-                let several: Vec<&str> = several.iter().map(InstanceId::as_str).collect();
-                let message =
-                    format!("ci-filter {filter} matches {} instances: {}", several.len(), several.join(", "));
+            (several, _) => {
+                let told = candidates::told(cx, balancer.as_ref(), filter, compartment_id, several).await?;
+                let message = format!("ci-filter {filter} matches {} instances: {told}", several.len());
                 Err(Failure::permanent(DOING, message))
             }
         }
     }
-}
-
-fn matching_ids(filter: &Filter, listed: &[Value]) -> Vec<InstanceId> {
-    let matching = listed.iter().filter(|instance| filter.matches(instance));
-    matching.filter_map(|instance| instance["id"].as_str()).map(InstanceId::from).collect()
 }
 
 impl Read for FindOldInstance {}

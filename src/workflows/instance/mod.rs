@@ -2,6 +2,7 @@
 //! the end.
 
 mod create;
+pub(super) mod kept;
 mod own;
 mod running;
 mod standing;
