@@ -217,6 +217,7 @@ impl Session<'_> {
             instance_timeout: policy.instance_timeout,
             backend_timeout: policy.backend_timeout,
             drain_delay: policy.drain_delay,
+            register: policy.register,
             versions: Versions::default(),
         })
     }

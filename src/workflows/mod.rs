@@ -23,6 +23,7 @@ pub use redeploy::Redeploy;
 pub use target::{claim, complete_origin, instance as instance_target, locate, of as target_of};
 pub use validation::Validation;
 
+use crate::config::Register;
 use crate::engine::Registry;
 use crate::oci::Oci;
 use activities::{
@@ -43,6 +44,8 @@ pub struct World {
     pub backend_timeout: Duration,
     /// From draining a backend to removing it, also in a compensation.
     pub drain_delay: Duration,
+    /// How backends are registered, also when a compensation registers one.
+    pub register: Register,
     /// Which versions of load balancers this process has left behind.
     pub versions: Versions,
 }

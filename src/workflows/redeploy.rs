@@ -77,12 +77,22 @@ impl Workflow for Redeploy {
                 joining.push((place, target));
             }
         }
+        // A run of before did not note them.
+        let predecessors = |set: &str| {
+            let is_noted = deployment.policy.min_ready.is_some();
+            is_noted.then(|| in_service(&balancer, &found.old, set))
+        };
         for (place, target) in &joining {
             let flags = match deployment.policy.register {
                 Register::Drained => target.flags.drained(),
                 Register::Active => target.flags.clone(),
             };
-            let sent = run.change(RegisterBackend { place: place.clone(), flags: flags.clone() }).await?;
+            let register = RegisterBackend {
+                place: place.clone(),
+                flags: flags.clone(),
+                replaces: predecessors(&place.backend_set),
+            };
+            let sent = run.change(register).await?;
             let expected = Expected::Backend { place: place.clone(), flags };
             follow(run, sent, place.subject(), expected).await?;
         }
@@ -98,8 +108,13 @@ impl Workflow for Redeploy {
         for (place, target) in &joining {
             let flags = target.flags.clone();
             let replaces = found.old.iter().any(|old| old.backend_set == place.backend_set);
-            let sent =
-                run.change(AdmitBackend { place: place.clone(), flags: flags.clone(), replaces }).await?;
+            let admit = AdmitBackend {
+                place: place.clone(),
+                flags: flags.clone(),
+                replaces,
+                predecessors: predecessors(&place.backend_set),
+            };
+            let sent = run.change(admit).await?;
             let expected = Expected::Backend { place: place.clone(), flags };
             follow(run, sent, place.subject(), expected).await?;
         }
@@ -139,19 +154,8 @@ pub(super) struct Retiring<'r> {
 impl Retiring<'_> {
     /// Drains its backends, waits, removes them, and retires it.
     pub(super) async fn of(&self, run: &mut Run<'_, World>, old: OldInstance) -> Result<(), Stop> {
-        let places: Vec<(Place, &OldBackend)> = self
-            .backends
-            .iter()
-            .map(|old| {
-                let place = Place {
-                    load_balancer: self.balancer.clone(),
-                    backend_set: old.backend_set.clone(),
-                    address: old.backend.ip_address.clone(),
-                    port: old.backend.port,
-                };
-                (place, old)
-            })
-            .collect();
+        let places: Vec<(Place, &OldBackend)> =
+            self.backends.iter().map(|old| (old.place(self.balancer), old)).collect();
         for (place, old) in &places {
             let flags = old.backend.flags.clone();
             let drained = flags.drained();
@@ -209,6 +213,12 @@ impl Retiring<'_> {
     fn takeover_in(&self, set: &str) -> Option<Takeover> {
         self.takeover.as_ref().map(|takeover| takeover.within(set))
     }
+}
+
+/// Where the old instance takes requests in a set.
+fn in_service(balancer: &LoadBalancerId, old: &[OldBackend], set: &str) -> Vec<Place> {
+    let served = old.iter().filter(|old| old.backend_set == set && old.backend.flags.serves());
+    served.map(|old| old.place(balancer)).collect()
 }
 
 /// Follows the work that a change has started, as a step of its own: what was sent is checkpointed before anybody

@@ -28,6 +28,7 @@ mod engine;
 mod faults;
 mod file;
 mod filters;
+mod going_back;
 mod history;
 mod hostile;
 mod identity;

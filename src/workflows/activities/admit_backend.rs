@@ -1,16 +1,17 @@
 //! Lets requests reach a new backend that was checked.
 //!
-//! Undone by draining it, once another backend serves, and waiting until its requests have ended. In doubt: from
+//! Undone by draining it, once the one that it replaced serves, and waiting until its requests have ended. In doubt: from
 //! the input.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sent, preview_of};
+use super::{Sent, drained_out, fact, left, preview_of};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
-use crate::run::Failure;
+use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Expected, Place};
+use crate::workflows::guards::Predecessors;
 use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub(in crate::workflows) struct AdmitBackend {
     pub(in crate::workflows) flags: Flags,
     /// Whether the set was served before us: if so, a rollback must not leave it without a backend.
     pub(in crate::workflows) replaces: bool,
+    /// Where the old instance is in service in this set. Runs of before do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) predecessors: Option<Vec<Place>>,
 }
 
 impl AdmitBackend {
@@ -71,15 +75,42 @@ impl Mutation for AdmitBackend {
     }
 
     async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
-        if self.replaces {
-            guards::another_serves(cx, &self.place).await?;
+        let place = &self.place;
+        if let Some(since) = left::drained_at(cx) {
+            drained_out(cx, since).await?;
+            return Ok(Undone::whole());
         }
+        let Some((balancer, _)) = balancer::when_idle_unless_gone(cx, &place.load_balancer).await? else {
+            return Ok(Undone::whole());
+        };
+        if place.find(&balancer).is_some() {
+            guards::is_new_instance(cx, place).await?;
+        }
+        guards::may_leave(cx, place, &self.before(cx)).await?;
         let drained = self.flags.drained();
-        if balancer::set_flags(cx, &self.place, &drained, "draining the new backend").await?.is_some() {
-            cx.progress("draining");
-            // From when it was drained, which is at the latest now: a rollback that was interrupted waits again.
-            cx.pause(cx.world.drain_delay).await?;
+        if balancer::set_flags(cx, place, &drained, "draining the new backend").await?.is_none() {
+            return Ok(Undone::whole());
         }
-        Ok(Undone::whole())
+        let mut facts = left::drained_now(cx);
+        facts.extend(fact(&left::was_in_service(place), &true));
+        Ok(Undone::Part { facts, note: "drained".to_owned() })
+    }
+
+    fn stays(&self) -> Facts {
+        fact(&left::needed(&self.place.address), &Self::NAME)
+    }
+}
+
+impl AdmitBackend {
+    fn before(&self, cx: &Cx<'_, World>) -> Predecessors {
+        let set = &self.place.backend_set;
+        let was_idle =
+            cx.fact(&left::idle_before(set)).is_some() && cx.fact(&left::served_before(set)).is_none();
+        match &self.predecessors {
+            Some(places) if places.is_empty() => Predecessors::Nobody,
+            Some(places) => Predecessors::At(places.iter().map(|place| left::restored(cx, place)).collect()),
+            None if self.replaces && !was_idle => Predecessors::Anybody,
+            None => Predecessors::Nobody,
+        }
     }
 }

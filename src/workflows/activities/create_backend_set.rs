@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Sent, preview_of, token_counts};
+use super::{Sent, fact, left, preview_of, token_counts};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
-use crate::oci::load_balancers as api;
+use crate::oci::load_balancers::{self as api, LoadBalancer};
 use crate::oci::{Call, LoadBalancerId};
 use crate::run::Failure;
 use crate::workflows::balancer::{self, Expected};
@@ -80,11 +80,12 @@ impl Mutation for CreateBackendSet {
             return Ok(Undone::whole());
         }
         let id = &self.load_balancer;
-        if done == Done::InDoubt && token_counts(cx) {
-            balancer::finish(cx, id, self.sent(cx), &self.expected(), |balancer| {
-                balancer.backend_sets.contains_key(&self.name)
-            })
-            .await?;
+        let finished = left::finished(cx);
+        if done == Done::InDoubt && token_counts(cx) && cx.fact(&finished).is_none() {
+            let is_there = |balancer: &LoadBalancer| balancer.backend_sets.contains_key(&self.name);
+            if balancer::finish(cx, id, self.sent(cx), &self.expected(), is_there).await? {
+                return Ok(Undone::Part { facts: fact(&finished, &true), note: "sent again".to_owned() });
+            }
         }
         let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, id).await? else {
             return Ok(Undone::whole());

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{fact, preview_of, token_counts};
+use super::{fact, left, preview_of, token_counts};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
@@ -57,11 +57,20 @@ impl CreateInstance {
 
     async fn delete(&self, cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
         const DOING: &str = "looking at the new instance";
+        let own = instance::own_tags(cx, "");
         let api = cx.world.oci.container_instances();
         let is_gone = async || Ok(instance::state(cx, &self.compartment_id, id).await?.is_none());
         let read = failure::look_unless(cx, DOING, async || api.get(id).await, is_gone).await?;
-        if let Some(found) = read.map(|answer| answer.value) {
-            match instance::addresses(cx, &found).await? {
+        let read = read.map(|answer| answer.value).filter(|found| !found.lifecycle_state.is_terminated());
+        if let Some(found) = read {
+            guards::carries(id, &found.freeform_tags, &own, cx)?;
+            let addresses = instance::addresses(cx, &found).await?;
+            let needed = |address: &String| cx.fact(&left::needed(address));
+            if let Some(by) = addresses.iter().flatten().find_map(needed) {
+                cx.warn(format!("{id} stays, as {by} stays"));
+                return Ok(());
+            }
+            match addresses {
                 Some(addresses) => guards::is_no_backend(cx, &self.load_balancer, &addresses).await?,
                 None if found.lifecycle_state == InstanceState::Active => {
                     return Err(Failure::missing(DOING, format!("the address of {id} cannot be seen")));
@@ -70,7 +79,7 @@ impl CreateInstance {
                 None => {}
             }
         }
-        instance::delete(cx, &self.compartment_id, id).await
+        instance::delete(cx, &self.compartment_id, id, &own).await
     }
 }
 
@@ -117,20 +126,29 @@ impl Mutation for CreateInstance {
             self.delete(cx, &created.id).await?;
             return Ok(Undone::whole());
         }
-        let mut found = self.find(cx).await?;
+        let finished = left::finished(cx);
+        if let Some(id) = cx.fact(&finished) {
+            self.delete(cx, &InstanceId::from(id)).await?;
+            return Ok(Undone::whole());
+        }
+        let found = self.find(cx).await?;
         if found.is_empty() && token_counts(cx) {
             match instance::create(cx, &self.tagged(cx), self.hidden.expose(), Request::OfTheStep).await {
-                Ok(Some((id, _))) => found.push(id),
+                Ok(Some((id, _))) => {
+                    return Ok(Undone::Part { facts: fact(&finished, &id), note: "sent again".to_owned() });
+                }
                 // Deleted already, or refused: it cannot be there.
                 Ok(None) => {}
                 Err(failure) if instance::is_refusal(&failure) => {}
                 Err(failure) => return Err(failure),
             }
         }
-        for id in &found {
-            self.delete(cx, id).await?;
+        let Some((last, others)) = found.split_last() else { return Ok(Undone::whole()) };
+        self.delete(cx, last).await?;
+        if others.is_empty() {
+            return Ok(Undone::whole());
         }
-        Ok(Undone::whole())
+        Ok(Undone::Part { facts: Facts::new(), note: format!("{last} is deleted") })
     }
 }
 

@@ -1,11 +1,11 @@
 //! Takes an old backend out of service: no new requests, those under way go on.
 //!
-//! Undone by giving its flags back to the field, at the address where its instance is now. In doubt: from the
-//! input.
+//! Undone by giving its flags back to the field, at the address where its instance is now; one that was registered again
+//! must be healthy first. In doubt: from the input.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sent, preview_of, restored_address};
+use super::{Sent, fact, left, preview_of};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
@@ -83,11 +83,22 @@ impl Mutation for DrainBackend {
         balancer::has_flags(cx, &self.place, &self.flags.drained()).await.map(Sent::before_if)
     }
 
-    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
-        let address = cx.fact(&restored_address(&self.place.address)).unwrap_or(&self.place.address);
-        let place = self.place.at(address);
-        // A backend that is not there was removed by somebody else: it is not ours to bring back.
-        balancer::set_flags(cx, &place, &self.flags, "giving the old backend its flags back").await?;
-        Ok(Undone::whole())
+    async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
+        let (place, set) = (left::restored(cx, &self.place), &self.place.backend_set);
+        let facts =
+            fact(&if self.flags.serves() { left::served_before(set) } else { left::idle_before(set) }, &true);
+        let again = cx.fact(&left::registered_again(&self.place));
+        // It was drained before us, and stands as it stood.
+        if again.is_none() && done == Done::Known(&Sent::NOTHING) {
+            return Ok(Undone::Whole(facts));
+        }
+        if again.is_some() && self.flags.serves() {
+            balancer::until_checked(cx, &place).await?;
+        }
+        if again != Some(left::IN_SERVICE) {
+            // A backend that is not there was removed by somebody else: it is not ours to bring back.
+            balancer::set_flags(cx, &place, &self.flags, "giving the old backend its flags back").await?;
+        }
+        Ok(Undone::Whole(facts))
     }
 }

@@ -6,7 +6,7 @@ use crate::config::BackendTarget;
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::LoadBalancerId;
 use crate::oci::load_balancers::{Backend, BackendSet, Flags, LoadBalancer};
-use crate::run::Failure;
+use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Place};
 use crate::workflows::{World, guards};
 
@@ -31,6 +31,10 @@ pub(in crate::workflows) struct Surroundings {
     /// The sets that nobody serves once the old one has left, when that is allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::workflows) emptied: Vec<String>,
+    /// Everybody else's backends, as `set/address:port`: one at the address that the new instance gets was left behind
+    /// by another. Runs of before did not note them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::workflows) others: Vec<String>,
 }
 
 /// A backend of the old instance.
@@ -39,6 +43,17 @@ pub(in crate::workflows) struct Surroundings {
 pub(in crate::workflows) struct OldBackend {
     pub(in crate::workflows) backend_set: String,
     pub(in crate::workflows) backend: Backend,
+}
+
+impl OldBackend {
+    pub(in crate::workflows) fn place(&self, balancer: &LoadBalancerId) -> Place {
+        Place {
+            load_balancer: balancer.clone(),
+            backend_set: self.backend_set.clone(),
+            address: self.backend.ip_address.clone(),
+            port: self.backend.port,
+        }
+    }
 }
 
 /// Where the new instance is to be registered, and with which flags in the end.
@@ -68,12 +83,18 @@ impl Activity for FindOldBackends {
         Some(note)
     }
 
+    fn facts(found: &Surroundings) -> Facts {
+        balancer::others_fact(&found.others)
+    }
+
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Surroundings, Failure> {
         let (balancer, _) = balancer::when_idle(cx, &self.load_balancer).await?;
         let old = self.old_backends(&balancer);
         let wanted: Vec<BackendTarget> =
             if self.wanted.is_empty() { targets_of(&old) } else { self.wanted.clone() };
-        let mut found = Surroundings { old, new: Vec::new(), missing_sets: Vec::new(), emptied: Vec::new() };
+        let (others, none) = (self.others(&balancer), Vec::new());
+        let mut found =
+            Surroundings { old, new: Vec::new(), missing_sets: Vec::new(), emptied: none, others };
         for target in wanted {
             let set = balancer.backend_sets.get(&target.backend_set);
             match (set, &target.create) {
@@ -111,6 +132,14 @@ impl FindOldBackends {
         sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
             .filter(|(_, backend)| self.addresses.contains(&backend.ip_address))
             .map(|(set, backend)| OldBackend { backend_set: set.name.clone(), backend: backend.clone() })
+            .collect()
+    }
+
+    fn others(&self, balancer: &LoadBalancer) -> Vec<String> {
+        let sets = balancer.backend_sets.values();
+        sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
+            .filter(|(_, backend)| !self.addresses.contains(&backend.ip_address))
+            .map(|(set, backend)| format!("{}/{}", set.name, backend.name))
             .collect()
     }
 

@@ -12,6 +12,7 @@ mod drain_backend;
 mod find_load_balancer;
 mod find_old_backends;
 mod find_old_instance;
+mod left;
 mod look_up;
 mod mark_kept;
 mod register_backend;
@@ -40,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Cx, Preview};
 use crate::oci::{Call, WorkRequestId};
-use crate::run::Facts;
+use crate::run::{Facts, Failure, Timestamp, stamp};
 use crate::workflows::World;
 
 /// What a change of the load balancer leaves behind.
@@ -96,7 +97,11 @@ fn fact(name: &str, value: &impl ToString) -> Facts {
     Facts::from([(name.to_owned(), value.to_string())])
 }
 
-/// The fact that tells where an instance that was made again can be reached instead of at `address`.
-fn restored_address(address: &str) -> String {
-    format!("restored-address:{address}")
+/// Waits until the requests of a backend have ended that this compensation has drained.
+async fn drained_out(cx: &Cx<'_, World>, since: Timestamp) -> Result<(), Failure> {
+    let delay = cx.world.drain_delay;
+    cx.progress(format!("draining until {}", stamp(since + delay)));
+    // As in `await-drain`: the wall clock counts only for what another process has waited.
+    let left = if cx.is_first_entry() { delay } else { cx.clock.until(since + delay).min(delay) };
+    cx.pause(left).await
 }

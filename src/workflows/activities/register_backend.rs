@@ -1,23 +1,28 @@
 //! Registers the new instance in a backend set, drained: no request reaches it before it was checked.
 //!
-//! Undone by removing it. In doubt: finished with the same token, then undone (DESIGN 3, form b), so that a request which
-//! is still on its way cannot register it after we looked.
+//! Undone by removing it, if the one that it replaced serves; where it is in service, it is drained first. In doubt:
+//! finished with the same token, then undone (DESIGN 3, form b), so that a request which is still on its way cannot
+//! register it after we looked.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sent, preview_of, token_counts};
+use super::{Sent, drained_out, fact, left, preview_of, token_counts};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
-use crate::oci::load_balancers::{Flags, create_backend};
-use crate::run::Failure;
-use crate::workflows::World;
+use crate::oci::load_balancers::{Flags, LoadBalancer, create_backend, update_backend};
+use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Expected, Place};
+use crate::workflows::guards::Predecessors;
+use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct RegisterBackend {
     pub(in crate::workflows) place: Place,
     pub(in crate::workflows) flags: Flags,
+    /// Where the old instance is in service in this set. Runs of before do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) replaces: Option<Vec<Place>>,
 }
 
 impl RegisterBackend {
@@ -49,6 +54,17 @@ impl Activity for RegisterBackend {
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
             Some(backend) if backend.flags == self.flags => Ok(Sent::NOTHING),
+            Some(_) if balancer::was_there_before(cx, &self.place.subject()) => {
+                cx.warn(format!(
+                    "{} was left behind by an instance that is gone, at the address that the new one has now: it is \
+                     taken over",
+                    self.place.subject()
+                ));
+                let Place { load_balancer, backend_set, .. } = &self.place;
+                let call = update_backend(load_balancer, backend_set, &self.place.name(), &self.flags)
+                    .with_retry_token(cx.token(0).as_str());
+                balancer::send(cx, load_balancer, call, etag, &self.expected(), DOING).await.map(Sent::now)
+            }
             Some(_) => Err(Failure::permanent(
                 DOING,
                 format!(
@@ -79,14 +95,52 @@ impl Mutation for RegisterBackend {
 
     async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         const DOING: &str = "removing the new backend";
-        if done == Done::InDoubt && token_counts(cx) {
-            let id = &self.place.load_balancer;
-            balancer::finish(cx, id, self.sent(cx), &self.expected(), |balancer| {
-                self.place.find(balancer).is_some()
-            })
-            .await?;
+        let (place, finished) = (&self.place, left::finished(cx));
+        if let Some(by) = cx.fact(&left::needed(&place.address)) {
+            cx.warn(format!("{} stays registered, as {by} stays", place.subject()));
+            return Ok(Undone::whole());
         }
-        balancer::remove(cx, &self.place, DOING).await?;
+        if done == Done::InDoubt && token_counts(cx) && cx.fact(&finished).is_none() {
+            let (id, is_there) =
+                (&place.load_balancer, |balancer: &LoadBalancer| place.find(balancer).is_some());
+            if balancer::finish(cx, id, self.sent(cx), &self.expected(), is_there).await? {
+                return Ok(Undone::Part { facts: fact(&finished, &true), note: "sent again".to_owned() });
+            }
+        }
+        let Some((balancer, _)) = balancer::when_idle_unless_gone(cx, &place.load_balancer).await? else {
+            return Ok(Undone::whole());
+        };
+        if let Some(backend) = place.find(&balancer) {
+            guards::is_new_instance(cx, place).await?;
+            let serves = backend.flags.serves();
+            if serves || cx.fact(&left::was_in_service(place)).is_some() {
+                guards::may_leave(cx, place, &self.predecessors(cx)).await?;
+            }
+            if serves {
+                let drained = backend.flags.drained();
+                balancer::set_flags(cx, place, &drained, "draining the new backend").await?;
+                return Ok(Undone::Part { facts: left::drained_now(cx), note: "drained".to_owned() });
+            }
+            if let Some(since) = left::drained_at(cx) {
+                drained_out(cx, since).await?;
+            }
+        }
+        balancer::remove(cx, place, DOING).await?;
         Ok(Undone::whole())
+    }
+
+    fn stays(&self) -> Facts {
+        fact(&left::needed(&self.place.address), &Self::NAME)
+    }
+}
+
+impl RegisterBackend {
+    fn predecessors(&self, cx: &Cx<'_, World>) -> Predecessors {
+        match &self.replaces {
+            Some(places) if places.is_empty() => Predecessors::Nobody,
+            Some(places) => Predecessors::At(places.iter().map(|place| left::restored(cx, place)).collect()),
+            None if cx.fact("old-instance-id").is_none() => Predecessors::Nobody,
+            None => Predecessors::Anybody,
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! Removes a drained old backend, before its instance goes: the load balancer keeps connections open even to an
 //! idle backend, and answers 502 when they break (OCI.md 2.4).
 //!
-//! Undone by registering it again, drained, at the address where its instance is now; once it is healthy it gets
-//! the flags with which it was found. In doubt: from the input.
+//! Undone by registering it again, drained, at the address where its instance is now; the undo of its drain gives it the
+//! flags with which it was found, once it is healthy. In doubt: from the input.
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Sent, preview_of, restored_address};
+use super::{Sent, fact, left, preview_of};
+use crate::config::Register;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, create_backend, delete_backend};
@@ -94,28 +95,32 @@ impl Mutation for RemoveBackend {
 
     async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         const DOING: &str = "registering the old backend again";
-        let address = cx.fact(&restored_address(&self.place.address)).unwrap_or(&self.place.address);
-        let place = self.place.at(address);
+        let place = left::restored(cx, &self.place);
+        if cx.fact(&left::stays_away(&self.place.address)).is_some() {
+            cx.warn(format!("{} is not registered again, as its instance stays away", place.subject()));
+            return Ok(Undone::whole());
+        }
         let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, &place.load_balancer).await? else {
             return Ok(Undone::whole());
         };
-        let drained = self.flags.drained();
+        guards::old_instance_is_there(cx, &place).await?;
+        // Where drained backends are not checked, one that waits for its checks waits for ever.
+        let (flags, how) = match cx.world.register {
+            Register::Active if self.flags.serves() => (self.flags.clone(), left::IN_SERVICE),
+            Register::Active | Register::Drained => (self.flags.drained(), "drained"),
+        };
         if place.find(&balancer).is_some() {
             // Not removed, or a read that lags: the change tells, and outruns a removal that is still on its way.
-            balancer::set_flags(cx, &place, &drained, DOING).await?;
+            if balancer::set_flags(cx, &place, &flags, DOING).await?.is_none() {
+                return Err(Failure::transient(DOING, format!("{} is not visible yet", place.subject())));
+            }
         } else {
-            let call =
-                create_backend(&place.load_balancer, &place.backend_set, address, place.port, &drained);
-            let expected = Expected::Backend { place: place.clone(), flags: drained };
-            let work = balancer::send(cx, &place.load_balancer, call, etag, &expected, DOING).await?;
+            let Place { load_balancer, backend_set, address, port } = &place;
+            let call = create_backend(load_balancer, backend_set, address, *port, &flags);
+            let expected = Expected::Backend { place: place.clone(), flags };
+            let work = balancer::send(cx, load_balancer, call, etag, &expected, DOING).await?;
             balancer::follow_to(cx, work.as_ref(), &expected).await?;
         }
-        if guards::has_listener(&balancer, &place.backend_set) {
-            balancer::until_healthy(cx, std::slice::from_ref(&place)).await?;
-        }
-        match balancer::set_flags(cx, &place, &self.flags, DOING).await? {
-            Some(()) => Ok(Undone::whole()),
-            None => Err(Failure::transient(DOING, format!("{} is not visible yet", place.subject()))),
-        }
+        Ok(Undone::Whole(fact(&left::registered_again(&self.place), &how)))
     }
 }

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{fact, preview_of, restored_address};
+use super::{fact, left, preview_of};
 use crate::config::{OldInstance as Mode, hidden_values};
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
-use crate::run::{Confidential, Facts, Failure};
+use crate::run::{Confidential, Facts, Failure, FailureKind};
 use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::instance::{self, Request, Standing};
 use crate::workflows::successor::Takeover;
@@ -127,16 +127,56 @@ impl Mutation for RetireInstance {
         }
         match self.mode {
             Mode::Keep => Ok(Undone::whole()),
-            Mode::Stop => self.start_again(cx, done).await.map(Undone::Whole),
+            Mode::Stop => self.start_again(cx, done).await,
             Mode::Delete => {
                 if self.is_gone_for_sure(cx, done).await? {
-                    self.create_again(cx).await.map(Undone::Whole)
+                    self.create_again(cx).await
                 } else {
                     instance::outrun(cx, &self.id).await?;
                     Ok(Undone::whole())
                 }
             }
         }
+    }
+
+    fn stays(&self) -> Facts {
+        self.addresses.iter().map(|address| (left::stays_away(address), "true".to_owned())).collect()
+    }
+}
+
+/// What the parts of this compensation know of the instance that takes the old one's place.
+#[derive(Default)]
+struct Remade {
+    id: Option<InstanceId>,
+    work: Option<WorkRequestId>,
+    /// How many were made before it, and are gone: each has a token of its own.
+    generation: u32,
+}
+
+impl Remade {
+    const NAMES: [&str; 3] = ["remade", "remade-work", "remade-generation"];
+
+    fn of(cx: &Cx<'_, World>) -> Self {
+        let [id, work, generation] = Self::NAMES
+            .map(|name| cx.fact(&format!("{name}:{}", cx.seq())).filter(|value| !value.is_empty()));
+        Self {
+            id: id.map(InstanceId::from),
+            work: work.map(WorkRequestId::from),
+            generation: generation.and_then(|text| text.parse().ok()).unwrap_or(0),
+        }
+    }
+
+    fn facts(&self, cx: &Cx<'_, World>) -> Facts {
+        let id = self.id.as_ref().map(ToString::to_string);
+        let work = self.work.as_ref().map(ToString::to_string);
+        let values = [id, work, Some(self.generation.to_string())];
+        let named = Self::NAMES.map(|name| format!("{name}:{}", cx.seq()));
+        named.into_iter().zip(values.map(Option::unwrap_or_default)).collect()
+    }
+
+    /// What is known once this one is gone.
+    fn next(&self, cx: &Cx<'_, World>) -> Facts {
+        Self { generation: self.generation + 1, ..Self::default() }.facts(cx)
     }
 }
 
@@ -161,32 +201,76 @@ impl RetireInstance {
         unreachable!("looks never end")
     }
 
-    async fn create_again(&self, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
-        let tags = instance::own_tags(cx, "-undo");
-        let found = instance::find_tagged(cx, &self.compartment_id, &tags).await?;
-        let (id, work) = match found.into_iter().next() {
-            Some(id) => (id, None),
-            None => {
-                let specification = instance::tagged(self.specification.expose().clone(), &tags);
-                let created =
-                    instance::create(cx, &specification, &self.hidden(), Request::OfItsUndo).await?;
-                created.ok_or_else(|| {
-                    Failure::permanent("creating the old instance again", "somebody deletes it each time")
-                })?
-            }
+    /// Makes the instance anew from what was recorded, part by part. What an earlier part made and what does not run is
+    /// deleted, so that the next attempt, once the cause is mended, does not find it again.
+    async fn create_again(&self, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
+        let remade = Remade::of(cx);
+        let own = instance::own_tags(cx, "-undo");
+        let known = match &remade.id {
+            Some(id) => Some(id.clone()),
+            None => instance::find_tagged(cx, &self.compartment_id, &own).await?.into_iter().next(),
         };
-        let running = instance::until_running(cx, &id, work.as_ref(), &self.hidden()).await?;
-        Ok(self.restored(&running))
+        let Some(id) = known else {
+            let specification = instance::tagged(self.specification.expose().clone(), &own);
+            let request = Request::OfItsUndo(remade.generation);
+            let created = instance::create(cx, &specification, &self.hidden(), request).await?;
+            let Some((id, work)) = created else {
+                let message = "somebody deletes it each time";
+                return Err(Failure::permanent("creating the old instance again", message));
+            };
+            let note = format!("{id} is created");
+            return Ok(Undone::Part { facts: Remade { id: Some(id), work, ..remade }.facts(cx), note });
+        };
+        match self.settled_state(cx, &id).await? {
+            None | Some(InstanceState::Deleting | InstanceState::Deleted) => {
+                return Ok(Undone::Part { facts: remade.next(cx), note: format!("{id} is gone") });
+            }
+            // One that an earlier attempt has left. What became of our own is told below.
+            Some(InstanceState::Failed | InstanceState::Inactive) if remade.id.is_none() => {
+                instance::delete(cx, &self.compartment_id, &id, &own).await?;
+                return Ok(Undone::Part {
+                    facts: remade.next(cx),
+                    note: format!("{id} does not run: deleted"),
+                });
+            }
+            Some(_) => {}
+        }
+        match instance::until_running(cx, &id, remade.work.as_ref(), &self.hidden()).await {
+            Ok(running) => Ok(Undone::Whole(self.restored(&running))),
+            Err(failure) if failure.kind == FailureKind::Permanent => {
+                instance::delete(cx, &self.compartment_id, &id, &own).await?;
+                Err(failure)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
-    async fn start_again(&self, cx: &Cx<'_, World>, done: Done<&Retirement>) -> Result<Facts, Failure> {
+    /// Where an instance of our own stands. What cannot be seen right after it was made counts as gone only after a while.
+    async fn settled_state(
+        &self,
+        cx: &Cx<'_, World>,
+        id: &InstanceId,
+    ) -> Result<Option<InstanceState>, Failure> {
+        let started = Instant::now();
+        for wait in Looks::at_most(cx.world.poll_interval) {
+            match instance::state(cx, &self.compartment_id, id).await? {
+                None if started.elapsed() < SURE_AFTER => cx.pause(wait).await?,
+                state => return Ok(state),
+            }
+        }
+        unreachable!("looks never end")
+    }
+
+    async fn start_again(&self, cx: &Cx<'_, World>, done: Done<&Retirement>) -> Result<Undone, Failure> {
         const DOING: &str = "starting the old instance again";
         let started = Instant::now();
         for wait in Looks::at_most(cx.world.poll_interval) {
             let standing = self.standing(cx).await?;
             match standing.as_ref().map(|standing| standing.state) {
-                None | Some(InstanceState::Deleting | InstanceState::Deleted | InstanceState::Failed) => {
-                    return Err(Failure::permanent(DOING, format!("{} cannot be started any more", self.id)));
+                None | Some(InstanceState::Deleted) => return self.create_again(cx).await,
+                Some(InstanceState::Failed) => {
+                    cx.warn(format!("{} has FAILED and is left: another one takes its place", self.id));
+                    return self.create_again(cx).await;
                 }
                 Some(InstanceState::Inactive) => {
                     cx.assure_lease().await?;
@@ -202,12 +286,17 @@ impl RetireInstance {
                     break;
                 }
                 Some(InstanceState::Active) => break,
-                Some(InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown) => {}
+                Some(
+                    InstanceState::Creating
+                    | InstanceState::Updating
+                    | InstanceState::Deleting
+                    | InstanceState::Unknown,
+                ) => {}
             }
             cx.progress(format!("waiting for {} to start", self.id));
             cx.pause(wait).await?;
         }
-        self.until_running_again(cx).await
+        self.until_running_again(cx).await.map(Undone::Whole)
     }
 
     /// Waits until it runs. What was asked of it last may show only after a while.
@@ -231,7 +320,7 @@ impl RetireInstance {
     fn restored(&self, running: &instance::Running) -> Facts {
         let mut facts = fact("restored-instance-id", &running.id);
         for (before, now) in self.addresses.iter().zip(&running.addresses) {
-            facts.insert(restored_address(before), now.clone());
+            facts.insert(left::restored_address(before), now.clone());
         }
         facts
     }

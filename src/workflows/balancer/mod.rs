@@ -3,8 +3,10 @@
 //! The invariant: nothing is sent while the load balancer works on something else, and what is sent is refused by
 //! the cloud when the load balancer changed after we read it. A compensation never rests on a read alone.
 
+mod again;
 mod change;
 mod health;
+mod others;
 mod place;
 mod read;
 mod versions;
@@ -12,8 +14,10 @@ mod work;
 
 use std::time::Duration;
 
+pub(super) use again::until_checked;
 pub(super) use change::{finish, has_flags, remove, remove_set, send, set_flags};
 pub(super) use health::{health, until_healthy, unwell};
+pub(super) use others::{others_fact, was_there_before};
 pub(super) use place::Place;
 pub(super) use read::{COMPARTMENT_FACT, when_idle, when_idle_unless_gone};
 pub use versions::Versions;

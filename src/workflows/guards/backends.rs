@@ -6,7 +6,7 @@ use crate::engine::{Cx, Looks};
 use crate::oci::LoadBalancerId;
 use crate::run::Failure;
 use crate::workflows::World;
-use crate::workflows::balancer::{SURE_AFTER, when_idle_unless_gone};
+use crate::workflows::balancer::{SURE_AFTER, was_there_before, when_idle_unless_gone};
 
 /// Makes sure that no set of the load balancer has a backend at one of these addresses. The cloud may show what was
 /// removed last for a while.
@@ -23,9 +23,12 @@ pub(in crate::workflows) async fn is_no_backend(
     for wait in Looks::at_most(cx.world.poll_interval) {
         // Without a load balancer there is no backend.
         let Some((balancer, _)) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
-        let mut backends =
+        let backends =
             balancer.backend_sets.values().flat_map(|set| set.backends.iter().map(move |b| (set, b)));
-        let Some((set, backend)) = backends.find(|(_, backend)| addresses.contains(&backend.ip_address))
+        let mut own = backends.filter(|(_, backend)| addresses.contains(&backend.ip_address));
+        // One that was there before the instance had the address is none of its own.
+        let Some((set, backend)) =
+            own.find(|(set, backend)| !was_there_before(cx, &format!("{}/{}", set.name, backend.name)))
         else {
             return Ok(());
         };

@@ -77,13 +77,17 @@ pub(in crate::workflows) async fn is_last(
 }
 
 /// Who takes the requests of a backend that leaves.
-enum Standins {
+pub(super) enum Standins {
     Some,
     /// Nobody; with why each other backend of the set does not count.
     None(String),
 }
 
-async fn standins(cx: &Cx<'_, World>, balancer: &LoadBalancer, leaving: &Place) -> Result<Standins, Failure> {
+pub(super) async fn standins(
+    cx: &Cx<'_, World>,
+    balancer: &LoadBalancer,
+    leaving: &Place,
+) -> Result<Standins, Failure> {
     let Some(set) = balancer.backend_sets.get(&leaving.backend_set) else {
         return Ok(Standins::None(String::new()));
     };

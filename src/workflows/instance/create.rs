@@ -16,8 +16,8 @@ const GENERATIONS_LIMIT: u32 = 3;
 pub(in crate::workflows) enum Request {
     /// The step's own. When its instance was deleted by somebody, that is not answered with another one.
     OfTheStep,
-    /// Its compensation's, which must bring an instance back.
-    OfItsUndo,
+    /// Its compensation's, which must bring an instance back: with this token, or the next that counts.
+    OfItsUndo(u32),
 }
 
 /// Creates an instance, or returns the one that an earlier attempt of this very step created. `None` when somebody
@@ -34,7 +34,7 @@ pub(in crate::workflows) async fn create(
         let token = match request {
             Request::OfTheStep if generation > 0 => break,
             Request::OfTheStep => cx.token(generation),
-            Request::OfItsUndo => cx.undo_token(generation),
+            Request::OfItsUndo(first) => cx.undo_token(first + generation),
         };
         let call = api::create(specification.clone()).with_retry_token(token.as_str());
         match cx.world.oci.container_instances().create(&call).await {

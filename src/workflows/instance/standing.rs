@@ -1,5 +1,7 @@
 //! Where an instance stands, and what is done to it as it stands: deleting it to the end, outrunning what is on its way.
 
+use std::collections::BTreeMap;
+
 use tokio::time::Instant;
 
 use crate::engine::{Cx, Looks};
@@ -7,27 +9,32 @@ use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Etag, InstanceId, OciError, printable};
 use crate::run::Failure;
 use crate::workflows::balancer::SURE_AFTER;
-use crate::workflows::{World, failure};
+use crate::workflows::{World, failure, guards};
 
-/// Deletes an instance and waits until it is gone. An instance that is gone already is deleted.
+/// Deletes an instance of our own and waits until it is gone. An instance that is gone already is deleted.
 ///
 /// A 404 of the read alone is not believed: right after a create, reads may lag behind it.
 pub(in crate::workflows) async fn delete(
     cx: &Cx<'_, World>,
     compartment: &str,
     id: &InstanceId,
+    own: &[(&'static str, String)],
 ) -> Result<(), Failure> {
     const DOING: &str = "deleting the container instance";
     let started = Instant::now();
     let mut is_accepted = false;
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let state = state(cx, compartment, id).await?;
+        let standing = standing(cx, compartment, id).await?;
+        let state = standing.as_ref().map(|standing| standing.state);
         match state {
             Some(InstanceState::Deleted) => return Ok(()),
             None if is_accepted || started.elapsed() > SURE_AFTER => return Ok(()),
             Some(InstanceState::Deleting) => {}
             Some(_) if is_accepted => {}
             Some(_) | None => {
+                if let Some(standing) = &standing {
+                    guards::carries(id, &standing.tags, own, cx)?;
+                }
                 cx.assure_lease().await?;
                 match cx.world.oci.send(&api::delete(id)).await {
                     Ok(_) => is_accepted = true,
@@ -64,6 +71,7 @@ pub(in crate::workflows) async fn state(
 pub(in crate::workflows) struct Standing {
     pub(in crate::workflows) state: InstanceState,
     pub(in crate::workflows) etag: Option<Etag>,
+    pub(in crate::workflows) tags: BTreeMap<String, String>,
 }
 
 /// The same as [`state`], with the version, by which a change is refused when it is not of that one any more.
@@ -76,7 +84,8 @@ pub(in crate::workflows) async fn standing(
     let api = cx.world.oci.container_instances();
     match failure::look(cx, DOING, async || api.get(id).await).await? {
         Ok(answer) => {
-            return Ok(Some(Standing { state: answer.value.lifecycle_state, etag: answer.etag }));
+            let (state, tags) = (answer.value.lifecycle_state, answer.value.freeform_tags);
+            return Ok(Some(Standing { state, etag: answer.etag, tags }));
         }
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(failure::of(DOING, &error)),

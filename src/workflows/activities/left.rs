@@ -1,0 +1,65 @@
+//! What compensations leave for one another, as facts of the run.
+
+use super::fact;
+use crate::engine::Cx;
+use crate::run::{Facts, Timestamp, stamp};
+use crate::workflows::World;
+use crate::workflows::balancer::Place;
+
+/// Where an instance that was made again can be reached instead of at `address`.
+pub(super) fn restored_address(address: &str) -> String {
+    format!("restored-address:{address}")
+}
+
+/// A place where the old instance is now.
+pub(super) fn restored(cx: &Cx<'_, World>, place: &Place) -> Place {
+    place.at(cx.fact(&restored_address(&place.address)).unwrap_or(&place.address))
+}
+
+/// How an old backend was registered again that is not drained.
+pub(super) const IN_SERVICE: &str = "in service";
+
+/// That an old backend was registered again, and how.
+pub(super) fn registered_again(place: &Place) -> String {
+    format!("registered-again:{}", place.subject())
+}
+
+/// That the new version was drained at a place after it had been in service.
+pub(super) fn was_in_service(place: &Place) -> String {
+    format!("was-in-service:{}", place.subject())
+}
+
+/// That the old instance had a backend in the set that was in service, or one that was not.
+pub(super) fn served_before(set: &str) -> String {
+    format!("served-before:{set}")
+}
+
+pub(super) fn idle_before(set: &str) -> String {
+    format!("idle-before:{set}")
+}
+
+/// What needs an address, since a person said that its effect stays.
+pub(super) fn needed(address: &str) -> String {
+    format!("needed:{address}")
+}
+
+/// That a person said that the instance at an address stays away.
+pub(super) fn stays_away(address: &str) -> String {
+    format!("stays-away:{address}")
+}
+
+/// When the compensation of this step has drained its backend.
+pub(super) fn drained_now(cx: &Cx<'_, World>) -> Facts {
+    fact(&format!("drained:{}", cx.seq()), &stamp(cx.clock.now()))
+}
+
+/// Until when the requests of the backend that this compensation has drained may go on, if it has.
+pub(super) fn drained_at(cx: &Cx<'_, World>) -> Option<Timestamp> {
+    let at = cx.fact(&format!("drained:{}", cx.seq()))?;
+    chrono::DateTime::parse_from_rfc3339(at).ok().map(|at| at.to_utc())
+}
+
+/// That the request of this step which was in doubt is at its end.
+pub(super) fn finished(cx: &Cx<'_, World>) -> String {
+    format!("finished:{}", cx.seq())
+}

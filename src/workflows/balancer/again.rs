@@ -1,0 +1,65 @@
+//! The wait until a backend that was registered again is checked.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Place, health, unwell, when_idle_unless_gone};
+use crate::engine::{Cx, Looks};
+use crate::oci::load_balancers::{HealthChecker, HealthStatus};
+use crate::run::Failure;
+use crate::workflows::{World, guards};
+
+/// Waits until a backend is healthy. One that is never checked is warned of and goes on: an instance that runs is behind
+/// it, and what served instead leaves only once somebody else is healthy.
+///
+/// # Errors
+/// Permanent when it is checked and not healthy in time.
+pub(in crate::workflows) async fn until_checked(cx: &Cx<'_, World>, place: &Place) -> Result<(), Failure> {
+    let started = Instant::now();
+    let mut is_checked = false;
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let Some((balancer, _)) = when_idle_unless_gone(cx, &place.load_balancer).await? else {
+            return Ok(());
+        };
+        let (status, seen) = health(cx, place).await?;
+        if status == HealthStatus::Ok {
+            return Ok(());
+        }
+        is_checked |= status != HealthStatus::Unknown;
+        let has_listener = guards::has_listener(&balancer, &place.backend_set);
+        let set = balancer.backend_sets.get(&place.backend_set);
+        let checker = set.and_then(|set| set.health_checker.as_ref());
+        // Without a listener nothing is checked, as far as is known (OCI.md 2.5).
+        let patience = if has_listener || is_checked {
+            cx.world.backend_timeout
+        } else {
+            checker.map_or(Duration::ZERO, verdict_after).min(cx.world.backend_timeout)
+        };
+        if started.elapsed() + wait > patience {
+            let unwell = unwell(place, status, &seen);
+            if is_checked {
+                let time = humantime::format_duration(cx.world.backend_timeout);
+                return Err(Failure::permanent(
+                    "waiting for the old backend to be healthy again",
+                    format!("not healthy within {time}: {unwell}"),
+                ));
+            }
+            if has_listener {
+                cx.warn(format!(
+                    "{unwell}: this load balancer does not seem to check drained backends, so it is put into service \
+                     unchecked (`register: active` says so)"
+                ));
+            }
+            return Ok(());
+        }
+        cx.progress(unwell(place, status, &seen));
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}
+
+/// After how long a check has its verdict.
+fn verdict_after(checker: &HealthChecker) -> Duration {
+    Duration::from_millis(checker.interval_in_millis.unwrap_or(10_000)) * checker.retries.unwrap_or(3)
+}

@@ -1,0 +1,104 @@
+//! Whether the new version may leave a set again, in a rollback: only when the one that it replaced serves there.
+
+use std::fmt::Write as _;
+
+use tokio::time::Instant;
+
+use super::is_reached;
+use super::service::{Standins, standins};
+use crate::engine::{Cx, Looks};
+use crate::oci::load_balancers::{HealthStatus, LoadBalancer};
+use crate::run::Failure;
+use crate::workflows::World;
+use crate::workflows::balancer::{Place, health, when_idle_unless_gone};
+
+/// Who was in service in the set before the new version.
+#[derive(Debug)]
+pub(in crate::workflows) enum Predecessors {
+    /// Nobody: it goes back to that.
+    Nobody,
+    /// The instance that was replaced, where it is reached now.
+    At(Vec<Place>),
+    /// A run of before did not note it: anybody who serves there will do.
+    Anybody,
+}
+
+/// Makes sure that a set is served without the new version. What was done last may show only after a while, so it is
+/// asked until the backend timeout is over.
+///
+/// # Errors
+/// Permanent when it is not, unless the new version is unwell itself: then nobody loses anything by its going.
+pub(in crate::workflows) async fn may_leave(
+    cx: &Cx<'_, World>,
+    leaving: &Place,
+    predecessors: &Predecessors,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + cx.world.backend_timeout;
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        // Nobody is served by a load balancer that is gone.
+        let Some((balancer, _)) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
+            return Ok(());
+        };
+        if !is_reached(cx, &balancer, leaving).await? {
+            return Ok(());
+        }
+        let Some(why_not) = why_unserved(cx, &balancer, leaving, predecessors).await? else { return Ok(()) };
+        if Instant::now() + wait > deadline {
+            let serves = leaving.find(&balancer).is_some_and(|backend| backend.flags.serves());
+            if serves && health(cx, leaving).await?.0 == HealthStatus::Critical {
+                cx.warn(format!("{} is unwell itself: the set is left without it", leaving.subject()));
+                return Ok(());
+            }
+            return Err(refusal(cx, leaving, &why_not));
+        }
+        cx.progress(format!("waiting until `{}` is served without it{why_not}", leaving.backend_set));
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}
+
+fn refusal(cx: &Cx<'_, World>, leaving: &Place, why_not: &str) -> Failure {
+    let (run, seq) = (cx.run().short(), cx.seq());
+    Failure::permanent(
+        format!("taking {} out of service", leaving.subject()),
+        format!(
+            "it is the last healthy backend of the set `{}` that serves this deployment{why_not}. Bring the old \
+             version back and say `deployctl rollback {run}`; or keep the new one, its backend and its instance: \
+             `deployctl resolve {run} {seq} --as done`",
+            leaving.backend_set
+        ),
+    )
+}
+
+/// Why nobody serves in its place, if nobody does.
+async fn why_unserved(
+    cx: &Cx<'_, World>,
+    balancer: &LoadBalancer,
+    leaving: &Place,
+    predecessors: &Predecessors,
+) -> Result<Option<String>, Failure> {
+    let places = match predecessors {
+        Predecessors::Nobody => return Ok(None),
+        Predecessors::Anybody => {
+            return Ok(match standins(cx, balancer, leaving).await? {
+                Standins::Some => None,
+                Standins::None(others) => Some(others),
+            });
+        }
+        Predecessors::At(places) => places,
+    };
+    let mut why_not = String::new();
+    for place in places {
+        let state = match place.find(balancer) {
+            None => "not on the load balancer".to_owned(),
+            Some(backend) if !backend.flags.serves() => "not in service".to_owned(),
+            Some(_) => match health(cx, place).await?.0 {
+                HealthStatus::Ok => return Ok(None),
+                status => status.to_string(),
+            },
+        };
+        let written = write!(why_not, "; the old one at {} is {state}", place.name());
+        written.expect("a text takes every text");
+    }
+    Ok(Some(why_not))
+}

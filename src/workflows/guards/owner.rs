@@ -1,0 +1,120 @@
+//! Whether what a compensation is about to take away is the run's own. What the journal says is not enough.
+
+use std::collections::BTreeMap;
+
+use crate::engine::Cx;
+use crate::oci::InstanceId;
+use crate::oci::container_instances::ContainerInstance;
+use crate::oci::load_balancers::HealthStatus;
+use crate::run::Failure;
+use crate::workflows::balancer::{Place, health, when_idle_unless_gone};
+use crate::workflows::{World, failure, instance};
+
+/// Makes sure that a backend is the instance which this run made, before it is taken out of service or removed.
+///
+/// # Errors
+/// Permanent when it is somebody else's.
+pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Place) -> Result<(), Failure> {
+    const DOING: &str = "making sure that the backend is the run's own";
+    if let Some(found) = readable(cx, cx.fact("new-instance-id")).await? {
+        let [run, _] = instance::own_tags(cx, "");
+        bears(&found, &[run], cx)?;
+        match instance::addresses(cx, &found).await? {
+            Some(addresses) if addresses.contains(&place.address) => return Ok(()),
+            Some(addresses) => {
+                return Err(Failure::permanent(
+                    DOING,
+                    format!(
+                        "{} is somebody else's: {} of this run is at {}",
+                        place.subject(),
+                        found.id,
+                        addresses.join(", ")
+                    ),
+                ));
+            }
+            None => {}
+        }
+    }
+    // Its instance is gone, so that whatever serves there is another one.
+    let Some((balancer, _)) = when_idle_unless_gone(cx, &place.load_balancer).await? else { return Ok(()) };
+    let serves = place.find(&balancer).is_some_and(|backend| backend.flags.serves());
+    if serves && health(cx, place).await?.0 == HealthStatus::Ok {
+        return Err(Failure::permanent(
+            DOING,
+            format!(
+                "{} serves, and no instance of this run is there: it is somebody else's",
+                place.subject()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Makes sure that there is an instance behind an old backend that is to be registered again.
+///
+/// # Errors
+/// Permanent when it is gone.
+pub(in crate::workflows) async fn old_instance_is_there(
+    cx: &Cx<'_, World>,
+    place: &Place,
+) -> Result<(), Failure> {
+    let Some(id) = cx.fact("restored-instance-id").or_else(|| cx.fact("old-instance-id")) else {
+        return Ok(());
+    };
+    if readable(cx, Some(id)).await?.is_some() {
+        return Ok(());
+    }
+    let (run, seq) = (cx.run().short(), cx.seq());
+    Err(Failure::permanent(
+        "registering the old backend again",
+        format!(
+            "{id}, which was behind {}, is gone: no request may go there. Bring it back and say \
+             `deployctl rollback {run}`; or go on without it: `deployctl resolve {run} {seq} --as done`",
+            place.subject()
+        ),
+    ))
+}
+
+/// The instance, unless it cannot be seen or is gone.
+async fn readable(cx: &Cx<'_, World>, id: Option<&str>) -> Result<Option<ContainerInstance>, Failure> {
+    const DOING: &str = "looking at the instance behind a backend";
+    let Some(id) = id.map(InstanceId::from) else { return Ok(None) };
+    let api = cx.world.oci.container_instances();
+    match failure::look(cx, DOING, async || api.get(&id).await).await? {
+        Ok(answer) => Ok(Some(answer.value).filter(|found| !found.lifecycle_state.is_terminated())),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(failure::of(DOING, &error)),
+    }
+}
+
+fn bears(
+    found: &ContainerInstance,
+    tags: &[(&'static str, String)],
+    cx: &Cx<'_, World>,
+) -> Result<(), Failure> {
+    carries(&found.id, &found.freeform_tags, tags, cx)
+}
+
+/// Makes sure that an instance carries the tags of what this run made.
+///
+/// # Errors
+/// Permanent when it does not: then it is somebody else's.
+pub(in crate::workflows) fn carries(
+    id: &InstanceId,
+    found: &BTreeMap<String, String>,
+    tags: &[(&'static str, String)],
+    cx: &Cx<'_, World>,
+) -> Result<(), Failure> {
+    let Some((name, value)) = tags.iter().find(|(name, value)| found.get(*name) != Some(value)) else {
+        return Ok(());
+    };
+    let (run, seq) = (cx.run().short(), cx.seq());
+    Err(Failure::permanent(
+        "making sure that the instance is the run's own",
+        format!(
+            "{id} does not carry the tag {name} = {value}: it is not this run's, and is not touched. If somebody took \
+             the tag away, give it back and say `deployctl rollback {run}`; otherwise \
+             `deployctl resolve {run} {seq} --as undone`"
+        ),
+    ))
+}
