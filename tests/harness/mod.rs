@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
+pub(crate) use http::Answer;
 pub(crate) use load::Traffic;
 pub(crate) use pool::each;
 pub(crate) use portion::portion;
@@ -283,6 +284,12 @@ impl World {
     }
 
     /// What a GET that is not signed finds, of a sandbox that does not ask for it.
+    /// Sends a request that is not signed, and returns whatever is answered.
+    pub(crate) fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        http::call(&self.url, method, path, headers, &body)
+    }
+
     pub(crate) fn get(&self, path: &str) -> Value {
         http::get(&self.url, path)
     }

@@ -21,6 +21,7 @@ mod storms;
 
 mod auth;
 mod by_hand;
+mod clouds;
 mod conformance;
 mod control;
 mod crash_points;
