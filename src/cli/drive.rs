@@ -119,6 +119,7 @@ pub(super) async fn destroy(
         lb_compartment: target.lb_compartment,
         lb_filter: target.lb_filter,
         drain_delay: target.policy.drain_delay,
+        lb_compartments: Some(target.policy.lb_compartments.clone()),
     };
     let asks = way.confirmation.asks();
     if way.is_dry || asks {

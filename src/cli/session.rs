@@ -216,6 +216,7 @@ impl Session<'_> {
             poll_interval: policy.poll_interval,
             instance_timeout: policy.instance_timeout,
             backend_timeout: policy.backend_timeout,
+            work_timeout: policy.work_timeout,
             drain_delay: policy.drain_delay,
             register: policy.register,
             versions: Versions::default(),

@@ -80,6 +80,16 @@ pub struct Policy {
     /// here: one good check was enough for them, and nobody looked at the new version again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ready: Option<MinReady>,
+    /// The longest that work of somebody else on the load balancer is waited for.
+    #[serde(default = "work_timeout")]
+    pub work_timeout: Duration,
+    /// Where there are load balancers besides that may send requests to the old instance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lb_compartments: Vec<String>,
+}
+
+const fn work_timeout() -> Duration {
+    Duration::from_mins(10)
 }
 
 impl Default for Policy {
@@ -95,6 +105,8 @@ impl Default for Policy {
             request_timeout: Duration::from_secs(30),
             retry: Retry::default(),
             min_ready: Some(MinReady::Interval),
+            work_timeout: work_timeout(),
+            lb_compartments: Vec::new(),
         }
     }
 }

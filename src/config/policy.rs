@@ -24,6 +24,7 @@ impl Reader<'_> {
         self.duration("drain-delay", &mut policy.drain_delay);
         self.duration("backend-timeout", &mut policy.backend_timeout);
         self.duration("instance-timeout", &mut policy.instance_timeout);
+        self.duration("work-timeout", &mut policy.work_timeout);
         self.duration("poll-interval", &mut policy.poll_interval);
         self.duration("request-timeout", &mut policy.request_timeout);
         for (name, value) in
@@ -52,8 +53,27 @@ impl Reader<'_> {
             self.duration("min-ready", &mut duration);
             policy.min_ready = Some(MinReady::For(duration));
         }
+        self.compartments(&mut policy);
         self.retry(&mut policy);
         policy
+    }
+
+    fn compartments(&mut self, policy: &mut Policy) {
+        let Some(node) = self.root.get("lb-compartments") else { return };
+        let Tree::List(entries) = &node.tree else {
+            let message = format!("expected a list of OCIDs, found {}", node.kind());
+            self.findings.problems.push(node.problem("lb-compartments", message));
+            return;
+        };
+        for (n, entry) in entries.iter().enumerate() {
+            match entry.text().filter(|text| !text.is_empty()) {
+                Some(id) => policy.lb_compartments.push(id.to_owned()),
+                None => {
+                    let message = format!("expected an OCID, found {}", entry.kind());
+                    self.findings.problems.push(entry.problem(&format!("lb-compartments[{n}]"), message));
+                }
+            }
+        }
     }
 
     fn retry(&mut self, policy: &mut Policy) {

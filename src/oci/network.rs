@@ -1,9 +1,12 @@
 //! The virtual network: the addresses of what we created (OCI.md 1.5).
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
+use super::listing::Listing;
 use super::transport::{Answer, Transport};
 
 /// The virtual network's API.
@@ -18,12 +21,40 @@ pub struct Vnic {
     pub id: String,
     /// Its private address; absent while it is made.
     pub private_ip: Option<String>,
+    /// Its IPv6 addresses, if it has any.
+    #[serde(default)]
+    pub ipv6_addresses: Option<Vec<String>>,
+}
+
+/// A private address of a subnet, as far as it is used.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PrivateIp {
+    /// The address.
+    pub ip_address: Option<String>,
+    /// The name that it has in the subnet.
+    pub hostname_label: Option<String>,
+}
+
+/// Whether two texts are one address: an IPv6 address has many.
+pub fn is_same_address(one: &str, other: &str) -> bool {
+    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(other)) => one.to_canonical() == other.to_canonical(),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => one == other,
+    }
 }
 
 impl VirtualNetwork<'_> {
     /// One network card. 404 while it is being made (OCI.md 1.5).
     pub async fn vnic(&self, id: &str) -> Result<Answer<Vnic>, OciError> {
         self.0.send(&get("GetVnic", "vnics", id)).await
+    }
+
+    /// The private addresses of a subnet.
+    pub fn private_ips(&self, subnet: &str) -> Listing<'_, PrivateIp> {
+        let call =
+            Call::new(Service::VirtualNetwork, "ListPrivateIps", Method::Get, "/privateIps".to_owned());
+        Listing::of::<Vec<PrivateIp>>(self.0, call.with_query("subnetId", subnet))
     }
 
     /// One network card as the cloud sent it, for one that is to be made again.
@@ -34,4 +65,18 @@ impl VirtualNetwork<'_> {
 
 fn get(operation: &'static str, collection: &str, id: &str) -> Call {
     Call::new(Service::VirtualNetwork, operation, Method::Get, format!("/{collection}/{}", encode(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        assert!(is_same_address("fd00:0:0:0::7", "FD00::0007"));
+        assert!(is_same_address("::ffff:10.0.0.7", "10.0.0.7"));
+        assert!(!is_same_address("fd00::7", "fd00::8"));
+        assert!(!is_same_address("10.0.0.7", "10.0.0.70"));
+        assert!(is_same_address("(new address)", "(new address)"));
+    }
 }

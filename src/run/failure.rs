@@ -39,8 +39,8 @@ pub enum FailureKind {
     /// transient failure, since reads and permissions lag. When the budget is spent the run fails forwards, and is
     /// suspended backwards, where nothing may be given up on a 404 alone.
     Missing,
-    /// This process cannot talk to the cloud as it is, as when its key was revoked in the middle; nothing is known of
-    /// the request. A run that has changed anything is suspended at once, one that has not fails.
+    /// Only somebody else can mend it, as when our key was revoked in the middle, or work on the load balancer does not
+    /// end; nothing is known of the request. A run that has changed anything is suspended at once, one that has not fails.
     Blocked,
     /// A defect of this program or its machine: stop at once, send nothing more.
     Ours,
@@ -60,6 +60,11 @@ impl Failure {
     /// A failure of what must be there and cannot be seen.
     pub fn missing(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Missing, doing, message)
+    }
+
+    /// A failure that only somebody else can mend.
+    pub fn blocked(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::Blocked, doing, message)
     }
 
     /// A defect on our side.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::World;
-use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, Which};
+use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, OldInstance, Which};
+use super::elsewhere::Elsewhere;
 use super::redeploy::Retiring;
 use super::target;
 use crate::config::{Filter, OldInstance as Mode};
@@ -32,6 +33,21 @@ pub struct Destruction {
     pub lb_filter: Filter,
     /// From draining its backends to removing them.
     pub drain_delay: Duration,
+    /// Where there are load balancers besides that may send requests to it. Runs of before do not look for them, nor for
+    /// others in the compartment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lb_compartments: Option<Vec<String>>,
+}
+
+impl Destruction {
+    fn elsewhere(&self, old: &OldInstance) -> Option<Elsewhere> {
+        let own = self.lb_compartment.as_ref().unwrap_or(&self.compartment_id);
+        self.lb_compartments.as_ref().map(|besides| Elsewhere {
+            compartments: Elsewhere::among(own, besides),
+            ipv6_addresses: old.ipv6_addresses.clone(),
+            is_kept: false,
+        })
+    }
 }
 
 impl Workflow for Destroy {
@@ -59,6 +75,7 @@ impl Workflow for Destroy {
                 addresses: old.addresses.clone(),
                 wanted: Vec::new(),
                 may_leave_nothing: true,
+                elsewhere: destruction.elsewhere(&old),
             })
             .await?;
         for backend in &found.old {
@@ -73,6 +90,7 @@ impl Workflow for Destroy {
             may_leave_nothing: true,
             marks_kept: false,
             takeover: None,
+            elsewhere: destruction.elsewhere(&old),
         };
         retiring.of(run, old).await
     }

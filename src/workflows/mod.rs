@@ -5,6 +5,7 @@ mod balancer;
 mod beside;
 mod candidates;
 mod destroy;
+mod elsewhere;
 mod failure;
 mod guards;
 mod instance;
@@ -42,6 +43,8 @@ pub struct World {
     pub instance_timeout: Duration,
     /// The longest until a backend is healthy, also when a compensation registers one.
     pub backend_timeout: Duration,
+    /// The longest that work on the load balancer is waited for.
+    pub work_timeout: Duration,
     /// From draining a backend to removing it, also in a compensation.
     pub drain_delay: Duration,
     /// How backends are registered, also when a compensation registers one.

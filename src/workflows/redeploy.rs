@@ -13,6 +13,7 @@ use super::activities::{
 };
 use super::balancer::{Expected, Place};
 use super::beside::Around;
+use super::elsewhere::Elsewhere;
 use super::successor::{Successor, Takeover};
 use super::{World, target};
 use crate::config::{
@@ -130,6 +131,7 @@ impl Workflow for Redeploy {
                 may_leave_nothing: false,
                 marks_kept: deployment.predecessor != Predecessor::AsBefore,
                 takeover: deployment.policy.min_ready.map(|_| takeover),
+                elsewhere: elsewhere(deployment, Some(&old)),
             };
             retirement.of(run, old).await?;
         }
@@ -149,6 +151,8 @@ pub(super) struct Retiring<'r> {
     pub(super) marks_kept: bool,
     /// Who serves instead, if anybody does.
     pub(super) takeover: Option<Takeover>,
+    /// Who else may send to it.
+    pub(super) elsewhere: Option<Elsewhere>,
 }
 
 impl Retiring<'_> {
@@ -203,6 +207,7 @@ impl Retiring<'_> {
             specification: old.specification,
             load_balancer: self.balancer.clone(),
             takeover: self.takeover.clone(),
+            elsewhere: self.elsewhere.clone(),
         };
         run.change(retire).await?;
         run.wait(AwaitRetirement { id, compartment_id, mode: self.mode }).await
@@ -290,7 +295,19 @@ pub(super) fn find_old_backends(
         addresses: old.map(|old| old.addresses.clone()).unwrap_or_default(),
         wanted: deployment.backends.clone(),
         may_leave_nothing: false,
+        elsewhere: elsewhere(deployment, old),
     }
+}
+
+/// Where else the old instance could be a backend. A run of before does not look.
+fn elsewhere(deployment: &Deployment, old: Option<&OldInstance>) -> Option<Elsewhere> {
+    let own = deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id);
+    let policy = &deployment.policy;
+    policy.min_ready.map(|_| Elsewhere {
+        compartments: Elsewhere::among(own, &policy.lb_compartments),
+        ipv6_addresses: old.map(|old| old.ipv6_addresses.clone()).unwrap_or_default(),
+        is_kept: policy.old_instance == Mode::Keep,
+    })
 }
 
 fn create_instance(

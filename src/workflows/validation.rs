@@ -101,5 +101,14 @@ fn named(deployment: &Deployment) -> Vec<LookUp> {
     for (n, secret) in all(&instance["imagePullSecrets"]).iter().enumerate() {
         refer(Reference::Secret, format!("image-pull-secrets[{n}].secret-id"), &secret["secretId"]);
     }
+    for (n, vnic) in all(&instance["vnics"]).iter().enumerate() {
+        if let (Some(subnet), Some(label)) = (vnic["subnetId"].as_str(), vnic["hostnameLabel"].as_str()) {
+            named.push(LookUp::HostnameLabel {
+                place: format!("vnics[{n}].hostname-label"),
+                subnet_id: subnet.to_owned(),
+                label: label.to_owned(),
+            });
+        }
+    }
     named
 }

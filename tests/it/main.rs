@@ -25,6 +25,7 @@ mod clouds;
 mod conformance;
 mod control;
 mod crash_points;
+mod elsewhere;
 mod engine;
 mod faults;
 mod file;

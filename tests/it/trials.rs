@@ -79,6 +79,7 @@ fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
         poll_interval: policy.poll_interval,
         instance_timeout: Duration::from_secs(20),
         backend_timeout: Duration::from_secs(5),
+        work_timeout: Duration::from_mins(1),
         drain_delay: policy.drain_delay,
         register: policy.register,
         versions: workflows::Versions::default(),
@@ -234,6 +235,7 @@ fn destruction(sandbox: &Handle, deployment: &Deployment) -> Destruction {
         compartment_id: deployment.compartment_id.clone(),
         lb_filter: deployment.lb_filter.clone(),
         drain_delay: deployment.policy.drain_delay,
+        lb_compartments: Some(Vec::new()),
     }
 }
 

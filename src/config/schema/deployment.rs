@@ -1,7 +1,7 @@
 //! The deployment around the instance: what is replaced, where its traffic comes from, and how (DESIGN 5).
 
 use super::instance::{BACKEND_SET, INSTANCE, RESTART_POLICIES};
-use super::{COUNT, Field, Kind, Model, NAME, TEXT, many, may, must, plain};
+use super::{COUNT, Field, Kind, Model, NAME, TEXT, many, may, must, plain, texts};
 use Kind::{Bool, DefinedTags, Duration, Factor, Number, One, Port, Tags, Word};
 
 /// The states in which an instance or a load balancer can be (OCI.md 2.1, 2.3).
@@ -37,6 +37,11 @@ pub(in crate::config) static DEPLOYMENT: Model = Model {
         may("instance-timeout", Duration).about("The longest until the new instance is active (10 m)."),
         may("min-ready", Duration).about(
             "How long a new backend must stay healthy before it is admitted (an interval of its checker, at most 10 s).",
+        ),
+        may("work-timeout", Duration)
+            .about("The longest that somebody else's work on the load balancer is waited for (10 m)."),
+        may("lb-compartments", texts(usize::MAX)).about(
+            "Where there are load balancers besides that may send requests to the old instance: it is not retired then.",
         ),
         may("poll-interval", Duration).about("The longest between two looks (2 s)."),
         may("request-timeout", Duration).about("The longest until one request is answered (30 s)."),

@@ -10,7 +10,9 @@ use super::healths::{self, Verdicts};
 use super::{balancer_work, check_version};
 use crate::sandbox::habits::{IfMatch, Replay};
 use crate::sandbox::server::Shared;
-use crate::sandbox::state::{Backend, BackendSet, Balancer, COMPARTMENT, Change, SUBNET, State};
+use crate::sandbox::state::{
+    Backend, BackendSet, Balancer, BalancerWork, COMPARTMENT, Change, SUBNET, State,
+};
 use crate::sandbox::wire::{Reply, Request, array, stamp};
 
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
@@ -238,6 +240,16 @@ pub(super) fn etag(balancer: &Balancer) -> String {
     format!("{:x}-lb-{:08x}", balancer.created.timestamp(), balancer.version)
 }
 
+fn lifecycle(balancer: &Balancer) -> &'static str {
+    let is_being_made =
+        |work: &BalancerWork| work.finished.is_none() && matches!(work.change, Change::Create);
+    match balancer.is_deleted {
+        true => "DELETED",
+        false if balancer.work.iter().any(is_being_made) => "CREATING",
+        false => "ACTIVE",
+    }
+}
+
 fn backend_body(backend: &Backend) -> Value {
     json!({
         "name": backend.name(), "ipAddress": backend.ip, "port": backend.port, "weight": backend.weight,
@@ -264,7 +276,7 @@ pub(in crate::sandbox) fn body(balancer: &Balancer) -> Value {
         balancer.listeners.iter().map(|(name, listener)| (name.clone(), listener.body.clone())).collect();
     json!({
         "id": balancer.id, "compartmentId": head.get("compartmentId").cloned().unwrap_or_else(|| json!(COMPARTMENT)),
-        "displayName": head["displayName"], "lifecycleState": if balancer.is_deleted { "DELETED" } else { "ACTIVE" },
+        "displayName": head["displayName"], "lifecycleState": lifecycle(balancer),
         "timeCreated": stamp(balancer.created), "ipAddresses": [{"ipAddress": "127.0.0.1", "isPublic": false}],
         "shapeName": head["shapeName"], "shapeDetails": head.get("shapeDetails"),
         "isPrivate": head.get("isPrivate").cloned().unwrap_or_else(|| json!(false)),

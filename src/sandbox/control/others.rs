@@ -28,8 +28,10 @@ pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&
         ["vnics", id] => vnic(shared, id),
         ["privateIps"] => {
             let state = shared.state();
+            let is_of_subnet = request.query("subnetId") == Some(SUBNET);
             let wanted = request.query("vnicId");
-            let found = state.instances.values().filter(|instance| Some(instance.vnic.as_str()) == wanted);
+            let is_wanted = |instance: &&Instance| is_of_subnet || Some(instance.vnic.as_str()) == wanted;
+            let found = state.instances.values().filter(is_wanted);
             let found = found.filter(|instance| !is_gone(instance));
             let found = found.filter(|instance| has_vnic(shared, &state.habits, instance));
             let found = found.map(private_ip).collect();
@@ -114,12 +116,17 @@ fn vnic(shared: &Shared, id: &str) -> Reply {
     if !has_vnic(shared, &state.habits, instance) {
         return Reply::not_found();
     }
+    // Container instances have no IPv6 today; a knob says how it would look.
+    let knob = |name: &str| instance.containers.iter().find_map(|container| container.knob(name));
+    let own = knob("SANDBOX_IPV6_ALONE").is_none().then_some(&instance.address);
+    let ipv6 = knob("SANDBOX_IPV6").or_else(|| knob("SANDBOX_IPV6_ALONE"));
     Reply::json(
         200,
         &json!({
             "id": id, "availabilityDomain": AVAILABILITY_DOMAIN, "compartmentId": COMPARTMENT,
+            "ipv6Addresses": ipv6.map(|address| [address]), "hostnameLabel": instance.specification["vnics"][0]["hostnameLabel"],
             "displayName": instance.display_name, "freeformTags": {}, "definedTags": {}, "isPrimary": true,
-            "lifecycleState": "AVAILABLE", "macAddress": "00:00:00:00:00:02", "privateIp": instance.address,
+            "lifecycleState": "AVAILABLE", "macAddress": "00:00:00:00:00:02", "privateIp": own,
             "publicIp": null, "skipSourceDestCheck": false, "subnetId": SUBNET, "nsgIds": [],
             "timeCreated": stamp(instance.created),
         }),
@@ -133,6 +140,7 @@ fn private_ip(instance: &Instance) -> Value {
         "vnicId": instance.vnic, "subnetId": SUBNET, "compartmentId": COMPARTMENT, "isPrimary": true,
         "availabilityDomain": AVAILABILITY_DOMAIN, "displayName": instance.display_name,
         "timeCreated": stamp(instance.created),
+        "hostnameLabel": instance.specification["vnics"][0]["hostnameLabel"],
     })
 }
 

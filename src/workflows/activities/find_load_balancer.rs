@@ -1,11 +1,12 @@
 //! Finds the one load balancer that the filter means.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::fact;
 use crate::config::Filter;
 use crate::engine::{Activity, Cx, Read};
-use crate::oci::LoadBalancerId;
+use crate::oci::{LoadBalancerId, printable};
 use crate::run::{Facts, Failure};
 use crate::workflows::balancer::COMPARTMENT_FACT;
 use crate::workflows::{World, failure};
@@ -58,7 +59,10 @@ impl Activity for FindLoadBalancer {
             })
             .collect();
         match (matching.pop(), matching.as_slice()) {
-            (Some(found), []) => Ok(found),
+            (Some(found), []) => {
+                must_be_active(&found, &listed)?;
+                Ok(found)
+            }
             (None, _) => Err(Failure::permanent(
                 DOING,
                 format!(
@@ -86,3 +90,15 @@ impl Activity for FindLoadBalancer {
 }
 
 impl Read for FindLoadBalancer {}
+
+/// Nothing can be changed on one that is being made, or was never finished.
+fn must_be_active(found: &Found, listed: &[Value]) -> Result<(), Failure> {
+    let own = listed.iter().find(|balancer| balancer["id"] == found.id.as_str());
+    match own.and_then(|balancer| balancer["lifecycleState"].as_str()) {
+        Some("ACTIVE") | None => Ok(()),
+        Some(state) => Err(Failure::permanent(
+            "finding the load balancer",
+            format!("{} {} is {}, and not ACTIVE", found.display_name, found.id, printable(state)),
+        )),
+    }
+}

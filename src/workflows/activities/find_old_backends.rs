@@ -6,8 +6,10 @@ use crate::config::BackendTarget;
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::LoadBalancerId;
 use crate::oci::load_balancers::{Backend, BackendSet, Flags, LoadBalancer};
+use crate::oci::network::is_same_address;
 use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Place};
+use crate::workflows::elsewhere::Elsewhere;
 use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub(in crate::workflows) struct FindOldBackends {
     pub(in crate::workflows) wanted: Vec<BackendTarget>,
     /// Whether the old one's sets may be left without a backend, as when an instance is destroyed.
     pub(in crate::workflows) may_leave_nothing: bool,
+    /// Who else may send to the old instance. Runs of before do not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) elsewhere: Option<Elsewhere>,
 }
 
 /// What there is on the load balancer before anything is changed.
@@ -89,6 +94,9 @@ impl Activity for FindOldBackends {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Surroundings, Failure> {
         let (balancer, _) = balancer::when_idle(cx, &self.load_balancer).await?;
+        if let Some(elsewhere) = &self.elsewhere {
+            Box::pin(elsewhere.refuse(cx, &balancer, &self.addresses)).await?;
+        }
         let old = self.old_backends(&balancer);
         let wanted: Vec<BackendTarget> =
             if self.wanted.is_empty() { targets_of(&old) } else { self.wanted.clone() };
@@ -130,7 +138,9 @@ impl FindOldBackends {
     fn old_backends(&self, balancer: &LoadBalancer) -> Vec<OldBackend> {
         let sets = balancer.backend_sets.values();
         sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
-            .filter(|(_, backend)| self.addresses.contains(&backend.ip_address))
+            .filter(|(_, backend)| {
+                self.addresses.iter().any(|address| is_same_address(address, &backend.ip_address))
+            })
             .map(|(set, backend)| OldBackend { backend_set: set.name.clone(), backend: backend.clone() })
             .collect()
     }

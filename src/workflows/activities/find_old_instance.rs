@@ -41,6 +41,9 @@ pub(in crate::workflows) struct OldInstance {
     #[serde(default)]
     pub(in crate::workflows) compartment_id: Option<String>,
     pub(in crate::workflows) addresses: Vec<String>,
+    /// Those by which nobody must know it: they are not understood.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::workflows) ipv6_addresses: Vec<String>,
     /// From which it can be made again.
     pub(in crate::workflows) specification: Confidential<Value>,
 }
@@ -78,8 +81,12 @@ impl Activity for FindOldInstance {
         if typed.lifecycle_state.is_terminated() {
             return Err(Failure::permanent(DOING, format!("{id} is {}", typed.lifecycle_state)));
         }
+        let ipv6_addresses = instance::ipv6_addresses(cx, &typed).await?;
         let addresses = match instance::addresses(cx, &typed).await? {
             Some(addresses) => addresses,
+            None if !ipv6_addresses.is_empty() => {
+                return Err(Failure::permanent(DOING, instance::only_ipv6(&id, &ipv6_addresses)));
+            }
             None if may_get_an_address(typed.lifecycle_state) => {
                 return Err(Failure::missing(DOING, format!("{id} has no address yet")));
             }
@@ -109,7 +116,7 @@ impl Activity for FindOldInstance {
         }
         let specification = Confidential::new(specification);
         let compartment_id = raw["compartmentId"].as_str().map(ToOwned::to_owned);
-        Ok(Some(OldInstance { id, compartment_id, addresses, specification }))
+        Ok(Some(OldInstance { id, compartment_id, addresses, ipv6_addresses, specification }))
     }
 }
 

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::container_instances::Shape;
-use crate::oci::{OciError, Reference, Referred};
+use crate::oci::network::PrivateIp;
+use crate::oci::{OciError, Reference, Referred, printable};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
 
@@ -23,6 +24,11 @@ pub(in crate::workflows) enum LookUp {
         name: String,
         ocpus: f64,
         memory: Option<f64>,
+    },
+    HostnameLabel {
+        place: String,
+        subnet_id: String,
+        label: String,
     },
     Resource {
         reference: Reference,
@@ -44,7 +50,7 @@ impl Activity for LookUp {
         Some(match self {
             Self::Domains { .. } => "availability-domain".to_owned(),
             Self::Shape { .. } => "shape".to_owned(),
-            Self::Resource { place, .. } => place.clone(),
+            Self::HostnameLabel { place, .. } | Self::Resource { place, .. } => place.clone(),
         })
     }
 
@@ -64,6 +70,9 @@ impl Activity for LookUp {
                     Ok(shapes) => Ok(of_shapes(&shapes, name, *ocpus, *memory)),
                     Err(error) => unseen("compartment-id", compartment_id, &error),
                 }
+            }
+            Self::HostnameLabel { place, subnet_id, label } => {
+                hostname_label(cx, place, subnet_id, label).await
             }
             Self::Resource { reference, place, id, availability_domain } => {
                 let api = cx.world.oci.references();
@@ -106,6 +115,32 @@ async fn domains(
         return Ok(Found::new());
     }
     Ok(vec![not_among("fault-domain", fault, there.iter().map(|domain| &domain.name))])
+}
+
+/// A label is one address's in its subnet: also the old instance's own, until that is gone.
+async fn hostname_label(
+    cx: &Cx<'_, World>,
+    place: &str,
+    subnet: &str,
+    label: &str,
+) -> Result<Found, Failure> {
+    let api = cx.world.oci.network();
+    let listing = api.private_ips(subnet);
+    let listed = match failure::look_all(cx, "listing the addresses of the subnet", listing).await? {
+        Ok(listed) => listed,
+        // What may not be seen of the subnet is told of itself.
+        Err(error) if error.is_not_found() => return Ok(Found::new()),
+        Err(error) => return Err(failure::of("listing the addresses of the subnet", &error)),
+    };
+    let is_taken =
+        |ip: &&PrivateIp| ip.hostname_label.as_ref().is_some_and(|taken| taken.eq_ignore_ascii_case(label));
+    let taken = listed.iter().find(is_taken).map(|ip| {
+        let address = ip.ip_address.as_deref().map_or_else(|| "another address".to_owned(), printable);
+        format!(
+            "{place}: {label} is taken in the subnet by {address}, and the new instance could not be created"
+        )
+    });
+    Ok(taken.into_iter().collect())
 }
 
 fn of_resource(referred: &Referred, place: &str, id: &str, availability: &str) -> Found {

@@ -16,6 +16,7 @@ use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure, FailureKind};
 use crate::workflows::balancer::SURE_AFTER;
+use crate::workflows::elsewhere::Elsewhere;
 use crate::workflows::instance::{self, Request, Standing};
 use crate::workflows::successor::Takeover;
 use crate::workflows::{World, failure, guards};
@@ -32,6 +33,9 @@ pub(in crate::workflows) struct RetireInstance {
     /// The new version, which must serve still. Runs of before do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) takeover: Option<Takeover>,
+    /// Who else may send to it. Runs of before do not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) elsewhere: Option<Elsewhere>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +78,9 @@ impl Activity for RetireInstance {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Retirement, Failure> {
         guards::is_no_backend(cx, &self.load_balancer, &self.addresses).await?;
+        if let Some(elsewhere) = &self.elsewhere {
+            Box::pin(elsewhere.refuse_still(cx, &self.load_balancer, &self.addresses)).await?;
+        }
         if let Some(takeover) = &self.takeover {
             takeover.still_serves(cx).await?;
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::oci::load_balancers::{Backend, LoadBalancer};
+use crate::oci::network::is_same_address;
 use crate::oci::{BackendName, LoadBalancerId};
 
 /// A backend of a set of a load balancer.
@@ -32,6 +33,8 @@ impl Place {
 
     pub(in crate::workflows) fn find<'b>(&self, balancer: &'b LoadBalancer) -> Option<&'b Backend> {
         let set = balancer.backend_sets.get(&self.backend_set)?;
-        set.backends.iter().find(|backend| backend.ip_address == self.address && backend.port == self.port)
+        set.backends
+            .iter()
+            .find(|backend| is_same_address(&backend.ip_address, &self.address) && backend.port == self.port)
     }
 }

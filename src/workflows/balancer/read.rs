@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::SURE_AFTER;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::LoadBalancer;
-use crate::oci::{Etag, LoadBalancerId};
+use crate::oci::{Etag, LoadBalancerId, printable};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
 
@@ -34,6 +34,7 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
     id: &LoadBalancerId,
 ) -> Result<Option<(LoadBalancer, Option<Etag>)>, Failure> {
     let api = cx.world.oci.load_balancers();
+    let started = Instant::now();
     for wait in Looks::at_most(cx.world.poll_interval) {
         let mut listing = api.work_requests(id);
         loop {
@@ -53,7 +54,11 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
         let Some(open) = requests.iter().find(|request| request.lifecycle_state.is_open()) else {
             break;
         };
-        cx.progress(format!("waiting for {} of the load balancer to end", open.kind));
+        let (work, kind) = (&open.id, printable(&open.kind));
+        if started.elapsed() + wait > cx.world.work_timeout {
+            return Err(overdue(cx, READING, &format!("{work} ({kind})")));
+        }
+        cx.progress(format!("waiting for work request {work} ({kind}) of the load balancer to end"));
         cx.pause(wait).await?;
     }
     let started = Instant::now();
@@ -73,6 +78,17 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
         cx.pause(wait).await?;
     }
     unreachable!("looks never end")
+}
+
+/// The failure when work on a load balancer does not end. Nothing can be changed there meanwhile, also not back.
+pub(super) fn overdue(cx: &Cx<'_, World>, doing: &str, work: &str) -> Failure {
+    let timeout = humantime::format_duration(cx.world.work_timeout);
+    Failure::blocked(
+        doing,
+        format!(
+            "work request {work} has not ended within {timeout} (`work-timeout`): go on when it has ended"
+        ),
+    )
 }
 
 /// Whether the load balancer is gone: its compartment can be listed, and it is not there. The 404 alone may as well

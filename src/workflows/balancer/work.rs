@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::read::overdue;
 use super::{Place, SURE_AFTER, when_idle_unless_gone};
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{Flags, WorkRequest, WorkState};
@@ -112,7 +113,11 @@ pub(super) async fn follow(
                 return Ok(Some(request));
             }
             WorkState::Accepted | WorkState::InProgress | WorkState::Unknown => {
-                cx.progress(format!("{} is under way", request.kind));
+                let kind = printable(&request.kind);
+                if started.elapsed() + wait > cx.world.work_timeout {
+                    return Err(overdue(cx, DOING, &format!("{id} ({kind})")));
+                }
+                cx.progress(format!("{kind} is under way: work request {id}"));
                 cx.pause(answer.retry_after.unwrap_or(wait)).await?;
             }
         }

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::engine::{Cx, Looks};
 use crate::oci::LoadBalancerId;
+use crate::oci::network::is_same_address;
 use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{SURE_AFTER, was_there_before, when_idle_unless_gone};
@@ -25,7 +26,8 @@ pub(in crate::workflows) async fn is_no_backend(
         let Some((balancer, _)) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
         let backends =
             balancer.backend_sets.values().flat_map(|set| set.backends.iter().map(move |b| (set, b)));
-        let mut own = backends.filter(|(_, backend)| addresses.contains(&backend.ip_address));
+        let mut own = backends
+            .filter(|(_, backend)| addresses.iter().any(|one| is_same_address(one, &backend.ip_address)));
         // One that was there before the instance had the address is none of its own.
         let Some((set, backend)) =
             own.find(|(set, backend)| !was_there_before(cx, &format!("{}/{}", set.name, backend.name)))

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use super::has_listener;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{HealthStatus, LoadBalancer};
+use crate::oci::network::is_same_address;
 use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{Place, health, when_idle_unless_gone};
@@ -93,7 +94,9 @@ pub(super) async fn standins(
     };
     let flags = leaving.find(balancer).map(|backend| backend.flags.clone()).unwrap_or_default();
     let mut others = Vec::new();
-    for backend in set.backends.iter().filter(|backend| backend.ip_address != leaving.address) {
+    for backend in
+        set.backends.iter().filter(|backend| !is_same_address(&backend.ip_address, &leaving.address))
+    {
         if let Some(why_not) = backend.flags.why_no_standin_for(&flags) {
             others.push(format!("{} is {why_not}", backend.name));
             continue;

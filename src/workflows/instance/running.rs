@@ -72,7 +72,10 @@ async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>)
     }
     match addresses(cx, &instance).await? {
         Some(addresses) => Ok(Look::Running(Running { id: id.clone(), addresses })),
-        None => Ok(Look::NotYet("waiting for its address".to_owned())),
+        None => match ipv6_addresses(cx, &instance).await?.as_slice() {
+            [] => Ok(Look::NotYet("waiting for its address".to_owned())),
+            known => Err(Failure::permanent(DOING, only_ipv6(id, known))),
+        },
     }
 }
 
@@ -208,6 +211,33 @@ async fn why_failed(
         reasons.extend(details.iter().map(|text| printable(text)));
     }
     if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") }
+}
+
+/// The IPv6 addresses of an instance, as far as they are known. Backends are told by their IPv4 addresses alone: the
+/// service's name for one with an IPv6 address is not known.
+pub(in crate::workflows) async fn ipv6_addresses(
+    cx: &Cx<'_, World>,
+    instance: &ContainerInstance,
+) -> Result<Vec<String>, Failure> {
+    const DOING: &str = "reading the instance's address";
+    let api = cx.world.oci.network();
+    let mut addresses = Vec::new();
+    for id in instance.vnics.iter().filter_map(|vnic| vnic.vnic_id.as_ref()) {
+        match failure::look(cx, DOING, async || api.vnic(id).await).await? {
+            Ok(answer) => addresses.extend(answer.value.ipv6_addresses.unwrap_or_default()),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(failure::of(DOING, &error)),
+        }
+    }
+    Ok(addresses)
+}
+
+/// What is said of an instance that has no other addresses.
+pub(in crate::workflows) fn only_ipv6(id: &InstanceId, addresses: &[String]) -> String {
+    format!(
+        "{id} has IPv6 addresses alone ({}), and deployctl knows backends by IPv4: put it into a subnet with IPv4",
+        addresses.join(", ")
+    )
 }
 
 /// The private addresses of an instance; `None` while they are not known.

@@ -1,0 +1,140 @@
+//! Who else may send requests to an instance: load balancers that the deployment does not name.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{World, failure};
+use crate::engine::Cx;
+use crate::oci::load_balancers::LoadBalancer;
+use crate::oci::network::is_same_address;
+use crate::oci::{LoadBalancerId, printable};
+use crate::run::Failure;
+
+const DOING: &str = "looking who else sends to the old instance";
+
+/// Where else to look, and what for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Elsewhere {
+    /// The compartments whose load balancers are looked through.
+    pub(super) compartments: Vec<String>,
+    /// By which addresses besides the instance could be known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ipv6_addresses: Vec<String>,
+    /// Whether the instance goes on running, so that nobody loses it.
+    pub(super) is_kept: bool,
+}
+
+impl Elsewhere {
+    /// The compartment of the load balancer, and those besides that are not it.
+    pub(super) fn among(own: &String, besides: &[String]) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for one in std::iter::once(own).chain(besides) {
+            if !all.contains(one) {
+                all.push(one.clone());
+            }
+        }
+        all
+    }
+
+    /// Refuses to begin when somebody else sends to the instance, or when it is known by what is not understood.
+    ///
+    /// # Errors
+    /// Permanent, with each backend.
+    pub(super) async fn refuse(
+        &self,
+        cx: &Cx<'_, World>,
+        own: &LoadBalancer,
+        addresses: &[String],
+    ) -> Result<(), Failure> {
+        let mut all = addresses.to_vec();
+        all.extend(self.ipv6_addresses.iter().cloned());
+        let mut senders = by_ipv6(own, &self.ipv6_addresses);
+        if !senders.is_empty() {
+            return Err(Failure::permanent(
+                DOING,
+                format!(
+                    "it is known by an IPv6 address, as {}: register it by its IPv4 address",
+                    senders.join(", ")
+                ),
+            ));
+        }
+        let api = cx.world.oci.load_balancers();
+        for compartment in self.compartments.iter().filter(|_| !all.is_empty()) {
+            let listed = failure::list_named(cx, DOING, api.list(compartment)).await?;
+            senders.extend(among(&listed, &own.id, &all));
+        }
+        self.judge(cx, &senders)
+    }
+
+    /// The same right before the instance is retired.
+    ///
+    /// # Errors
+    /// Permanent, with each backend: the run is rolled back, and nobody has lost the instance.
+    pub(super) async fn refuse_still(
+        &self,
+        cx: &Cx<'_, World>,
+        own: &LoadBalancerId,
+        addresses: &[String],
+    ) -> Result<(), Failure> {
+        let mut all = addresses.to_vec();
+        all.extend(self.ipv6_addresses.iter().cloned());
+        let mut senders = Vec::new();
+        let api = cx.world.oci.load_balancers();
+        for compartment in self.compartments.iter().filter(|_| !all.is_empty()) {
+            let listed = failure::must_look_all(cx, DOING, api.list(compartment)).await?;
+            senders.extend(among(&listed, own, &all));
+        }
+        self.judge(cx, &senders)
+    }
+
+    fn judge(&self, cx: &Cx<'_, World>, senders: &[String]) -> Result<(), Failure> {
+        let senders = match senders {
+            [] => return Ok(()),
+            some => some.join(", "),
+        };
+        if self.is_kept {
+            cx.warn(format!("the old instance is also {senders}: it goes on running, and serves there"));
+            return Ok(());
+        }
+        Err(Failure::permanent(
+            DOING,
+            format!(
+                "it is also {senders}, which would lose it: remove it there first, or say `old-instance: keep`"
+            ),
+        ))
+    }
+}
+
+/// The backends at these addresses on all load balancers but our own.
+fn among(listed: &[Value], own: &LoadBalancerId, addresses: &[String]) -> Vec<String> {
+    let is_gone =
+        |balancer: &Value| matches!(balancer["lifecycleState"].as_str(), Some("DELETED" | "DELETING"));
+    let mut found = Vec::new();
+    for balancer in listed.iter().filter(|one| one["id"] != own.as_str() && !is_gone(one)) {
+        let text = |value: &Value| printable(value.as_str().unwrap_or_default());
+        for (set, body) in balancer["backendSets"].as_object().into_iter().flatten() {
+            for backend in body["backends"].as_array().into_iter().flatten() {
+                let address = backend["ipAddress"].as_str().unwrap_or_default();
+                if addresses.iter().any(|one| is_same_address(one, address)) {
+                    found.push(format!(
+                        "the backend {} of the set `{}` of the load balancer {} {}",
+                        text(&backend["name"]),
+                        printable(set),
+                        text(&balancer["displayName"]),
+                        text(&balancer["id"]),
+                    ));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn by_ipv6(own: &LoadBalancer, addresses: &[String]) -> Vec<String> {
+    let sets = own.backend_sets.values();
+    sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
+        .filter(|(_, backend)| addresses.iter().any(|one| is_same_address(one, &backend.ip_address)))
+        .map(|(set, backend)| format!("the backend {} of the set `{}`", backend.name, set.name))
+        .collect()
+}
