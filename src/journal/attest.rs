@@ -10,8 +10,9 @@ use std::path::Path;
 
 use sqlx::SqliteConnection;
 
+use super::canonical::{EventRow, Head, Origin, Sets, StepRow};
 use super::error::JournalError;
-use super::mac::{Authenticator, Cell, Mac};
+use super::mac::{Authenticator, Mac};
 use super::open::of_sqlx;
 use super::row::Place;
 use crate::run::{Event, EventKind, Fence, RunId, Seq};
@@ -21,13 +22,13 @@ pub(super) const OF_BEFORE: i64 = 1;
 /// And the one that nothing sealed shows to be of before.
 pub(super) const NEVER_TAKEN_UP: i64 = 2;
 /// Above every id of a run.
-const LAST_ID: &str = "~";
+pub(super) const LAST_ID: &str = "~";
 
 /// The codes that this process wrote or verified last, which rows must still have when they are changed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    head: Mac,
-    steps: Vec<Mac>,
+    pub(super) head: Mac,
+    pub(super) steps: Vec<Mac>,
 }
 
 /// The codes of what was just written.
@@ -53,180 +54,19 @@ pub(super) fn altered(table: &'static str, place: impl Into<String>) -> JournalE
     JournalError::Altered { table, place: place.into() }
 }
 
-/// Where a run stands.
-struct Head {
-    id: String,
-    state: String,
-    direction: String,
-    has_succeeded: i64,
-    error: Option<String>,
-    finished_at: Option<i64>,
-    fence: i64,
-    last_event: i64,
-    origin_mac: Option<Vec<u8>>,
-    facts_mac: Option<Vec<u8>>,
-    targets_mac: Option<Vec<u8>>,
-    mac: Option<Vec<u8>>,
-}
-
-impl Head {
-    fn cells(&self) -> [Cell<'_>; 11] {
-        [
-            (&self.id).into(),
-            (&self.state).into(),
-            (&self.direction).into(),
-            self.has_succeeded.into(),
-            self.error.as_ref().into(),
-            self.finished_at.into(),
-            self.fence.into(),
-            self.last_event.into(),
-            self.origin_mac.as_ref().into(),
-            self.facts_mac.as_ref().into(),
-            self.targets_mac.as_ref().into(),
-        ]
-    }
-}
-
-/// What a run was started with.
-struct Origin {
-    id: String,
-    number: i64,
-    workflow: String,
-    workflow_version: i64,
-    name: String,
-    input: String,
-    context: String,
-    on_failure: String,
-    created_at: i64,
-    is_of_before: i64,
-}
-
-impl Origin {
-    fn cells(&self) -> [Cell<'_>; 10] {
-        [
-            (&self.id).into(),
-            self.number.into(),
-            self.workflow_version.into(),
-            (&self.workflow).into(),
-            (&self.name).into(),
-            (&self.input).into(),
-            (&self.context).into(),
-            (&self.on_failure).into(),
-            self.created_at.into(),
-            self.is_of_before.into(),
-        ]
-    }
-}
-
-struct StepRow {
-    seq: i64,
-    activity: String,
-    subject: Option<String>,
-    effect: String,
-    input: String,
-    input_digest: String,
-    status: String,
-    attempt: i64,
-    output: Option<String>,
-    failure: Option<String>,
-    begun_at: i64,
-    finished_at: Option<i64>,
-    retry_since: Option<i64>,
-    next_attempt_at: Option<i64>,
-    undo_status: Option<String>,
-    undo_attempt: i64,
-    undo_failure: Option<String>,
-    undo_begun_at: Option<i64>,
-    undo_finished_at: Option<i64>,
-    undo_retry_since: Option<i64>,
-    undo_next_attempt_at: Option<i64>,
-    as_of: Option<i64>,
-    mac: Option<Vec<u8>>,
-}
-
-impl StepRow {
-    fn cells<'r>(&'r self, run: &'r String) -> [Cell<'r>; 23] {
-        [
-            run.into(),
-            self.seq.into(),
-            (&self.activity).into(),
-            self.subject.as_ref().into(),
-            (&self.effect).into(),
-            (&self.input).into(),
-            (&self.input_digest).into(),
-            (&self.status).into(),
-            self.attempt.into(),
-            self.output.as_ref().into(),
-            self.failure.as_ref().into(),
-            self.begun_at.into(),
-            self.finished_at.into(),
-            self.retry_since.into(),
-            self.next_attempt_at.into(),
-            self.undo_status.as_ref().into(),
-            self.undo_attempt.into(),
-            self.undo_failure.as_ref().into(),
-            self.undo_begun_at.into(),
-            self.undo_finished_at.into(),
-            self.undo_retry_since.into(),
-            self.undo_next_attempt_at.into(),
-            self.as_of.into(),
-        ]
-    }
-
-    fn place(&self, run: &str) -> String {
-        format!("step {} ({}) of run {run}", self.seq, self.activity)
-    }
-}
-
-struct EventRow {
-    n: i64,
-    at: i64,
-    kind: String,
-    mac: Option<Vec<u8>>,
-}
-
-impl EventRow {
-    fn cells<'r>(&'r self, run: &'r String) -> [Cell<'r>; 4] {
-        [run.into(), self.n.into(), self.at.into(), (&self.kind).into()]
-    }
-}
-
-/// The code of an event that is about to be written.
-pub(super) fn of_event(rows: &Authenticator, run: &String, n: u32, at: i64, kind: &String) -> Mac {
-    rows.mac("events", &[run.into(), i64::from(n).into(), at.into(), kind.into()])
-}
-
-/// The facts and the targets of runs, each with the code of all of a run's.
-#[derive(Default)]
-struct Sets {
-    facts: Vec<(String, String)>,
-    targets: Vec<(String, String)>,
-}
-
-impl Sets {
-    fn macs(&self, rows: &Authenticator, run: &String) -> (Mac, Mac) {
-        let mac = |table, set: &[(String, String)]| {
-            let cells = set.iter().flat_map(|(name, value)| [Cell::from(name), Cell::from(value)]);
-            let row: Vec<Cell<'_>> = std::iter::once(Cell::from(run)).chain(cells).collect();
-            rows.mac(table, &row)
-        };
-        (mac("facts", &self.facts), mac("targets", &self.targets))
-    }
-}
-
 /// Everything that is read and written here, within one transaction.
 pub(super) struct Rows<'t> {
-    path: &'t Path,
-    rows: &'t Authenticator,
-    tx: &'t mut SqliteConnection,
+    pub(super) path: &'t Path,
+    pub(super) codes: &'t Authenticator,
+    pub(super) tx: &'t mut SqliteConnection,
 }
 
 impl<'t> Rows<'t> {
-    pub(super) fn new(path: &'t Path, rows: &'t Authenticator, tx: &'t mut SqliteConnection) -> Self {
-        Self { path, rows, tx }
+    pub(super) fn new(path: &'t Path, codes: &'t Authenticator, tx: &'t mut SqliteConnection) -> Self {
+        Self { path, codes, tx }
     }
 
-    async fn heads(&mut self, from: &str, to: &str) -> Result<Vec<Head>, JournalError> {
+    pub(super) async fn heads(&mut self, from: &str, to: &str) -> Result<Vec<Head>, JournalError> {
         sqlx::query_as!(
             Head,
             "SELECT id, state, direction, has_succeeded, error, finished_at, fence, last_event, origin_mac, facts_mac,
@@ -240,12 +80,12 @@ impl<'t> Rows<'t> {
         .map_err(|error| of_sqlx(self.path, error))
     }
 
-    async fn head(&mut self, run: &str) -> Result<Head, JournalError> {
+    pub(super) async fn head(&mut self, run: &str) -> Result<Head, JournalError> {
         let head = self.heads(run, run).await?.into_iter().next();
         head.ok_or_else(|| altered("runs", format!("run {run} is missing")))
     }
 
-    async fn origin(&mut self, run: &str) -> Result<Origin, JournalError> {
+    pub(super) async fn origin(&mut self, run: &str) -> Result<Origin, JournalError> {
         sqlx::query_as!(
             Origin,
             "SELECT id, number, workflow, workflow_version, name, input, context, on_failure, created_at, is_of_before
@@ -257,7 +97,12 @@ impl<'t> Rows<'t> {
         .map_err(|error| of_sqlx(self.path, error))
     }
 
-    async fn steps(&mut self, run: &str, from: i64, to: i64) -> Result<Vec<StepRow>, JournalError> {
+    pub(super) async fn steps(
+        &mut self,
+        run: &str,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<StepRow>, JournalError> {
         sqlx::query_as!(
             StepRow,
             "SELECT seq, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
@@ -273,14 +118,18 @@ impl<'t> Rows<'t> {
         .map_err(|error| of_sqlx(self.path, error))
     }
 
-    async fn events(&mut self, run: &str) -> Result<Vec<EventRow>, JournalError> {
+    pub(super) async fn events(&mut self, run: &str) -> Result<Vec<EventRow>, JournalError> {
         sqlx::query_as!(EventRow, "SELECT n, at, kind, mac FROM events WHERE run_id = ?1 ORDER BY n", run)
             .fetch_all(&mut *self.tx)
             .await
             .map_err(|error| of_sqlx(self.path, error))
     }
 
-    async fn sets(&mut self, from: &str, to: &str) -> Result<BTreeMap<String, Sets>, JournalError> {
+    pub(super) async fn sets(
+        &mut self,
+        from: &str,
+        to: &str,
+    ) -> Result<BTreeMap<String, Sets>, JournalError> {
         let found = sqlx::query!(
             r#"SELECT run_id AS "run!: String", 0 AS "is_target!: i64", name AS "name!: String", value AS "value!: String"
                    FROM facts WHERE run_id BETWEEN ?1 AND ?2
@@ -316,7 +165,7 @@ impl<'t> Rows<'t> {
         if head.fence != fence.get() {
             return Ok(());
         }
-        if self.rows.mac("runs", &head.cells()) != known.head {
+        if self.codes.mac("runs", &head.cells()) != known.head {
             return Err(altered("runs", format!("run {id}")));
         }
         let sets = self.sets(&id, &id).await?.remove(&id).unwrap_or_default();
@@ -325,7 +174,7 @@ impl<'t> Rows<'t> {
             let number = i64::from(seq.get());
             let Some(mac) = known.steps.get(seq.get() as usize - 1) else { continue };
             for step in self.steps(&id, number, number).await? {
-                if self.rows.mac("steps", &step.cells(&id)) != *mac {
+                if self.codes.mac("steps", &step.cells(&id)) != *mac {
                     return Err(altered("steps", step.place(&id)));
                 }
             }
@@ -350,7 +199,7 @@ impl<'t> Rows<'t> {
 
     async fn write_step(&mut self, run: &String, mut row: StepRow, as_of: i64) -> Result<Mac, JournalError> {
         row.as_of = Some(as_of);
-        let mac = self.rows.mac("steps", &row.cells(run));
+        let mac = self.codes.mac("steps", &row.cells(run));
         let code = mac.as_slice();
         sqlx::query!(
             "UPDATE steps SET as_of = ?1, mac = ?2 WHERE run_id = ?3 AND seq = ?4",
@@ -367,11 +216,11 @@ impl<'t> Rows<'t> {
 
     async fn write_head(&mut self, run: &String) -> Result<Mac, JournalError> {
         let sets = self.sets(run, run).await?.remove(run).unwrap_or_default();
-        let (facts, targets) = sets.macs(self.rows, run);
+        let (facts, targets) = sets.macs(self.codes, run);
         let mut head = self.head(run).await?;
         head.facts_mac = Some(facts.to_vec());
         head.targets_mac = Some(targets.to_vec());
-        let mac = self.rows.mac("runs", &head.cells());
+        let mac = self.codes.mac("runs", &head.cells());
         let (facts, targets, code) = (facts.as_slice(), targets.as_slice(), mac.as_slice());
         sqlx::query!(
             "UPDATE runs SET facts_mac = ?1, targets_mac = ?2, mac = ?3 WHERE id = ?4",
@@ -389,7 +238,7 @@ impl<'t> Rows<'t> {
     /// Gives the row of a run that was just started its code.
     pub(super) async fn write_origin(&mut self, run: &str) -> Result<(), JournalError> {
         let origin = self.origin(run).await?;
-        let mac = self.rows.mac("origin", &origin.cells());
+        let mac = self.codes.mac("origin", &origin.cells());
         let code = mac.as_slice();
         sqlx::query!("UPDATE runs SET origin_mac = ?1 WHERE id = ?2", code, run)
             .execute(&mut *self.tx)
@@ -402,7 +251,7 @@ impl<'t> Rows<'t> {
     pub(super) async fn write_all(&mut self, run: &String) -> Result<(), JournalError> {
         let mut last: BTreeMap<i64, i64> = BTreeMap::new();
         for event in self.events(run).await? {
-            let mac = self.rows.mac("events", &event.cells(run));
+            let mac = self.codes.mac("events", &event.cells(run));
             let code = mac.as_slice();
             sqlx::query!("UPDATE events SET mac = ?1 WHERE run_id = ?2 AND n = ?3", code, run, event.n)
                 .execute(&mut *self.tx)
@@ -419,49 +268,6 @@ impl<'t> Rows<'t> {
         Ok(())
     }
 
-    fn check_sets(&self, head: &Head, sets: &Sets) -> Result<(), JournalError> {
-        let (facts, targets) = sets.macs(self.rows, &head.id);
-        if head.facts_mac.as_deref() != Some(facts.as_slice()) {
-            return Err(altered("facts", format!("those of run {}", head.id)));
-        }
-        if head.targets_mac.as_deref() != Some(targets.as_slice()) {
-            return Err(altered("targets", format!("those of run {}", head.id)));
-        }
-        Ok(())
-    }
-
-    /// Makes sure that of all runs none is missing, and that each stands, knows and holds what it did: on that it
-    /// depends what another run may do.
-    pub(super) async fn check_runs(&mut self) -> Result<(), JournalError> {
-        let extent = sqlx::query!("SELECT sealed, n_runs, mac FROM canary")
-            .fetch_one(&mut *self.tx)
-            .await
-            .map_err(|error| of_sqlx(self.path, error))?;
-        let cells = [(&extent.sealed).into(), extent.n_runs.into()];
-        if !self.rows.is_mac("canary", &cells, extent.mac.as_deref()) {
-            return Err(altered("canary", "the number of runs"));
-        }
-        let heads = self.heads("", LAST_ID).await?;
-        if i64::try_from(heads.len()).ok() != extent.n_runs {
-            let n_runs = extent.n_runs.unwrap_or_default();
-            return Err(altered("runs", format!("there are {} where there were {n_runs}", heads.len())));
-        }
-        let mut sets = self.sets("", LAST_ID).await?;
-        for head in &heads {
-            self.check_head(head)?;
-            self.check_sets(head, &sets.remove(&head.id).unwrap_or_default())?;
-        }
-        Ok(())
-    }
-
-    fn check_head(&self, head: &Head) -> Result<(), JournalError> {
-        if self.rows.is_mac("runs", &head.cells(), head.mac.as_deref()) {
-            Ok(())
-        } else {
-            Err(altered("runs", format!("run {}", head.id)))
-        }
-    }
-
     /// Writes down how many runs there are.
     pub(super) async fn write_extent(&mut self) -> Result<(), JournalError> {
         let failed = |error| of_sqlx(self.path, error);
@@ -469,7 +275,7 @@ impl<'t> Rows<'t> {
             .fetch_one(&mut *self.tx)
             .await
             .map_err(failed)?;
-        let mac = self.rows.mac("canary", &[(&now.sealed).into(), now.n_runs.into()]);
+        let mac = self.codes.mac("canary", &[(&now.sealed).into(), now.n_runs.into()]);
         let code = mac.as_slice();
         sqlx::query!("UPDATE canary SET n_runs = ?1, mac = ?2", now.n_runs, code)
             .execute(&mut *self.tx)
@@ -477,72 +283,10 @@ impl<'t> Rows<'t> {
             .map_err(failed)?;
         Ok(())
     }
-
-    /// Makes sure that every row of a run is as it was written last.
-    ///
-    /// # Errors
-    /// [`JournalError::Altered`] with the table and the place.
-    pub(super) async fn check(&mut self, run: RunId) -> Result<Known, JournalError> {
-        let id = run.to_string();
-        if self.heads(&id, &id).await?.is_empty() {
-            return Err(JournalError::NoSuchRun(run));
-        }
-        let head = self.head(&id).await?;
-        self.check_head(&head)?;
-        let origin = self.origin(&id).await?;
-        if !self.rows.is_mac("origin", &origin.cells(), head.origin_mac.as_deref()) {
-            return Err(altered(
-                "runs",
-                format!("what run {id} was started with: its input, context or name"),
-            ));
-        }
-        if origin.is_of_before == NEVER_TAKEN_UP {
-            let place = format!("run {id}: nothing shows that deployctl wrote it");
-            return Err(altered("runs", place));
-        }
-        let sets = self.sets(&id, &id).await?.remove(&id).unwrap_or_default();
-        self.check_sets(&head, &sets)?;
-        let last = self.check_events(&id, head.last_event).await?;
-        let steps = self.steps(&id, 1, i64::MAX).await?;
-        for (row, expected) in steps.iter().zip(1..) {
-            if row.seq != expected {
-                return Err(altered("steps", format!("step {expected} of run {id} is missing")));
-            }
-            let is_latest = row.as_of.is_some() && last.get(&row.seq) == row.as_of.as_ref();
-            if !is_latest || !self.rows.is_mac("steps", &row.cells(&id), row.mac.as_deref()) {
-                return Err(altered("steps", row.place(&id)));
-            }
-        }
-        let n_steps = i64::try_from(steps.len()).unwrap_or(i64::MAX);
-        if last.last_key_value().is_some_and(|(seq, _)| *seq > n_steps) {
-            return Err(altered("steps", format!("step {} of run {id} is missing", n_steps + 1)));
-        }
-        let known = steps.iter().filter_map(|row| row.mac.as_deref()?.try_into().ok()).collect();
-        Ok(Known { head: self.rows.mac("runs", &head.cells()), steps: known })
-    }
-
-    /// The number of the last event about each step.
-    async fn check_events(&mut self, id: &String, n_last: i64) -> Result<BTreeMap<i64, i64>, JournalError> {
-        let events = self.events(id).await?;
-        let mut last = BTreeMap::new();
-        for (event, expected) in events.iter().zip(1..) {
-            if event.n != expected {
-                return Err(altered("events", format!("event {expected} of run {id} is missing")));
-            }
-            if !self.rows.is_mac("events", &event.cells(id), event.mac.as_deref()) {
-                return Err(altered("events", format!("event {expected} of run {id}")));
-            }
-            note(&mut last, event)?;
-        }
-        if events.last().map_or(0, |event| event.n) != n_last {
-            return Err(altered("events", format!("the last of run {id} is not number {n_last}")));
-        }
-        Ok(last)
-    }
 }
 
 /// Remembers which step an event is about.
-fn note(last: &mut BTreeMap<i64, i64>, event: &EventRow) -> Result<(), JournalError> {
+pub(super) fn note(last: &mut BTreeMap<i64, i64>, event: &EventRow) -> Result<(), JournalError> {
     let kind: EventKind = Place("events", "kind").json(&event.kind)?;
     if let Some(seq) = kind.step() {
         last.insert(i64::from(seq.get()), event.n);

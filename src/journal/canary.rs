@@ -9,14 +9,15 @@ use std::path::Path;
 
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::attest::{NEVER_TAKEN_UP, OF_BEFORE, Rows};
+use super::attest::{NEVER_TAKEN_UP, OF_BEFORE, Rows, altered};
 use super::error::JournalError;
 use super::key::{self, Key, KeyOrigin, KeySource};
 use super::mac::Authenticator;
 use super::open::of_sqlx;
 use super::rotate::Change;
 use super::row::Place;
-use super::seal::{Forms, SealError, Sealer, Spot, forms};
+use super::seal::{SealError, Sealer, Spot};
+use super::stored::{Forms, forms};
 use crate::run::RunId;
 
 /// The journal's key, known to be the right one, with the canary that it opened.
@@ -126,8 +127,10 @@ async fn authenticate(
     Ok(ids.len())
 }
 
-/// Whether a run without authentication is one of before, and not one that was robbed of it: nothing in it is
-/// authenticated or bound to its place, and its input is sealed as it was then.
+/// Whether a run is shown to be one of before, by what is sealed in its input as it was then.
+///
+/// # Errors
+/// [`JournalError::Altered`] when something shows that it was authenticated: then the canary was taken away.
 async fn is_of_before(tx: &mut SqliteConnection, path: &Path, run: &str) -> Result<bool, JournalError> {
     let failed = |error| of_sqlx(path, error);
     let is_authenticated = sqlx::query_scalar!(
@@ -152,12 +155,12 @@ async fn is_of_before(tx: &mut SqliteConnection, path: &Path, run: &str) -> Resu
     let mut is_sealed = false;
     for row in texts {
         let Forms { is_bound, is_of_before } = forms(&Place("runs", "input").json(&row.text)?);
-        if is_bound {
-            return Ok(false);
+        if is_bound || is_authenticated {
+            return Err(altered("canary", format!("it is missing, and run {run} was written with it")));
         }
         is_sealed |= row.seq == 0 && is_of_before;
     }
-    Ok(is_sealed && !is_authenticated)
+    Ok(is_sealed)
 }
 
 struct Stored {

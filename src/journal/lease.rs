@@ -12,7 +12,8 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::Instant;
 
 use super::Inner;
-use super::attest::{Known, Rows, of_event};
+use super::attest::{Known, Rows};
+use super::canonical::of_event;
 use super::error::{JournalError, StartError, TargetHeld, WriteError};
 use super::mac::Authenticator;
 use super::row::{Place, after, millis, text};

@@ -5,6 +5,8 @@
 
 mod attest;
 mod canary;
+mod canonical;
+mod check;
 mod checkpoint;
 mod error;
 mod find;
@@ -17,6 +19,7 @@ mod read;
 mod rotate;
 mod row;
 mod seal;
+mod stored;
 mod take;
 
 use std::path::{Path, PathBuf};

@@ -8,7 +8,8 @@ use super::attest::Rows;
 use super::error::JournalError;
 use super::lease::direction;
 use super::row::Place;
-use super::seal::{Spot, masked};
+use super::seal::Spot;
+use super::stored::masked;
 use super::take::{OnFailure, is_known_dead, on_failure};
 use super::{Inner, Journal};
 use crate::run::{

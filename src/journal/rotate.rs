@@ -135,7 +135,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     // What somebody else changed must not get a code of ours.
     for id in &ids {
         let run = Place("runs", "id").parse(id)?;
-        Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
+        Rows::new(&inner.path, &unlocked.rows, &mut tx).check_rows(run).await?;
     }
     end_dead_leases(inner, &mut tx).await?;
     let (sealer, rows) = (Sealer::new(new), Authenticator::new(new));

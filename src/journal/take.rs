@@ -327,10 +327,14 @@ async fn check_way(
             | RunState::Stuck
             | RunState::RollingBack,
         ) => Ok(()),
-        (Take::Rollback, RunState::Succeeded) => match kin::superseding(inner, tx, run).await? {
-            Some(by) => Err(TakeError::Superseded { run, by: by.run, state: by.state }),
-            None => Ok(()),
-        },
+        (Take::Rollback, RunState::Succeeded) => {
+            let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
+            Rows::new(&inner.path, rows, tx).check_later(run).await?;
+            match kin::superseding(inner, tx, run).await? {
+                Some(by) => Err(TakeError::Superseded { run, by: by.run, state: by.state }),
+                None => Ok(()),
+            }
+        }
     }
 }
 

@@ -121,7 +121,7 @@ fn a_rotated_key_opens_the_journal_and_the_old_one_no_longer() {
     assert_eq!(mode, 0o600);
     for (path, bytes) in bytes(&world) {
         let sealed = serde_json::from_str::<serde_json::Value>(&sealed).expect("JSON");
-        let sealed = sealed["instance"]["$sealed"].as_str().expect("it is sealed")[..60].as_bytes().to_vec();
+        let sealed = sealed["instance"]["$sealed"].as_str().expect("it is sealed").as_bytes()[..60].to_vec();
         assert!(!bytes.windows(60).any(|window| window == sealed), "{} has the old text", path.display());
     }
     let refused = run_with_keys(&world, &["resume", "latest"], &[("DEPLOYCTL_JOURNAL_KEY", &old)]).expect(1);

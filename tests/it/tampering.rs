@@ -235,15 +235,35 @@ fn what_was_authenticated_is_not_taken_for_one_of_before() {
     }
     expect_refused(&world, "without codes", "table runs, run");
     execute(&world, "DELETE FROM canary");
-    expect_refused(&world, "without codes and canary", "table runs, run");
-    assert_eq!(world.run(&["start", file]).code, 6);
+    expect_refused(&world, "without codes and canary", "table canary, it is missing, and run");
+    let start = world.run(&["start", file]).expect(1);
+    assert!(start.stderr.contains("table canary, it is missing"), "{}", start.stderr);
     // Nor after the secrets in it, which show that it is not, are gone.
-    execute(&world, "DELETE FROM canary");
-    execute(&world, "UPDATE runs SET input = '{}', is_of_before = 0, mac = NULL, origin_mac = NULL");
-    execute(&world, "UPDATE runs SET facts_mac = NULL, targets_mac = NULL");
-    execute(&world, "UPDATE steps SET mac = NULL, as_of = NULL, input = '{}'");
-    execute(&world, "UPDATE events SET mac = NULL");
+    execute(&world, "UPDATE runs SET input = '{}'");
+    execute(&world, "UPDATE steps SET input = '{}'");
+    execute(&world, "UPDATE steps SET output = '{}' WHERE output IS NOT NULL");
     expect_refused(&world, "without secrets", "table runs, run");
+    assert_eq!(text(&world, "SELECT group_concat(is_of_before) FROM runs"), "2,2");
+}
+
+#[test]
+fn a_later_run_is_not_hidden_from_a_rollback() {
+    let world = World::hurried();
+    let file = world.write_deployment(&world.deployment());
+    world.run(&["start", file]).expect(0);
+    world.run(&["start", file]).expect(0);
+    let first = text(&world, "SELECT id FROM runs WHERE number = 1");
+    let refused = world.run(&["rollback", &first]).expect(6);
+    assert!(refused.stderr.contains("is superseded by run"), "{}", refused.stderr);
+    let before = world.changes();
+    // As if it had changed nothing.
+    let hide = "UPDATE steps SET effect = 'read' WHERE run_id = (SELECT id FROM runs WHERE number = 2)";
+    for more in [hide, "UPDATE runs SET is_of_before = 2 WHERE number = 2"] {
+        execute(&world, more);
+        let ran = world.run(&["rollback", &first]).expect(1);
+        assert!(ran.stderr.contains(REFUSED), "{}", ran.stderr);
+        assert_eq!(world.changes(), before);
+    }
 }
 
 #[test]
