@@ -48,11 +48,11 @@ impl Activity for CreateBackendSet {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
+        const DOING: &str = "creating the backend set";
         let (balancer, etag) = balancer::when_idle(cx, &self.load_balancer).await?;
         if balancer.backend_sets.contains_key(&self.name) {
             return Ok(Sent::NOTHING);
         }
-        const DOING: &str = "creating the backend set";
         balancer::send(cx, &self.load_balancer, self.sent(cx), etag, &self.expected(), DOING)
             .await
             .map(Sent::now)

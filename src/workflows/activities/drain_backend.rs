@@ -44,6 +44,7 @@ impl Activity for DrainBackend {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
+        const DOING: &str = "draining the old backend";
         if let Some(takeover) = &self.takeover {
             takeover.is_ready(cx).await?;
         }
@@ -60,7 +61,6 @@ impl Activity for DrainBackend {
             Some(backend) if backend.flags.drain => Ok(Sent::NOTHING),
             Some(_) => {
                 let call = self.call().with_retry_token(cx.token(0).as_str());
-                const DOING: &str = "draining the old backend";
                 let expected = Expected::Backend { place: self.place.clone(), flags: self.flags.drained() };
                 balancer::send(cx, &self.place.load_balancer, call, etag, &expected, DOING)
                     .await

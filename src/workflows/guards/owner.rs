@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::Cx;
+use tokio::time::Instant;
+
+use crate::engine::{Cx, Looks};
 use crate::oci::InstanceId;
 use crate::oci::container_instances::ContainerInstance;
 use crate::oci::load_balancers::HealthStatus;
 use crate::run::Failure;
-use crate::workflows::balancer::{Place, health, when_idle_unless_gone};
+use crate::workflows::balancer::{Place, SURE_AFTER, health, when_idle_unless_gone};
 use crate::workflows::{World, failure, instance};
 
 /// Makes sure that a backend is the instance which this run made, before it is taken out of service or removed.
@@ -75,16 +77,23 @@ pub(in crate::workflows) async fn old_instance_is_there(
     ))
 }
 
-/// The instance, unless it cannot be seen or is gone.
+/// The instance, unless it is gone. A 404 counts for that only when it stays one for a while.
 async fn readable(cx: &Cx<'_, World>, id: Option<&str>) -> Result<Option<ContainerInstance>, Failure> {
     const DOING: &str = "looking at the instance behind a backend";
     let Some(id) = id.map(InstanceId::from) else { return Ok(None) };
     let api = cx.world.oci.container_instances();
-    match failure::look(cx, DOING, async || api.get(&id).await).await? {
-        Ok(answer) => Ok(Some(answer.value).filter(|found| !found.lifecycle_state.is_terminated())),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(failure::of(DOING, &error)),
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        match failure::look(cx, DOING, async || api.get(&id).await).await? {
+            Ok(answer) => {
+                return Ok(Some(answer.value).filter(|found| !found.lifecycle_state.is_terminated()));
+            }
+            Err(error) if error.is_not_found() && started.elapsed() > SURE_AFTER => return Ok(None),
+            Err(error) if error.is_not_found() => cx.pause(wait).await?,
+            Err(error) => return Err(failure::of(DOING, &error)),
+        }
     }
+    unreachable!("looks never end")
 }
 
 fn bears(
