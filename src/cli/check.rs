@@ -10,18 +10,14 @@ use super::foresee::{Foreseen, foreseen};
 use super::problem::Report;
 use super::session::Session;
 use super::ui::plain;
-use crate::config::{MinReady, Predecessor, Problem, load, masked_instance};
+use crate::config::{MinReady, Predecessor, Problem, load};
 use crate::engine::{Foresight, Stop};
-use crate::run::MASK;
 use crate::workflows::{Validation, World, complete_origin};
 
 pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let deployment = session.deployment(args)?.deployment;
     let seconds = |duration: Duration| json!(duration.as_secs_f64());
     let policy = &deployment.policy;
-    let is_secret = |id: &String| deployment.secrets.expose().contains(id);
-    let compartment_id =
-        if is_secret(&deployment.compartment_id) { MASK } else { &deployment.compartment_id };
     let (is_first, replaced) = match &deployment.predecessor {
         Predecessor::MayBeMissing => (true, None),
         Predecessor::Named(id) => (false, Some(id)),
@@ -29,9 +25,9 @@ pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit,
     };
     let shown = json!({
         "name": deployment.name,
-        "ci-config": masked_instance(deployment.instance.expose(), deployment.secrets.expose()),
-        "compartment-id": compartment_id,
-        "lb-compartment": deployment.lb_compartment.as_ref().map(|id| if is_secret(id) { MASK } else { id }),
+        "ci-config": deployment.shown(),
+        "compartment-id": deployment.compartment_id,
+        "lb-compartment": deployment.lb_compartment,
         "ci-filter": deployment.ci_filter.shown(),
         "lb-filter": deployment.lb_filter.shown(),
         "first": is_first,

@@ -27,6 +27,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::FromArgMatches as _;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 pub use exit::Exit;
 
@@ -79,6 +80,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
     };
     let ui = Ui::new(&cli.global, env);
     log::set_up(&ui);
+    keep_out_of_core_dumps();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Report::ours(format!("cannot start: {error}")).print(&ui),
@@ -91,6 +93,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
     // What is still under way after a second Ctrl-C is not waited for.
     runtime.shutdown_background();
     exit
+}
+
+/// Keys, tokens and environments are in memory: a crash must not write them into a file, and no other process of the same
+/// user may read them there. A machine that forbids either of the two is no worse off than before.
+fn keep_out_of_core_dumps() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::debug!(%error, "core dumps stay as they are");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::debug!(%error, "the memory stays readable");
+    }
 }
 
 async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {

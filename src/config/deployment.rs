@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::filter::Filter;
 use super::identity::Origin;
+use super::instance::masked_as_before;
 use super::predecessor::Predecessor;
+use super::secrecy::{Secrecy, secret_texts, shown_instance};
 use crate::run::Confidential;
 
 /// What is to be deployed, and how.
@@ -19,8 +21,11 @@ pub struct Deployment {
     /// The new instance, in the words of the wire. Confidential as a whole: it holds environment values,
     /// configuration files and pull secrets.
     pub instance: Confidential<Value>,
-    /// What of it came from the environment, and is masked wherever it is shown.
+    /// What of it came from the environment.
     pub secrets: Confidential<Vec<String>>,
+    /// By what a part of it is secret. A run of before masks as it did, so that its steps are the same on a resume.
+    #[serde(default, skip_serializing_if = "Secrecy::is_by_origin")]
+    pub secrecy: Secrecy,
     /// Where instances are looked for, and load balancers unless it is said where.
     pub compartment_id: String,
     /// Where load balancers are looked for, when it is elsewhere.
@@ -40,6 +45,30 @@ pub struct Deployment {
     /// What else its target is made of. Runs of before have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+}
+
+impl Deployment {
+    /// The new instance as it may be shown.
+    pub fn shown(&self) -> Value {
+        let (instance, told) = (self.instance.expose(), self.secrets.expose());
+        match self.secrecy {
+            Secrecy::ByOrigin => masked_as_before(instance, told),
+            Secrecy::ByPlace => shown_instance(instance, told),
+        }
+    }
+
+    /// The same whoever told the parts of it: two versions that differ in a shown part differ in this.
+    pub fn told_apart(&self) -> Value {
+        match self.secrecy {
+            Secrecy::ByOrigin => masked_as_before(self.instance.expose(), &[]),
+            Secrecy::ByPlace => self.shown(),
+        }
+    }
+
+    /// Every text of the new instance that must not be shown, whoever repeats it.
+    pub fn secret_texts(&self) -> Vec<String> {
+        secret_texts(self.instance.expose(), self.secrets.expose())
+    }
 }
 
 /// A backend set that the new instance joins.
@@ -175,5 +204,46 @@ impl Default for Retry {
             max_interval: Duration::from_secs(30),
             multiplier: 2.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_of_before_masks_as_it_did_so_that_its_steps_are_the_same() {
+        let instance = json!({"displayName": "web", "containers": [{"imageUrl": "httpd:2", "arguments": ["s3cret"],
+                              "environmentVariables": {"A": "s3cret"}}]});
+        let mut deployment = Deployment {
+            name: "web".to_owned(),
+            instance: Confidential::new(instance),
+            secrets: Confidential::new(vec!["httpd:2".to_owned()]),
+            secrecy: Secrecy::ByPlace,
+            compartment_id: "c".to_owned(),
+            lb_compartment: None,
+            ci_filter: Filter::default(),
+            predecessor: Predecessor::default(),
+            lb_filter: Filter::default(),
+            backends: Vec::new(),
+            policy: Policy::default(),
+            origin: None,
+        };
+        let container = |shown: &Value| shown["containers"][0].clone();
+        let now = container(&deployment.shown());
+        assert_eq!((&now["imageUrl"], &now["arguments"][0]), (&json!("httpd:2"), &json!("***")));
+        let mut stored = serde_json::to_value(&deployment).expect("it is written");
+        stored.as_object_mut().expect("a map").remove("secrecy");
+        deployment = serde_json::from_value(stored.clone()).expect("it is read");
+        let before = container(&deployment.shown());
+        assert_eq!((&before["imageUrl"], &before["arguments"][0]), (&json!("***"), &json!("s3cret")));
+        assert_eq!(container(&deployment.told_apart())["imageUrl"], "httpd:2");
+        assert_eq!(
+            serde_json::to_value(&deployment).expect("it is written"),
+            stored,
+            "and written as it was"
+        );
     }
 }

@@ -21,7 +21,7 @@ use crate::run::{Confidential, MASK};
 pub struct Filter {
     /// What each field must equal.
     pub fields: Map<String, Value>,
-    /// The same for fields whose values the environment had a part in, and which are not shown.
+    /// The same for fields that are not shown, in a run of before: those whose values the environment had told.
     #[serde(default)]
     pub hidden: Confidential<Map<String, Value>>,
     /// Whether the names of tags are compared by their kebab form, as the library we succeed did for keyword keys.
@@ -138,7 +138,6 @@ pub(super) fn filter(
     let n_problems = findings.problems.len();
     findings.refuse_unknown_keys(node, name, model);
     let mut filter = Filter { matching: matched, ..Filter::default() };
-    let mut hidden = Map::new();
     for (key, value) in node.entries() {
         let written = key.text().unwrap_or_default();
         let path = join(name, written);
@@ -163,10 +162,8 @@ pub(super) fn filter(
             filter.folds_tag_names = value.entries().iter().any(|(tag, _)| matches!(tag.tree, Tree::Key(_)));
         }
         let wanted = Shaper { findings }.value(value, &path, field.kind);
-        let fields = if value.holds_secret() { &mut hidden } else { &mut filter.fields };
-        fields.insert(field.name.to_owned(), wanted);
+        filter.fields.insert(field.name.to_owned(), wanted);
     }
-    filter.hidden = Confidential::new(hidden);
     // What tells nothing would mean whatever is there, which may be a stranger's.
     if findings.problems.len() == n_problems && !tells(&filter, model) {
         let telling = model.needs_one_of.iter().map(|field| kebab(field)).collect::<Vec<_>>().join(", ");
@@ -268,7 +265,9 @@ mod tests {
     #[test]
     fn what_a_run_of_before_stored_means_what_it_did_or_is_refused() {
         let stored = |tags: Value| -> Filter {
-            let stored = json!({"fields": {"freeformTags": tags}, "hidden": {"$confidential": {}}, "folds-tag-names": false});
+            let hidden = Confidential::new(Map::<String, Value>::new());
+            let stored =
+                json!({"fields": {"freeformTags": tags}, "hidden": hidden, "folds-tag-names": false});
             let read: Filter = serde_json::from_value(stored.clone()).expect("it is read");
             assert_eq!(serde_json::to_value(&read).expect("it is written"), stored, "and written as it was");
             read
@@ -348,7 +347,7 @@ mod tests {
             ),
             (
                 "{freeform-tags: {env: yes}}",
-                "freeform-tags.env: expected a string, found a boolean, true: put it in quotes",
+                "freeform-tags.env: expected a string, found a boolean, yes: put it in quotes",
             ),
             ("{freeform-tags: {env: [a]}}", "freeform-tags.env: expected a string, found a list"),
             (

@@ -1,7 +1,5 @@
 //! The new instance, in the words of the wire, and what of it may be shown.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::limits;
@@ -22,9 +20,9 @@ pub(super) fn specification(node: &Node, path: &str, findings: &mut Findings) ->
     instance
 }
 
-/// A specification as it may be shown: environment values, the headers of health checks, pull secrets and
-/// configuration files are masked, and whatever else is one of `secrets`.
-pub fn masked_instance(instance: &Value, secrets: &[String]) -> Value {
+/// A specification as the version before showed it, which masked whatever the environment had told. The steps of its runs
+/// are compared by that form when they are resumed.
+pub(super) fn masked_as_before(instance: &Value, secrets: &[String]) -> Value {
     let mut shown = instance.clone();
     mask_values(&mut shown, secrets);
     let mask = |value: &mut Value| *value = Value::from(MASK);
@@ -55,29 +53,6 @@ pub fn masked_instance(instance: &Value, secrets: &[String]) -> Value {
         }
     }
     shown
-}
-
-/// Every text that [`masked_instance`] masks, and what stands for it in base64.
-pub fn hidden_values(instance: &Value, secrets: &[String]) -> Vec<String> {
-    let mut hidden = Vec::new();
-    differences(instance, &masked_instance(instance, secrets), &mut hidden);
-    let decode = |text: &String| STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let decoded: Vec<String> = hidden.iter().filter_map(decode).collect();
-    hidden.extend(decoded);
-    hidden
-}
-
-fn differences(value: &Value, shown: &Value, found: &mut Vec<String>) {
-    match (value, shown) {
-        (Value::Object(value), Value::Object(shown)) => {
-            value.iter().for_each(|(name, value)| differences(value, &shown[name], found));
-        }
-        (Value::Array(value), Value::Array(shown)) => {
-            value.iter().zip(shown).for_each(|(value, shown)| differences(value, shown, found));
-        }
-        (Value::String(text), shown) if shown != text => found.push(text.clone()),
-        _ => {}
-    }
 }
 
 fn mask_values(value: &mut Value, secrets: &[String]) {

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::aero::{self, Surroundings};
 use super::backends::backends;
@@ -21,7 +20,8 @@ use super::policy::policy;
 use super::predecessor::{Predecessor, predecessor};
 use super::problem::{Findings, Problem, Problems};
 use super::schema::{BALANCER_FILTER, DEPLOYMENT, INSTANCE_FILTER, Model};
-use crate::run::Confidential;
+use super::secrecy::{Secrecy, secret_texts};
+use crate::run::{Confidential, Cut, Secrets};
 
 /// Where a deployment is written.
 pub struct Sources<'s> {
@@ -94,7 +94,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     let policy = policy(&reader.root, &mut reader.findings);
     let predecessor = predecessor(&reader.root, sources.flags.predecessor.as_ref(), &mut reader.findings);
     let lb_compartment = reader.lb_compartment();
-    let name = reader.name(instance.as_ref(), secrets.as_deref().unwrap_or_default());
+    let name = reader.name(instance.as_ref());
     let compartment_id =
         credentials.as_ref().and_then(|credentials| credentials.compartment_id.clone()).or_else(|| {
             instance.as_ref().and_then(|instance| instance["compartmentId"].as_str()).map(ToOwned::to_owned)
@@ -109,6 +109,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
                 name,
                 instance,
                 secrets,
+                secrecy: Secrecy::ByPlace,
                 compartment_id,
                 lb_compartment,
                 ci_filter,
@@ -234,7 +235,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The specification, and what of it is secret because it came from the environment.
+    /// The specification, and what of it came from the environment.
     fn instance(&mut self) -> Option<(Value, Vec<String>)> {
         let flags = &self.sources.flags;
         let (path, node) = if let Some(text) = &flags.ci_config {
@@ -254,11 +255,27 @@ impl<'s> Reader<'s> {
         let node = self.keep(path, node)?;
         let mut secrets = Vec::new();
         node.secrets(&mut secrets);
-        Some((specification(&node, "ci-config", &mut self.findings), secrets))
+        let instance = specification(&node, "ci-config", &mut self.findings);
+        if let Some(text) = &flags.ci_config {
+            self.warn_of_the_command_line(text, &instance);
+        }
+        Some((instance, secrets))
+    }
+
+    /// What stands on a command line is shown by `ps` to everybody on the machine, and kept in a shell's history.
+    fn warn_of_the_command_line(&mut self, text: &str, instance: &Value) {
+        let secrets: Secrets = secret_texts(instance, &[]).iter().collect();
+        if secrets.masked(text, Cut::End) != text {
+            let message = "holds what is secret (environment variables, files or credentials), and every process of this \
+                           machine can read a command line: name a file with --ci-config-file, or write #env NAME in \
+                           its place";
+            let place = aero::flag("--ci-config");
+            self.findings.warnings.push(Problem { place, path: String::new(), message: message.to_owned() });
+        }
     }
 
     /// What the deployment is called: as it is told, or by the instance's display name.
-    fn name(&mut self, instance: Option<&Value>, secrets: &[String]) -> Option<String> {
+    fn name(&mut self, instance: Option<&Value>) -> Option<String> {
         if let Some(name) = &self.sources.flags.name {
             return Some(name.clone());
         }
@@ -272,16 +289,6 @@ impl<'s> Reader<'s> {
         }
         // A display name that is not right was told as such.
         match instance?.get("displayName").map(Value::as_str) {
-            Some(Some(name)) if secrets.iter().any(|secret| secret == name) => {
-                let digest = format!("{:x}", Sha256::digest(name));
-                let made = format!("deployment-{}", &digest[..8]);
-                let message = format!(
-                    "is missing, and `ci-config.display-name` comes from the environment, which is not shown: the \
-                     runs are called {made}"
-                );
-                self.findings.warnings.push(self.root.problem("name", message));
-                Some(made)
-            }
             Some(name) => name.map(ToOwned::to_owned),
             None => {
                 let message = "is missing, and `ci-config.display-name` too: a deployment needs a name";

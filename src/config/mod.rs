@@ -25,15 +25,16 @@ mod predecessor;
 mod problem;
 mod read;
 mod schema;
+mod secrecy;
 mod shape;
 
 pub use credentials::{Credentials, CredentialsSource, reload_credentials};
 pub use deployment::{BackendTarget, Deployment, MinReady, OldInstance, OnFailure, Policy, Register, Retry};
 pub use filter::Filter;
 pub use identity::{Belongs, DeploymentTag, DeploymentTarget, Origin};
-pub use instance::{hidden_values, masked_instance};
 pub use load::{Flags, Loaded, Sources, Target, load, load_target};
 pub use matching::{CLOUDS_NAMESPACE, DEPLOYMENT_TAG, Difference, Matching, OUR_TAG_PREFIX};
 pub use predecessor::Predecessor;
 pub use problem::{Place, Problem, Problems};
 pub use schema::json_schema;
+pub use secrecy::{Secrecy, secret_texts, shown_instance};

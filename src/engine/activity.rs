@@ -45,6 +45,12 @@ pub trait Activity: Serialize + DeserializeOwned {
         Facts::new()
     }
 
+    /// Tells the world what of it must not be shown, before anything is done; in a rollback, before anything is undone.
+    fn conceal(&self, _world: &Self::World) {}
+
+    /// The same of its result, also of one that was checkpointed.
+    fn conceal_output(_output: &Self::Output, _world: &Self::World) {}
+
     /// Does it once. The engine retries transient failures and passes on the others.
     ///
     /// # Cancellation

@@ -17,6 +17,7 @@ type Undo<W> = for<'a> fn(&'a Value, Option<&'a Value>, &'a Cx<'a, W>) -> Undoin
 struct Entry<W> {
     undo: Undo<W>,
     stays: fn(&Value) -> Result<Facts, Failure>,
+    conceal: fn(&Value, &W),
 }
 
 /// The mutations that a binary can undo.
@@ -36,8 +37,11 @@ impl<W: 'static> Registry<W> {
     /// When two mutations have one name: the journal could not tell them apart.
     #[must_use]
     pub fn mutation<A: Mutation<World = W> + 'static>(mut self) -> Self {
-        let entry =
-            Entry { undo: |input, output, cx| Box::pin(undo::<A>(input, output, cx)), stays: stays::<A> };
+        let entry = Entry {
+            undo: |input, output, cx| Box::pin(undo::<A>(input, output, cx)),
+            stays: stays::<A>,
+            conceal: conceal::<A>,
+        };
         let earlier = self.entries.insert(A::NAME, entry);
         assert!(earlier.is_none(), "two mutations are named {}", A::NAME);
         self
@@ -58,6 +62,13 @@ impl<W: 'static> Registry<W> {
         match self.entries.get(name) {
             Some(entry) => (entry.undo)(input, output, cx).await,
             None => Err(unknown(name)),
+        }
+    }
+
+    /// Tells the world what of a step must not be shown.
+    pub(super) fn conceal(&self, name: &str, input: &Value, world: &W) {
+        if let Some(entry) = self.entries.get(name) {
+            (entry.conceal)(input, world);
         }
     }
 
@@ -93,6 +104,13 @@ async fn undo<A: Mutation>(
 
 fn stays<A: Mutation>(input: &Value) -> Result<Facts, Failure> {
     Ok(read::<A, A>(input)?.stays())
+}
+
+/// What cannot be read is refused when it is to be undone.
+fn conceal<A: Mutation>(input: &Value, world: &A::World) {
+    if let Ok(activity) = read::<A, A>(input) {
+        activity.conceal(world);
+    }
 }
 
 fn read<A: Mutation, V: DeserializeOwned>(stored: &Value) -> Result<V, Failure> {

@@ -29,6 +29,9 @@ impl<W: 'static> Run<'_, W> {
     pub(super) async fn walk_back(&mut self, registry: &Registry<W>) -> Result<Walked, Stop> {
         let Mode::Live { recorded, .. } = &mut self.mode else { unreachable!("a plan is not rolled back") };
         let steps = std::mem::take(recorded);
+        for step in &steps {
+            registry.conceal(&step.activity, &step.input, self.with.world);
+        }
         // Said before anything is changed.
         if let Some(step) = steps.iter().find(|step| needs_undo(step) && !registry.knows(&step.activity)) {
             return Err(Stop::Ours(unknown(&step.activity)));

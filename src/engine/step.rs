@@ -74,6 +74,11 @@ pub struct PlannedStep {
 }
 
 impl<W> Run<'_, W> {
+    /// What the steps may touch.
+    pub const fn world(&self) -> &W {
+        self.with.world
+    }
+
     /// Looks at something. Done in a plan as well.
     pub async fn read<A: Read<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if let Mode::Foresee { run, .. } = self.mode {
@@ -149,6 +154,7 @@ impl<W> Run<'_, W> {
             guard: None,
             warnings: &warnings,
         };
+        activity.conceal(self.with.world);
         let attempts = Attempts::new(self.with.retry, self.with.clock, 1, None).or_spent(&spent);
         let looking = async || Box::pin(activity.execute(&cx)).await;
         match attempts.make(self.with.cancel, Effect::Read, looking, async |_, _, _| Ok(())).await? {
@@ -156,6 +162,7 @@ impl<W> Run<'_, W> {
             Ended::Spent(failure) if failure.kind == FailureKind::Missing => Err(Stop::Failed(failure)),
             Ended::Spent(failure) => Err(Stop::Suspended(failure)),
             Ended::Done(output) => {
+                A::conceal_output(&output, self.with.world);
                 for warning in warnings.into_inner().unwrap_or_default() {
                     (self.teller)(Update::Progress { seq: self.next, text: &format!("warning: {warning}") });
                 }
@@ -175,6 +182,7 @@ impl<W> Run<'_, W> {
         self.next = seq.next();
         self.has_changes |= effect == Effect::Mutation;
         let asked = new_step(activity, effect)?;
+        activity.conceal(self.with.world);
         let place = if effect == Effect::Mutation { Place::Itself } else { Place::Following };
         // Before a checkpoint is returned: what follows is named after it.
         crash::within(A::NAME, asked.subject.as_deref(), place);
@@ -186,6 +194,7 @@ impl<W> Run<'_, W> {
             same(stored, &asked)?;
             if let (StepStatus::Completed, Some(output)) = (stored.state.status, &stored.output) {
                 let output = decode::<A>(seq, output)?;
+                A::conceal_output(&output, self.with.world);
                 self.facts.extend(A::facts(&output));
                 return Ok(output);
             }
@@ -278,6 +287,7 @@ impl<W> Run<'_, W> {
                 return Err(Stop::Failed(failure));
             }
         };
+        A::conceal_output(&output, self.with.world);
         let facts = A::facts(&output);
         let done = Completion {
             output: encode(&output)?,

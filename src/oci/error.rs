@@ -91,6 +91,11 @@ pub enum OciError {
     },
 }
 
+/// What the cloud says when it has no machine left.
+pub(super) const NO_CAPACITY: &str = "Out of host capacity";
+/// The same as a code.
+pub(super) const CAPACITY_CODE: &str = "OutOfHostCapacity";
+
 /// What broke on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportKind {
@@ -175,8 +180,8 @@ impl OciError {
     pub fn is_out_of_capacity(&self) -> bool {
         match self {
             Self::Service { message, code, .. } => {
-                message.contains("Out of host capacity")
-                    || matches!(code.as_deref(), Some("OutOfHostCapacity" | "SeOutOfCapacity"))
+                message.contains(NO_CAPACITY)
+                    || matches!(code.as_deref(), Some(CAPACITY_CODE | "SeOutOfCapacity"))
             }
             Self::Transport { .. }
             | Self::Decode { .. }

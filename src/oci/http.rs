@@ -11,7 +11,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::call::Service;
-use super::error::{OciError, TransportKind, clean};
+use super::error::{CAPACITY_CODE, NO_CAPACITY, OciError, TransportKind, clean};
+use super::veil::{Signed, Veil};
 use crate::clock::Clock;
 use crate::crash;
 
@@ -48,6 +49,7 @@ pub enum SetupError {
 pub struct Http {
     client: reqwest::Client,
     clock: Clock,
+    veil: Veil,
 }
 
 /// What is being asked, for messages.
@@ -85,7 +87,7 @@ impl Http {
             }
             builder = builder.tls_certs_only(certificates);
         }
-        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock })
+        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock, veil: Veil::default() })
     }
 
     /// A pool for the instance's metadata service, which is on the link and never behind a proxy. Away from OCI
@@ -95,7 +97,11 @@ impl Http {
     /// When the machine's roots cannot be used.
     pub(super) fn on_the_link(clock: Clock) -> Result<Self, SetupError> {
         let builder = builder(Duration::from_secs(10), Duration::from_secs(3)).no_proxy();
-        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock })
+        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock, veil: Veil::default() })
+    }
+
+    pub(super) const fn veil(&self) -> &Veil {
+        &self.veil
     }
 
     pub(super) const fn clock(&self) -> Clock {
@@ -119,6 +125,7 @@ impl Http {
         let Asked { service, operation, url, request_id } = asked;
         let started = tokio::time::Instant::now();
         let method = request.method().clone();
+        let signed = Signed::of(request.headers());
         // Crash points name each change by its operation, and all reads alike.
         let point = if method == reqwest::Method::GET { "GET" } else { operation };
         crash::at(format_args!("{point} unsent"));
@@ -138,13 +145,16 @@ impl Http {
             elapsed_ms = started.elapsed().as_millis(),
             "call"
         );
+        if !(200..300).contains(&status) {
+            signed.hide_behind(&self.veil);
+        }
         if let 300..=399 = status {
-            let location = clean(header(&headers, "location").unwrap_or_default(), 200);
+            let location = self.veil.clean(header(&headers, "location").unwrap_or_default(), 200);
             return Err(OciError::Redirect { service, operation, location });
         }
         let body = read_body(asked, &mut response).await;
-        let request_id =
-            header(&headers, "opc-request-id").map_or_else(|| request_id.to_owned(), |id| clean(id, 128));
+        let request_id = header(&headers, "opc-request-id")
+            .map_or_else(|| request_id.to_owned(), |id| self.veil.clean(id, 128));
         if !(200..300).contains(&status) {
             return Err(self.refused(asked, status, &headers, &body.unwrap_or_default(), request_id));
         }
@@ -162,15 +172,21 @@ impl Http {
         // Gateways answer HTML or nothing (OCI.md 3.1).
         let json: Option<Value> = serde_json::from_slice(body).ok();
         let field = |name: &str| json.as_ref().and_then(|json| json.get(name)).and_then(Value::as_str);
-        let message = match field("message") {
-            Some(message) => clean(message, 2_000),
-            None => clean(&String::from_utf8_lossy(body), 200),
+        let (said, most) = match field("message") {
+            Some(message) => (message.to_owned(), 2_000),
+            None => (String::from_utf8_lossy(body).into_owned(), 200),
         };
+        let message = self.veil.clean(&said, most);
+        // What a code says decides what follows, whatever is called so besides; the API's are words.
+        let is_word = |code: &str| code.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let code = field("code")
+            .map(|code| if is_word(code) { clean(code, 100) } else { self.veil.clean(code, 100) });
+        let is_masked = said.contains(NO_CAPACITY) && !message.contains(NO_CAPACITY);
         OciError::Service {
             service: asked.service,
             operation: asked.operation,
             status,
-            code: field("code").map(|code| clean(code, 100)),
+            code: if is_masked { Some(CAPACITY_CODE.to_owned()) } else { code },
             message: if message.is_empty() { "no message".to_owned() } else { message },
             request_id,
             retry_after: self.retry_after(headers),

@@ -8,12 +8,13 @@ use serde::de::DeserializeOwned;
 use super::call::Call;
 use super::error::OciError;
 use super::transport::{Answer, Transport, decoded};
+use super::veil::Veil;
 
 /// Pages of one list, and bytes of all of them; a list that is longer does not end.
 const PAGES_LIMIT: usize = 1_000;
 const LIST_LIMIT: usize = 64 << 20;
 
-type Decode<T> = fn(&Call, Answer<Vec<u8>>) -> Result<Vec<T>, OciError>;
+type Decode<T> = fn(&Call, Answer<Vec<u8>>, &Veil) -> Result<Vec<T>, OciError>;
 
 /// A list that is being read.
 #[must_use = "nothing is sent before a page is turned"]
@@ -30,7 +31,7 @@ pub struct Listing<'t, T> {
 impl<'t, T> Listing<'t, T> {
     /// A list whose pages are of the form `P`.
     pub(super) fn of<P: DeserializeOwned + Into<Vec<T>>>(transport: &'t Transport, call: Call) -> Self {
-        let decode: Decode<T> = |call, answer| Ok(decoded::<P>(call, answer)?.value.into());
+        let decode: Decode<T> = |call, answer, veil| Ok(decoded::<P>(call, answer, veil)?.value.into());
         Self { transport, call, decode, next: None, n_pages: 0, n_bytes: 0, items: Vec::new() }
     }
 
@@ -53,7 +54,7 @@ impl<'t, T> Listing<'t, T> {
         if next.is_some() && next == self.next {
             return Err(self.endless("a page names itself as the next".to_owned()));
         }
-        self.items.extend((self.decode)(&call, answer)?);
+        self.items.extend((self.decode)(&call, answer, self.transport.veil())?);
         (self.next, self.n_pages, self.n_bytes) = (next, self.n_pages + 1, n_bytes);
         Ok(self.next.is_some())
     }

@@ -17,6 +17,7 @@ mod references;
 mod region;
 mod signer;
 mod transport;
+mod veil;
 
 pub use call::{Call, Method, Service};
 pub use domains::{Domain, Domains};
@@ -48,6 +49,16 @@ impl Oci {
     /// Whose cloud it is, as far as who signs in can tell.
     pub async fn tenancy(&self) -> Option<String> {
         self.transport.tenancy().await
+    }
+
+    /// Hides these values and their parts wherever the cloud repeats them from now on: in errors, in logs, in details.
+    pub fn hide<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
+        self.transport.veil().hide(values);
+    }
+
+    /// What the cloud said in an answer, as it may be passed on: one line without secrets and control characters.
+    pub fn heard(&self, text: &str) -> String {
+        printable(&self.transport.veil().over(text))
     }
 
     /// Container instances.

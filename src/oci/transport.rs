@@ -7,12 +7,13 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, Method, Service};
-use super::error::{OciError, TransportKind, clean};
+use super::error::{OciError, TransportKind};
 use super::http::{self, Asked, Http, Success, header};
 use super::id::{Etag, WorkRequestId};
 use super::identity::{Identity, SignInError, Signing};
 use super::region::Region;
 use super::signer::{self, Unsigned};
+use super::veil::Veil;
 
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,9 +84,13 @@ impl Transport {
         Self { http, endpoints, identity }
     }
 
+    pub(super) const fn veil(&self) -> &Veil {
+        self.http.veil()
+    }
+
     /// Makes one attempt at a call with a JSON answer.
     pub async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, OciError> {
-        decoded(call, self.attempt(call).await?)
+        decoded(call, self.attempt(call).await?, self.veil())
     }
 
     /// Makes one attempt at a call whose answer has no body that matters.
@@ -93,10 +98,10 @@ impl Transport {
         Ok(self.attempt(call).await?.with(()))
     }
 
-    /// Makes one attempt at a call with a text answer.
-    pub(super) async fn send_for_text(&self, call: &Call) -> Result<Answer<String>, OciError> {
+    /// Makes one attempt at a call with the end of a log as its answer, without the secrets that it repeats.
+    pub(super) async fn send_for_log(&self, call: &Call) -> Result<Answer<String>, OciError> {
         let answer = self.attempt(call).await?;
-        let text = String::from_utf8_lossy(&answer.value).into_owned();
+        let text = self.veil().over_log(&String::from_utf8_lossy(&answer.value));
         Ok(answer.with(text))
     }
 
@@ -222,11 +227,12 @@ impl Transport {
 pub(super) fn decoded<T: DeserializeOwned>(
     call: &Call,
     answer: Answer<Vec<u8>>,
+    veil: &Veil,
 ) -> Result<Answer<T>, OciError> {
     let value = serde_json::from_slice(&answer.value).map_err(|error| OciError::Decode {
         service: call.service,
         operation: call.operation,
-        detail: clean(&error.to_string(), 300),
+        detail: veil.clean(&error.to_string(), 300),
         request_id: answer.request_id.clone(),
     })?;
     Ok(answer.with(value))

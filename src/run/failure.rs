@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::confidential::mask_within;
-
 /// Why an activity did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -70,12 +68,6 @@ impl Failure {
     /// A defect on our side.
     pub fn ours(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Ours, doing, message)
-    }
-
-    /// The same with the mask in place of each of `secrets`: clouds and programs repeat what they were given.
-    #[must_use]
-    pub fn without(self, secrets: &[String]) -> Self {
-        Self { message: mask_within(&self.message, secrets), ..self }
     }
 
     fn of(kind: FailureKind, doing: impl Into<String>, message: impl Into<String>) -> Self {

@@ -8,11 +8,13 @@ mod event;
 mod failure;
 mod id;
 mod record;
+mod secrets;
 mod state;
 
-pub use confidential::{Confidential, MASK, marker, mask, mask_within};
+pub use confidential::{Confidential, MASK, marker, mask};
 pub use event::{Direction, Effect, Event, EventKind, Facts, Holder, Resolution, Timestamp, Update};
 pub use failure::{Failure, FailureKind};
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
 pub use record::{RunRecord, StepRecord, UndoRecord, stamp};
+pub use secrets::{Cut, Secrets, passwords};
 pub use state::{IllegalTransition, RunState, StepState, StepStatus, UndoStatus, UnknownState};

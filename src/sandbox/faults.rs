@@ -26,6 +26,10 @@ pub(super) struct Rule {
     pub(super) seed: u64,
     /// What happens.
     pub(super) effect: Effect,
+    /// What the cloud says of it, where it says anything; `{authorization}` and `{opc-obo-token}` stand for those headers
+    /// of the request.
+    #[serde(default)]
+    pub(super) message: Option<String>,
     /// A `Retry-After` header, in seconds.
     #[serde(default)]
     pub(super) retry_after: Option<u64>,
@@ -100,6 +104,17 @@ pub(super) enum Effect {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) rules: Vec<Rule>,
+}
+
+impl Rule {
+    /// What it says of a request, or what is said otherwise.
+    pub(super) fn said(&self, headers: &hyper::HeaderMap, otherwise: &str) -> String {
+        let Some(message) = &self.message else { return otherwise.to_owned() };
+        ["authorization", "opc-obo-token"].iter().fold(message.clone(), |message, name| {
+            let value = headers.get(*name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            message.replace(&format!("{{{name}}}"), value)
+        })
+    }
 }
 
 impl Faults {

@@ -199,7 +199,7 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         }
     }
     let rule = lock(&shared.faults).decide(&method, &target);
-    if let Some(reply) = rule.as_ref().and_then(refusal) {
+    if let Some(reply) = rule.as_ref().and_then(|rule| refusal(rule, &parts.headers)) {
         record(who, reply.status);
         return Ok(finish(&shared, reply, &request_id));
     }
@@ -209,7 +209,7 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         return Err(io::ErrorKind::ConnectionReset.into());
     }
     let delay = Duration::from_millis(rule.as_ref().map_or(0, |rule| rule.delay_ms));
-    let parsed = parse(&method, &target, &parts.headers, &body, effect);
+    let parsed = parse(&method, &target, &parts.headers, &body, rule.as_ref());
     if effect == Some(Effect::Late) {
         let task = Arc::clone(&shared);
         shared.spawn(async move {
@@ -250,7 +250,11 @@ fn finish(shared: &Shared, reply: Reply, request_id: &str) -> Response<Body> {
 }
 
 /// The answer of a rule that refuses the request before it is carried out.
-fn refusal(rule: &Rule) -> Option<Reply> {
+fn refusal(rule: &Rule, headers: &hyper::HeaderMap) -> Option<Reply> {
+    let said = |reply: Reply| match &rule.message {
+        Some(_) => reply.saying(&rule.said(headers, "")),
+        None => reply,
+    };
     let reply = match rule.effect {
         Effect::Unauthenticated => Reply::unauthenticated(),
         Effect::TooMany => Reply::error(429, "TooManyRequests", "Too many requests for the user"),
@@ -275,6 +279,7 @@ fn refusal(rule: &Rule) -> Option<Reply> {
         | Effect::StaleRead
         | Effect::WorkFails => return None,
     };
+    let reply = said(reply);
     Some(match rule.retry_after {
         Some(seconds) => reply.with("retry-after", seconds.to_string()),
         None => reply,
@@ -286,8 +291,9 @@ fn parse(
     target: &str,
     headers: &hyper::HeaderMap,
     body: &Bytes,
-    effect: Option<Effect>,
+    rule: Option<&Rule>,
 ) -> Result<Request, Reply> {
+    let effect = rule.map(|rule| rule.effect);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let body = if body.is_empty() {
         Value::Null
@@ -310,7 +316,9 @@ fn parse(
             .collect(),
         headers: headers.clone(),
         body,
-        work_fails_with: (effect == Some(Effect::WorkFails)).then(|| "a fault was asked for".to_owned()),
+        work_fails_with: rule
+            .filter(|rule| rule.effect == Effect::WorkFails)
+            .map(|rule| rule.said(headers, "a fault was asked for")),
         is_stale: effect == Some(Effect::StaleRead),
         is_stray: effect == Some(Effect::Late),
     })

@@ -1,7 +1,8 @@
 //! Keeps the state in a folder, so that it outlives a restart.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::state::State;
@@ -23,6 +24,13 @@ pub(super) fn load(folder: Option<&Path>) -> io::Result<Option<State>> {
 pub(super) fn save(folder: Option<&Path>, state: &State) -> io::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     let draft = folder.join(format!("{FILE}.new"));
-    fs::write(&draft, serde_json::to_vec(state)?)?;
+    // Environments, configuration files and the credentials of registries are in it. One that is there keeps its
+    // permissions when it is opened, so that it goes first.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(&serde_json::to_vec(state)?)?;
     fs::rename(draft, folder.join(FILE))
 }

@@ -80,6 +80,15 @@ impl Reply {
         Self::error(400, "InvalidParameter", message)
     }
 
+    /// The same error with another message.
+    pub(super) fn saying(mut self, message: &str) -> Self {
+        if let Ok(mut body) = serde_json::from_slice::<Value>(&self.body) {
+            body["message"] = json!(message);
+            self.body = body.to_string().into_bytes();
+        }
+        self
+    }
+
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self

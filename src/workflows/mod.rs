@@ -18,13 +18,15 @@ mod validation;
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 pub use balancer::Versions;
 pub use destroy::{Destroy, Destruction};
 pub use redeploy::Redeploy;
 pub use target::{claim, complete_origin, instance as instance_target, locate, of as target_of};
 pub use validation::Validation;
 
-use crate::config::Register;
+use crate::config::{Register, secret_texts};
 use crate::engine::Registry;
 use crate::oci::Oci;
 use activities::{
@@ -51,6 +53,13 @@ pub struct World {
     pub register: Register,
     /// Which versions of load balancers this process has left behind.
     pub versions: Versions,
+}
+
+impl World {
+    /// Hides what is secret of an instance's specification, wherever the cloud repeats it from now on.
+    fn hide(&self, specification: &Value) {
+        self.oci.hide(secret_texts(specification, &[]));
+    }
 }
 
 /// Every mutation of these workflows, by its name in the journal.

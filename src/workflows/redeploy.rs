@@ -16,9 +16,7 @@ use super::beside::Around;
 use super::elsewhere::Elsewhere;
 use super::successor::{Successor, Takeover};
 use super::{World, target};
-use crate::config::{
-    Deployment, DeploymentTarget, OldInstance as Mode, Predecessor, Register, hidden_values, masked_instance,
-};
+use crate::config::{Deployment, DeploymentTarget, OldInstance as Mode, Predecessor, Register};
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::Confidential;
@@ -34,6 +32,7 @@ impl Workflow for Redeploy {
     type Input = Deployment;
 
     async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
+        run.world().oci.hide(deployment.secret_texts());
         let balancer = run.read(find_load_balancer(deployment)).await?.id;
         let old = run.read(find_old_instance(deployment, Some(&balancer))).await?;
         let found = run.read(find_old_backends(deployment, &balancer, old.as_ref())).await?;
@@ -315,15 +314,13 @@ fn create_instance(
     balancer: &LoadBalancerId,
     target: Option<&DeploymentTarget>,
 ) -> CreateInstance {
-    let instance = deployment.instance.expose();
     CreateInstance {
         deployment: target::tag(deployment, target),
         compartment_id: instance_compartment(deployment),
         specification: deployment.instance.clone(),
         hidden: hidden(deployment),
-        // A tag of the image that came from the environment still tells two versions apart.
-        digest: digest(&masked_instance(instance, &[])),
-        shown: masked_instance(instance, deployment.secrets.expose()),
+        digest: digest(&deployment.told_apart()),
+        shown: deployment.shown(),
         load_balancer: balancer.clone(),
     }
 }
@@ -334,7 +331,7 @@ fn successor(deployment: &Deployment, id: &InstanceId) -> Successor {
 }
 
 fn hidden(deployment: &Deployment) -> Confidential<Vec<String>> {
-    Confidential::new(hidden_values(deployment.instance.expose(), deployment.secrets.expose()))
+    Confidential::new(deployment.secret_texts())
 }
 
 /// Where the new instance is made, and looked for by its tags.

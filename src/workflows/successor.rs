@@ -29,8 +29,9 @@ impl Successor {
     /// # Errors
     /// Permanent when it has died since it came up, with the exit code and the end of the log.
     pub(super) async fn still_runs(&self, cx: &Cx<'_, World>) -> Result<Option<String>, Failure> {
+        cx.world.oci.hide(self.hidden.expose());
         // On the heap, as below: the future of a run holds those of all its steps.
-        let look = instance::still_runs(cx, &self.compartment_id, &self.id, self.hidden.expose());
+        let look = instance::still_runs(cx, &self.compartment_id, &self.id);
         Box::pin(look).await
     }
 }

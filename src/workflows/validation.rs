@@ -8,7 +8,7 @@ use super::redeploy::{find_load_balancer, find_old_backends, find_old_instance, 
 use crate::config::Deployment;
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::Reference;
-use crate::run::{Failure, FailureKind, mask_within};
+use crate::run::{Failure, FailureKind};
 
 /// Looks at what a deployment names, and finds everything that is wrong at once.
 #[derive(Debug)]
@@ -21,14 +21,11 @@ impl Workflow for Validation {
     type Input = Deployment;
 
     async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
+        run.world().oci.hide(deployment.secret_texts());
         let mut problems = Vec::new();
         for look_up in named(deployment) {
             let found = kept(run.read(look_up).await, &mut problems)?.unwrap_or_default();
-            problems.extend(
-                found.into_iter().map(|problem| {
-                    format!("ci-config.{}", mask_within(&problem, deployment.secrets.expose()))
-                }),
-            );
+            problems.extend(found.into_iter().map(|problem| format!("ci-config.{problem}")));
         }
         let balancer = kept(run.read(find_load_balancer(deployment)).await, &mut problems)?;
         let id = balancer.as_ref().map(|balancer| &balancer.id);

@@ -144,6 +144,10 @@ impl World {
         self.folder.path().join(name)
     }
 
+    pub(crate) fn sandbox_pid(&self) -> u32 {
+        self.sandbox.id()
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -45,6 +45,7 @@ mod old_library;
 mod predecessors;
 mod recovery;
 mod refusals;
+mod repeated;
 mod rollback;
 mod secrets;
 mod specification;

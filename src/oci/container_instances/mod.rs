@@ -72,14 +72,15 @@ impl ContainerInstances<'_> {
         self.0.send(&call("GetContainer", Method::Get, format!("/containers/{}", encode(id)))).await
     }
 
-    /// The last 256 KB that a container wrote; of its previous run when `previous`. Text, whatever its label says.
+    /// The end of what a container wrote, without the secrets that it repeats; of its previous run when `previous`. Text,
+    /// whatever its label says.
     pub async fn logs(&self, container: &str, previous: bool) -> Result<Answer<String>, OciError> {
         let path = format!("/containers/{}/actions/retrieveLogs", encode(container));
         let mut logs = call("RetrieveLogs", Method::Post, path);
         if previous {
             logs = logs.with_query("isPrevious", "true");
         }
-        self.0.send_for_text(&logs).await
+        self.0.send_for_log(&logs).await
     }
 
     /// Why a work request failed.

@@ -25,9 +25,13 @@ impl Activity for AwaitInstance {
         Some(format!("ACTIVE at {}", running.addresses.join(" ")))
     }
 
+    fn conceal(&self, world: &World) {
+        world.oci.hide(self.hidden.expose());
+    }
+
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Running, Failure> {
         let created = &self.created;
-        instance::until_running(cx, &created.id, created.work_request.as_ref(), self.hidden.expose()).await
+        instance::until_running(cx, &created.id, created.work_request.as_ref()).await
     }
 }
 

@@ -27,7 +27,7 @@ impl Activity for AwaitWork {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         match balancer::failed(cx, &self.work_request, &self.expected).await? {
-            Some(request) => Err(balancer::work_failure(&request)),
+            Some(request) => Err(balancer::work_failure(cx, &request)),
             None => Ok(()),
         }
     }

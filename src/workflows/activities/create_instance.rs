@@ -96,8 +96,13 @@ impl Activity for CreateInstance {
         fact("new-instance-id", &created.id)
     }
 
+    fn conceal(&self, world: &World) {
+        world.hide(self.specification.expose());
+        world.oci.hide(self.hidden.expose());
+    }
+
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Created, Failure> {
-        match instance::create(cx, &self.tagged(cx), self.hidden.expose(), Request::OfTheStep).await? {
+        match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await? {
             Some((id, work_request)) => Ok(Created { id, work_request }),
             None => Err(Failure::permanent(
                 "creating the container instance",
@@ -133,7 +138,7 @@ impl Mutation for CreateInstance {
         }
         let found = self.find(cx).await?;
         if found.is_empty() && token_counts(cx) {
-            match instance::create(cx, &self.tagged(cx), self.hidden.expose(), Request::OfTheStep).await {
+            match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await {
                 Ok(Some((id, _))) => {
                     return Ok(Undone::Part { facts: fact(&finished, &id), note: "sent again".to_owned() });
                 }

@@ -64,6 +64,12 @@ impl Activity for FindOldInstance {
         found.as_ref().map(|old| fact("old-instance-id", &old.id)).unwrap_or_default()
     }
 
+    fn conceal_output(found: &Option<OldInstance>, world: &World) {
+        if let Some(old) = found {
+            world.hide(old.specification.expose());
+        }
+    }
+
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Option<OldInstance>, Failure> {
         const DOING: &str = "finding the instance to replace";
         let Some(id) = self.find(cx).await? else { return Ok(None) };
@@ -76,8 +82,12 @@ impl Activity for FindOldInstance {
             Which::Filter { .. } => failure::must_look(cx, DOING, get).await,
         };
         let raw = raw?.value;
-        let typed: ContainerInstance = serde_json::from_value(raw.clone())
-            .map_err(|error| Failure::permanent(DOING, format!("{id} cannot be read: {error}")))?;
+        let typed: ContainerInstance = serde_json::from_value(raw.clone()).map_err(|error| {
+            Failure::permanent(
+                DOING,
+                format!("{id} cannot be read: {}", cx.world.oci.heard(&error.to_string())),
+            )
+        })?;
         if typed.lifecycle_state.is_terminated() {
             return Err(Failure::permanent(DOING, format!("{id} is {}", typed.lifecycle_state)));
         }

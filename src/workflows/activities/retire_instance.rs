@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{fact, left, preview_of};
-use crate::config::{OldInstance as Mode, hidden_values};
+use crate::config::OldInstance as Mode;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
@@ -74,6 +74,10 @@ impl Activity for RetireInstance {
 
     fn subject(&self) -> Option<String> {
         Some(self.id.to_string())
+    }
+
+    fn conceal(&self, world: &World) {
+        world.hide(self.specification.expose());
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Retirement, Failure> {
@@ -220,7 +224,7 @@ impl RetireInstance {
         let Some(id) = known else {
             let specification = instance::tagged(self.specification.expose().clone(), &own);
             let request = Request::OfItsUndo(remade.generation);
-            let created = instance::create(cx, &specification, &self.hidden(), request).await?;
+            let created = instance::create(cx, &specification, request).await?;
             let Some((id, work)) = created else {
                 let message = "somebody deletes it each time";
                 return Err(Failure::permanent("creating the old instance again", message));
@@ -242,7 +246,7 @@ impl RetireInstance {
             }
             Some(_) => {}
         }
-        match instance::until_running(cx, &id, remade.work.as_ref(), &self.hidden()).await {
+        match instance::until_running(cx, &id, remade.work.as_ref()).await {
             Ok(running) => Ok(Undone::Whole(self.restored(&running))),
             Err(failure) if failure.kind == FailureKind::Permanent => {
                 instance::delete(cx, &self.compartment_id, &id, &own).await?;
@@ -315,12 +319,8 @@ impl RetireInstance {
                 _ => break,
             }
         }
-        let running = instance::until_running(cx, &self.id, None, &self.hidden()).await?;
+        let running = instance::until_running(cx, &self.id, None).await?;
         Ok(self.restored(&running))
-    }
-
-    fn hidden(&self) -> Vec<String> {
-        hidden_values(self.specification.expose(), &[])
     }
 
     /// Where the instance is reachable now, address by address.

@@ -7,7 +7,7 @@ use super::read::overdue;
 use super::{Place, SURE_AFTER, when_idle_unless_gone};
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{Flags, WorkRequest, WorkState};
-use crate::oci::{LoadBalancerId, WorkRequestId, printable};
+use crate::oci::{LoadBalancerId, WorkRequestId};
 use crate::run::{Failure, FailureKind};
 use crate::workflows::{World, failure};
 
@@ -73,7 +73,7 @@ pub(in crate::workflows) async fn follow_to(
             });
             let kind =
                 if is_bad { FailureKind::Permanent } else { FailureKind::Transient { retry_after: None } };
-            Err(Failure { kind, ..work_failure(&request) })
+            Err(Failure { kind, ..work_failure(cx, &request) })
         }
         None => Ok(()),
     }
@@ -113,7 +113,7 @@ pub(super) async fn follow(
                 return Ok(Some(request));
             }
             WorkState::Accepted | WorkState::InProgress | WorkState::Unknown => {
-                let kind = printable(&request.kind);
+                let kind = cx.world.oci.heard(&request.kind);
                 if started.elapsed() + wait > cx.world.work_timeout {
                     return Err(overdue(cx, DOING, &format!("{id} ({kind})")));
                 }
@@ -126,11 +126,11 @@ pub(super) async fn follow(
 }
 
 /// What the cloud says about work that failed. Following it once more would give the same answer.
-pub(in crate::workflows) fn work_failure(request: &WorkRequest) -> Failure {
+pub(in crate::workflows) fn work_failure(cx: &Cx<'_, World>, request: &WorkRequest) -> Failure {
     let reasons: Vec<String> = request
         .error_details
         .iter()
-        .map(|detail| format!("{}: {}", detail.error_code, printable(&detail.message)))
+        .map(|detail| cx.world.oci.heard(&format!("{}: {}", detail.error_code, detail.message)))
         .collect();
     let told = if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") };
     Failure::permanent(

@@ -25,7 +25,6 @@ pub(in crate::workflows) enum Request {
 pub(in crate::workflows) async fn create(
     cx: &Cx<'_, World>,
     specification: &Value,
-    hidden: &[String],
     request: Request,
 ) -> Result<Option<(InstanceId, Option<WorkRequestId>)>, Failure> {
     const DOING: &str = "creating the container instance";
@@ -40,7 +39,7 @@ pub(in crate::workflows) async fn create(
         match cx.world.oci.container_instances().create(&call).await {
             Ok(answer) => return Ok(Some((answer.value.id, answer.work_request))),
             Err(error) if error.code() == Some("InvalidatedRetryToken") => {}
-            Err(error) => return Err(failure::of(DOING, &error).without(hidden)),
+            Err(error) => return Err(failure::of(DOING, &error)),
         }
     }
     Ok(None)

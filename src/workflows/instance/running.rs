@@ -6,8 +6,8 @@ use tokio::time::Instant;
 use super::state;
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
-use crate::oci::{InstanceId, WorkRequestId, printable};
-use crate::run::{Failure, mask_within};
+use crate::oci::{InstanceId, WorkRequestId};
+use crate::run::Failure;
 use crate::workflows::{World, failure};
 
 /// How many lines of a container's log an error shows.
@@ -21,8 +21,7 @@ pub(in crate::workflows) struct Running {
     pub(in crate::workflows) addresses: Vec<String>,
 }
 
-/// Waits until an instance and all of its containers run, and returns their addresses. What is `hidden` is masked in
-/// whatever the cloud and the containers say of it.
+/// Waits until an instance and all of its containers run, and returns their addresses.
 ///
 /// # Errors
 /// Permanent when it failed, was deleted, a container exits or restarts, or the time is over.
@@ -30,13 +29,12 @@ pub(in crate::workflows) async fn until_running(
     cx: &Cx<'_, World>,
     id: &InstanceId,
     work: Option<&WorkRequestId>,
-    hidden: &[String],
 ) -> Result<Running, Failure> {
     let deadline = Instant::now() + cx.world.instance_timeout;
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let state = match look(cx, id, work).await.map_err(|failure| failure.without(hidden))? {
+        let state = match look(cx, id, work).await? {
             Look::Running(running) => return Ok(running),
-            Look::NotYet(state) => mask_within(&state, hidden),
+            Look::NotYet(state) => state,
         };
         if Instant::now() + wait > deadline {
             return Err(Failure::permanent(
@@ -120,8 +118,7 @@ fn deleted(id: &InstanceId) -> Failure {
     Failure::permanent("looking at the container instance", format!("{id} was deleted by somebody else"))
 }
 
-/// Looks whether an instance that ran still does: why it is not ready at the moment, if it is not. What is `hidden` is
-/// masked in whatever the cloud and the containers say of it.
+/// Looks whether an instance that ran still does: why it is not ready at the moment, if it is not.
 ///
 /// # Errors
 /// Permanent when it has died: it failed, stopped, was deleted, or a container has exited or was restarted.
@@ -129,7 +126,6 @@ pub(in crate::workflows) async fn still_runs(
     cx: &Cx<'_, World>,
     compartment: &str,
     id: &InstanceId,
-    hidden: &[String],
 ) -> Result<Option<String>, Failure> {
     const DOING: &str = "looking at the container instance";
     let api = cx.world.oci.container_instances();
@@ -144,8 +140,7 @@ pub(in crate::workflows) async fn still_runs(
         }
         Err(error) => return Err(failure::of(DOING, &error)),
     };
-    let state = not_ready(cx, &instance, None).await.map_err(|failure| failure.without(hidden))?;
-    Ok(state.map(|state| mask_within(&state, hidden)))
+    not_ready(cx, &instance, None).await
 }
 
 /// Why a container is not ready, if it is not. ACTIVE alone does not say: a crash loop leaves it so (OCI.md 2.1).
@@ -157,7 +152,7 @@ async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<Stri
         Err(error) if error.is_not_found() => return Ok(Some("containers not visible yet".to_owned())),
         Err(error) => return Err(failure::of(DOING, &error)),
     };
-    let name = printable(&container.display_name);
+    let name = cx.world.oci.heard(&container.display_name);
     if container.container_restart_attempt_count > 0 || container.exit_code.is_some() {
         let code = container.exit_code.map_or_else(String::new, |code| format!(" with code {code}"));
         let log = last_lines(cx, id).await;
@@ -184,7 +179,7 @@ async fn last_lines(cx: &Cx<'_, World>, container: &str) -> String {
             break;
         }
     }
-    let lines: Vec<String> = log.lines().map(printable).collect();
+    let lines: Vec<String> = log.lines().map(|line| cx.world.oci.heard(line)).collect();
     let first = lines.len().saturating_sub(LOG_LINES);
     if lines.is_empty() { String::new() } else { format!("; its last lines: {}", lines[first..].join(" | ")) }
 }
@@ -196,19 +191,20 @@ async fn why_failed(
     work: Option<&WorkRequestId>,
 ) -> String {
     let api = cx.world.oci.container_instances();
-    let mut reasons: Vec<String> = instance.lifecycle_details.iter().map(|text| printable(text)).collect();
+    let mut reasons: Vec<String> =
+        instance.lifecycle_details.iter().map(|text| cx.world.oci.heard(text)).collect();
     if let Some(work) = work {
         // The first page says enough.
         let mut errors = api.work_errors(work);
         failure::glance(cx, "reading the work request's errors", errors.turn()).await;
         let told = errors.into_items().into_iter();
-        reasons.extend(told.map(|error| printable(&format!("{}: {}", error.code, error.message))));
+        reasons.extend(told.map(|error| cx.world.oci.heard(&format!("{}: {}", error.code, error.message))));
     }
     for container in &instance.containers {
         let read = api.container(&container.container_id);
         let read = failure::glance(cx, "reading the container's details", read).await;
         let details = read.and_then(|answer| answer.value.lifecycle_details);
-        reasons.extend(details.iter().map(|text| printable(text)));
+        reasons.extend(details.iter().map(|text| cx.world.oci.heard(text)));
     }
     if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") }
 }

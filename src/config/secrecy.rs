@@ -1,0 +1,234 @@
+//! What of a specification is secret: by where it stands, not by where it came from.
+//!
+//! An image, a name, a tag, a shape and an address are no secrets, whoever told them. The values of environment variables,
+//! the contents of files, credentials, the headers of health checks and the passwords within URLs are. Whatever else came
+//! from the environment of this program is one too; and a command or an argument where it repeats any of those.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::run::{Cut, MASK, Secrets, passwords};
+
+/// The fields of an instance that are shown whoever told them, with everything below them.
+const SHOWN: [&str; 20] = [
+    "availabilityDomain",
+    "backendSet",
+    "compartmentId",
+    "containerRestartPolicy",
+    "definedTags",
+    "displayName",
+    "faultDomain",
+    "freeformTags",
+    "hostnameLabel",
+    "imageUrl",
+    "name",
+    "nsgIds",
+    "port",
+    "privateIp",
+    "registryEndpoint",
+    "secretId",
+    "secretType",
+    "shape",
+    "shapeConfig",
+    "subnetId",
+];
+
+/// By what a part of a specification is secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Secrecy {
+    /// By having come from the environment, wherever it stands: so it was in the version before.
+    #[default]
+    ByOrigin,
+    /// By where it stands.
+    ByPlace,
+}
+
+impl Secrecy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    pub(super) fn is_by_origin(&self) -> bool {
+        *self == Self::ByOrigin
+    }
+}
+
+/// What stands at a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Shown.
+    Open,
+    /// Masked as a whole.
+    Secret,
+    /// The content of a file, in base64: masked as a whole.
+    File,
+    /// Masked where it repeats what is secret.
+    Repeating,
+    /// Masked when it came from the environment.
+    ByOrigin,
+}
+
+impl Standing {
+    fn below(self, path: &[&str], name: &str) -> Self {
+        match (self, path, name) {
+            (Self::Open | Self::Secret | Self::File | Self::Repeating, ..) => self,
+            (_, ["containers"], "environmentVariables")
+            | (_, ["containers", "healthChecks", "headers"], "value")
+            | (_, ["imagePullSecrets"], "username" | "password") => Self::Secret,
+            (_, ["volumes", "configs"], "data") => Self::File,
+            (_, ["containers"], "command" | "arguments") => Self::Repeating,
+            // The name of a header or of a volume; of an unknown thing it is not known what a name is.
+            _ if SHOWN.contains(&name) => Self::Open,
+            _ => Self::ByOrigin,
+        }
+    }
+}
+
+/// Every text of a specification that is secret, and what those in base64 stand for. `from_environment` is what of it the
+/// environment told.
+pub fn secret_texts(instance: &Value, from_environment: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    visit(instance, &mut Vec::new(), Standing::ByOrigin, &mut |standing, text| match standing {
+        Standing::Secret | Standing::File => {
+            let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            found.extend(decoded);
+            found.push(text.to_owned());
+        }
+        Standing::ByOrigin | Standing::Repeating if is_one_of(text, from_environment) => {
+            found.push(text.to_owned());
+        }
+        Standing::Open | Standing::ByOrigin | Standing::Repeating => found.extend(passwords(text)),
+    });
+    found
+}
+
+/// A specification as it may be shown.
+pub fn shown_instance(instance: &Value, from_environment: &[String]) -> Value {
+    let secrets: Secrets = secret_texts(instance, from_environment).iter().collect();
+    let mut shown = instance.clone();
+    replace(&mut shown, &mut Vec::new(), Standing::ByOrigin, &|standing, text| match standing {
+        Standing::Secret | Standing::File => MASK.to_owned(),
+        Standing::ByOrigin | Standing::Repeating if is_one_of(text, from_environment) => MASK.to_owned(),
+        Standing::Repeating => secrets.masked(text, Cut::End),
+        Standing::Open | Standing::ByOrigin => without_passwords(text),
+    });
+    shown
+}
+
+/// A URL with the mask in place of its password.
+fn without_passwords(text: &str) -> String {
+    let long_first = |password: &String| std::cmp::Reverse(password.len());
+    let mut passwords = passwords(text);
+    passwords.sort_by_key(long_first);
+    passwords
+        .iter()
+        .filter(|password| !password.is_empty())
+        .fold(text.to_owned(), |text, password| text.replace(&format!("{password}@"), &format!("{MASK}@")))
+}
+
+fn is_one_of(text: &str, texts: &[String]) -> bool {
+    !text.is_empty() && texts.iter().any(|other| other == text)
+}
+
+fn visit<'v>(
+    value: &'v Value,
+    path: &mut Vec<&'v str>,
+    standing: Standing,
+    each: &mut impl FnMut(Standing, &str),
+) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| visit(item, path, standing, each)),
+        Value::Object(map) => {
+            for (name, item) in map {
+                let standing = standing.below(path, name);
+                path.push(name);
+                visit(item, path, standing, each);
+                path.pop();
+            }
+        }
+        Value::String(text) => each(standing, text),
+        Value::Number(number) => each(standing, &number.to_string()),
+        Value::Bool(_) | Value::Null => {}
+    }
+}
+
+fn replace(
+    value: &mut Value,
+    path: &mut Vec<String>,
+    standing: Standing,
+    each: &impl Fn(Standing, &str) -> String,
+) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, path, standing, each)),
+        Value::Object(map) => {
+            for (name, item) in map {
+                let names: Vec<&str> = path.iter().map(String::as_str).collect();
+                let standing = standing.below(&names, name);
+                path.push(name.clone());
+                replace(item, path, standing, each);
+                path.pop();
+            }
+        }
+        Value::String(text) => *text = each(standing, text),
+        Value::Number(number) => {
+            let text = number.to_string();
+            let shown = each(standing, &text);
+            if shown != text {
+                *value = Value::from(shown);
+            }
+        }
+        Value::Bool(_) | Value::Null => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_secret_is_so_by_where_it_stands() {
+        let told =
+            ["webserver", "2-tag", "prod", "t0ken-of-ours", "/work", "next-year", "8080"].map(str::to_owned);
+        let instance = json!({
+            "displayName": "webserver", "shape": "S", "freeformTags": {"env": "prod"}, "new": {"field": "next-year"},
+            "containers": [{
+                "imageUrl": "https://ann:p4ssword@registry/httpd:2-tag", "workingDirectory": "/work",
+                "environmentVariables": {"DB": "postgres://ann:s3cr-et@db/web", "PORT": "1"},
+                "command": ["sh", "-c", "run --password s3cr-et"], "arguments": ["t0ken-of-ours", "plain"],
+                "healthChecks": [{"port": 8080, "path": "/", "headers": [{"name": "Authorization", "value": "Basic eA=="}]}],
+            }],
+            "volumes": [{"name": "v", "configs": [{"fileName": "f", "data": "bGluZSBvbmUKbGluZSB0d28="}]}],
+            "imagePullSecrets": [{"registryEndpoint": "r", "username": "dXNlcg==", "password": "cjNnaXN0cnktcHc="}],
+        });
+        let expected = json!({
+            "displayName": "webserver", "shape": "S", "freeformTags": {"env": "prod"}, "new": {"field": MASK},
+            "containers": [{
+                "imageUrl": "https://ann:***@registry/httpd:2-tag", "workingDirectory": MASK,
+                "environmentVariables": {"DB": MASK, "PORT": MASK},
+                "command": ["sh", "-c", "run --password ***"], "arguments": [MASK, "plain"],
+                "healthChecks": [{"port": 8080, "path": "/", "headers": [{"name": "Authorization", "value": MASK}]}],
+            }],
+            "volumes": [{"name": "v", "configs": [{"fileName": "f", "data": MASK}]}],
+            "imagePullSecrets": [{"registryEndpoint": "r", "username": MASK, "password": MASK}],
+        });
+        assert_eq!(shown_instance(&instance, &told), expected);
+        let secrets: Secrets = secret_texts(&instance, &told).iter().collect();
+        for said in [
+            "line two",
+            "bGluZSBvbmUKbGluZSB0d28=",
+            "p4ssword",
+            "s3cr-et",
+            "cjNnaXN0cnktcHc=",
+            "r3gistry-pw",
+            "t0ken-of-ours",
+            "next-year",
+        ] {
+            assert_eq!(secrets.masked(said, Cut::End), MASK, "{said}");
+        }
+        for said in ["webserver", "2-tag", "registry"] {
+            assert_eq!(secrets.masked(said, Cut::End), said);
+        }
+    }
+}
