@@ -32,6 +32,14 @@ impl Traffic {
         Self { stop, thread: Some(thread) }
     }
 
+    /// Ends it, and makes sure that no request was lost.
+    #[track_caller]
+    pub(crate) fn expect_no_loss(self) {
+        let findings = self.stop();
+        let (n_sent, failures) = (findings.n_sent, &findings.failures);
+        assert_eq!(findings.n_failed(), 0, "requests dropped, of {n_sent}: {failures:?}");
+    }
+
     /// Ends it and says what was seen.
     pub(crate) fn stop(mut self) -> Findings {
         self.stop.cancel();

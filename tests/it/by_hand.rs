@@ -152,7 +152,7 @@ fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a
     world.clear_faults();
     world.run(&["rollback", "latest"]).expect(0);
     expect_serving(&world, "1");
-    assert_eq!(traffic.stop().n_failed(), 0);
+    traffic.expect_no_loss();
     // Before anything is changed it is the configuration that is wrong.
     world.fault(&json!({"path": "/20", "effect": "401"}));
     world.run(&["start", file]).expect(2);

@@ -87,7 +87,7 @@ fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
             n_calls,
             "it sent something more"
         );
-        assert_eq!(traffic.stop().n_failed(), 0);
+        traffic.expect_no_loss();
     });
     let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -174,7 +174,7 @@ fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
         let backends = world.backends("http");
         assert!(backends.len() == 1 && backends[0]["drain"] == false, "{backends:?}");
         assert_eq!(world.held(), 0, "leases and targets");
-        assert_eq!(traffic.stop().n_failed(), 0, "requests dropped");
+        traffic.expect_no_loss();
     });
     let failed: Vec<String> = cases
         .iter()
@@ -239,7 +239,7 @@ fn clocks_that_jump_shorten_no_drain_and_lose_no_lease() {
         world
             .run_with(&["rollback", "latest"], &format!("undo admit-backend/begun=1*return(JUMP{seconds})"))
             .expect(0);
-        assert_eq!(traffic.stop().n_failed(), 0);
+        traffic.expect_no_loss();
     });
     let failed: Vec<String> = jumps
         .iter()

@@ -97,8 +97,7 @@ fn is_signalled(case: &Case, pace: u32) -> bool {
     }
     assert_eq!(world.versions(), [case.version]);
     assert_eq!(world.held(), 0);
-    let findings = traffic.stop();
-    assert_eq!(findings.n_failed(), 0, "requests dropped: {:?}", findings.failures);
+    traffic.expect_no_loss();
     true
 }
 

@@ -80,7 +80,7 @@ fn storm(seed: u64) -> &'static str {
     assert_eq!(backends.len(), 1, "{backends:?}");
     assert_eq!(backends[0]["drain"], false);
     assert_eq!(world.held(), 0, "leases and targets");
-    assert_eq!(traffic.stop().n_failed(), 0, "requests dropped");
+    traffic.expect_no_loss();
     how
 }
 
