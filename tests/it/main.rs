@@ -18,6 +18,8 @@ mod power;
 mod signals;
 #[path = "../proof/storms.rs"]
 mod storms;
+#[path = "../proof/trials.rs"]
+mod trials;
 
 mod auth;
 mod by_hand;
@@ -53,5 +55,4 @@ mod start;
 mod takeover;
 mod tampering;
 mod terminal;
-mod trials;
 mod unseen;

@@ -14,3 +14,4 @@ mod matrix;
 mod power;
 mod signals;
 mod storms;
+mod trials;
