@@ -8,6 +8,8 @@ mod harness;
 
 #[path = "../proof/ambiguity.rs"]
 mod ambiguity;
+#[path = "../proof/habits.rs"]
+mod habits;
 #[path = "../proof/leases.rs"]
 mod leases;
 #[path = "../proof/matrix.rs"]

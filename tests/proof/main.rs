@@ -9,6 +9,7 @@ const IS_WHOLE: bool = true;
 mod harness;
 
 mod ambiguity;
+mod habits;
 mod leases;
 mod matrix;
 mod power;
