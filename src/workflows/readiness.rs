@@ -43,7 +43,9 @@ pub(super) async fn until_ready(
         let is_last = started.elapsed() + wait > cx.world.backend_timeout;
         let mut waiting = Vec::new();
         if let Some(state) = successor.still_runs(cx).await? {
-            watched.iter_mut().for_each(Watched::begin_anew);
+            for one in &mut watched {
+                one.well_since = None;
+            }
             waiting.push(state);
         }
         for one in &mut watched {
@@ -67,7 +69,9 @@ pub(super) async fn until_ready(
         }
         let left = watched.iter().map(Watched::left).max().unwrap_or_default();
         if left.is_zero() {
-            watched.iter().for_each(|one| one.warn_if_unchecked(cx));
+            for one in &watched {
+                one.warn_if_unchecked(cx);
+            }
             return Ok(());
         }
         let longest = watched.iter().map(|one| one.hold).max().unwrap_or_default();
@@ -88,9 +92,18 @@ struct Watched<'p> {
     /// How long it must stay well.
     hold: Duration,
     well_since: Option<Instant>,
-    /// Whether it was ever more than unknown.
-    was_checked: bool,
-    was_well: bool,
+    best: Seen,
+}
+
+/// The best that was ever seen of a backend.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// Nothing: it is unknown.
+    Nothing,
+    /// That it is checked.
+    Checked,
+    /// That it is well.
+    Well,
 }
 
 impl<'p> Watched<'p> {
@@ -109,17 +122,19 @@ impl<'p> Watched<'p> {
                 MinReady::For(duration) => duration,
             },
             well_since: None,
-            was_checked: false,
-            was_well: false,
+            best: Seen::Nothing,
         }
     }
 
     /// Looks at its health; why it is not well, if it is not.
     async fn look(&mut self, cx: &Cx<'_, World>, waited: Duration) -> Result<Option<String>, Failure> {
         let (status, seen) = health(cx, self.place).await?;
-        self.was_checked |= status != HealthStatus::Unknown;
+        self.best = self.best.max(match status {
+            HealthStatus::Ok => Seen::Well,
+            HealthStatus::Warning | HealthStatus::Critical => Seen::Checked,
+            HealthStatus::Unknown => Seen::Nothing,
+        });
         if status == HealthStatus::Ok {
-            self.was_well = true;
             self.well_since.get_or_insert_with(Instant::now);
             return Ok(None);
         }
@@ -132,9 +147,9 @@ impl<'p> Watched<'p> {
 
     /// What else there is to say of one that is not well.
     fn history(&self) -> String {
-        if self.was_well {
+        if self.best == Seen::Well {
             format!(", and was OK before, but never for {}", humantime::format_duration(self.hold))
-        } else if self.is_drained && !self.was_checked {
+        } else if self.is_drained && self.best == Seen::Nothing {
             ", and is drained: if this load balancer does not check drained backends, say `register: active`"
                 .to_owned()
         } else {
@@ -143,11 +158,7 @@ impl<'p> Watched<'p> {
     }
 
     fn is_never_checked(&self) -> bool {
-        !self.has_listener && !self.was_checked
-    }
-
-    fn begin_anew(&mut self) {
-        self.well_since = None;
+        !self.has_listener && self.best == Seen::Nothing
     }
 
     /// How much longer it must stay well.

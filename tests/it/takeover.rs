@@ -238,3 +238,30 @@ fn a_set_that_is_checked_all_the_same_is_waited_for() {
     assert!(ran.stderr.contains("is CRITICAL (INVALID_STATUS_CODE"), "{}", ran.stderr);
     old_serves(&world);
 }
+
+#[test]
+fn a_backend_that_not_every_node_reaches_is_not_admitted_and_it_is_said_why() {
+    let world = World::with(&["--no-verify"]);
+    world.post("/sandbox/habits", &json!({"health": "warning"}));
+    let mut deployment = world.deployment();
+    deployment["backend-timeout"] = json!("1s");
+    let ran = world.run(&["start", world.write_deployment(&deployment)]).expect(3);
+    assert!(ran.stderr.contains("is WARNING"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("let all of them in"), "{}", ran.stderr);
+    old_serves(&world);
+}
+
+#[test]
+fn a_load_balancer_that_does_not_check_drained_backends_is_told_of_with_the_way_on() {
+    let world = World::with(&["--no-verify"]);
+    world.post("/sandbox/habits", &json!({"drained-backends": "unchecked"}));
+    let mut deployment = world.deployment();
+    deployment["backend-timeout"] = json!("1s");
+    let ran = world.run(&["start", world.write_deployment(&deployment)]).expect(3);
+    assert!(ran.stderr.contains("say `register: active`"), "{}", ran.stderr);
+    old_serves(&world);
+    deployment["backend-timeout"] = json!("5s");
+    deployment["register"] = json!("active");
+    world.run(&["start", world.write_deployment(&deployment)]).expect(0);
+    assert_eq!(world.versions(), ["2"]);
+}

@@ -243,10 +243,12 @@ pub(super) fn etag(balancer: &Balancer) -> String {
 fn lifecycle(balancer: &Balancer) -> &'static str {
     let is_being_made =
         |work: &BalancerWork| work.finished.is_none() && matches!(work.change, Change::Create);
-    match balancer.is_deleted {
-        true => "DELETED",
-        false if balancer.work.iter().any(is_being_made) => "CREATING",
-        false => "ACTIVE",
+    if balancer.is_deleted {
+        "DELETED"
+    } else if balancer.work.iter().any(is_being_made) {
+        "CREATING"
+    } else {
+        "ACTIVE"
     }
 }
 

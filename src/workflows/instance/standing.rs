@@ -107,9 +107,12 @@ pub(in crate::workflows) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) ->
     const DOING: &str = "outrunning what may be on its way to the old instance";
     let api = cx.world.oci.container_instances();
     // When what was on its way has arrived, it is looked at anew what became of the instance.
-    let unseen = |error: OciError| match error.is_not_found() {
-        true => Failure::transient(DOING, format!("{id} cannot be seen any more")),
-        false => failure::of(DOING, &error),
+    let unseen = |error: OciError| {
+        if error.is_not_found() {
+            Failure::transient(DOING, format!("{id} cannot be seen any more"))
+        } else {
+            failure::of(DOING, &error)
+        }
     };
     let before = failure::look(cx, DOING, async || api.get(id).await).await?.map_err(unseen)?;
     cx.assure_lease().await?;
