@@ -55,7 +55,9 @@ impl Filter {
             let found = resource.get(name).unwrap_or(&Value::Null);
             let mut those = comparing.field(name, wanted, found);
             if self.hidden.expose().contains_key(name) {
-                those.iter_mut().for_each(|one| one.wanted = one.wanted.as_ref().map(|_| MASK.to_owned()));
+                for one in &mut those {
+                    one.wanted = one.wanted.as_ref().map(|_| MASK.to_owned());
+                }
             }
             differences.extend(those);
         }

@@ -31,6 +31,7 @@ pub enum Matching {
 
 impl Matching {
     /// Whether it is the one that was never written.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
     pub(super) fn is_as_before(&self) -> bool {
         *self == Self::AsBefore
     }

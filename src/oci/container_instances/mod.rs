@@ -116,7 +116,7 @@ pub fn rename(id: &InstanceId, name: &str) -> Call {
 }
 
 /// Gives an instance freeform tags, all of them: what is left out is taken away.
-pub fn retag(id: &InstanceId, tags: Map<String, Value>) -> Call {
+pub fn retag(id: &InstanceId, tags: &Map<String, Value>) -> Call {
     call("UpdateContainerInstance", Method::Put, path(id)).with_body(json!({"freeformTags": tags}))
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::preview_of;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
-use crate::oci::container_instances as api;
+use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Etag, InstanceId};
 use crate::run::{Confidential, Failure, FailureKind};
 use crate::workflows::balancer::SURE_AFTER;
@@ -53,7 +53,7 @@ impl MarkKept {
         let is_gone = async || {
             Ok(instance::state(cx, &self.compartment_id, &self.id)
                 .await?
-                .is_none_or(|state| state.is_terminated()))
+                .is_none_or(InstanceState::is_terminated))
         };
         let read = failure::look_unless(cx, DOING, async || api.get_raw(&self.id).await, is_gone).await?;
         let now = read.map(|answer| Now {
@@ -64,7 +64,7 @@ impl MarkKept {
         Ok(now.filter(|now| !matches!(now.state.as_str(), "DELETING" | "DELETED")))
     }
 
-    async fn send(&self, cx: &Cx<'_, World>, tags: Map<String, Value>, now: Now) -> Result<(), Failure> {
+    async fn send(&self, cx: &Cx<'_, World>, tags: &Map<String, Value>, now: Now) -> Result<(), Failure> {
         cx.assure_lease().await?;
         let call = api::retag(&self.id, tags).only_if(now.etag);
         cx.world.oci.send(&call).await.map(drop).map_err(|error| failure::of(DOING, &error))
@@ -113,7 +113,7 @@ impl Activity for MarkKept {
                 ));
                 return Ok(Marked::default());
             };
-            match self.send(cx, tags, now).await {
+            match self.send(cx, &tags, now).await {
                 Ok(()) => break,
                 Err(failure) if failure.kind == FailureKind::Missing && attempt < REFUSALS_LIMIT => {
                     cx.pause(cx.world.poll_interval).await?;
@@ -137,7 +137,7 @@ impl Mutation for MarkKept {
 
     fn preview(&self) -> Preview {
         let tags = kept::marked(self.tags.expose(), "(this run)");
-        preview_of(&api::retag(&self.id, tags.unwrap_or_else(|| self.tags.expose().clone())))
+        preview_of(&api::retag(&self.id, tags.as_ref().unwrap_or_else(|| self.tags.expose())))
     }
 
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Marked>, Failure> {
@@ -157,7 +157,7 @@ impl Mutation for MarkKept {
         for wait in Looks::at_most(cx.world.poll_interval) {
             let Some(now) = self.now(cx).await? else { return Ok(Undone::whole()) };
             if let Some(tags) = kept::unmarked(&now.tags, self.tags.expose(), &cx.run().to_string()) {
-                self.send(cx, tags, now).await?;
+                self.send(cx, &tags, now).await?;
                 return Ok(Undone::whole());
             }
             if started.elapsed() > SURE_AFTER {
