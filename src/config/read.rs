@@ -94,7 +94,11 @@ fn yaml(text: &str, place: &Place) -> Result<Node, Problem> {
 
 fn located(text: &str) -> Result<Spanned<Located>, serde_saphyr::Error> {
     let budget = serde_saphyr::budget! { max_depth: DEPTH_LIMIT };
-    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { budget: budget })
+    // A tag such as `!secret` or `!env` means something to other programs; dropped, its operand would be sent as a value.
+    serde_saphyr::from_str_with_options(
+        text,
+        serde_saphyr::options! { budget: budget, reject_unsupported_tags: true },
+    )
 }
 
 /// JSON is read twice: strictly, and then once more as the YAML that it is as well, which tells the places.
@@ -197,6 +201,23 @@ mod tests {
             std::fs::write(&path, format!("{}{text}", '\u{feff}')).expect("written");
             assert!(file(&path).expect(name).get("a").is_some(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_tag_of_yaml_is_refused_where_it_stands() {
+        for text in [
+            "a: !secret x",
+            "a: !env X",
+            "a: [!ref y]",
+            "a: !x {b: c}",
+            "!x {a: b}",
+            "a: !<tag:x.y,2000:z> b",
+        ] {
+            let problem: Problem = yaml(text, &Place::default()).expect_err(text);
+            assert!(problem.message.contains("tag") && problem.place.position.is_some(), "{text}: {problem}");
+        }
+        // YAML's own say what a value is anyway.
+        assert_eq!(yaml("!!str 5", &Place::default()).expect("YAML").text(), Some("5"));
     }
 
     #[test]
