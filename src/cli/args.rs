@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::run::{Resolution, RunSelector};
+use crate::run::{Keep, Resolution, RunSelector};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done                                5  stuck: a person is needed
@@ -191,6 +191,20 @@ pub(super) enum Command {
     },
     /// Print the JSON Schema of deployment files, for editors
     Schema,
+    /// End a run that cannot go on: keep the side that serves, and take the other one away
+    Abandon {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+        /// The side that is kept; it must serve
+        #[arg(long, value_name = "SIDE")]
+        keep: KeepArg,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Record what a person did to the step on which a run is stuck
     Resolve {
         /// An id, the beginning of one, or `latest`
@@ -250,6 +264,23 @@ impl From<ResolutionArg> for Resolution {
         match argument {
             ResolutionArg::Done => Self::Done,
             ResolutionArg::Undone => Self::Undone,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum KeepArg {
+    /// The new version: the old one is taken away, and the run has succeeded
+    New,
+    /// The old version: the new one is taken away, and the run is rolled back
+    Old,
+}
+
+impl From<KeepArg> for Keep {
+    fn from(argument: KeepArg) -> Self {
+        match argument {
+            KeepArg::New => Self::New,
+            KeepArg::Old => Self::Old,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The commands that drive runs: start, plan, resume, rollback, destroy.
 
+use super::abandon::{Word, of_run};
 use super::args::DeploymentArgs;
 use super::confirm::{Confirmation, undoing};
 use super::exit::Exit;
@@ -57,6 +58,13 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
 pub(super) async fn resume(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
     let journal = session.existing_journal(selector).await?;
     let run = journal.find(selector, Purpose::Resume).await?;
+    if let Some(keep) = journal.abandoned(run).await?
+        && !journal.run(run).await?.state.is_over()
+    {
+        // It was said before, and why.
+        let word = Word { keep, reason: None, confirmation: Confirmation::Given };
+        return of_run(session, journal, run, word).await;
+    }
     let (workflow, context) = journal.context(run).await?;
     let context = restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
@@ -170,7 +178,7 @@ fn stored(context: &Context) -> serde_json::Value {
     serde_json::to_value(context).expect("paths and names serialise, as they came from text")
 }
 
-fn restored(context: &serde_json::Value) -> Result<Context, Report> {
+pub(super) fn restored(context: &serde_json::Value) -> Result<Context, Report> {
     serde_json::from_value(context.clone()).map_err(|error| {
         Report::ours(format!("the journal's context of the run cannot be read: {error}"))
             .hint("use the version of deployctl that started it, or a newer one")

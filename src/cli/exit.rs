@@ -54,7 +54,7 @@ impl Exit {
             End::Succeeded | End::RolledBack(None) => Self::Done,
             End::RolledBack(Some(_)) => Self::RolledBack,
             End::Refused(_) => Self::Usage,
-            End::Halted(_) => Self::Halted,
+            End::Halted(_) | End::NotAbandoned(_) => Self::Halted,
             End::Stuck { .. } => Self::Stuck,
             End::TargetHeld(_) | End::LeaseLost(_) => Self::Refused,
             End::Suspended(_) => Self::Suspended,

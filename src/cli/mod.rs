@@ -1,5 +1,6 @@
 //! The face: formats, never decides.
 
+mod abandon;
 mod args;
 mod check;
 mod confirm;
@@ -135,6 +136,10 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             history::resolve(session, &run, &step, resolution.into(), &reason).await
         }
         Command::Key { command } => key::run(session, &command).await,
+        Command::Abandon { run, keep, reason, yes } => {
+            let word = abandon::Word { keep: keep.into(), reason, confirmation: Confirmation::of(yes) };
+            abandon::abandon(session, &run, word).await
+        }
         Command::Watch { run } => history::watch(session, &run).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::serve(session, args).await,

@@ -192,7 +192,12 @@ impl From<StartError> for Report {
 impl From<TakeError> for Report {
     fn from(error: TakeError) -> Self {
         let message = error.to_string();
-        let refused = |hint: String| Self { kind: "held", message, hint: Some(hint), exit: Exit::Refused };
+        let refused = |hint: String| Self {
+            kind: "held",
+            message: message.clone(),
+            hint: Some(hint),
+            exit: Exit::Refused,
+        };
         match error {
             TakeError::Held { run, .. } => refused(format!("`deployctl watch {}` follows it", run.short())),
             TakeError::TargetHeld(target) => held(&target),
@@ -203,6 +208,17 @@ impl From<TakeError> for Report {
             TakeError::Superseded { by, .. } => {
                 refused(format!("`deployctl rollback {}` comes first", by.short()))
             }
+            TakeError::Abandoned { run, state, .. } if state.is_over() => {
+                let run = run.short();
+                Self::usage(message).hint(format!(
+                    "it cannot be gone on with, nor back from: start the version that you want (`deployctl history {run}`)"
+                ))
+            }
+            TakeError::Abandoned { run, keep, .. } => Self::usage(message).hint(format!(
+                "`deployctl abandon {} --keep {}` goes on with that",
+                run.short(),
+                keep.as_str()
+            )),
             TakeError::Over { run, state } => {
                 let run = run.short();
                 let hint = match state {
@@ -327,6 +343,13 @@ pub(super) fn of_end(run: RunId, end: &End) -> Option<Report> {
             "halted",
             failure.to_string(),
             format!("everything is left as it is; `deployctl rollback {id}` takes it back"),
+        ),
+        End::NotAbandoned(failure) => report(
+            "halted",
+            failure.to_string(),
+            format!(
+                "the rest is left as it is; `deployctl abandon {id} --keep new` goes on once it is mended"
+            ),
         ),
         End::Stuck { seq, step, failure } => report(
             "stuck",

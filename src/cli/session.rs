@@ -305,9 +305,14 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
     let head = format!("run {id} of {} {} ({took})", record.name, record.state);
     Ok(match record.state {
         crate::run::RunState::Succeeded => format!(
-            "{head}\n  new instance  {}\n  old instance  {}\n  undo          deployctl rollback {id}",
+            "{head}\n  new instance  {}\n  old instance  {}{}",
             fact("new-instance-id"),
-            fact("old-instance-id")
+            fact("old-instance-id"),
+            // What a person ended is not gone back from.
+            match journal.abandoned(outcome.run).await? {
+                Some(_) => String::new(),
+                None => format!("\n  undo          deployctl rollback {id}"),
+            }
         ),
         _ => head,
     })

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Teller, shared};
 use super::heartbeat;
 use super::registry::Registry;
-use super::rollback::Walked;
+use super::rollback::{Walk, Walked};
 use super::step::{Mode, Run, With};
 use super::stop::{End, Outcome, Stop};
 use super::trial::Trial;
@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::crash;
 use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError, TargetHeld};
 use crate::retry::RetryPolicy;
-use crate::run::{Effect, Facts, Failure, Holder, RunId, RunState, Seq, StepStatus, Target, Update};
+use crate::run::{Effect, Event, Facts, Failure, Holder, RunId, RunState, Seq, StepStatus, Target, Update};
 
 /// A sequence of steps with a name and a version.
 pub trait Workflow {
@@ -94,13 +94,15 @@ impl<W: 'static> Engine<'_, W> {
             steps: Vec::new(),
             facts: Facts::new(),
             forget_retries: false,
+            next: Seq::FIRST,
+            walk: Walk::Everything,
         };
         Ok(self.forward::<F>(lease, history, input).await)
     }
 
     /// Goes on from the last checkpoint, whichever way the run was going.
     pub async fn resume<F: Workflow<World = W>>(&mut self, run: RunId) -> Result<Outcome, TakeError> {
-        let (lease, history) = self.take(run, Take::Resume).await?;
+        let (lease, history, _) = self.take(run, Take::Resume).await?;
         if lease.state() == RunState::RollingBack {
             let failure = history.error.clone();
             return Ok(self.backward(lease, Taken::from(history), failure).await);
@@ -124,11 +126,15 @@ impl<W: 'static> Engine<'_, W> {
 
     /// Replays the compensations of a run in reverse. Works on every run that is not rolled back already.
     pub async fn rollback(&mut self, run: RunId) -> Result<Outcome, TakeError> {
-        let (lease, history) = self.take(run, Take::Rollback).await?;
+        let (lease, history, _) = self.take(run, Take::Rollback).await?;
         Ok(self.backward(lease, Taken::from(history), None).await)
     }
 
-    async fn take(&mut self, run: RunId, way: Take) -> Result<(Lease, History), TakeError> {
+    pub(super) async fn take(
+        &mut self,
+        run: RunId,
+        way: Take,
+    ) -> Result<(Lease, History, Vec<Event>), TakeError> {
         crash::within("run", None, crash::Place::Itself);
         crash::at("not taken");
         let (lease, history, events) = self.journal.take(run, way, &self.holder).await?;
@@ -136,10 +142,10 @@ impl<W: 'static> Engine<'_, W> {
         for event in &events {
             (self.tell)(Update::Event(event));
         }
-        Ok((lease, history))
+        Ok((lease, history, events))
     }
 
-    async fn forward<F: Workflow<World = W>>(
+    pub(super) async fn forward<F: Workflow<World = W>>(
         &mut self,
         mut lease: Lease,
         taken: Taken,
@@ -230,7 +236,12 @@ impl<W: 'static> Engine<'_, W> {
         }
     }
 
-    async fn backward(&mut self, mut lease: Lease, taken: Taken, failure: Option<Failure>) -> Outcome {
+    pub(super) async fn backward(
+        &mut self,
+        mut lease: Lease,
+        taken: Taken,
+        failure: Option<Failure>,
+    ) -> Outcome {
         let guard = lease.guard();
         let walked = {
             let teller = shared(self.tell);
@@ -241,8 +252,9 @@ impl<W: 'static> Engine<'_, W> {
                 cancel: &self.cancel,
                 trial: self.trial,
             };
+            let walk = taken.walk;
             let mut run = taken.run(with, &teller, &mut lease);
-            heartbeat::beside(&guard, self.clock, run.walk_back(self.registry)).await
+            heartbeat::beside(&guard, self.clock, run.walk_back(self.registry, walk)).await
         };
         match walked {
             Ok(Walked::ToTheBeginning) => {
@@ -313,17 +325,21 @@ fn ended(stop: Stop) -> End {
 }
 
 /// What is known of a run when it is driven.
-struct Taken {
-    on_failure: OnFailure,
+pub(super) struct Taken {
+    pub(super) on_failure: OnFailure,
     steps: Vec<crate::journal::StoredStep>,
     facts: Facts,
     forget_retries: bool,
+    /// The step that the workflow begins with.
+    pub(super) next: Seq,
+    /// What is undone, going back.
+    pub(super) walk: Walk,
 }
 
 impl Taken {
     fn run<'r, W>(self, with: With<'r, W>, teller: &'r Teller<'r>, lease: &'r mut Lease) -> Run<'r, W> {
         let mode = Mode::Live { lease, recorded: self.steps, forget_retries: self.forget_retries };
-        Run { with, teller, mode, facts: self.facts, next: Seq::FIRST, has_changes: false }
+        Run { with, teller, mode, facts: self.facts, next: self.next, has_changes: false }
     }
 
     /// Whether any step that changes something was begun at all.
@@ -348,6 +364,8 @@ impl From<History> for Taken {
             facts: history.facts,
             forget_retries: history.state_before != RunState::Running
                 && history.state_before != RunState::RollingBack,
+            next: Seq::FIRST,
+            walk: Walk::Everything,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Values go down and come up; the only thing that goes sideways is `tell`, which gets each event after it is
 //! committed.
 
+mod abandon;
 mod activity;
 mod attempt;
 mod drive;
@@ -16,6 +17,7 @@ mod stop;
 mod trial;
 mod trials;
 
+pub use abandon::Past;
 pub use activity::{Activity, Cx, Done, Looks, Mutation, Preview, Read, Undone, Wait};
 pub use drive::{Engine, Started, Workflow};
 pub use foresee::Foresight;

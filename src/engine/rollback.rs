@@ -24,23 +24,46 @@ pub(super) enum Walked {
     Stuck { seq: Seq, step: String, failure: Failure },
 }
 
+/// What is undone.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Walk {
+    /// Every step that may have changed the cloud.
+    Everything,
+    /// Only the activities that a side is made of, also where a person said that they stay, and every step from this
+    /// one on.
+    Side(&'static [&'static str], Seq),
+}
+
+impl Walk {
+    fn undoes(self, step: &StoredStep) -> bool {
+        match self {
+            Self::Everything => needs_undo(step),
+            Self::Side(activities, from) => {
+                let is_meant = step.seq >= from || activities.contains(&step.activity.as_str());
+                is_meant && may_have_happened(step) && step.state.undo != Some(UndoStatus::Completed)
+            }
+        }
+    }
+}
+
 impl<W: 'static> Run<'_, W> {
     /// Undoes the recorded steps, newest first.
-    pub(super) async fn walk_back(&mut self, registry: &Registry<W>) -> Result<Walked, Stop> {
+    pub(super) async fn walk_back(&mut self, registry: &Registry<W>, walk: Walk) -> Result<Walked, Stop> {
         let Mode::Live { recorded, .. } = &mut self.mode else { unreachable!("a plan is not rolled back") };
         let steps = std::mem::take(recorded);
         for step in &steps {
             registry.conceal(&step.activity, &step.input, self.with.world);
         }
         // Said before anything is changed.
-        if let Some(step) = steps.iter().find(|step| needs_undo(step) && !registry.knows(&step.activity)) {
+        if let Some(step) = steps.iter().find(|step| walk.undoes(step) && !registry.knows(&step.activity)) {
             return Err(Stop::Ours(unknown(&step.activity)));
         }
         for step in steps.into_iter().rev() {
-            if step.state.undo == Some(UndoStatus::Skipped) {
+            let stays = step.state.undo == Some(UndoStatus::Skipped) && !walk.undoes(&step);
+            if stays {
                 self.facts.extend(registry.stays(&step.activity, &step.input).map_err(Stop::Ours)?);
             }
-            if !needs_undo(&step) {
+            if !walk.undoes(&step) {
                 continue;
             }
             if let Err(failure) = self.undo(registry, &step).await? {
@@ -168,11 +191,15 @@ struct Standing {
 
 /// Whether a step changed the cloud, or may have, and that was not taken back yet.
 fn needs_undo(step: &StoredStep) -> bool {
+    let is_settled = matches!(step.state.undo, Some(UndoStatus::Completed | UndoStatus::Skipped));
+    may_have_happened(step) && !is_settled
+}
+
+fn may_have_happened(step: &StoredStep) -> bool {
     let may_have_happened = match step.state.status {
         StepStatus::Begun | StepStatus::Completed => true,
         // The last answer was a refusal; an attempt before it may have been carried out without our knowing.
         StepStatus::Failed => step.attempt > 1,
     };
-    let is_settled = matches!(step.state.undo, Some(UndoStatus::Completed | UndoStatus::Skipped));
-    step.effect == Effect::Mutation && may_have_happened && !is_settled
+    step.effect == Effect::Mutation && may_have_happened
 }

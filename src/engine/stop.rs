@@ -74,6 +74,8 @@ pub enum End {
     TargetHeld(TargetHeld),
     /// It failed and was told to halt.
     Halted(Failure),
+    /// One of its sides was to be taken away, and could not be.
+    NotAbandoned(Failure),
     /// A compensation failed for good.
     Stuck {
         /// The step that could not be undone.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::kin::Kin;
 use super::seal::SealError;
-use crate::run::{Holder, IllegalTransition, RunId, RunState, Target, Timestamp};
+use crate::run::{Holder, IllegalTransition, Keep, RunId, RunState, Target, Timestamp};
 
 /// The journal cannot be read or written: this program's own trouble, exit 1.
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +173,16 @@ pub enum TakeError {
         /// The later run.
         by: RunId,
         /// Where the later run stands.
+        state: RunState,
+    },
+    /// A person is ending it, or has ended it, for one of its sides.
+    #[error("run {run} was abandoned, to keep its {} side, and is {state}", keep.as_str())]
+    Abandoned {
+        /// The run.
+        run: RunId,
+        /// The side that is kept.
+        keep: Keep,
+        /// Where it stands.
         state: RunState,
     },
     /// There is nothing to do for this run in this direction.

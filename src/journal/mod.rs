@@ -3,6 +3,7 @@
 //! The invariant: what is told was committed first, and every write of a run names the fence of the lease that it
 //! is made under. A run is written through its [`Lease`] only.
 
+mod abandon;
 mod attest;
 mod canary;
 mod canonical;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
+pub use abandon::Abandonment;
 pub use checkpoint::{Completion, NewStep};
 pub use error::{FindError, JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
 pub use find::Purpose;

@@ -12,16 +12,18 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 
+use super::abandon::Abandonment;
 use super::attest::{Known, Rows};
 use super::error::{JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
 use super::lease::{Lease, LeaseGuard, direction, number, write_events};
 use super::read::History;
 use super::row::{Place, after, millis, text};
 use super::seal::Spot;
-use super::{Inner, Journal, kin, open};
+use super::{Inner, Journal, abandon, kin, open};
 use crate::crash;
 use crate::run::{
-    Direction, Event, EventKind, Fence, Holder, Resolution, RunId, RunState, StepState, Target, UndoStatus,
+    Direction, Event, EventKind, Fence, Holder, Keep, Resolution, RunId, RunState, StepState, Target,
+    UndoStatus,
 };
 
 /// How long a lease lasts without being renewed; the heartbeat renews it three times in that time.
@@ -56,12 +58,14 @@ pub struct NewRun {
 }
 
 /// Which way a run is to be taken up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Take {
     /// On from its last checkpoint, whichever way it was going.
     Resume,
     /// Backwards.
     Rollback,
+    /// To its end, for one of its sides.
+    Abandon(Abandonment),
 }
 
 impl Journal {
@@ -156,12 +160,23 @@ impl Journal {
         let mut known = Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
         // It died between its failure and the way back that it was told to take.
         let was_to_go_back = row.state == RunState::Failed && row.on_failure == OnFailure::Rollback;
-        let goes_back = way == Take::Rollback || row.direction == Direction::Backward || was_to_go_back;
-        if !was_to_go_back {
-            check_way(&mut tx, inner, run, way, row.state).await?;
+        let goes_back = match &way {
+            Take::Rollback => true,
+            Take::Resume => row.direction == Direction::Backward || was_to_go_back,
+            Take::Abandon(abandonment) => abandonment.keep == Keep::Old,
+        };
+        if !was_to_go_back || matches!(way, Take::Abandon(_)) {
+            check_way(&mut tx, inner, run, &way, row.state).await?;
         }
         let mut kinds = vec![EventKind::LeaseTaken { from, by: holder.clone(), fence: row.next_fence }];
-        if goes_back {
+        if let Take::Abandon(abandonment) = way {
+            kinds.push(EventKind::RunAbandoned {
+                keep: abandonment.keep,
+                from: abandon::ends_from(inner, &mut tx, run, abandonment.keep).await?,
+                reason: abandonment.reason,
+                by: format!("{}@{}", holder.user, holder.host),
+            });
+        } else if goes_back {
             kinds.push(EventKind::RollbackStarted);
         }
         let mut state = row.state;
@@ -311,16 +326,26 @@ async fn check_way(
     tx: &mut SqliteConnection,
     inner: &Inner,
     run: RunId,
-    way: Take,
+    way: &Take,
     state: RunState,
 ) -> Result<(), TakeError> {
     let over = Err(TakeError::Over { run, state });
+    if !matches!(way, Take::Abandon(_))
+        && let Some(abandoned) = abandon::abandoned(inner, tx, run).await?
+    {
+        // The way back from a new side that is half taken away is to take everything back.
+        let is_on_the_way_back = abandoned.keep == Keep::Old && state != RunState::RolledBack;
+        if !(matches!(way, Take::Rollback) && is_on_the_way_back) {
+            return Err(TakeError::Abandoned { run, keep: abandoned.keep, state });
+        }
+    }
     match (way, state) {
         (Take::Resume, RunState::Running | RunState::Suspended | RunState::RollingBack) => Ok(()),
         (Take::Resume, RunState::Failed | RunState::Stuck | RunState::Succeeded | RunState::RolledBack)
-        | (Take::Rollback, RunState::RolledBack) => over,
+        | (Take::Rollback, RunState::RolledBack)
+        | (Take::Abandon(_), RunState::Succeeded | RunState::RolledBack) => over,
         (
-            Take::Rollback,
+            Take::Rollback | Take::Abandon(_),
             RunState::Running
             | RunState::Suspended
             | RunState::Failed

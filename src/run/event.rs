@@ -61,6 +61,26 @@ pub enum Resolution {
     Undone,
 }
 
+/// Which side of a run a person keeps when they end it by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The new version goes on serving, and the old one is taken away.
+    New,
+    /// The old version goes on serving, and the new one is taken away.
+    Old,
+}
+
+impl Keep {
+    /// The side, as the command line names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Old => "old",
+        }
+    }
+}
+
 /// The process that advances a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -217,6 +237,17 @@ pub enum EventKind {
         /// Why.
         failure: Failure,
     },
+    /// A person ends the run: one side is kept, and the other one is taken away.
+    RunAbandoned {
+        /// The side that is kept.
+        keep: Keep,
+        /// From this step on, the steps are those that end the run.
+        from: Seq,
+        /// Why, in their words.
+        reason: Option<String>,
+        /// Who.
+        by: String,
+    },
     /// A person recorded what they did to a stuck step.
     StepResolved {
         /// The step.
@@ -257,6 +288,7 @@ impl EventKind {
             | Self::RunInterrupted
             | Self::RunFailed { .. }
             | Self::RollbackStarted
+            | Self::RunAbandoned { .. }
             | Self::RunFinished { .. } => None,
         }
     }

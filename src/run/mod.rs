@@ -12,7 +12,7 @@ mod secrets;
 mod state;
 
 pub use confidential::{Confidential, MASK, marker, mask};
-pub use event::{Direction, Effect, Event, EventKind, Facts, Holder, Resolution, Timestamp, Update};
+pub use event::{Direction, Effect, Event, EventKind, Facts, Holder, Keep, Resolution, Timestamp, Update};
 pub use failure::{Failure, FailureKind};
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
 pub use record::{RunRecord, StepRecord, UndoRecord, stamp};

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{EventKind, Resolution};
+use super::event::{EventKind, Keep, Resolution};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,6 +111,13 @@ impl RunState {
                 | E::Warned { .. }
                 | E::RollbackStarted,
             ) => Ok(Self::RollingBack),
+            (
+                Self::Running | Self::Suspended | Self::Failed | Self::Stuck | Self::RollingBack,
+                E::RunAbandoned { keep, .. },
+            ) => Ok(match keep {
+                Keep::New => Self::Running,
+                Keep::Old => Self::RollingBack,
+            }),
             (Self::RollingBack, E::UndoFailed { .. }) => Ok(Self::Stuck),
             (Self::Stuck, E::StepResolved { .. }) => Ok(Self::Stuck),
             (Self::Running, E::RunFinished { state: Self::Succeeded }) => Ok(Self::Succeeded),
@@ -156,7 +163,8 @@ impl StepState {
             ) => Ok(self),
             (S::Begun, None, E::StepCompleted { .. }) => to(S::Completed, None),
             (S::Begun, None, E::StepFailed { .. }) => to(S::Failed, None),
-            (status, None | Some(U::Failed), E::UndoBegun { .. }) => to(status, Some(U::Begun)),
+            // What a person said of a step may be taken back: when the run is abandoned, its whole side goes.
+            (status, None | Some(U::Failed | U::Skipped), E::UndoBegun { .. }) => to(status, Some(U::Begun)),
             (
                 status,
                 Some(U::Begun),
@@ -221,6 +229,7 @@ impl EventKind {
             Self::RunInterrupted => "run-interrupted",
             Self::RunFailed { .. } => "run-failed",
             Self::RollbackStarted => "rollback-started",
+            Self::RunAbandoned { .. } => "run-abandoned",
             Self::UndoBegun { .. } => "undo-begun",
             Self::UndoRetrying { .. } => "undo-retrying",
             Self::UndoAdvanced { .. } => "undo-advanced",
@@ -277,6 +286,19 @@ mod tests {
             EventKind::RunFinished { state: RunState::Succeeded },
         ] {
             assert!(RunState::RolledBack.after(&event).is_err(), "{}", event.name());
+        }
+    }
+
+    #[test]
+    fn a_run_is_abandoned_unless_it_is_over() {
+        let abandoned =
+            |keep| EventKind::RunAbandoned { keep, from: Seq::FIRST, reason: None, by: "ann".into() };
+        for state in [RunState::Running, RunState::Suspended, RunState::Failed, RunState::Stuck] {
+            assert_eq!(state.after(&abandoned(Keep::New)), Ok(RunState::Running));
+            assert_eq!(state.after(&abandoned(Keep::Old)), Ok(RunState::RollingBack));
+        }
+        for state in [RunState::Succeeded, RunState::RolledBack] {
+            assert!(state.after(&abandoned(Keep::New)).is_err(), "{state}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The sequences: redeploy and destroy. The only room that knows both the engine and the cloud.
 
+mod abandon;
 mod activities;
 mod balancer;
 mod beside;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use abandon::{KeepNew, NEW_SIDE, NewSide, Side, old_side};
 pub use balancer::Versions;
 pub use destroy::{Destroy, Destruction};
 pub use redeploy::Redeploy;

@@ -299,7 +299,7 @@ pub(super) fn find_old_backends(
 }
 
 /// Where else the old instance could be a backend. A run of before does not look.
-fn elsewhere(deployment: &Deployment, old: Option<&OldInstance>) -> Option<Elsewhere> {
+pub(super) fn elsewhere(deployment: &Deployment, old: Option<&OldInstance>) -> Option<Elsewhere> {
     let own = deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id);
     let policy = &deployment.policy;
     policy.min_ready.map(|_| Elsewhere {

@@ -121,7 +121,8 @@ impl Takeover {
     }
 }
 
-async fn not_serving_at(
+/// Why a place does not serve at the moment, if it does not.
+pub(super) async fn not_serving_at(
     cx: &Cx<'_, World>,
     balancer: &LoadBalancer,
     place: &Place,

@@ -20,6 +20,7 @@ pub fn claim(deployment: &Deployment) -> Target {
     let known = json!([
         deployment.origin,
         deployment.compartment_id,
+        deployment.lb_compartment,
         instance_compartment(deployment),
         sorted(&deployment.lb_filter),
         sorted(&deployment.ci_filter),

@@ -23,6 +23,7 @@ mod storms;
 #[path = "../proof/trials.rs"]
 mod trials;
 
+mod abandon;
 mod auth;
 mod by_hand;
 mod clouds;

@@ -75,6 +75,9 @@ impl Live {
             }
             EventKind::Warned { message, .. } => self.line(Tone::Busy, "⚠", &plain(message)),
             EventKind::RollbackStarted => self.line(Tone::Busy, "↩", "rolling back"),
+            EventKind::RunAbandoned { keep, .. } => {
+                self.line(Tone::Busy, "·", &format!("keeping the {} side", keep.as_str()));
+            }
             EventKind::RunFinished { state } => self.line(Tone::Good, "●", &format!("run {run} {state}")),
             EventKind::RunSuspended { .. }
             | EventKind::RunInterrupted

@@ -91,6 +91,7 @@ impl Plain {
             | EventKind::UndoCompleted { .. }
             | EventKind::UndoFailed { .. }
             | EventKind::StepResolved { .. }
+            | EventKind::RunAbandoned { .. }
             | EventKind::RunFinished { .. } => self.beat = None,
         }
     }
@@ -165,6 +166,10 @@ pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> Stri
         EventKind::RunInterrupted => "interrupted".to_owned(),
         EventKind::RunFailed { failure } => format!("failed: {failure}"),
         EventKind::RollbackStarted => "rolling back".to_owned(),
+        EventKind::RunAbandoned { keep, reason, by, .. } => {
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("abandoned by {by}, keeping the {} side{reason}", keep.as_str())
+        }
         EventKind::UndoBegun { .. } => format!("undo {step} started"),
         EventKind::UndoAdvanced { note, .. } => format!("undo {step}: {note}"),
         EventKind::UndoCompleted { .. } => format!("undo {step} completed {took}"),

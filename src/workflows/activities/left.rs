@@ -7,7 +7,7 @@ use crate::workflows::World;
 use crate::workflows::balancer::Place;
 
 /// Where an instance that was made again can be reached instead of at `address`.
-pub(super) fn restored_address(address: &str) -> String {
+pub(in crate::workflows) fn restored_address(address: &str) -> String {
     format!("restored-address:{address}")
 }
 

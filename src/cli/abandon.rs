@@ -1,0 +1,100 @@
+//! Ends a run by hand, for the side that serves.
+
+use super::confirm::Confirmation;
+use super::drive::restored;
+use super::exit::Exit;
+use super::foresee::{Foreseen, foreseen};
+use super::problem::Report;
+use super::session::Session;
+use crate::engine::{Foresight, Past};
+use crate::journal::{Journal, Purpose};
+use crate::run::{Failure, Keep, RunId, RunSelector};
+use crate::workflows::{KeepNew, NEW_SIDE, NewSide, Side, World, old_side};
+
+/// What a person says with it.
+pub(super) struct Word {
+    pub(super) keep: Keep,
+    pub(super) reason: Option<String>,
+    pub(super) confirmation: Confirmation,
+}
+
+pub(super) async fn abandon(
+    session: &Session<'_>,
+    selector: &RunSelector,
+    word: Word,
+) -> Result<Exit, Report> {
+    let journal = session.existing_journal(selector).await?;
+    let run = journal.find(selector, Purpose::Undo).await?;
+    of_run(session, journal, run, word).await
+}
+
+/// Keeps one side of a run and takes the other one away, also where that was begun before.
+pub(super) async fn of_run(
+    session: &Session<'_>,
+    journal: Journal,
+    run: RunId,
+    word: Word,
+) -> Result<Exit, Report> {
+    let record = journal.run(run).await?;
+    if let Some(by) = &record.holder {
+        return Err(Report {
+            kind: "held",
+            message: format!("run {run} is being advanced by {by}"),
+            hint: Some(format!("`deployctl watch {}` follows it", run.short())),
+            exit: Exit::Refused,
+        });
+    }
+    if record.state.is_over() {
+        let report = Report::usage(format!("run {run} is {}", record.state));
+        return Err(report.hint("there is nothing left to abandon"));
+    }
+    let (_, context) = journal.context(run).await?;
+    let context = restored(&context)?;
+    let past = Past::from(journal.history(run).await?);
+    let refused = |failure: Failure| Report {
+        kind: "refused",
+        message: failure.to_string(),
+        hint: Some("nothing was changed".to_owned()),
+        exit: Exit::Usage,
+    };
+    let new = match word.keep {
+        Keep::New => Some(NewSide::of(&past).map_err(refused)?),
+        Keep::Old => None,
+    };
+    let old = match word.keep {
+        Keep::New => None,
+        Keep::Old => Some(old_side(&past).map_err(refused)?),
+    };
+    let Some(kept) = new.as_ref().map(NewSide::kept).or(old.as_ref()) else {
+        return Err(Report::ours("a run has two sides"));
+    };
+    let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
+    let serves = async |foresight: &mut Foresight<'_, World>| kept.serves(foresight, &past).await;
+    match foreseen(session, &world, &context.policy, serves).await? {
+        Foreseen::Seen(()) => {}
+        Foreseen::Stopped(stop) => return Err(stop.into()),
+        Foreseen::Signalled(exit) => return Ok(exit),
+    }
+    word.confirmation.ask(session.ui, &what(run, &record.name, word.keep, kept), "abandon the run?")?;
+    let reason = word.reason;
+    let exit = session
+        .drive(&journal, &world, &context.policy, &record.name, async |engine| match &new {
+            Some(new) => engine.keep_new::<KeepNew>(run, reason, new).await,
+            None => engine.keep_old(run, reason, NEW_SIDE).await,
+        })
+        .await?;
+    journal.close().await?;
+    Ok(exit)
+}
+
+fn what(run: RunId, name: &str, keep: Keep, kept: &Side) -> String {
+    let (side, other) = match keep {
+        Keep::New => ("new", "old"),
+        Keep::Old => ("old", "new"),
+    };
+    format!(
+        "run {} of {name} ends here: its {side} side is kept, which serves\n  {}\nand its {other} one is taken away",
+        run.short(),
+        kept.shown()
+    )
+}

@@ -1,0 +1,94 @@
+//! Ends a run by hand, for one of its sides: the other one is taken away.
+//!
+//! Keeping the old side is a rollback of the new one alone. Keeping the new side is a workflow of its own, whose steps
+//! stand behind those of the run; when one of them fails, nothing is rolled back.
+
+use super::activity::Activity;
+use super::drive::{Engine, Taken, Workflow};
+use super::rollback::Walk;
+use super::stop::{End, Outcome};
+use crate::journal::{Abandonment, History, OnFailure, StoredStep, Take, TakeError};
+use crate::run::{Event, EventKind, Facts, Failure, Keep, RunId, Seq};
+
+impl<W: 'static> Engine<'_, W> {
+    /// Keeps the new side: takes the old one away, as the workflow `F` says.
+    pub async fn keep_new<F: Workflow<World = W>>(
+        &mut self,
+        run: RunId,
+        reason: Option<String>,
+        input: &F::Input,
+    ) -> Result<Outcome, TakeError> {
+        let way = Take::Abandon(Abandonment { keep: Keep::New, reason });
+        let (lease, history, events) = self.take(run, way).await?;
+        let mut taken = Taken::from(history);
+        (taken.on_failure, taken.next) = (OnFailure::Halt, from(&events));
+        let outcome = self.forward::<F>(lease, taken, input).await;
+        Ok(match outcome.end {
+            End::Halted(failure) => Outcome { end: End::NotAbandoned(failure), ..outcome },
+            _ => outcome,
+        })
+    }
+
+    /// Keeps the old side: undoes every step of these activities, which the new one is made of.
+    pub async fn keep_old(
+        &mut self,
+        run: RunId,
+        reason: Option<String>,
+        new_side: &'static [&'static str],
+    ) -> Result<Outcome, TakeError> {
+        let way = Take::Abandon(Abandonment { keep: Keep::Old, reason });
+        let (lease, history, events) = self.take(run, way).await?;
+        let mut taken = Taken::from(history);
+        taken.walk = Walk::Side(new_side, from(&events));
+        Ok(self.backward(lease, taken, None).await)
+    }
+}
+
+/// From which step on the run is ended.
+fn from(events: &[Event]) -> Seq {
+    let from = events.iter().find_map(|event| match &event.kind {
+        EventKind::RunAbandoned { from, .. } => Some(*from),
+        _ => None,
+    });
+    from.expect("who abandons a run commits from where on")
+}
+
+/// What a run has done, for who must know to end it.
+#[derive(Debug)]
+pub struct Past {
+    steps: Vec<StoredStep>,
+    /// What its steps left for others.
+    pub facts: Facts,
+    input: serde_json::Value,
+}
+
+impl From<History> for Past {
+    fn from(history: History) -> Self {
+        Self { steps: history.steps, facts: history.facts, input: history.input }
+    }
+}
+
+impl Past {
+    /// What the workflow was given.
+    ///
+    /// # Errors
+    /// When it is another workflow's.
+    pub fn input<F: Workflow>(&self) -> Result<F::Input, Failure> {
+        read(&self.input, F::NAME)
+    }
+
+    /// The checkpoint of the first step of this activity.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn output<A: Activity>(&self) -> Result<Option<A::Output>, Failure> {
+        let mut steps = self.steps.iter().filter(|step| step.activity == A::NAME);
+        steps.find_map(|step| step.output.as_ref()).map(|output| read(output, A::NAME)).transpose()
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: &serde_json::Value, name: &str) -> Result<T, Failure> {
+    serde_json::from_value(value.clone()).map_err(|error| {
+        Failure::ours(format!("reading what the journal holds of {name}"), error.to_string())
+    })
+}

@@ -1,0 +1,207 @@
+//! Ends a run by hand: what its two sides are, and how the old one is taken away when the new one is kept.
+
+use serde::{Deserialize, Serialize};
+
+use super::activities::{
+    AdmitBackend, AwaitInstance, CheckKept, CreateBackendSet, CreateInstance, FindLeftovers,
+    FindLoadBalancer, FindOldBackends, FindOldInstance, MarkKept, OldInstance, RegisterBackend,
+    restored_address,
+};
+use super::balancer::Place;
+use super::elsewhere::Elsewhere;
+use super::redeploy::{Redeploy, Retiring, elsewhere, instance_compartment};
+use super::{Destroy, World};
+use crate::config::OldInstance as Mode;
+use crate::engine::{Activity, Foresight, Past, Run, Stop, Workflow};
+use crate::oci::{InstanceId, LoadBalancerId};
+use crate::run::{Confidential, Failure};
+
+/// The activities that the new side of a run is made of, and the mark by which the old one would be set aside.
+pub const NEW_SIDE: &[&str] = &[
+    CreateBackendSet::NAME,
+    CreateInstance::NAME,
+    RegisterBackend::NAME,
+    AdmitBackend::NAME,
+    MarkKept::NAME,
+];
+
+/// Takes everything of a run away but its new side.
+#[derive(Debug)]
+pub struct KeepNew;
+
+/// What is known of a run that is ended for its new side.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NewSide {
+    kept: Side,
+    load_balancer: LoadBalancerId,
+    old: Option<(InstanceId, Vec<String>)>,
+    specification: Confidential<serde_json::Value>,
+    compartments: Vec<String>,
+    drain_delay: std::time::Duration,
+    mode: Mode,
+    elsewhere: Option<Elsewhere>,
+}
+
+/// One side of a run: an instance, and where it serves.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Side {
+    id: InstanceId,
+    compartment_id: String,
+    places: Vec<Place>,
+}
+
+impl Workflow for KeepNew {
+    const NAME: &'static str = "keep-new";
+    const VERSION: u32 = 1;
+    type World = World;
+    type Input = NewSide;
+
+    async fn steps(run: &mut Run<'_, World>, side: &NewSide) -> Result<(), Stop> {
+        run.read(side.kept.check()).await?;
+        let find = FindLeftovers {
+            kept: side.kept.id.clone(),
+            old: side.old.clone(),
+            compartments: side.compartments.clone(),
+            load_balancer: side.load_balancer.clone(),
+        };
+        for leftover in run.read(find).await? {
+            let is_old = side.old.as_ref().is_some_and(|(id, _)| *id == leftover.id);
+            let retiring = Retiring {
+                balancer: &side.load_balancer,
+                backends: &leftover.backends,
+                compartment_id: &leftover.compartment_id,
+                drain_delay: side.drain_delay,
+                // What a compensation made is nobody's to keep.
+                mode: match (leftover.is_there, is_old) {
+                    (false, _) => Mode::Keep,
+                    (true, true) => side.mode,
+                    (true, false) => Mode::Delete,
+                },
+                may_leave_nothing: false,
+                marks_kept: leftover.is_there,
+                elsewhere: side.elsewhere.clone(),
+                takeover: None,
+            };
+            let old = OldInstance {
+                id: leftover.id,
+                compartment_id: Some(leftover.compartment_id.clone()),
+                addresses: leftover.addresses,
+                ipv6_addresses: Vec::new(),
+                specification: side.specification.clone(),
+            };
+            run.read(side.kept.check()).await?;
+            retiring.of(run, old).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Side {
+    fn check(&self) -> CheckKept {
+        CheckKept {
+            id: self.id.clone(),
+            compartment_id: self.compartment_id.clone(),
+            places: self.places.clone(),
+        }
+    }
+
+    /// Makes sure that the side serves, before a person's word is written down.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn serves(&self, foresight: &mut Foresight<'_, World>, past: &Past) -> Result<(), Stop> {
+        foresight.look(self.check(), &past.facts).await
+    }
+
+    /// It in words.
+    pub fn shown(&self) -> String {
+        let places: Vec<String> = self.places.iter().map(Place::subject).collect();
+        format!("{} {}", self.id, places.join(" ")).trim_end().to_owned()
+    }
+}
+
+impl NewSide {
+    /// What is kept.
+    pub const fn kept(&self) -> &Side {
+        &self.kept
+    }
+
+    /// The new side of a run.
+    ///
+    /// # Errors
+    /// When the run never came to have one.
+    pub fn of(past: &Past) -> Result<Self, Failure> {
+        let none = || Failure::permanent(LOOKING, "the run has no new instance that ever ran");
+        let deployment = past.input::<Redeploy>().map_err(|_| none())?;
+        let new = past.output::<AwaitInstance>()?.ok_or_else(none)?;
+        let load_balancer = past.output::<FindLoadBalancer>()?.ok_or_else(none)?.id;
+        let found = past.output::<FindOldBackends>()?.ok_or_else(none)?;
+        let old = past.output::<FindOldInstance>()?.flatten();
+        let place = |target: &super::activities::NewBackend, address: &String| Place {
+            load_balancer: load_balancer.clone(),
+            backend_set: target.backend_set.clone(),
+            address: address.clone(),
+            port: target.port,
+        };
+        let places =
+            found.new.iter().flat_map(|target| new.addresses.iter().map(move |at| place(target, at)));
+        let elsewhere = elsewhere(&deployment, old.as_ref());
+        let own = instance_compartment(&deployment);
+        let kept = Side { id: new.id.clone(), compartment_id: own.clone(), places: places.collect() };
+        let mut compartments = vec![deployment.compartment_id];
+        let of_old = old.as_ref().and_then(|old| old.compartment_id.clone());
+        for compartment in of_old.into_iter().chain([own]) {
+            if !compartments.contains(&compartment) {
+                compartments.push(compartment);
+            }
+        }
+        Ok(Self {
+            kept,
+            load_balancer,
+            specification: old.as_ref().map(|old| old.specification.clone()).unwrap_or_default(),
+            old: old.map(|old| (old.id, old.addresses)),
+            compartments,
+            drain_delay: deployment.policy.drain_delay,
+            mode: deployment.policy.old_instance,
+            elsewhere,
+        })
+    }
+}
+
+const LOOKING: &str = "looking for the side that is kept";
+
+/// The old side of a run: what served before it, where it is now.
+///
+/// # Errors
+/// When nothing did.
+pub fn old_side(past: &Past) -> Result<Side, Failure> {
+    let none = || {
+        Failure::permanent(
+            LOOKING,
+            "the run has no old instance: `deployctl rollback` takes the new one away",
+        )
+    };
+    let compartment_id = match past.input::<Redeploy>() {
+        Ok(deployment) => deployment.compartment_id,
+        Err(_) => past.input::<Destroy>()?.compartment_id,
+    };
+    let load_balancer = past.output::<FindLoadBalancer>()?.ok_or_else(none)?.id;
+    let old = past.output::<FindOldInstance>()?.flatten().ok_or_else(none)?;
+    let compartment_id = old.compartment_id.unwrap_or(compartment_id);
+    let found = past.output::<FindOldBackends>()?.ok_or_else(none)?;
+    // What did not serve before the run need not serve now.
+    let served = found.old.iter().filter(|old| old.backend.flags.serves());
+    let places = served.map(|old| {
+        let before = &old.backend.ip_address;
+        Place {
+            load_balancer: load_balancer.clone(),
+            backend_set: old.backend_set.clone(),
+            address: past.facts.get(&restored_address(before)).unwrap_or(before).clone(),
+            port: old.backend.port,
+        }
+    });
+    let id = past.facts.get("restored-instance-id").map_or(old.id, |id| InstanceId::from(id.as_str()));
+    Ok(Side { id, compartment_id, places: places.collect() })
+}
