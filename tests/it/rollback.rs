@@ -171,7 +171,8 @@ fn a_rollback_of_a_success_asks_on_a_terminal_and_nowhere_else() {
 
 #[test]
 fn a_destruction_is_shown_first_and_says_that_nobody_else_serves() {
-    let (mut world, file) = world();
+    let mut world = World::lonely();
+    let file = world.write_deployment(&world.deployment());
     world.expects_violations = true;
     let id = world.state()["seed"]["webserverId"].as_str().expect("an id").to_owned();
     let planned = world.run(&["destroy", file, "--id", &id, "--dry-run"]).expect(0);
