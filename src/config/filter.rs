@@ -234,7 +234,9 @@ mod tests {
             (json!({"deployctl-deployment": "api", "deployctl-run": "x"}), true),
             (json!({"deployctl-deployment": "api@1f3a9c02"}), true),
             (json!({"deployctl-deployment": "apis"}), false),
-            (json!({"deployctl-deployment": "api", "app": "db"}), false),
+            // Of tags that are not ours it says nothing.
+            (json!({"deployctl-deployment": "api", "app": "db"}), true),
+            (json!({"app": "db"}), false),
             (json!({"app": "db"}), false),
             (json!({}), false),
             (Value::Null, false),

@@ -33,8 +33,8 @@ pub struct Kin {
 impl Kin {
     /// The text that describes its deployment's own target, when it came to know it.
     pub fn service(&self) -> Option<String> {
-        let targets = self.targets.iter().map(|target| Target::from(target.clone()));
-        targets.filter_map(|target| target.as_service().map(ToOwned::to_owned)).next()
+        let mut targets = self.targets.iter().map(|target| Target::from(target.clone()));
+        targets.find_map(|target| target.as_service().map(ToOwned::to_owned))
     }
 
     /// What it holds or held of load balancers, as `LOAD-BALANCER/SET`.

@@ -83,7 +83,7 @@ impl Activity for FindOldBackends {
         let names: Vec<String> = found.old.iter().map(name).collect();
         let mut note = if names.is_empty() { "none".to_owned() } else { names.join(" ") };
         for set in &found.emptied {
-            note.push_str(&format!("; nobody else serves `{set}`"));
+            note.extend(["; nobody else serves `", set, "`"]);
         }
         Some(note)
     }
