@@ -33,7 +33,7 @@ pub(super) async fn of_run(
     session: &Session<'_>,
     journal: Journal,
     run: RunId,
-    word: Word,
+    said: Word,
 ) -> Result<Exit, Report> {
     let record = journal.run(run).await?;
     if let Some(by) = &record.holder {
@@ -57,11 +57,11 @@ pub(super) async fn of_run(
         hint: Some("nothing was changed".to_owned()),
         exit: Exit::Usage,
     };
-    let new = match word.keep {
+    let new = match said.keep {
         Keep::New => Some(NewSide::of(&past).map_err(refused)?),
         Keep::Old => None,
     };
-    let old = match word.keep {
+    let old = match said.keep {
         Keep::New => None,
         Keep::Old => Some(old_side(&past).map_err(refused)?),
     };
@@ -75,8 +75,8 @@ pub(super) async fn of_run(
         Foreseen::Stopped(stop) => return Err(stop.into()),
         Foreseen::Signalled(exit) => return Ok(exit),
     }
-    word.confirmation.ask(session.ui, &what(run, &record.name, word.keep, kept), "abandon the run?")?;
-    let reason = word.reason;
+    said.confirmation.ask(session.ui, &what(run, &record.name, said.keep, kept), "abandon the run?")?;
+    let reason = said.reason;
     let exit = session
         .drive(&journal, &world, &context.policy, &record.name, async |engine| match &new {
             Some(new) => engine.keep_new::<KeepNew>(run, reason, new).await,

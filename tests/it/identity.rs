@@ -34,8 +34,8 @@ fn start(world: &World, args: &[&str]) -> String {
 fn tag(world: &World) -> String {
     let id = world.run(&["history", "latest", "--output", "json"]).json()["new_instance_id"].clone();
     let state = world.state();
-    let instances = state["instances"].as_array().expect("instances").iter();
-    let found = instances.filter(|instance| instance["id"] == id).next_back();
+    let mut instances = state["instances"].as_array().expect("instances").iter();
+    let found = instances.rfind(|instance| instance["id"] == id);
     let tag = found.map(|instance| instance["freeformTags"]["deployctl-deployment"].clone());
     tag.as_ref().and_then(Value::as_str).expect("a tag").to_owned()
 }

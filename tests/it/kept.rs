@@ -23,8 +23,8 @@ fn start(world: &World, version: &str, mode: &str) -> Value {
 
 fn tags(world: &World, id: &Value) -> Value {
     let state = world.state();
-    let instances = state["instances"].as_array().expect("instances").iter();
-    instances.filter(|one| one["id"] == *id).next_back().expect("it is there")["freeformTags"].clone()
+    let mut instances = state["instances"].as_array().expect("instances").iter();
+    instances.rfind(|one| one["id"] == *id).expect("it is there")["freeformTags"].clone()
 }
 
 fn seeded(world: &World) -> Value {

@@ -32,8 +32,9 @@ fn percent_encoded(text: &str, is_upper: bool, is_form: bool) -> String {
 
 /// The ways in which others write what they were given.
 fn written(secret: &str) -> Vec<String> {
+    let spelt = |spell: fn(u8) -> String| secret.bytes().map(spell).collect::<Vec<_>>().concat();
     let json = serde_json::to_string(secret).expect("a string");
-    let ascii: String = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    let ascii: Vec<String> = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
     let mut all = vec![
         secret.to_owned(),
         secret.replace('\n', " "),
@@ -41,16 +42,16 @@ fn written(secret: &str) -> Vec<String> {
         secret.to_lowercase(),
         json.clone(),
         serde_json::to_string(&json).expect("a string"),
-        ascii,
+        ascii.concat(),
         format!("{secret:?}"),
         percent_encoded(secret, true, false),
         percent_encoded(secret, false, false),
         percent_encoded(secret, true, true),
         percent_encoded(&percent_encoded(secret, true, false), true, false),
         secret.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;"),
-        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        secret.bytes().map(|byte| format!("{byte:02X}")).collect(),
-        secret.bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
+        spelt(|byte| format!("{byte:02x}")),
+        spelt(|byte| format!("{byte:02X}")),
+        spelt(|byte| format!("\\x{byte:02x}")),
         STANDARD.encode(STANDARD.encode(secret)),
         STANDARD.encode(&json),
     ];
