@@ -4,11 +4,11 @@ use super::confirm::Confirmation;
 use super::drive::restored;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
-use super::problem::Report;
+use super::problem::{Report, refused};
 use super::session::Session;
 use crate::engine::{Foresight, Past};
 use crate::journal::{Journal, Purpose};
-use crate::run::{Failure, Keep, RunId, RunSelector};
+use crate::run::{Keep, RunId, RunSelector};
 use crate::workflows::{KeepNew, NEW_SIDE, NewSide, Side, World, old_side};
 
 /// What a person says with it.
@@ -51,19 +51,13 @@ pub(super) async fn of_run(
     let (_, context) = journal.context(run).await?;
     let context = restored(&context)?;
     let past = Past::from(journal.history(run).await?);
-    let refused = |failure: Failure| Report {
-        kind: "refused",
-        message: failure.to_string(),
-        hint: Some("nothing was changed".to_owned()),
-        exit: Exit::Usage,
-    };
     let new = match said.keep {
-        Keep::New => Some(NewSide::of(&past).map_err(refused)?),
+        Keep::New => Some(NewSide::of(&past).map_err(|failure| refused(&failure))?),
         Keep::Old => None,
     };
     let old = match said.keep {
         Keep::New => None,
-        Keep::Old => Some(old_side(&past).map_err(refused)?),
+        Keep::Old => Some(old_side(&past).map_err(|failure| refused(&failure))?),
     };
     let Some(kept) = new.as_ref().map(NewSide::kept).or(old.as_ref()) else {
         return Err(Report::ours("a run has two sides"));

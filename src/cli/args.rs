@@ -27,11 +27,32 @@ On a terminal the rollback of a run that succeeded is shown and asked for.";
 
 const WHAT: &str = "A run: an id, the beginning of one, or `latest`; or a deployment: its file or its name";
 
-/// The command line: as it is declared, but for what a rollback names, which is not only a file.
+const SHOWN: &str = "The deployment file: .edn, .yaml, .yml or .json; with --old a run: an id, the beginning of one, or `latest`";
+
+/// What describes a deployment, besides its file.
+const ONLY_OF_A_DEPLOYMENT: [&str; 11] = [
+    "alias",
+    "name",
+    "config_file",
+    "ci_config",
+    "ci_config_file",
+    "ci_filter",
+    "lb_filter",
+    "backends",
+    "first",
+    "replace",
+    "allow_unknown_fields",
+];
+
+/// The command line: as it is declared, but for what a rollback and `show` name, which is not only a file.
 pub(super) fn command_line() -> clap::Command {
-    Cli::command().mut_subcommand("rollback", |rollback| {
-        rollback.mut_arg("file", |file| file.value_name("RUN|DEPLOYMENT").help(WHAT))
-    })
+    Cli::command()
+        .mut_subcommand("rollback", |rollback| {
+            rollback.mut_arg("file", |file| file.value_name("RUN|DEPLOYMENT").help(WHAT))
+        })
+        .mut_subcommand("show", |show| {
+            show.mut_arg("file", |file| file.value_name("DEPLOYMENT|RUN").help(SHOWN))
+        })
 }
 
 /// Replaces OCI container instances behind a load balancer without dropping a request.
@@ -176,10 +197,13 @@ pub(super) enum Command {
         #[arg(short, long, conflicts_with = "dry_run")]
         yes: bool,
     },
-    /// Show the resolved deployment, secrets masked
+    /// Show the resolved deployment, or how a run's old instance was made; secrets masked
     Show {
         #[command(flatten)]
         deployment: DeploymentArgs,
+        /// Show how the old instance of a run was made, in the words of the API
+        #[arg(long, requires = "file", conflicts_with_all = ONLY_OF_A_DEPLOYMENT)]
+        old: bool,
     },
     /// Check a deployment, without the cloud unless `--online`
     Validate {
@@ -217,6 +241,9 @@ pub(super) enum Command {
         /// Why, for those who read the history
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// The instance that was made by hand in place of the old one, of `retire-instance` alone
+        #[arg(long, value_name = "OCID")]
+        instance: Option<String>,
     },
     /// Follow a run that another process drives, or that is over
     Watch {

@@ -1,4 +1,4 @@
-//! The commands that look at runs: history, watch, resolve.
+//! The commands that look at runs: history and watch.
 
 use std::time::Duration;
 
@@ -12,9 +12,7 @@ use super::reporter::Reporter;
 use super::session::Session;
 use super::ui::{Tone, Ui, between, plain, short};
 use crate::journal::{Journal, LEASE_LENGTH, Purpose};
-use crate::run::{
-    Direction, Resolution, RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp,
-};
+use crate::run::{Direction, RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
 
 /// Between two looks at a run that another process drives.
 const LOOK: Duration = Duration::from_millis(250);
@@ -79,7 +77,7 @@ fn with_doubt(mut shown: Value, doubt: Option<String>) -> Value {
     shown
 }
 
-fn print(ui: &Ui, record: &RunRecord, doubt: Option<String>) {
+pub(super) fn print(ui: &Ui, record: &RunRecord, doubt: Option<String>) {
     if ui.is_json {
         ui.json(&with_doubt(record.to_json(), doubt));
     } else {
@@ -228,26 +226,6 @@ pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Resu
     };
     let doubt = doubted(session.ui, &journal, Some(run)).await?;
     print(session.ui, &record, doubt);
-    close(journal).await?;
+    journal.close().await?;
     Ok(Exit::of_record(&record, &events))
-}
-
-async fn close(journal: Journal) -> Result<(), Report> {
-    Ok(journal.close().await?)
-}
-
-pub(super) async fn resolve(
-    session: &Session<'_>,
-    selector: &RunSelector,
-    step: &str,
-    resolution: Resolution,
-    reason: &str,
-) -> Result<Exit, Report> {
-    let journal = session.existing_journal(selector).await?;
-    let run = journal.find(selector, Purpose::Undo).await?;
-    journal.resolve(run, step, resolution, reason, &session.holder()).await?;
-    let record = journal.run(run).await?;
-    print(session.ui, &record, None);
-    close(journal).await?;
-    Ok(Exit::Done)
 }

@@ -15,6 +15,7 @@ mod log;
 mod meant;
 mod problem;
 mod reporter;
+mod resolve;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod session;
@@ -126,14 +127,19 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             let way = Destroying { is_dry: dry_run, confirmation: Confirmation::of(yes) };
             drive::destroy(session, &deployment, &id, way).await
         }
-        Command::Show { deployment } => check::show(session, &deployment),
+        Command::Show { deployment, old: false } => check::show(session, &deployment),
+        Command::Show { deployment, old: true } => {
+            let run = deployment.file.unwrap_or_default();
+            resolve::show_old(session, &run.to_string_lossy()).await
+        }
         Command::Validate { deployment, online } => check::validate(session, &deployment, online).await,
         Command::Schema => {
             session.ui.exact(&format!("{:#}", json_schema()));
             Ok(Exit::Done)
         }
-        Command::Resolve { run, step, resolution, reason } => {
-            history::resolve(session, &run, &step, resolution.into(), &reason).await
+        Command::Resolve { run, step, resolution, reason, instance } => {
+            let word = resolve::Word { resolution: resolution.into(), reason, instance };
+            resolve::resolve(session, &run, &step, &word).await
         }
         Command::Key { command } => key::run(session, &command).await,
         Command::Abandon { run, keep, reason, yes } => {

@@ -12,6 +12,7 @@ use crate::journal::{
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
 use crate::oci::{RegionError, SetupError};
 use crate::run::{Failure, RunId, RunState};
+use crate::workflows::RETIRES;
 
 /// What goes wrong before there is a run, or after it.
 #[derive(Debug)]
@@ -165,6 +166,16 @@ impl From<FindError> for Report {
                 Self::usage(error.to_string()).hint(format!("one of {}", ids.join(", ")))
             }
         }
+    }
+}
+
+/// What a run's past does not allow.
+pub(super) fn refused(failure: &Failure) -> Report {
+    Report {
+        kind: "refused",
+        message: failure.to_string(),
+        hint: Some("nothing was changed".to_owned()),
+        exit: Exit::Usage,
     }
 }
 
@@ -355,7 +366,14 @@ pub(super) fn of_end(run: RunId, end: &End) -> Option<Report> {
             "stuck",
             format!("step {seq} ({step}) cannot be undone: {failure}"),
             format!(
-                "mend it by hand, then `deployctl rollback {id}` tries again, or `deployctl resolve {id} {seq} --as undone --reason …`"
+                "mend it by hand, then `deployctl rollback {id}` tries again, or `deployctl resolve {id} {seq} --as undone --reason …`{}",
+                if step == RETIRES {
+                    format!(
+                        " (with `--instance OCID` where you made the instance that `deployctl show {id} --old` shows)"
+                    )
+                } else {
+                    String::new()
+                }
             ),
         ),
         End::Suspended(failure) => report(

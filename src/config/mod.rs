@@ -37,4 +37,4 @@ pub use matching::{CLOUDS_NAMESPACE, DEPLOYMENT_TAG, Difference, Matching, OUR_T
 pub use predecessor::Predecessor;
 pub use problem::{Place, Problem, Problems};
 pub use schema::json_schema;
-pub use secrecy::{Secrecy, secret_texts, shown_instance};
+pub use secrecy::{Secrecy, masked_places, secret_texts, shown_instance};

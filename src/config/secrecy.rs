@@ -115,6 +115,31 @@ pub fn shown_instance(instance: &Value, from_environment: &[String]) -> Value {
     shown
 }
 
+/// The places of a specification at which `shown` says something else than it does: `containers[0].command[1]`.
+pub fn masked_places(instance: &Value, shown: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    differing(instance, shown, String::new(), &mut found);
+    found
+}
+
+fn differing(instance: &Value, shown: &Value, at: String, found: &mut Vec<String>) {
+    match (instance, shown) {
+        (Value::Object(map), Value::Object(other)) => {
+            for (name, value) in map {
+                let below = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                differing(value, &other[name], below, found);
+            }
+        }
+        (Value::Array(items), Value::Array(others)) => {
+            for (n, (item, other)) in items.iter().zip(others).enumerate() {
+                differing(item, other, format!("{at}[{n}]"), found);
+            }
+        }
+        _ if instance != shown => found.push(at),
+        _ => {}
+    }
+}
+
 /// A URL with the mask in place of its password.
 fn without_passwords(text: &str) -> String {
     let long_first = |password: &String| std::cmp::Reverse(password.len());
@@ -214,6 +239,23 @@ mod tests {
             "imagePullSecrets": [{"registryEndpoint": "r", "username": MASK, "password": MASK}],
         });
         assert_eq!(shown_instance(&instance, &told), expected);
+        assert_eq!(masked_places(&instance, &instance), Vec::<String>::new());
+        let mut places = masked_places(&instance, &expected);
+        places.sort_unstable();
+        let wanted = [
+            "containers[0].arguments[0]",
+            "containers[0].command[2]",
+            "containers[0].environmentVariables.DB",
+            "containers[0].environmentVariables.PORT",
+            "containers[0].healthChecks[0].headers[0].value",
+            "containers[0].imageUrl",
+            "containers[0].workingDirectory",
+            "imagePullSecrets[0].password",
+            "imagePullSecrets[0].username",
+            "new.field",
+            "volumes[0].configs[0].data",
+        ];
+        assert_eq!(places, wanted);
         let secrets: Secrets = secret_texts(&instance, &told).iter().collect();
         for said in [
             "line two",

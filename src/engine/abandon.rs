@@ -53,7 +53,7 @@ fn from(events: &[Event]) -> Seq {
     from.expect("who abandons a run commits from where on")
 }
 
-/// What a run has done, for who must know to end it.
+/// What a run has done, for who must know to end it, or to do a part of it by hand.
 #[derive(Debug)]
 pub struct Past {
     steps: Vec<StoredStep>,
@@ -75,6 +75,15 @@ impl Past {
     /// When it is another workflow's.
     pub fn input<F: Workflow>(&self) -> Result<F::Input, Failure> {
         read(&self.input, F::NAME)
+    }
+
+    /// What the step with this number was given, if it is one of this activity.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn given<A: Activity>(&self, seq: Seq) -> Result<Option<A>, Failure> {
+        let step = self.steps.iter().find(|step| step.seq == seq && step.activity == A::NAME);
+        step.map(|step| read(&step.input, A::NAME)).transpose()
     }
 
     /// The checkpoint of the first step of this activity.

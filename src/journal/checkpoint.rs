@@ -295,8 +295,13 @@ impl Lease {
         .await
     }
 
-    /// Records what a person did to a stuck step.
-    pub(super) async fn resolve(&mut self, kind: EventKind, seq: Seq) -> Result<Event, WriteError> {
+    /// Records what a person did to a stuck step, with the facts that earlier compensations need.
+    pub(super) async fn resolve(
+        &mut self,
+        kind: EventKind,
+        seq: Seq,
+        facts: &Facts,
+    ) -> Result<Event, WriteError> {
         let (run, number) = (self.run().to_string(), seq.get());
         let EventKind::StepResolved { resolution, .. } = kind else {
             unreachable!("only resolutions are recorded here")
@@ -306,6 +311,7 @@ impl Lease {
             Resolution::Undone => "completed",
         };
         self.commit(kind, async |tx, now| {
+            write_facts(&mut *tx, &run, facts).await?;
             sqlx::query!(
                 "UPDATE steps SET undo_status = ?1, undo_finished_at = ?2 WHERE run_id = ?3 AND seq = ?4",
                 status,

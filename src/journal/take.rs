@@ -22,8 +22,8 @@ use super::seal::Spot;
 use super::{Inner, Journal, abandon, kin, open};
 use crate::crash;
 use crate::run::{
-    Direction, Event, EventKind, Fence, Holder, Keep, Resolution, RunId, RunState, StepState, Target,
-    UndoStatus,
+    Direction, Event, EventKind, Facts, Fence, Holder, Keep, Resolution, RunId, RunRecord, RunState, Seq,
+    StepRecord, StepState, Target, UndoStatus,
 };
 
 /// How long a lease lasts without being renewed; the heartbeat renews it three times in that time.
@@ -209,26 +209,23 @@ impl Journal {
         Ok((Lease { inner: Arc::clone(inner), guard, state, steps, known, lock }, history, events))
     }
 
-    /// Records what a person did to the step on which a run is stuck.
+    /// The step by this number or name, on which a run is stuck.
+    pub async fn stuck_at(&self, run: RunId, step: &str) -> Result<Seq, ResolveError> {
+        Ok(stuck_at(&self.run(run).await.map_err(TakeError::from)?, step)?.seq)
+    }
+
+    /// Records what a person did to the step on which a run is stuck, with what the undos of earlier steps must know of it.
     pub async fn resolve(
         &self,
         run: RunId,
         step: &str,
         resolution: Resolution,
         reason: &str,
+        facts: &Facts,
         holder: &Holder,
     ) -> Result<Event, ResolveError> {
         let record = self.run(run).await.map_err(TakeError::from)?;
-        let wanted = record
-            .steps
-            .iter()
-            .rev()
-            .find(|candidate| candidate.name == step || candidate.seq.to_string() == step)
-            .ok_or_else(|| ResolveError::NoSuchStep { run, step: step.to_owned() })?;
-        let is_stuck = wanted.compensation.as_ref().is_some_and(|undo| undo.status == UndoStatus::Failed);
-        if record.state != RunState::Stuck || !is_stuck {
-            return Err(ResolveError::NotStuck { run, step: format!("{} ({})", wanted.seq, wanted.name) });
-        }
+        let wanted = stuck_at(&record, step)?;
         let mut lease = self.take_stuck(run, &record.steps, holder).await?;
         let kind = EventKind::StepResolved {
             seq: wanted.seq,
@@ -236,7 +233,7 @@ impl Journal {
             reason: reason.to_owned(),
             by: format!("{}@{}", holder.user, holder.host),
         };
-        let event = lease.resolve(kind, wanted.seq).await?;
+        let event = lease.resolve(kind, wanted.seq, facts).await?;
         lease.release().await?;
         Ok(event)
     }
@@ -245,7 +242,7 @@ impl Journal {
     async fn take_stuck(
         &self,
         run: RunId,
-        steps: &[crate::run::StepRecord],
+        steps: &[StepRecord],
         holder: &Holder,
     ) -> Result<Lease, TakeError> {
         let inner = &self.0;
@@ -290,6 +287,18 @@ impl Journal {
         let guard = LeaseGuard::new(inner, run, row.next_fence, until);
         Ok(Lease { inner: Arc::clone(inner), guard, state: row.state, steps: states, known, lock })
     }
+}
+
+fn stuck_at<'r>(record: &'r RunRecord, step: &str) -> Result<&'r StepRecord, ResolveError> {
+    let run = record.id;
+    let is_wanted = |candidate: &&StepRecord| candidate.name == step || candidate.seq.to_string() == step;
+    let wanted = record.steps.iter().rev().find(is_wanted);
+    let wanted = wanted.ok_or_else(|| ResolveError::NoSuchStep { run, step: step.to_owned() })?;
+    let is_stuck = wanted.compensation.as_ref().is_some_and(|undo| undo.status == UndoStatus::Failed);
+    if record.state != RunState::Stuck || !is_stuck {
+        return Err(ResolveError::NotStuck { run, step: format!("{} ({})", wanted.seq, wanted.name) });
+    }
+    Ok(wanted)
 }
 
 struct LeaseRow {

@@ -4,6 +4,7 @@ mod abandon;
 mod activities;
 mod balancer;
 mod beside;
+mod by_hand;
 mod candidates;
 mod destroy;
 mod elsewhere;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 pub use abandon::{KeepNew, NEW_SIDE, NewSide, Side, old_side};
 pub use balancer::Versions;
+pub use by_hand::{OldSpecification, RETIRES, Substitute};
 pub use destroy::{Destroy, Destruction};
 pub use redeploy::Redeploy;
 pub use target::{claim, complete_origin, instance as instance_target, locate, of as target_of};

@@ -55,6 +55,7 @@ mod rollback;
 mod secrets;
 mod specification;
 mod start;
+mod substitutes;
 mod takeover;
 mod tampering;
 mod terminal;

@@ -2,6 +2,7 @@
 
 use super::fact;
 use crate::engine::Cx;
+use crate::oci::InstanceId;
 use crate::run::{Facts, Timestamp, stamp};
 use crate::workflows::World;
 use crate::workflows::balancer::Place;
@@ -9,6 +10,13 @@ use crate::workflows::balancer::Place;
 /// Where an instance that was made again can be reached instead of at `address`.
 pub(in crate::workflows) fn restored_address(address: &str) -> String {
     format!("restored-address:{address}")
+}
+
+/// Which instance is in the old one's place, and where it is reachable, address by address.
+pub(super) fn restored_as(id: &InstanceId, before: &[String], now: &[String]) -> Facts {
+    let mut facts = fact("restored-instance-id", id);
+    facts.extend(before.iter().zip(now).map(|(before, now)| (restored_address(before), now.clone())));
+    facts
 }
 
 /// A place where the old instance is now.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{fact, left, preview_of};
+use super::{left, preview_of};
 use crate::config::OldInstance as Mode;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
@@ -325,10 +325,6 @@ impl RetireInstance {
 
     /// Where the instance is reachable now, address by address.
     fn restored(&self, running: &instance::Running) -> Facts {
-        let mut facts = fact("restored-instance-id", &running.id);
-        for (before, now) in self.addresses.iter().zip(&running.addresses) {
-            facts.insert(left::restored_address(before), now.clone());
-        }
-        facts
+        left::restored_as(&running.id, &self.addresses, &running.addresses)
     }
 }

@@ -1,0 +1,90 @@
+//! What a person does by hand: a stuck step is resolved, and the old instance is made again.
+
+use super::drive::restored;
+use super::exit::Exit;
+use super::foresee::{Foreseen, foreseen};
+use super::history;
+use super::problem::{Report, refused};
+use super::session::Session;
+use super::ui::plain;
+use crate::engine::{Foresight, Past};
+use crate::journal::{Journal, Purpose};
+use crate::run::{Facts, Resolution, RunId, RunSelector};
+use crate::workflows::{OldSpecification, Substitute, World};
+
+/// What a person says of a step.
+pub(super) struct Word {
+    pub(super) resolution: Resolution,
+    pub(super) reason: String,
+    /// The instance in place of the old one.
+    pub(super) instance: Option<String>,
+}
+
+pub(super) async fn resolve(
+    session: &Session<'_>,
+    selector: &RunSelector,
+    step: &str,
+    word: &Word,
+) -> Result<Exit, Report> {
+    let Word { resolution, reason, instance } = word;
+    if instance.is_some() && *resolution != Resolution::Undone {
+        return Err(Report::usage("--instance is for what was undone by hand")
+            .hint("say `--as undone`; nothing was changed"));
+    }
+    let journal = session.existing_journal(selector).await?;
+    let run = journal.find(selector, Purpose::Undo).await?;
+    let facts = match instance {
+        None => Facts::new(),
+        Some(id) => match facts_of(session, &journal, run, step, id).await? {
+            Foreseen::Seen(facts) => facts,
+            Foreseen::Stopped(why) => return Err(why.into()),
+            Foreseen::Signalled(exit) => return Ok(exit),
+        },
+    };
+    journal.resolve(run, step, *resolution, reason, &facts, &session.holder()).await?;
+    let record = journal.run(run).await?;
+    history::print(session.ui, &record, None);
+    journal.close().await?;
+    Ok(Exit::Done)
+}
+
+/// What the undos of earlier steps must know of the instance that a person made.
+async fn facts_of(
+    session: &Session<'_>,
+    journal: &Journal,
+    run: RunId,
+    step: &str,
+    id: &str,
+) -> Result<Foreseen<Facts>, Report> {
+    let seq = journal.stuck_at(run, step).await?;
+    let past = Past::from(journal.history(run).await?);
+    let substitute = Substitute::of(&past, seq, id).map_err(|failure| refused(&failure))?;
+    let (_, context) = journal.context(run).await?;
+    let context = restored(&context)?;
+    let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
+    let look = async |foresight: &mut Foresight<'_, World>| substitute.facts(foresight, &past).await;
+    foreseen(session, &world, &context.policy, look).await
+}
+
+/// Shows how the old instance of a run was made, so that a person can make it again.
+pub(super) async fn show_old(session: &Session<'_>, text: &str) -> Result<Exit, Report> {
+    let selector: RunSelector = text.parse().map_err(|_| {
+        Report::usage(format!("with --old, `{}` must be a run", plain(text)))
+            .hint("an id, the beginning of one, or `latest`; `deployctl history` lists the runs")
+    })?;
+    let journal = session.existing_journal(&selector).await?;
+    let run = journal.find(&selector, Purpose::Undo).await?;
+    let past = Past::from(journal.history(run).await?);
+    let OldSpecification { shown, masked } =
+        OldSpecification::of(&past).map_err(|failure| refused(&failure))?;
+    journal.close().await?;
+    if session.ui.is_json {
+        session.ui.json(&shown);
+    } else {
+        session.ui.exact(&format!("{shown:#}"));
+    }
+    if !masked.is_empty() {
+        session.ui.note(&plain(&format!("masked, and to be filled in: {}", masked.join(", "))));
+    }
+    Ok(Exit::Done)
+}
