@@ -238,9 +238,9 @@ pub(super) enum Command {
         /// `undone`: its effect is gone; `done`: its effect stays
         #[arg(long = "as", value_name = "WHAT")]
         resolution: ResolutionArg,
-        /// Why, for those who read the history
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
+        /// Why, for those who read the history; with --instance it may be left out
+        #[arg(long, value_name = "TEXT", required_unless_present = "instance")]
+        reason: Option<String>,
         /// The instance that was made by hand in place of the old one, of `retire-instance` alone
         #[arg(long, value_name = "OCID")]
         instance: Option<String>,

@@ -15,7 +15,8 @@ use crate::workflows::{OldSpecification, Substitute, World};
 /// What a person says of a step.
 pub(super) struct Word {
     pub(super) resolution: Resolution,
-    pub(super) reason: String,
+    /// Why. The instance says enough.
+    pub(super) reason: Option<String>,
     /// The instance in place of the old one.
     pub(super) instance: Option<String>,
 }
@@ -41,7 +42,9 @@ pub(super) async fn resolve(
             Foreseen::Signalled(exit) => return Ok(exit),
         },
     };
-    journal.resolve(run, step, *resolution, reason, &facts, &session.holder()).await?;
+    let made = || format!("made again by hand: {}", instance.as_deref().unwrap_or_default());
+    let reason = reason.clone().unwrap_or_else(made);
+    journal.resolve(run, step, *resolution, &reason, &facts, &session.holder()).await?;
     let record = journal.run(run).await?;
     history::print(session.ui, &record, None);
     journal.close().await?;

@@ -94,8 +94,13 @@ fn a_rollback_goes_on_to_the_instance_that_a_person_made() {
 
     let traffic = Traffic::start(world.front());
     let id = made_by_hand(&world, &specification);
-    let said = world.run(&resolve("retire-instance", "undone", &id)).expect(0);
+    // Its reason may be left out, and nobody else's.
+    world.run(&["resolve", "latest", "retire-instance", "--as", "undone"]).expect(2);
+    let resolve = ["resolve", "latest", "retire-instance", "--as", "undone", "--instance", &id];
+    let said = world.run(&resolve).expect(0);
     assert!(said.stdout.contains(&id), "{}", said.stdout);
+    let events = world.run(&["history", "latest", "--events"]).expect(0).stdout;
+    assert!(events.contains(&format!("made again by hand: {id}")), "{events}");
     world.run(&["rollback", "latest"]).expect(0);
     assert_eq!(traffic.stop().n_failed(), 0);
     assert_eq!(everything(&world).0["status"], "rolled-back");
