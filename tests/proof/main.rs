@@ -1,6 +1,8 @@
 //! The proof: every crash point, every signal, every storm. `cargo test --test proof` runs it; it takes a quarter of an
 //! hour, so that a plain `cargo test` leaves it out.
 
+#![recursion_limit = "256"]
+
 /// Every case, where `it` has a few.
 const IS_WHOLE: bool = true;
 

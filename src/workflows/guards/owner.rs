@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::engine::{Cx, Looks};
 use crate::oci::InstanceId;
-use crate::oci::container_instances::ContainerInstance;
+use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::oci::load_balancers::HealthStatus;
 use crate::run::Failure;
 use crate::workflows::balancer::{Place, SURE_AFTER, health, when_idle_unless_gone};
@@ -21,7 +21,7 @@ pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Pl
     if let Some(found) = readable(cx, cx.fact("new-instance-id")).await? {
         let [run, _] = instance::own_tags(cx, "");
         bears(&found, &[run], cx)?;
-        match instance::addresses(cx, &found).await? {
+        match known_addresses(cx, &found).await? {
             Some(addresses) if addresses.contains(&place.address) => return Ok(()),
             Some(addresses) => {
                 return Err(Failure::permanent(
@@ -33,6 +33,9 @@ pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Pl
                         addresses.join(", ")
                     ),
                 ));
+            }
+            None if found.lifecycle_state == InstanceState::Active => {
+                return Err(Failure::transient(DOING, format!("the address of {} cannot be seen", found.id)));
             }
             None => {}
         }
@@ -92,6 +95,23 @@ async fn readable(cx: &Cx<'_, World>, id: Option<&str>) -> Result<Option<Contain
             Err(error) if error.is_not_found() => cx.pause(wait).await?,
             Err(error) => return Err(failure::of(DOING, &error)),
         }
+    }
+    unreachable!("looks never end")
+}
+
+/// The addresses of an instance. One that runs has some, so that they are looked for again for a while.
+async fn known_addresses(
+    cx: &Cx<'_, World>,
+    found: &ContainerInstance,
+) -> Result<Option<Vec<String>>, Failure> {
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.poll_interval) {
+        let addresses = instance::addresses(cx, found).await?;
+        let may_come = found.lifecycle_state == InstanceState::Active && started.elapsed() <= SURE_AFTER;
+        if addresses.is_some() || !may_come {
+            return Ok(addresses);
+        }
+        cx.pause(wait).await?;
     }
     unreachable!("looks never end")
 }

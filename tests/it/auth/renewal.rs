@@ -38,10 +38,10 @@ fn a_session_that_is_refused_says_how_to_begin_another() {
 fn a_session_that_ends_in_the_middle_suspends_the_run_until_it_is_refreshed() {
     let world = World::new();
     let mut deployment = world.deployment();
-    deployment["drain-delay"] = json!("7s");
+    deployment["drain-delay"] = json!("12s");
     deployment["retry"]["max-elapsed"] = json!("200ms");
     let file = world.write_deployment(&deployment);
-    world.write(SESSION_TOKEN, &world.token(&json!({"issue": "session", "lifetime-seconds": 5})));
+    world.write(SESSION_TOKEN, &world.token(&json!({"issue": "session", "lifetime-seconds": 10})));
     let ran = world.run(&["start", file, "--profile", "SESSION"]).expect(75);
     assert!(ran.stderr.contains("SESSION/token expired at "), "{}", ran.stderr);
     assert!(ran.stderr.contains("`oci session refresh --profile SESSION`"), "{}", ran.stderr);
