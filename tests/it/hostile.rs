@@ -185,7 +185,9 @@ fn names_and_messages_with_escapes_do_not_reach_the_terminal() {
         send(stream, head.as_bytes());
     });
     let naming = Hostile::serve(move |_, head, stream| {
-        let body = if head.contains("loadBalancers/") {
+        let body = if head.contains("containerInstances/") {
+            json!({"id": evil, "displayName": evil, "lifecycleState": "ACTIVE", "freeformTags": {}, "containers": [], "vnics": []})
+        } else if head.contains("loadBalancers/") {
             json!({"id": evil, "displayName": evil, "lifecycleState": "ACTIVE"})
         } else if head.contains("loadBalancers") {
             json!([{"id": evil, "displayName": evil, "freeformTags": {"env": "prod"}, "lifecycleState": "ACTIVE"}])

@@ -11,6 +11,7 @@ const IS_WHOLE: bool = true;
 mod harness;
 
 mod ambiguity;
+mod errors;
 mod habits;
 mod leases;
 mod matrix;

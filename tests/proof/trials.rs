@@ -16,9 +16,9 @@ use deployctl::workflows::{self, Destroy, Destruction, Redeploy};
 use serde_json::{Value, json};
 
 /// What is tried: a deployment with these options in a cloud with these habits.
-struct Scene {
-    options: Value,
-    habits: Value,
+pub(crate) struct Scene {
+    pub(crate) options: Value,
+    pub(crate) habits: Value,
 }
 
 /// Each option and each habit at least once; every third outside of the whole proof.
@@ -36,7 +36,7 @@ fn scenes() -> Vec<Scene> {
     all.into_iter().step_by(step).map(|(options, habits)| Scene { options, habits }).collect()
 }
 
-fn retry() -> RetryPolicy {
+pub(crate) fn retry() -> RetryPolicy {
     RetryPolicy {
         initial_interval: Duration::from_millis(1),
         max_interval: Duration::from_millis(20),
@@ -46,7 +46,7 @@ fn retry() -> RetryPolicy {
 }
 
 /// A sandbox in this process, and what is to be deployed there.
-async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment) {
+pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment) {
     let options =
         Options { time_scale: 1000.0, verify: false, habits: scene.habits.clone(), ..Options::default() };
     let sandbox = Sandbox::start(options).await.expect("it starts");
@@ -69,7 +69,7 @@ async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment) {
 }
 
 /// How the workflows see a sandbox.
-fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
+pub(crate) fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
     let user = sandbox.identity();
     let key = user.private_key_pem.into();
     let identity = Identity::api_key(&user.tenancy, &user.user, &user.fingerprint, &key, None);
@@ -149,7 +149,7 @@ fn expect_deployed(sandbox: &Handle, old: &str, what: &str) {
 }
 
 #[track_caller]
-fn expect_as_before(sandbox: &Handle, what: &str) {
+pub(crate) fn expect_as_before(sandbox: &Handle, what: &str) {
     let state = sandbox.state();
     assert_eq!(webservers(&state), ["1 ACTIVE"], "{what}");
     assert_eq!(backends(&state, "http"), [false], "{what}");
@@ -258,40 +258,6 @@ async fn a_destroy_in_which_everything_is_done_twice_is_as_one_done_once() {
 #[tokio::test]
 async fn a_destroy_of_which_every_answer_is_lost_is_as_one_that_heard_them() {
     try_destroys(Way::AnswerLost).await;
-}
-
-#[tokio::test]
-async fn a_redeploy_unwinds_from_an_error_at_every_step() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let registry = workflows::registry();
-    let active = Scene {
-        options: json!({"register": "active", "old-instance": "stop"}),
-        habits: json!({"drained-backends": "unchecked"}),
-    };
-    let plain = Scene { options: json!({}), habits: json!({}) };
-    let tried = if crate::IS_WHOLE { vec![plain, active] } else { vec![plain] };
-    for scene in tried {
-        let sandboxes: RefCell<Vec<Handle>> = RefCell::default();
-        let trials = Trials { folder: folder.path(), registry: &registry, retry: retry() };
-        let n_steps = trials
-            .an_error_at_every_step::<Redeploy>(
-                async || {
-                    let (sandbox, deployment) = sandbox(folder.path(), &scene).await;
-                    let world = world(&sandbox, &deployment.policy);
-                    sandboxes.borrow_mut().push(sandbox);
-                    Arranged { world, input: deployment }
-                },
-                async |_, seq| {
-                    let sandbox = sandboxes.borrow_mut().pop().expect("one was arranged");
-                    let what = format!("{} with {} failed at step {seq}", scene.options, scene.habits);
-                    expect_as_before(&sandbox, &what);
-                    sandbox.stop().await;
-                },
-            )
-            .await
-            .expect("every run unwinds");
-        assert!(n_steps >= 20, "{n_steps} steps");
-    }
 }
 
 #[tokio::test]
