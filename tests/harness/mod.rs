@@ -68,6 +68,15 @@ impl World {
         Self::with(&[])
     }
 
+    /// A world without signatures with a deployment written in it, and the name of its file.
+    pub(crate) fn with_deployment() -> (Self, &'static str) {
+        let world = Self::hurried();
+        let mut deployment = world.deployment();
+        deployment["poll-interval"] = json!("10ms");
+        let file = world.write_deployment(&deployment);
+        (world, file)
+    }
+
     /// A world without strangers, in which nobody else serves.
     pub(crate) fn lonely() -> Self {
         Self::start(HURRIED, &["--no-verify", "--scenery", "plain"])
@@ -245,6 +254,25 @@ impl World {
         });
         child.kill().expect("killed");
         child.wait().expect("reaped");
+    }
+
+    /// Kills a command at a crash point.
+    #[track_caller]
+    pub(crate) fn killed_at(&self, args: &[&str], point: &str) {
+        let ran = self.run_with(args, &format!("{point}=return"));
+        assert_eq!(ran.code, -1, "not killed at {point}: {}", ran.stderr);
+    }
+
+    /// Makes sure that only this version is there and serves, with a backend as it was in the beginning.
+    #[track_caller]
+    pub(crate) fn expect_serving(&self, version: &str) {
+        assert_eq!(self.versions(), [version]);
+        let ours: Vec<Value> =
+            self.backends("http").into_iter().filter(|one| one["ipAddress"] != "127.0.0.250").collect();
+        let [backend] = ours.as_slice() else { panic!("{ours:?}") };
+        for flag in ["drain", "backup", "offline"] {
+            assert_eq!(backend[flag], false, "{flag}");
+        }
     }
 
     /// The steps of the newest run by name and status; undone ones as `undo …`.

@@ -4,14 +4,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{Traffic, World};
 
-fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
-    (world, file)
-}
-
 fn newest(world: &World) -> Value {
     world.run(&["history", "latest", "--output", "json"]).expect(0).json()
 }
@@ -43,7 +35,7 @@ fn assert_ended(world: &World, state: &str, version: &str) {
 
 #[test]
 fn a_stuck_run_is_ended_for_its_new_side() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     stuck_without_the_old_one(&world, file);
     let traffic = Traffic::start(world.front());
     let refused = world.run(&["abandon", "latest", "--keep", "old"]).expect(2);
@@ -68,7 +60,7 @@ fn a_stuck_run_is_ended_for_its_new_side() {
 
 #[test]
 fn a_stuck_run_is_ended_for_its_old_side() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     stuck_beside_the_new_one(&world, file);
     let traffic = Traffic::start(world.front());
     let refused = world.run(&["abandon", "latest", "--keep", "new"]).expect(2);
@@ -80,7 +72,7 @@ fn a_stuck_run_is_ended_for_its_old_side() {
 
 #[test]
 fn what_a_person_resolved_as_done_goes_with_its_side() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     // The old one serves again; the new one cannot be drained.
     world.fault(&json!({"method": "PUT", "path": "/backends/", "skip": 1, "effect": "capacity"}));
@@ -95,7 +87,7 @@ fn what_a_person_resolved_as_done_goes_with_its_side() {
 #[test]
 fn an_interrupted_run_is_ended_for_either_side_while_both_serve() {
     for (keep, state, version) in [("new", "succeeded", "2"), ("old", "rolled-back", "1")] {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         let killed = world.run_with(&["start", file], "drain-backend/begun=return");
         assert_eq!(killed.code, -1, "{}", killed.stderr);
         let traffic = Traffic::start(world.front());
@@ -111,7 +103,7 @@ fn one_that_is_killed_ends_right_when_it_is_run_again_or_resumed() {
         for point in
             ["drain-backend/begun", "remove-backend/begun", "retire-instance/begun", "run/not finished"]
         {
-            let (world, file) = world();
+            let (world, file) = World::with_deployment();
             let killed = world.run_with(&["start", file], "drain-backend/begun=return");
             assert_eq!(killed.code, -1, "{}", killed.stderr);
             let traffic = Traffic::start(world.front());
@@ -127,7 +119,7 @@ fn one_that_is_killed_ends_right_when_it_is_run_again_or_resumed() {
     }
     for again in [&["abandon", "latest", "--keep", "old"][..], &["resume", "latest"]] {
         for point in ["undo admit-backend/begun", "undo create-instance/begun", "run/not finished"] {
-            let (world, file) = world();
+            let (world, file) = World::with_deployment();
             let killed = world.run_with(&["start", file], "drain-backend/begun=return");
             assert_eq!(killed.code, -1, "{}", killed.stderr);
             let killed = world.run_with(&["abandon", "latest", "--keep", "old"], &format!("{point}=return"));
@@ -140,7 +132,7 @@ fn one_that_is_killed_ends_right_when_it_is_run_again_or_resumed() {
 
 #[test]
 fn a_run_that_is_driven_or_over_is_not_abandoned() {
-    let (world, _) = world();
+    let (world, _) = World::with_deployment();
     let mut deployment = world.deployment();
     deployment["drain-delay"] = json!("3s");
     let file = world.write_deployment(&deployment);

@@ -4,37 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{CHANGES, Ran, Traffic, World};
 
-/// A world in which a deployment is written, quick enough for its tests.
-fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
-    (world, file)
-}
-
-/// Makes sure that only this version is there and serves, with a backend as it was in the beginning.
-#[track_caller]
-fn expect_serving(world: &World, version: &str) {
-    assert_eq!(world.versions(), [version]);
-    let ours: Vec<Value> =
-        world.backends("http").into_iter().filter(|one| one["ipAddress"] != "127.0.0.250").collect();
-    let [backend] = ours.as_slice() else { panic!("{ours:?}") };
-    for flag in ["drain", "backup", "offline"] {
-        assert_eq!(backend[flag], false, "{flag}");
-    }
-}
-
-/// Kills a command at a crash point.
-#[track_caller]
-fn kill_at(world: &World, args: &[&str], point: &str) {
-    let ran = world.run_with(args, &format!("{point}=return"));
-    assert_eq!(ran.code, -1, "not killed at {point}: {}", ran.stderr);
-}
-
 #[test]
 fn an_instance_that_may_not_be_deleted_is_said_to_be_there_still() {
-    let (mut world, file) = world();
+    let (mut world, file) = World::with_deployment();
     world.expects_leftovers = true;
     world.run(&["start", file]).expect(0);
     let mut deployment = world.deployment();
@@ -49,7 +21,7 @@ fn an_instance_that_may_not_be_deleted_is_said_to_be_there_still() {
 
 #[test]
 fn a_compensation_whose_work_fails_is_tried_again() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     for (method, path) in CHANGES {
         if path.contains("/backends") {
@@ -58,12 +30,12 @@ fn a_compensation_whose_work_fails_is_tried_again() {
         }
     }
     world.run(&["rollback", "latest"]).expect(0);
-    expect_serving(&world, "1");
+    world.expect_serving("1");
 }
 
 /// Runs `start`, does something by hand when it has come to its drain, and returns how it ended.
 fn by_hand_in_the_drain(world: &World, file: &str, act: impl FnOnce(&Value)) -> Ran {
-    kill_at(world, &["start", file], "await-drain/begun");
+    world.killed_at(&["start", file], "await-drain/begun");
     act(&world.state());
     world.run(&["resume", "latest"])
 }
@@ -77,7 +49,7 @@ fn instance<'s>(state: &'s Value, version: &str) -> &'s str {
 #[test]
 fn an_old_instance_that_somebody_deletes_in_the_middle_is_not_missed_going_forward_and_not_made_up_going_back()
  {
-    let (mut world, file) = world();
+    let (mut world, file) = World::with_deployment();
     // Whoever deletes an instance that is a backend has dropped requests: not us.
     world.expects_violations = true;
     let deleted = |state: &Value| {
@@ -85,7 +57,7 @@ fn an_old_instance_that_somebody_deletes_in_the_middle_is_not_missed_going_forwa
         world.wait_until("it is gone", || world.versions() == ["2"]);
     };
     by_hand_in_the_drain(&world, file, deleted).expect(0);
-    expect_serving(&world, "2");
+    world.expect_serving("2");
     // There is nothing to go back to: the new version stays in service, and a person is told.
     let ran = world.run(&["rollback", "latest"]).expect(5);
     assert!(ran.stderr.contains("cannot be undone"), "{}", ran.stderr);
@@ -110,12 +82,12 @@ fn a_new_instance_that_somebody_deletes_in_the_middle_leaves_the_old_one_serving
     };
     let ran = by_hand_in_the_drain(&world, file, deleted).expect(3);
     assert!(ran.stderr.contains("was deleted by somebody else"), "{}", ran.stderr);
-    expect_serving(&world, "1");
+    world.expect_serving("1");
 }
 
 #[test]
 fn a_load_balancer_that_somebody_deletes_in_the_middle_leaves_no_instance_behind() {
-    let (mut world, file) = world();
+    let (mut world, file) = World::with_deployment();
     // Nobody serves without it, and the bystander's backend is gone with it: not by us.
     world.expects_violations = true;
     world.expects_leftovers = true;
@@ -132,7 +104,7 @@ fn a_load_balancer_that_somebody_deletes_in_the_middle_leaves_no_instance_behind
 
 #[test]
 fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a_request() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     let traffic = Traffic::start(world.front());
     world.fault(&json!({"method": "PUT", "path": "/backends/", "effect": "401"}));
     let ran = world.run(&["start", file]).expect(75);
@@ -144,14 +116,14 @@ fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a
     world.run(&["rollback", "latest"]).expect(75);
     world.clear_faults();
     world.run(&["resume", "latest"]).expect(0);
-    expect_serving(&world, "1");
+    world.expect_serving("1");
     // Whether the create arrived is not known: a 401 does not say that it did not.
-    kill_at(&world, &["start", file], "create-instance/CreateContainerInstance unsent");
+    world.killed_at(&["start", file], "create-instance/CreateContainerInstance unsent");
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "401"}));
     world.run(&["rollback", "latest"]).expect(75);
     world.clear_faults();
     world.run(&["rollback", "latest"]).expect(0);
-    expect_serving(&world, "1");
+    world.expect_serving("1");
     traffic.expect_no_loss();
     // Before anything is changed it is the configuration that is wrong.
     world.fault(&json!({"path": "/20", "effect": "401"}));

@@ -7,21 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use crate::harness::{Ran, World};
 
 const JOURNAL: &str = ".local/state/deployctl/journal.db";
-
-fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
-    (world, file)
-}
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
@@ -51,7 +42,7 @@ fn expect_refused(world: &World, args: &[&str], message: &str) -> Ran {
 
 #[test]
 fn a_full_disk_stops_the_run_before_anything_is_sent_and_it_resumes_once_there_is_room() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     let mount = "mount -t tmpfs -o size=256k,mode=700 none \"$STATE\"";
     let can_mount =
         Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
@@ -89,7 +80,7 @@ fn a_full_disk_stops_the_run_before_anything_is_sent_and_it_resumes_once_there_i
 
 #[test]
 fn a_file_that_may_not_be_written_is_refused() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     fs::set_permissions(world.path(JOURNAL), Permissions::from_mode(0o400)).expect("set");
     expect_refused(&world, &["start", file], "it is read-only for this user");
@@ -98,7 +89,7 @@ fn a_file_that_may_not_be_written_is_refused() {
 
 #[test]
 fn a_damaged_file_is_refused_wherever_the_damage_is() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     let whole = fs::read(world.path(JOURNAL)).expect("the journal");
     let page = 4096;
@@ -119,7 +110,7 @@ fn a_damaged_file_is_refused_wherever_the_damage_is() {
 
 #[test]
 fn a_newer_file_is_refused() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     execute(&world, "PRAGMA user_version = 99");
     expect_refused(&world, &["start", file], "was written by a newer deployctl (schema 99");
@@ -128,7 +119,7 @@ fn a_newer_file_is_refused() {
 
 #[test]
 fn of_many_processes_on_one_file_each_does_its_part() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     let starts: Vec<_> = (0..6)
         .map(|_| world.command(&["start", file, "-q"]).stdout(Stdio::null()).spawn().expect("starts"))
         .collect();
@@ -148,7 +139,7 @@ fn of_many_processes_on_one_file_each_does_its_part() {
 
 #[test]
 fn a_lock_that_is_not_let_go_ends_the_run_with_nothing_sent() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     let locked = |act: &dyn Fn()| {
         runtime().block_on(async {

@@ -11,14 +11,6 @@ use crate::harness::{Ran, World};
 
 const OTHER: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
-    (world, file)
-}
-
 /// A command with keys in its environment.
 fn run_with_keys(world: &World, args: &[&str], keys: &[(&str, &str)]) -> Ran {
     let output = world.command(args).envs(keys.iter().copied()).output().expect("it starts");
@@ -56,7 +48,7 @@ fn expect_refused(world: &World, file: &str, keys: &[(&str, &str)], message: &st
 
 /// What is refused without the right key, in a journal that is what `prepare` makes of it.
 fn another_key_is_refused(prepare: impl Fn(&World)) {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     prepare(&world);
     // The schema is brought up to date by whoever looks.
@@ -93,7 +85,7 @@ fn so_it_is_for_a_journal_of_before() {
 
 #[test]
 fn a_run_of_before_is_taken_up_and_its_journal_gets_a_canary() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     assert_eq!(world.run_with(&["start", file], "await-drain/begun=return").code, -1);
     as_of_before(&world);
     world.run(&["resume", "latest"]).expect(0);
@@ -110,7 +102,7 @@ fn key(world: &World) -> String {
 
 #[test]
 fn a_rotated_key_opens_the_journal_and_the_old_one_no_longer() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     assert_eq!(world.run_with(&["start", file], "await-drain/begun=return").code, -1);
     let (old, sealed) = (key(&world), text(&world, "SELECT input FROM runs WHERE number = 1"));
@@ -136,7 +128,7 @@ fn a_rotation_that_is_killed_leaves_one_key_that_opens_the_journal() {
     for (instant, is_done) in
         [("not begun", false), ("begun", false), ("done, not completed", true), ("completed", true)]
     {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         assert_eq!(world.run_with(&["start", file], "await-drain/begun=return").code, -1);
         let old = key(&world);
         let killed = world.run_with(&["key", "rotate"], &format!("key rotate/{instant}=return"));
@@ -168,7 +160,7 @@ fn a_rotation_that_is_killed_leaves_one_key_that_opens_the_journal() {
 fn a_key_of_the_environment_is_rotated_to_the_one_that_is_there_too() {
     const FIRST: (&str, &str) = ("DEPLOYCTL_JOURNAL_KEY", "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
     const NEXT: (&str, &str) = ("DEPLOYCTL_JOURNAL_NEW_KEY", OTHER);
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     run_with_keys(&world, &["start", file], &[FIRST]).expect(0);
     let refused = run_with_keys(&world, &["key", "rotate"], &[FIRST]).expect(2);
     assert!(refused.stderr.contains("hint: set DEPLOYCTL_JOURNAL_NEW_KEY"), "{}", refused.stderr);

@@ -12,10 +12,7 @@ const REFUSED: &str = "the journal was changed by something else than deployctl:
 
 /// A run that succeeded, and one that is interrupted while the old backend drains.
 fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     interrupt(&world, file, "await-drain/begun=return");
     (world, file)

@@ -7,34 +7,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{CHANGES, Traffic, World, each, portion};
 
-/// A world in which a deployment is written, quick enough for its tests.
-fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
-    (world, file)
-}
-
-/// Makes sure that only this version is there and serves, with a backend as it was in the beginning.
-#[track_caller]
-fn expect_serving(world: &World, version: &str) {
-    assert_eq!(world.versions(), [version]);
-    let ours: Vec<Value> =
-        world.backends("http").into_iter().filter(|one| one["ipAddress"] != "127.0.0.250").collect();
-    let [backend] = ours.as_slice() else { panic!("{ours:?}") };
-    for flag in ["drain", "backup", "offline"] {
-        assert_eq!(backend[flag], false, "{flag}");
-    }
-}
-
-/// Kills a command at a crash point.
-#[track_caller]
-fn kill_at(world: &World, args: &[&str], point: &str) {
-    let ran = world.run_with(args, &format!("{point}=return"));
-    assert_eq!(ran.code, -1, "not killed at {point}: {}", ran.stderr);
-}
-
 /// Tries each case, or `few` where the proof is not run whole.
 #[track_caller]
 fn try_each<C: Clone + Debug + Sync>(
@@ -55,12 +27,12 @@ fn try_each<C: Clone + Debug + Sync>(
 #[test]
 fn a_request_that_is_carried_out_twice_changes_nothing() {
     try_each(CHANGES, 1, |(method, path)| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         world.fault(&json!({"method": method, "path": path, "effect": "twice"}));
         world.run(&["start", file]).expect(0);
-        expect_serving(&world, "2");
+        world.expect_serving("2");
         world.run(&["rollback", "latest"]).expect(0);
-        expect_serving(&world, "1");
+        world.expect_serving("1");
     });
 }
 
@@ -79,13 +51,13 @@ fn a_request_that_arrives_after_its_sender_died_is_taken_into_account() {
     let cases =
         ON_ITS_WAY.into_iter().flat_map(|on_its_way| ["resume", "rollback"].map(|verb| (verb, on_its_way)));
     try_each(cases, 2, |(verb, (step, method, path))| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         let traffic = Traffic::start(world.front());
         // The second PUT is the drain.
         let skip = u32::from(step.contains("drain"));
         let late = json!({"method": method, "path": path, "skip": skip, "times": 1, "effect": "late", "delay_ms": 700});
         world.fault(&late);
-        kill_at(&world, &["start", file], &format!("{step}/waiting to try again"));
+        world.killed_at(&["start", file], &format!("{step}/waiting to try again"));
         world.run(&[verb, "latest"]).expect(0);
         // The late request has been answered by then, whatever the answer was.
         world.wait_until("the late request arrives", || {
@@ -99,7 +71,7 @@ fn a_request_that_arrives_after_its_sender_died_is_taken_into_account() {
         world.wait_until("the load balancer is idle", || {
             world.state()["loadBalancers"][0]["openWorkRequests"] == 0
         });
-        expect_serving(&world, if verb == "resume" { "2" } else { "1" });
+        world.expect_serving(if verb == "resume" { "2" } else { "1" });
         traffic.expect_no_loss();
     });
 }
@@ -107,12 +79,12 @@ fn a_request_that_arrives_after_its_sender_died_is_taken_into_account() {
 #[test]
 fn a_create_whose_token_is_forgotten_is_known_by_its_tags() {
     try_each([("resume", "2"), ("rollback", "1")], 1, |(verb, version)| {
-        let (world, file) = world();
-        kill_at(&world, &["start", file], "create-instance/CreateContainerInstance unread");
+        let (world, file) = World::with_deployment();
+        world.killed_at(&["start", file], "create-instance/CreateContainerInstance unread");
         world.delete("/sandbox/tokens");
         // A day later, when tokens no longer count.
         world.run_with(&[verb, "latest"], "clock=return(90000)").expect(0);
-        expect_serving(&world, version);
+        world.expect_serving(version);
     });
 }
 
@@ -120,12 +92,12 @@ fn a_create_whose_token_is_forgotten_is_known_by_its_tags() {
 fn work_that_fails_after_it_was_accepted_ends_in_a_clean_rollback() {
     let of_the_balancer = CHANGES.into_iter().filter(|(_, path)| path.contains("/backends"));
     try_each(of_the_balancer, 1, |(method, path)| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         let traffic = Traffic::start(world.front());
         world.fault(&json!({"method": method, "path": path, "times": 1, "effect": "work-request-failed"}));
         let ran = world.run(&["start", file]).expect(3);
         assert!(ran.stderr.contains("INTERNAL_ERROR: a fault was asked for"), "{}", ran.stderr);
-        expect_serving(&world, "1");
+        world.expect_serving("1");
         traffic.expect_no_loss();
     });
 }
@@ -133,7 +105,7 @@ fn work_that_fails_after_it_was_accepted_ends_in_a_clean_rollback() {
 #[test]
 fn reads_that_lag_behind_writes_mislead_neither_a_run_nor_its_rollback() {
     try_each(0..8, 1, |seed| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         let traffic = Traffic::start(world.front());
         world.fault(&json!({
             "method": "GET", "path": "/20170115/loadBalancers/", "probability": 0.5, "seed": seed, "effect": "stale-read",
@@ -141,7 +113,7 @@ fn reads_that_lag_behind_writes_mislead_neither_a_run_nor_its_rollback() {
         world.run(&["start", file]).expect(0);
         world.run(&["rollback", "latest"]).expect(0);
         world.clear_faults();
-        expect_serving(&world, "1");
+        world.expect_serving("1");
         traffic.expect_no_loss();
     });
 }
@@ -151,15 +123,15 @@ fn a_kill_among_reads_that_lag_is_recovered_from() {
     let cases =
         ON_ITS_WAY.into_iter().enumerate().flat_map(|one| ["resume", "rollback"].map(|verb| (verb, one)));
     try_each(cases, 2, |(verb, (n, (step, ..)))| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         let traffic = Traffic::start(world.front());
-        kill_at(&world, &["start", file], &format!("{step}/done, not completed"));
+        world.killed_at(&["start", file], &format!("{step}/done, not completed"));
         world.fault(&json!({
                 "method": "GET", "path": "/20170115/loadBalancers/", "probability": 0.6, "seed": n, "effect": "stale-read",
             }));
         world.run(&[verb, "latest"]).expect(0);
         world.clear_faults();
-        expect_serving(&world, if verb == "resume" { "2" } else { "1" });
+        world.expect_serving(if verb == "resume" { "2" } else { "1" });
         traffic.expect_no_loss();
     });
 }
@@ -167,13 +139,13 @@ fn a_kill_among_reads_that_lag_is_recovered_from() {
 #[test]
 fn an_instance_that_is_not_visible_right_after_its_creation_is_neither_lost_nor_leaked() {
     try_each([("resume", "2"), ("rollback", "1")], 1, |(verb, version)| {
-        let (world, file) = world();
-        kill_at(&world, &["start", file], "create-instance/completed");
+        let (world, file) = World::with_deployment();
+        world.killed_at(&["start", file], "create-instance/completed");
         world.fault(
             &json!({"method": "GET", "path": "/containerInstances/", "times": 6, "effect": "not-found"}),
         );
         world.run(&[verb, "latest"]).expect(0);
-        expect_serving(&world, version);
+        world.expect_serving(version);
     });
 }
 
@@ -181,13 +153,13 @@ fn an_instance_that_is_not_visible_right_after_its_creation_is_neither_lost_nor_
 fn a_change_of_another_client_in_between_is_seen_and_survives() {
     let of_the_balancer = CHANGES.into_iter().filter(|(_, path)| path.contains("/backends"));
     try_each(of_the_balancer, 1, |(method, path)| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         world.fault(&json!({"method": method, "path": path, "times": 1, "effect": "other-client"}));
         world.run(&["start", file]).expect(0);
         let refused = world.changes().iter().filter(|change| change.ends_with(" 412")).count();
         assert_eq!(refused, 1, "what was read before the change is not written over it");
         world.run(&["rollback", "latest"]).expect(0);
-        expect_serving(&world, "1");
+        world.expect_serving("1");
         let theirs = world.backends("http").into_iter().find(|backend| backend["ipAddress"] == "127.0.0.250");
         let theirs = theirs.expect("their backend survived");
         assert_eq!((&theirs["weight"], &theirs["offline"]), (&json!(9), &json!(true)));

@@ -64,8 +64,7 @@ impl Case {
 
     fn killed(&self, world: &World, version: &str, point: &str) {
         let file = self.write(world, version);
-        let ran = world.run_with(&["start", file], &format!("{point}=return"));
-        assert_eq!(ran.code, -1, "not killed at {point}: {}", ran.stderr);
+        world.killed_at(&["start", file], point);
     }
 }
 

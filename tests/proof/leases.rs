@@ -7,19 +7,11 @@ use serde_json::{Value, json};
 
 use crate::harness::{Traffic, World, each, portion};
 
-fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
-    (world, file)
-}
-
 #[test]
 fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
     let rounds = portion(0..100, 2);
     let outcomes = each(&rounds, |_| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         let killed = world.run_with(&["start", file], "drain-backend/begun=return");
         assert_eq!(killed.code, -1);
         let start = || {
@@ -66,7 +58,7 @@ fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
     // Right after a commit, in a wait, and with an answer in its hands.
     let points = portion(["drain-backend/begun", "await-drain/waiting", "remove-backend/GET unread"], 1);
     let outcomes = each(&points, |point| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         let traffic = Traffic::start(world.front());
         let mut command = world.command(&["start", file]);
         command.env("FAILPOINTS", format!("{point}=1*return(STOP JUMP40)"));
@@ -188,7 +180,7 @@ fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
 
 #[test]
 fn a_process_that_was_paused_in_the_middle_of_a_wait_does_not_look_once_more() {
-    let (world, _) = world();
+    let (world, _) = World::with_deployment();
     let mut deployment = world.deployment();
     deployment["poll-interval"] = json!("2s");
     deployment["backend-timeout"] = json!("10m");
@@ -223,7 +215,7 @@ fn clocks_that_jump_shorten_no_drain_and_lose_no_lease() {
         .collect();
     let jumps = portion(jumps, 2);
     let outcomes = each(&jumps, |(seconds, point)| {
-        let (world, _) = world();
+        let (world, _) = World::with_deployment();
         let mut deployment = world.deployment();
         deployment["poll-interval"] = json!("10ms");
         deployment["drain-delay"] = json!("800ms");

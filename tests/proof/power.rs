@@ -2,23 +2,14 @@
 
 use std::fs;
 
-use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::harness::{World, each, portion};
 
-fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
-    (world, file)
-}
-
 /// How many commits a redeploy makes.
 fn n_commits() -> usize {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let events = runtime.block_on(async {
@@ -39,7 +30,7 @@ fn every_prefix_of_the_commits_is_a_state_from_which_resume_and_rollback_converg
     assert!(prefixes.len() > 30, "{} commits", prefixes.len());
     let prefixes = portion(prefixes, 4);
     let outcomes = each(&prefixes, |n_kept| {
-        let (world, file) = world();
+        let (world, file) = World::with_deployment();
         // The power goes away right after a commit: what the file and its log hold then is all that is left.
         let ran = world.run_with(&["start", file], &format!("commit={}*off->return", n_kept - 1));
         assert_eq!(ran.code, -1, "{}", ran.stderr);

@@ -7,17 +7,9 @@ use serde_json::json;
 
 use crate::harness::{Traffic, World, each, hearing_hang_ups, portion};
 
-fn world() -> (World, &'static str) {
-    let world = World::hurried();
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    let file = world.write_deployment(&deployment);
-    (world, file)
-}
-
 /// The crash points of a command, which are its phases.
 fn phases(prepare: &[&[&str]], verb: &[&str]) -> Vec<String> {
-    let (world, _) = world();
+    let (world, _) = World::with_deployment();
     for args in prepare {
         world.run(args).expect(0);
     }
@@ -75,7 +67,7 @@ fn each_signal_in_each_phase_leaves_a_run_that_goes_on() {
 
 /// Whether the command came to the phase, and ended as it should have.
 fn is_signalled(case: &Case, pace: u32) -> bool {
-    let (world, _) = world();
+    let (world, _) = World::with_deployment();
     for args in case.prepare {
         world.run(args).expect(0);
     }
@@ -117,7 +109,7 @@ fn is_at_the_end(phase: &str) -> bool {
 /// `nohup` means it: the terminal may go, the run goes on.
 #[test]
 fn a_hang_up_that_was_to_be_ignored_is() {
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     let usual = world.command(&[]);
     let mut command = Command::new("nohup");
     command.args([env!("CARGO_BIN_EXE_deployctl"), "start", file]).env_clear();
@@ -132,7 +124,7 @@ fn a_hang_up_that_was_to_be_ignored_is() {
 #[test]
 fn readers_that_go_away_stop_nothing() {
     // As with `| head -1`, on both streams.
-    let (world, file) = world();
+    let (world, file) = World::with_deployment();
     let mut child = world
         .command(&["start", file])
         .stdout(Stdio::piped())
@@ -156,7 +148,7 @@ fn readers_that_go_away_stop_nothing() {
 
 #[test]
 fn a_terminal_that_is_gone_leaves_a_run_that_goes_on() {
-    let (world, _) = world();
+    let (world, _) = World::with_deployment();
     let mut deployment = world.deployment();
     deployment["drain-delay"] = json!("20s");
     let file = world.write_deployment(&deployment);
