@@ -121,6 +121,14 @@ const fn work_timeout() -> Duration {
     Duration::from_mins(10)
 }
 
+impl Policy {
+    /// Whether it is of a run of before `min-ready`. Such a run is continued as it was begun: it notes no predecessors,
+    /// leaves out sets that no listener seems to use, and does not look at the new version again.
+    pub const fn is_of_before(&self) -> bool {
+        self.min_ready.is_none()
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

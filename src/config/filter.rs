@@ -13,6 +13,7 @@ use super::node::{Node, Tree};
 use super::problem::Findings;
 use super::schema::{Model, STATES};
 use super::shape::{Shaper, join};
+use crate::oci::is_terminated;
 use crate::run::{Confidential, MASK};
 
 /// A filter over the fields of a resource, by their names on the wire.
@@ -35,9 +36,7 @@ impl Filter {
     /// Whether a resource, as the cloud sent it, is meant. A terminated one is meant only by a filter that names a
     /// lifecycle state.
     pub fn matches(&self, resource: &Value) -> bool {
-        let state = resource.get("lifecycleState").and_then(Value::as_str).unwrap_or_default();
-        let is_terminated = matches!(state, "DELETED" | "DELETING");
-        if is_terminated && !self.all().any(|(name, _)| name == "lifecycleState") {
+        if is_terminated(resource) && !self.all().any(|(name, _)| name == "lifecycleState") {
             return false;
         }
         match self.matching {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::attest::{Known, LAST_ID, NEVER_TAKEN_UP, Rows, altered, note};
-use super::canonical::{Head, Sets};
+use super::canonical::{Head, Origin, Sets};
 use super::error::JournalError;
 use super::open::of_sqlx;
 use super::row::Place;
@@ -74,8 +74,8 @@ impl Rows<'_> {
     /// # Errors
     /// [`JournalError::Altered`] with the table and the place.
     pub(super) async fn check(&mut self, run: RunId) -> Result<Known, JournalError> {
-        let known = self.check_rows(run).await?;
-        if self.origin(&run.to_string()).await?.is_of_before == NEVER_TAKEN_UP {
+        let (known, origin) = self.checked(run).await?;
+        if origin.is_of_before == NEVER_TAKEN_UP {
             return Err(altered("runs", format!("run {run}: nothing shows that deployctl wrote it")));
         }
         Ok(known)
@@ -83,11 +83,12 @@ impl Rows<'_> {
 
     /// Makes sure that every row of a run is as it was written last.
     pub(super) async fn check_rows(&mut self, run: RunId) -> Result<Known, JournalError> {
+        Ok(self.checked(run).await?.0)
+    }
+
+    async fn checked(&mut self, run: RunId) -> Result<(Known, Origin), JournalError> {
         let id = run.to_string();
-        if self.heads(&id, &id).await?.is_empty() {
-            return Err(JournalError::NoSuchRun(run));
-        }
-        let head = self.head(&id).await?;
+        let head = self.heads(&id, &id).await?.into_iter().next().ok_or(JournalError::NoSuchRun(run))?;
         self.check_head(&head)?;
         let origin = self.origin(&id).await?;
         if !self.codes.is_mac("origin", &origin.cells(), head.origin_mac.as_deref()) {
@@ -114,7 +115,7 @@ impl Rows<'_> {
             return Err(altered("steps", format!("step {} of run {id} is missing", n_steps + 1)));
         }
         let known = steps.iter().filter_map(|row| row.mac.as_deref()?.try_into().ok()).collect();
-        Ok(Known { head: self.codes.mac("runs", &head.cells()), steps: known })
+        Ok((Known { head: self.codes.mac("runs", &head.cells()), steps: known }, origin))
     }
 
     /// The number of the last event about each step.

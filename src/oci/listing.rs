@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::call::Call;
 use super::error::OciError;
@@ -15,6 +16,11 @@ const PAGES_LIMIT: usize = 1_000;
 const LIST_LIMIT: usize = 64 << 20;
 
 type Decode<T> = fn(&Call, Answer<Vec<u8>>, &Veil) -> Result<Vec<T>, OciError>;
+
+/// Whether a resource, as a list shows it, is gone or going.
+pub fn is_terminated(resource: &Value) -> bool {
+    matches!(resource["lifecycleState"].as_str(), Some("DELETED" | "DELETING"))
+}
 
 /// A list that is being read.
 #[must_use = "nothing is sent before a page is turned"]

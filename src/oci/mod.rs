@@ -24,7 +24,7 @@ pub use domains::{Domain, Domains};
 pub use error::{OciError, TransportKind, printable};
 pub use http::{Http, SetupError};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
-pub use listing::Listing;
+pub use listing::{Listing, is_terminated};
 pub use references::{Reference, References, Referred};
 pub use region::{Region, RegionError};
 pub use signer::{SigningKey, fingerprint};

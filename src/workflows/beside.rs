@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::candidates::{Candidate, is_alive};
+use super::candidates::Candidate;
 use super::{World, failure};
 use crate::config::{Belongs, DEPLOYMENT_TAG, DeploymentTag, Filter};
 use crate::engine::Cx;
-use crate::oci::LoadBalancerId;
 use crate::oci::load_balancers::LoadBalancer;
+use crate::oci::{LoadBalancerId, is_terminated};
 use crate::run::{Confidential, Failure};
 
 /// How many instances are looked at for the address of a backend: each takes two calls.
@@ -69,7 +69,7 @@ pub(super) async fn refuse(
     let mut instances: Vec<(Kin, &Value)> = listed
         .iter()
         .chain(&elsewhere)
-        .filter(|one| is_alive(one))
+        .filter(|one| !is_terminated(one))
         .map(|one| (kin(around, filter, one), one))
         .collect();
     instances.sort_by_key(|(kin, _)| *kin);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{World, failure, instance};
 use crate::config::{Difference, Filter};
 use crate::engine::Cx;
+use crate::oci::container_instances::{ContainerInstance, ContainerRef};
 use crate::oci::load_balancers::{Backend, LoadBalancer};
 use crate::oci::{InstanceId, printable};
 use crate::run::Failure;
@@ -31,6 +32,8 @@ pub(super) struct Candidate {
     is_known: bool,
     made_by: Option<String>,
     kept_by: Option<String>,
+    containers: Vec<ContainerRef>,
+    /// What tells one version from another, once it was looked at.
     images: Vec<String>,
     /// Where it is, if that is not where it was looked for.
     elsewhere: Option<String>,
@@ -53,7 +56,11 @@ impl Candidate {
     ) -> Result<Self, Failure> {
         let text = |name: &str| printable(listed[name].as_str().unwrap_or_default());
         let id = InstanceId::from(listed["id"].as_str().unwrap_or_default());
-        let addresses = addresses(cx, &id).await?;
+        let read = read(cx, &id).await?;
+        let addresses = match &read {
+            Some(read) => instance::addresses(cx, read).await?.unwrap_or_default(),
+            None => Vec::new(),
+        };
         Ok(Self {
             name: text("displayName"),
             state: text("lifecycleState"),
@@ -61,6 +68,7 @@ impl Candidate {
             is_known: balancer.is_some(),
             made_by: instance::made_by(listed).map(printable),
             kept_by: kept_by(listed).map(printable),
+            containers: read.map(|read| read.containers).unwrap_or_default(),
             images: Vec::new(),
             elsewhere: None,
             differences: Vec::new(),
@@ -77,7 +85,7 @@ impl Candidate {
         compartment_id: &str,
         listed: &Value,
     ) -> Result<(), Failure> {
-        self.images = images(cx, &self.id).await?;
+        self.images = images(cx, &self.containers).await?;
         self.differences = filter.differences(listed);
         let compartment = listed["compartmentId"].as_str().filter(|id| *id != compartment_id);
         self.elsewhere = compartment.map(printable);
@@ -85,24 +93,23 @@ impl Candidate {
     }
 }
 
-/// The private addresses of an instance as far as they are known.
-async fn addresses(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Vec<String>, Failure> {
+/// The instance, where it can be read.
+async fn read(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Option<ContainerInstance>, Failure> {
     const DOING: &str = "looking at an instance";
     let api = cx.world.oci.container_instances();
     match failure::look(cx, DOING, async || api.get(id).await).await? {
-        Ok(read) => Ok(instance::addresses(cx, &read.value).await?.unwrap_or_default()),
-        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Ok(read) => Ok(Some(read.value)),
+        Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(failure::of(DOING, &error)),
     }
 }
 
-/// The images that run in an instance: what tells one version from another.
-async fn images(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Vec<String>, Failure> {
+/// The images that run in these containers.
+async fn images(cx: &Cx<'_, World>, containers: &[ContainerRef]) -> Result<Vec<String>, Failure> {
     const DOING: &str = "looking at what runs in an instance";
     let api = cx.world.oci.container_instances();
-    let Ok(read) = failure::look(cx, DOING, async || api.get(id).await).await? else { return Ok(Vec::new()) };
     let mut images = Vec::new();
-    for container in read.value.containers.iter().take(TOLD_LIMIT) {
+    for container in containers.iter().take(TOLD_LIMIT) {
         let id = &container.container_id;
         let read = failure::look(cx, DOING, async || api.container_raw(id).await).await?;
         images.extend(read.ok().and_then(|answer| answer.value["imageUrl"].as_str().map(printable)));
@@ -209,9 +216,4 @@ pub(super) async fn told(
         lines.push(format!("and {} more", several.len() - SEVERAL_LIMIT));
     }
     Ok(lines.join("\n  "))
-}
-
-/// Whether an instance is neither gone nor going.
-pub(super) fn is_alive(instance: &Value) -> bool {
-    !matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING"))
 }

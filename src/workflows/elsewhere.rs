@@ -7,7 +7,7 @@ use super::{World, failure};
 use crate::engine::Cx;
 use crate::oci::load_balancers::LoadBalancer;
 use crate::oci::network::is_same_address;
-use crate::oci::{LoadBalancerId, printable};
+use crate::oci::{LoadBalancerId, is_terminated, printable};
 use crate::run::Failure;
 
 const DOING: &str = "looking who else sends to the old instance";
@@ -47,24 +47,19 @@ impl Elsewhere {
         own: &LoadBalancer,
         addresses: &[String],
     ) -> Result<(), Failure> {
-        let mut all = addresses.to_vec();
-        all.extend(self.ipv6_addresses.iter().cloned());
-        let mut senders = by_ipv6(own, &self.ipv6_addresses);
-        if !senders.is_empty() {
+        let known = by_ipv6(own, &self.ipv6_addresses);
+        if !known.is_empty() {
             return Err(Failure::permanent(
                 DOING,
                 format!(
                     "it is known by an IPv6 address, as {}: register it by its IPv4 address",
-                    senders.join(", ")
+                    known.join(", ")
                 ),
             ));
         }
         let api = cx.world.oci.load_balancers();
-        for compartment in self.compartments.iter().filter(|_| !all.is_empty()) {
-            let listed = failure::list_named(cx, DOING, api.list(compartment)).await?;
-            senders.extend(among(&listed, &own.id, &all));
-        }
-        self.judge(cx, &senders)
+        let list = async |compartment: &str| failure::list_named(cx, DOING, api.list(compartment)).await;
+        self.judge(cx, &self.senders(&own.id, addresses, list).await?)
     }
 
     /// The same right before the instance is retired.
@@ -77,15 +72,24 @@ impl Elsewhere {
         own: &LoadBalancerId,
         addresses: &[String],
     ) -> Result<(), Failure> {
-        let mut all = addresses.to_vec();
-        all.extend(self.ipv6_addresses.iter().cloned());
-        let mut senders = Vec::new();
         let api = cx.world.oci.load_balancers();
+        let list = async |compartment: &str| failure::must_look_all(cx, DOING, api.list(compartment)).await;
+        self.judge(cx, &self.senders(own, addresses, list).await?)
+    }
+
+    /// Every backend that sends to the instance, on what `list` lists of a compartment.
+    async fn senders(
+        &self,
+        own: &LoadBalancerId,
+        addresses: &[String],
+        list: impl AsyncFn(&str) -> Result<Vec<Value>, Failure>,
+    ) -> Result<Vec<String>, Failure> {
+        let all: Vec<String> = addresses.iter().chain(&self.ipv6_addresses).cloned().collect();
+        let mut senders = Vec::new();
         for compartment in self.compartments.iter().filter(|_| !all.is_empty()) {
-            let listed = failure::must_look_all(cx, DOING, api.list(compartment)).await?;
-            senders.extend(among(&listed, own, &all));
+            senders.extend(among(&list(compartment).await?, own, &all));
         }
-        self.judge(cx, &senders)
+        Ok(senders)
     }
 
     fn judge(&self, cx: &Cx<'_, World>, senders: &[String]) -> Result<(), Failure> {
@@ -108,10 +112,8 @@ impl Elsewhere {
 
 /// The backends at these addresses on all load balancers but our own.
 fn among(listed: &[Value], own: &LoadBalancerId, addresses: &[String]) -> Vec<String> {
-    let is_gone =
-        |balancer: &Value| matches!(balancer["lifecycleState"].as_str(), Some("DELETED" | "DELETING"));
     let mut found = Vec::new();
-    for balancer in listed.iter().filter(|one| one["id"] != own.as_str() && !is_gone(one)) {
+    for balancer in listed.iter().filter(|one| one["id"] != own.as_str() && !is_terminated(one)) {
         let text = |value: &Value| printable(value.as_str().unwrap_or_default());
         for (set, body) in balancer["backendSets"].as_object().into_iter().flatten() {
             for backend in body["backends"].as_array().into_iter().flatten() {

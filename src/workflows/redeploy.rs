@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::activities::{
     AdmitBackend, AwaitBackends, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet,
-    CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, MarkKept, NewBackend,
-    OldBackend, OldInstance, Ready, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
+    CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, MarkKept, OldBackend,
+    OldInstance, Ready, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
 };
 use super::balancer::{Expected, Place};
 use super::beside::Around;
@@ -77,11 +77,8 @@ impl Workflow for Redeploy {
                 joining.push((place, target));
             }
         }
-        // A run of before did not note them.
-        let predecessors = |set: &str| {
-            let is_noted = deployment.policy.min_ready.is_some();
-            is_noted.then(|| in_service(&balancer, &found.old, set))
-        };
+        let is_of_before = deployment.policy.is_of_before();
+        let predecessors = |set: &str| (!is_of_before).then(|| in_service(&balancer, &found.old, set));
         for (place, target) in &joining {
             let flags = match deployment.policy.register {
                 Register::Drained => target.flags.drained(),
@@ -96,9 +93,7 @@ impl Workflow for Redeploy {
             let expected = Expected::Backend { place: place.clone(), flags };
             follow(run, sent, place.subject(), expected).await?;
         }
-        // A run of before left out the sets that no listener seems to use.
-        let is_waited_for = |target: &NewBackend| target.is_checked || deployment.policy.min_ready.is_some();
-        let waited = joining.iter().filter(|(_, target)| is_waited_for(target));
+        let waited = joining.iter().filter(|(_, target)| target.is_checked || !is_of_before);
         let places: Vec<Place> = waited.map(|(place, _)| place.clone()).collect();
         if !places.is_empty() {
             let successor = successor(deployment, &new.id);
@@ -129,7 +124,7 @@ impl Workflow for Redeploy {
                 mode: deployment.policy.old_instance,
                 may_leave_nothing: false,
                 marks_kept: deployment.predecessor != Predecessor::AsBefore,
-                takeover: deployment.policy.min_ready.map(|_| takeover),
+                takeover: (!is_of_before).then_some(takeover),
                 elsewhere: elsewhere(deployment, Some(&old)),
             };
             retirement.of(run, old).await?;
@@ -302,7 +297,7 @@ pub(super) fn find_old_backends(
 pub(super) fn elsewhere(deployment: &Deployment, old: Option<&OldInstance>) -> Option<Elsewhere> {
     let own = deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id);
     let policy = &deployment.policy;
-    policy.min_ready.map(|_| Elsewhere {
+    (!policy.is_of_before()).then(|| Elsewhere {
         compartments: Elsewhere::among(own, &policy.lb_compartments),
         ipv6_addresses: old.map(|old| old.ipv6_addresses.clone()).unwrap_or_default(),
         is_kept: policy.old_instance == Mode::Keep,

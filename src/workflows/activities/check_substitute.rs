@@ -51,8 +51,9 @@ impl Activity for CheckSubstitute {
         if found.lifecycle_state != InstanceState::Active {
             return refused(format!("{id} is {}: it must be ACTIVE", found.lifecycle_state));
         }
-        let Some(addresses) = instance::addresses(cx, &found).await? else {
-            return match instance::ipv6_addresses(cx, &found).await?.as_slice() {
+        let instance::Reached { private, ipv6 } = instance::reached(cx, &found).await?;
+        let Some(addresses) = private else {
+            return match ipv6.as_slice() {
                 [] => refused(format!("the address of {id} is not known yet")),
                 known => refused(instance::only_ipv6(id, known)),
             };

@@ -91,8 +91,8 @@ impl Activity for FindOldInstance {
         if typed.lifecycle_state.is_terminated() {
             return Err(Failure::permanent(DOING, format!("{id} is {}", typed.lifecycle_state)));
         }
-        let ipv6_addresses = instance::ipv6_addresses(cx, &typed).await?;
-        let addresses = match instance::addresses(cx, &typed).await? {
+        let instance::Reached { private, ipv6: ipv6_addresses } = instance::reached(cx, &typed).await?;
+        let addresses = match private {
             Some(addresses) => addresses,
             None if !ipv6_addresses.is_empty() => {
                 return Err(Failure::permanent(DOING, instance::only_ipv6(&id, &ipv6_addresses)));

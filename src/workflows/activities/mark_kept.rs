@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::preview_of;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
-use crate::oci::{Etag, InstanceId};
+use crate::oci::{Etag, InstanceId, is_terminated};
 use crate::run::{Confidential, Failure, FailureKind};
 use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::instance::{self, kept};
@@ -56,12 +56,12 @@ impl MarkKept {
                 .is_none_or(InstanceState::is_terminated))
         };
         let read = failure::look_unless(cx, DOING, async || api.get_raw(&self.id).await, is_gone).await?;
-        let now = read.map(|answer| Now {
+        let there = read.filter(|answer| !is_terminated(&answer.value));
+        Ok(there.map(|answer| Now {
             tags: answer.value["freeformTags"].as_object().cloned().unwrap_or_default(),
             state: answer.value["lifecycleState"].as_str().unwrap_or_default().to_owned(),
             etag: answer.etag,
-        });
-        Ok(now.filter(|now| !matches!(now.state.as_str(), "DELETING" | "DELETED")))
+        }))
     }
 
     async fn send(&self, cx: &Cx<'_, World>, tags: &Map<String, Value>, now: Now) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::SURE_AFTER;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::LoadBalancer;
-use crate::oci::{Etag, LoadBalancerId, printable};
+use crate::oci::{Etag, LoadBalancerId, is_terminated, printable};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
 
@@ -97,10 +97,7 @@ async fn is_gone(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<bool, Failur
     let Some(compartment) = cx.fact(COMPARTMENT_FACT) else { return Ok(false) };
     let api = cx.world.oci.load_balancers();
     let listed = failure::must_look_all(cx, "looking for the load balancer", api.list(compartment)).await?;
-    let is_there = |balancer: &serde_json::Value| {
-        let state = balancer["lifecycleState"].as_str();
-        balancer["id"] == id.as_str() && !matches!(state, Some("DELETING" | "DELETED"))
-    };
+    let is_there = |balancer: &serde_json::Value| balancer["id"] == id.as_str() && !is_terminated(balancer);
     Ok(!listed.iter().any(is_there))
 }
 

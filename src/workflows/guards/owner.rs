@@ -20,7 +20,7 @@ pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Pl
     const DOING: &str = "making sure that the backend is the run's own";
     if let Some(found) = readable(cx, cx.fact("new-instance-id")).await? {
         let [run, _] = instance::own_tags(cx, "");
-        bears(&found, &[run], cx)?;
+        carries(&found.id, &found.freeform_tags, &[run], cx)?;
         match known_addresses(cx, &found).await? {
             Some(addresses) if addresses.contains(&place.address) => return Ok(()),
             Some(addresses) => {
@@ -114,14 +114,6 @@ async fn known_addresses(
         cx.pause(wait).await?;
     }
     unreachable!("looks never end")
-}
-
-fn bears(
-    found: &ContainerInstance,
-    tags: &[(&'static str, String)],
-    cx: &Cx<'_, World>,
-) -> Result<(), Failure> {
-    carries(&found.id, &found.freeform_tags, tags, cx)
 }
 
 /// Makes sure that an instance carries the tags of what this run made.

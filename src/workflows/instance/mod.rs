@@ -9,5 +9,5 @@ mod standing;
 
 pub(super) use create::{Request, create, is_refusal};
 pub(super) use own::{find_tagged, made_by, own_tags, tagged};
-pub(super) use running::{Running, addresses, ipv6_addresses, only_ipv6, still_runs, until_running};
+pub(super) use running::{Reached, Running, addresses, only_ipv6, reached, still_runs, until_running};
 pub(super) use standing::{Standing, delete, outrun, standing, state};

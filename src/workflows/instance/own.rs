@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::engine::Cx;
-use crate::oci::InstanceId;
+use crate::oci::{InstanceId, is_terminated};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
 
@@ -43,8 +43,7 @@ pub(in crate::workflows) async fn find_tagged(
     let listed = failure::must_look_all(cx, DOING, api.list(compartment)).await?;
     let ours = listed.iter().filter(|instance| {
         let has = |(name, value): &(&str, String)| instance["freeformTags"][*name] == json!(value);
-        let is_gone = matches!(instance["lifecycleState"].as_str(), Some("DELETED" | "DELETING"));
-        tags.iter().all(has) && !is_gone
+        tags.iter().all(has) && !is_terminated(instance)
     });
     Ok(ours.filter_map(|instance| instance["id"].as_str()).map(InstanceId::from).collect())
 }

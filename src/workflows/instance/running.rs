@@ -68,12 +68,12 @@ async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>)
     if let Some(state) = not_ready(cx, &instance, work).await? {
         return Ok(Look::NotYet(state));
     }
-    match addresses(cx, &instance).await? {
-        Some(addresses) => Ok(Look::Running(Running { id: id.clone(), addresses })),
-        None => match ipv6_addresses(cx, &instance).await?.as_slice() {
-            [] => Ok(Look::NotYet("waiting for its address".to_owned())),
-            known => Err(Failure::permanent(DOING, only_ipv6(id, known))),
-        },
+    match reached(cx, &instance).await? {
+        Reached { private: Some(addresses), .. } => Ok(Look::Running(Running { id: id.clone(), addresses })),
+        Reached { private: None, ipv6 } if ipv6.is_empty() => {
+            Ok(Look::NotYet("waiting for its address".to_owned()))
+        }
+        Reached { private: None, ipv6 } => Err(Failure::permanent(DOING, only_ipv6(id, &ipv6))),
     }
 }
 
@@ -209,25 +209,6 @@ async fn why_failed(
     if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") }
 }
 
-/// The IPv6 addresses of an instance, as far as they are known. Backends are told by their IPv4 addresses alone: the
-/// service's name for one with an IPv6 address is not known.
-pub(in crate::workflows) async fn ipv6_addresses(
-    cx: &Cx<'_, World>,
-    instance: &ContainerInstance,
-) -> Result<Vec<String>, Failure> {
-    const DOING: &str = "reading the instance's address";
-    let api = cx.world.oci.network();
-    let mut addresses = Vec::new();
-    for id in instance.vnics.iter().filter_map(|vnic| vnic.vnic_id.as_ref()) {
-        match failure::look(cx, DOING, async || api.vnic(id).await).await? {
-            Ok(answer) => addresses.extend(answer.value.ipv6_addresses.unwrap_or_default()),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(failure::of(DOING, &error)),
-        }
-    }
-    Ok(addresses)
-}
-
 /// What is said of an instance that has no other addresses.
 pub(in crate::workflows) fn only_ipv6(id: &InstanceId, addresses: &[String]) -> String {
     format!(
@@ -236,24 +217,44 @@ pub(in crate::workflows) fn only_ipv6(id: &InstanceId, addresses: &[String]) -> 
     )
 }
 
+/// Where an instance can be reached.
+pub(in crate::workflows) struct Reached {
+    /// Its private addresses; `None` while one of them is not known.
+    pub(in crate::workflows) private: Option<Vec<String>>,
+    /// Its IPv6 addresses, as far as they are known. Backends are told by their IPv4 addresses alone: the service's name
+    /// for one with an IPv6 address is not known.
+    pub(in crate::workflows) ipv6: Vec<String>,
+}
+
+/// Where an instance can be reached: each VNIC is read once.
+pub(in crate::workflows) async fn reached(
+    cx: &Cx<'_, World>,
+    instance: &ContainerInstance,
+) -> Result<Reached, Failure> {
+    const DOING: &str = "reading the instance's address";
+    let api = cx.world.oci.network();
+    let (mut private, mut ipv6) = (Some(Vec::new()), Vec::new());
+    for vnic in &instance.vnics {
+        let mut address = None;
+        if let Some(id) = &vnic.vnic_id {
+            match failure::look(cx, DOING, async || api.vnic(id).await).await? {
+                Ok(answer) => {
+                    address = answer.value.private_ip;
+                    ipv6.extend(answer.value.ipv6_addresses.unwrap_or_default());
+                }
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(failure::of(DOING, &error)),
+            }
+        }
+        private = private.zip(address).map(|(known, address)| [known, vec![address]].concat());
+    }
+    Ok(Reached { private: private.filter(|known| !known.is_empty()), ipv6 })
+}
+
 /// The private addresses of an instance; `None` while they are not known.
 pub(in crate::workflows) async fn addresses(
     cx: &Cx<'_, World>,
     instance: &ContainerInstance,
 ) -> Result<Option<Vec<String>>, Failure> {
-    const DOING: &str = "reading the instance's address";
-    let api = cx.world.oci.network();
-    let mut addresses = Vec::new();
-    for vnic in &instance.vnics {
-        let Some(id) = &vnic.vnic_id else { return Ok(None) };
-        match failure::look(cx, DOING, async || api.vnic(id).await).await? {
-            Ok(answer) => match answer.value.private_ip {
-                Some(address) => addresses.push(address),
-                None => return Ok(None),
-            },
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(failure::of(DOING, &error)),
-        }
-    }
-    Ok((!addresses.is_empty()).then_some(addresses))
+    Ok(reached(cx, instance).await?.private)
 }
