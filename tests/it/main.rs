@@ -8,12 +8,16 @@ mod harness;
 
 #[path = "../proof/ambiguity.rs"]
 mod ambiguity;
+#[path = "../proof/engine.rs"]
+mod engine;
 #[path = "../proof/habits.rs"]
 mod habits;
 #[path = "../proof/leases.rs"]
 mod leases;
 #[path = "../proof/matrix.rs"]
 mod matrix;
+#[path = "../proof/old_journal.rs"]
+mod old_journal;
 #[path = "../proof/power.rs"]
 mod power;
 #[path = "../proof/signals.rs"]
@@ -31,7 +35,6 @@ mod conformance;
 mod control;
 mod crash_points;
 mod elsewhere;
-mod engine;
 mod faults;
 mod file;
 mod filters;
@@ -45,7 +48,6 @@ mod keys;
 mod layers;
 mod names;
 mod numbers;
-mod old_journal;
 mod old_library;
 mod predecessors;
 mod recovery;

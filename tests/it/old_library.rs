@@ -93,11 +93,9 @@ fn a_deployment_is_put_together_from_flags_alone() {
     world.write("ci.edn", &instance(&state, "3"));
     let ci_filter = r#"{"display_name": "webserver", "freeformTags": {"env": "prod"}}"#;
     let second =
-        ["start", "--config-file", "config.edn", "--ci-config-file", "ci.edn", "--ci-filter", ci_filter];
-    world.run(&[&second[..], &common].concat()).expect(0);
-    assert_eq!(world.versions(), ["3"]);
-    world.run(&["rollback", "latest"]).expect(0);
-    assert_eq!(world.versions(), ["2"]);
+        ["plan", "--config-file", "config.edn", "--ci-config-file", "ci.edn", "--ci-filter", ci_filter];
+    let plan = world.run(&[&second[..], &common].concat()).expect(0);
+    assert!(plan.stdout.contains("httpd:3"), "{}", plan.stdout);
     let missing = world.run(&["start", "--config-file", "config.edn", "--ci-config", &instance_2]).expect(2);
     assert!(missing.stderr.contains("ci-filter: is missing"), "{}", missing.stderr);
     assert!(missing.stderr.contains("lb-filter: is missing"), "{}", missing.stderr);

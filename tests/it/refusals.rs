@@ -107,7 +107,7 @@ fn all_problems_are_told_at_once() {
 
 #[test]
 fn credentials_that_cannot_work_are_refused() {
-    let world = World::new();
+    let world = World::signed();
     let file = world.write_deployment(&world.deployment());
     refused(&world, &["start", file, "--profile", "PROD"], "has no profile [PROD]; it has [DEFAULT]");
     refused(&world, &["start", file, "--region", "frankfurt", "--endpoint", ""], "`frankfurt` is no region");

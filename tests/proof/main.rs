@@ -11,10 +11,12 @@ const IS_WHOLE: bool = true;
 mod harness;
 
 mod ambiguity;
+mod engine;
 mod errors;
 mod habits;
 mod leases;
 mod matrix;
+mod old_journal;
 mod power;
 mod signals;
 mod storms;

@@ -15,13 +15,15 @@ use deployctl::sandbox::{Handle, Options, Sandbox};
 use deployctl::workflows::{self, Destroy, Destruction, Redeploy};
 use serde_json::{Value, json};
 
+use crate::harness::portion;
+
 /// What is tried: a deployment with these options in a cloud with these habits.
 pub(crate) struct Scene {
     pub(crate) options: Value,
     pub(crate) habits: Value,
 }
 
-/// Each option and each habit at least once; every third outside of the whole proof.
+/// Each option and each habit at least once.
 fn scenes() -> Vec<Scene> {
     let all = [
         (json!({}), json!({})),
@@ -32,8 +34,7 @@ fn scenes() -> Vec<Scene> {
         (json!({"on-failure": "halt"}), json!({"token-replay": "refused", "deleted-instances": "vanish"})),
         (json!({}), json!({"no-op": "refused", "vnic": "after-active"})),
     ];
-    let step = if crate::IS_WHOLE { 1 } else { 3 };
-    all.into_iter().step_by(step).map(|(options, habits)| Scene { options, habits }).collect()
+    portion(all, 1).into_iter().map(|(options, habits)| Scene { options, habits }).collect()
 }
 
 pub(crate) fn retry() -> RetryPolicy {

@@ -117,23 +117,24 @@ impl View {
     /// What comes of replacing what `read` finds at a place: how many bytes it takes, and what they stand for. Nothing
     /// where it finds nothing.
     fn read(&self, read: impl Fn(&[u8]) -> Option<(usize, Vec<u8>)>) -> Vec<Self> {
-        let mut view = Self { bytes: Vec::with_capacity(self.bytes.len()), from: Vec::new() };
-        let mut at = 0;
-        let mut has_changed = false;
+        let Some(first) = (0..self.bytes.len()).find(|at| read(&self.bytes[*at..]).is_some()) else {
+            return Vec::new();
+        };
+        let mut view = Self { bytes: self.bytes[..first].to_vec(), from: self.from[..first].to_vec() };
+        let mut at = first;
         while at < self.bytes.len() {
-            let (taken, bytes) = match read(&self.bytes[at..]) {
-                Some(found) => {
-                    has_changed = true;
-                    found
-                }
-                None => (1, vec![self.bytes[at]]),
+            let Some((taken, bytes)) = read(&self.bytes[at..]) else {
+                view.bytes.push(self.bytes[at]);
+                view.from.push(self.from[at]);
+                at += 1;
+                continue;
             };
             let place = self.place(at..at + taken).map(|place| (position(place.start), position(place.end)));
             view.from.extend(std::iter::repeat_n(place.unwrap_or_default(), bytes.len()));
             view.bytes.extend(bytes);
             at += taken;
         }
-        if has_changed { vec![view] } else { Vec::new() }
+        vec![view]
     }
 
     /// What comes of decoding each run of such characters, one line a run; masked is the whole run.

@@ -69,7 +69,7 @@ fn message(from: &mut impl Read) -> Option<Vec<u8>> {
 
 #[test]
 fn only_the_named_authorities_are_trusted() {
-    let mut world = World::new();
+    let mut world = World::signed();
     let url = by_tls(world.url());
     let plan = ["plan", "web.json", "--endpoint", &url];
     let ran = world.run(&plan).expect(2);

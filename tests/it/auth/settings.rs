@@ -27,7 +27,7 @@ fn of_user(world: &World) -> Vec<(&'static str, String)> {
 
 #[test]
 fn no_file_is_needed_when_all_is_in_the_environment() {
-    let mut world = World::new();
+    let mut world = World::signed();
     let mut variables = of_user(&world);
     fs::remove_file(world.path(".oci/config")).expect("removed");
     refused(&world, &[], &["cannot read", ".oci/config"]);
@@ -48,7 +48,7 @@ fn no_file_is_needed_when_all_is_in_the_environment() {
 
 #[test]
 fn a_flag_wins_over_a_variable_over_the_rc_file_over_the_profile() {
-    let mut world = World::new();
+    let mut world = World::signed();
     on_oci(&mut world);
     world.write(
         ".oci/oci_cli_rc",
@@ -79,7 +79,7 @@ fn a_flag_wins_over_a_variable_over_the_rc_file_over_the_profile() {
 
 #[test]
 fn another_rc_file_and_another_configuration_file_can_be_named() {
-    let mut world = World::new();
+    let mut world = World::signed();
     world.write("rc", "[OCI_CLI_SETTINGS]\ndefault_profile=OTHER\n");
     let config = fs::read_to_string(world.path(".oci/config")).expect("the sandbox wrote it");
     world.write("config", &config.replace("[SESSION]", "[OTHER]"));
@@ -98,7 +98,7 @@ fn another_rc_file_and_another_configuration_file_can_be_named() {
 
 #[test]
 fn the_deployments_own_credentials_give_way_to_a_flag_alone() {
-    let mut world = World::new();
+    let mut world = World::signed();
     on_oci(&mut world);
     let variables = of_user(&world);
     let value = |name: &str| variables.iter().find(|(it, _)| *it == name).map(|(_, value)| value.clone());
@@ -161,7 +161,7 @@ fn a_key_in_the_environment_is_asked_for_again_and_kept_nowhere() {
 
 #[test]
 fn files_that_others_can_read_are_warned_of() {
-    let mut world = World::new();
+    let mut world = World::signed();
     let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("set");
     let warnings = |world: &World, flags: &[&str]| {
         let ran = world.run(&[&["plan", "web.json", "--quiet"], flags].concat()).expect(0);

@@ -7,7 +7,7 @@ use crate::harness::World;
 
 #[test]
 fn each_way_carries_a_whole_run() {
-    let mut world = World::new();
+    let mut world = World::signed();
     on_oci(&mut world);
     let ways: [(&[&str], &str); 6] = [
         (&["--profile", "SESSION"], "session"),
@@ -27,7 +27,7 @@ fn each_way_carries_a_whole_run() {
 
 #[test]
 fn a_profile_says_how_to_sign_in() {
-    let mut world = World::new();
+    let mut world = World::signed();
     on_oci(&mut world);
     for (profile, who) in
         [("DEFAULT", "user"), ("SESSION", "session"), ("INSTANCE", "instance"), ("DELEGATED", "delegation")]
@@ -46,7 +46,7 @@ fn a_profile_says_how_to_sign_in() {
 
 #[test]
 fn an_instance_finds_its_region_and_needs_no_file() {
-    let mut world = World::new();
+    let mut world = World::signed();
     on_oci(&mut world);
     std::fs::remove_dir_all(world.path(".oci")).expect("removed");
     assert_eq!(planned_by(&world, &["--auth", "instance_principal"]), one("instance"));
@@ -84,7 +84,7 @@ fn an_instance_finds_its_region_and_needs_no_file() {
 
 #[test]
 fn away_from_oci_that_is_said_at_once() {
-    let mut world = World::new();
+    let mut world = World::signed();
     world.set_environment([("OCI_METADATA_BASE_URL", "http://127.0.0.1:1/opc/v2".to_owned())]);
     let expected = ["cannot connect (http://127.0.0.1:1/opc/v2/", "work on a compute instance of OCI alone"];
     refused(&world, &["--auth", "instance_principal"], &expected);
@@ -104,7 +104,7 @@ fn away_from_oci_that_is_said_at_once() {
 
 #[test]
 fn a_resource_has_its_token_as_a_value_or_in_a_file() {
-    let mut world = World::new();
+    let mut world = World::signed();
     let files = principals(&world);
     let values: Vec<(String, String)> = files
         .iter()
@@ -149,7 +149,7 @@ fn a_resource_has_its_token_as_a_value_or_in_a_file() {
 
 #[test]
 fn the_metadata_service_and_the_one_that_gives_tokens_may_stumble() {
-    let mut world = World::new();
+    let mut world = World::signed();
     on_oci(&mut world);
     world.fault(&json!({"path": "/opc/v2/identity/cert.pem", "effect": "503", "times": 2}));
     world.fault(&json!({"path": "/opc/v2/identity/key.pem", "effect": "not-found", "times": 1}));
@@ -170,7 +170,7 @@ fn the_metadata_service_and_the_one_that_gives_tokens_may_stumble() {
 
 #[test]
 fn a_wrong_clock_is_told_in_every_way() {
-    let mut world = World::new();
+    let mut world = World::signed();
     on_oci(&mut world);
     world.post("/sandbox/skew", &json!({"seconds": -1200}));
     for flags in [
@@ -190,7 +190,7 @@ fn no_token_and_no_key_is_told() {
     // Every token begins with the JSON of its head, in base64. Not its first three letters alone: what is sealed is base64
     // as well, and has them by chance now and then.
     const HEAD: &str = "eyJhbGciOi";
-    let mut world = World::new();
+    let mut world = World::signed();
     on_oci(&mut world);
     let file = world.write_deployment(&world.deployment());
     let mut texts = Vec::new();

@@ -305,8 +305,10 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
     prop::collection::vec(fault, 0..3)
 }
 
+const N_CASES: u32 = if crate::IS_WHOLE { 256 } else { 32 };
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: N_CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_fails_and_crashes_a_random_workflow_ends_as_the_model_says(
