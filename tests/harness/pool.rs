@@ -3,9 +3,32 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
+/// How many cases of one test are under way at once, and how many of all tests of this binary: a machine that is too
+/// busy makes time limits run out.
 const AT_ONCE: usize = 6;
+
+static N_UNDER_WAY: Mutex<usize> = Mutex::new(0);
+static ONE_ENDED: Condvar = Condvar::new();
+
+/// The place of a case among those that are under way, for as long as it lives.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let n = N_UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        *ONE_ENDED.wait_while(n, |n| *n >= AT_ONCE).unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *N_UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ONE_ENDED.notify_one();
+    }
+}
 
 /// Does `work` for each case; a panic is that case's error.
 pub(crate) fn each<C: Sync, T: Send>(cases: &[C], work: impl Fn(&C) -> T + Sync) -> Vec<Result<T, String>> {
@@ -15,6 +38,7 @@ pub(crate) fn each<C: Sync, T: Send>(cases: &[C], work: impl Fn(&C) -> T + Sync)
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
+                    let turn = Turn::wait();
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     let Some(case) = cases.get(n) else { return };
                     let result = catch_unwind(AssertUnwindSafe(|| work(case))).map_err(|panic| {
@@ -23,6 +47,7 @@ pub(crate) fn each<C: Sync, T: Send>(cases: &[C], work: impl Fn(&C) -> T + Sync)
                             text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
                         text.unwrap_or_else(|| "it panicked".to_owned())
                     });
+                    drop(turn);
                     done.lock().unwrap_or_else(PoisonError::into_inner).insert(n, result);
                 }
             });
