@@ -74,6 +74,9 @@ pub(super) struct Global {
     /// One base URL for every service, such as a sandbox's (also from `OCI_CLI_ENDPOINT`)
     #[arg(long, global = true, env = "DEPLOYCTL_ENDPOINT", value_name = "URL")]
     pub(super) endpoint: Option<String>,
+    /// Let the endpoint be one of another machine without encryption (also from `DEPLOYCTL_ALLOW_HTTP`)
+    #[arg(long, global = true)]
+    pub(super) allow_http: bool,
     /// The profile of ~/.oci/config
     #[arg(long, global = true, env = "OCI_CLI_PROFILE", value_name = "NAME")]
     pub(super) profile: Option<String>,
@@ -151,6 +154,9 @@ pub(super) enum Command {
         /// Only show what would be done, as `plan` does
         #[arg(long)]
         dry_run: bool,
+        /// Print the run's id and let it go on by itself, without a terminal; `watch` follows it
+        #[arg(long, conflicts_with = "dry_run")]
+        detach: bool,
     },
     /// Show each call that `start` would make, changing nothing
     Plan {

@@ -3,6 +3,7 @@
 use super::abandon::{Word, of_run};
 use super::args::DeploymentArgs;
 use super::confirm::{Confirmation, undoing};
+use super::detach::{hand_over, is_detached, leave_the_terminal};
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen, print_plan, table};
 use super::meant::{Meant, meant};
@@ -15,7 +16,17 @@ use crate::oci::InstanceId;
 use crate::run::{RunSelector, RunState};
 use crate::workflows::{Destroy, Destruction, Redeploy, World, claim, complete_origin, instance_target};
 
-pub(super) async fn start(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
+pub(super) async fn start(
+    session: &Session<'_>,
+    args: &DeploymentArgs,
+    detach: bool,
+) -> Result<Exit, Report> {
+    if detach && !is_detached(session.env) {
+        return hand_over(session, session.args).await;
+    }
+    if detach {
+        leave_the_terminal()?;
+    }
     let mut loaded = session.deployment(args)?;
     let context = session.context(loaded.source.clone(), &loaded.deployment.policy)?;
     let world = session.world(&context, loaded.credentials.as_ref()).await?;

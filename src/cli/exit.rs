@@ -1,6 +1,6 @@
 //! The exit codes, one variant each (DESIGN 6). Scripts depend on them.
 
-use std::process::{ExitCode, Termination};
+use std::process::{ExitCode, ExitStatus, Termination};
 
 use crate::engine::End;
 use crate::run::{Effect, Event, EventKind, RunRecord, RunState};
@@ -45,6 +45,24 @@ impl Exit {
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }
+    }
+
+    /// The exit with which another process of this program ended; `None` when it did not end by itself.
+    pub(super) fn of_process(status: ExitStatus) -> Option<Self> {
+        const ALL: [Exit; 10] = [
+            Exit::Done,
+            Exit::Ours,
+            Exit::Usage,
+            Exit::RolledBack,
+            Exit::Halted,
+            Exit::Stuck,
+            Exit::Refused,
+            Exit::Suspended,
+            Exit::Interrupted,
+            Exit::Terminated,
+        ];
+        let code = status.code()?;
+        ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
     }
 
     /// The exit of a run that was left like this. A rollback that the user asked for is done when it is done; one

@@ -85,11 +85,13 @@ pub(super) fn print(ui: &Ui, record: &RunRecord, doubt: Option<String>) {
     }
 }
 
-fn status(record: &RunRecord) -> String {
-    match (record.interrupted, record.direction) {
-        (true, Direction::Forward) => "interrupted".to_owned(),
-        (true, Direction::Backward) => "interrupted (rolling back)".to_owned(),
-        (false, _) => record.state.to_string(),
+/// Where a run stands, or how it came out.
+pub(super) fn status(record: &RunRecord) -> String {
+    match (record.interrupted, record.direction, record.outcome) {
+        (true, Direction::Forward, _) => "interrupted".to_owned(),
+        (true, Direction::Backward, _) => "interrupted (rolling back)".to_owned(),
+        (false, _, Some(outcome)) => outcome.to_string(),
+        (false, _, None) => record.state.to_string(),
     }
 }
 
@@ -172,6 +174,9 @@ fn run_screen(ui: &Ui, record: &RunRecord) -> String {
     if let Some(error) = &record.error {
         lines.push(format!("{} {}", ui.out_tone(Tone::Bad, "why:"), plain(&error.to_string())));
     }
+    lines.extend(
+        record.warnings.iter().map(|text| format!("{} {}", ui.out_tone(Tone::Busy, "warning:"), plain(text))),
+    );
     lines.push(format!("started {}", stamp(record.created_at)));
     if let Some(next) = next_command(record) {
         lines.push(format!("next: {next}"));

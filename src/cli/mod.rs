@@ -6,6 +6,7 @@ mod check;
 mod confirm;
 #[cfg(feature = "sandbox")]
 pub mod demo;
+mod detach;
 mod drive;
 mod exit;
 mod foresee;
@@ -71,7 +72,8 @@ impl Env {
 
 /// Runs the program.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
-    let parsed = command_line().try_get_matches_from(args);
+    let args: Vec<OsString> = args.into_iter().collect();
+    let parsed = command_line().try_get_matches_from(&args);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -87,7 +89,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Report::ours(format!("cannot start: {error}")).print(&ui),
     };
-    let session = Session { ui: &ui, env, global: &cli.global, clock: Clock::system() };
+    let session = Session { ui: &ui, env, global: &cli.global, clock: Clock::system(), args: &args };
     let exit = match runtime.block_on(command(&session, cli.command)) {
         Ok(exit) => exit,
         Err(report) => report.print(&ui),
@@ -113,8 +115,10 @@ fn keep_out_of_core_dumps() {
 
 async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {
     match command {
-        Command::Start { deployment, dry_run: false } => drive::start(session, &deployment).await,
-        Command::Start { deployment, dry_run: true } | Command::Plan { deployment } => {
+        Command::Start { deployment, dry_run: false, detach } => {
+            drive::start(session, &deployment, detach).await
+        }
+        Command::Start { deployment, dry_run: true, .. } | Command::Plan { deployment } => {
             drive::plan(session, &deployment).await
         }
         Command::Resume { run } => drive::resume(session, &run).await,

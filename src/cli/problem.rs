@@ -10,7 +10,7 @@ use crate::journal::{
     FindError, JournalError, KeyOrigin, Kin, ResolveError, SealError, StartError, TakeError, TargetHeld,
 };
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
-use crate::oci::{RegionError, SetupError};
+use crate::oci::{EndpointError, RegionError, SetupError};
 use crate::run::{Failure, RunId, RunState};
 use crate::workflows::RETIRES;
 
@@ -293,6 +293,25 @@ impl From<IdentityError> for Report {
 impl From<RegionError> for Report {
     fn from(error: RegionError) -> Self {
         Self { kind: "configuration", message: error.to_string(), hint: None, exit: Exit::Usage }
+    }
+}
+
+impl From<EndpointError> for Report {
+    fn from(error: EndpointError) -> Self {
+        let hint = match &error {
+            EndpointError::Plain(_) => {
+                "name one that begins with https://, or give --allow-http; nothing was sent"
+            }
+            _ => {
+                "--endpoint, DEPLOYCTL_ENDPOINT, OCI_CLI_ENDPOINT, and `endpoint` in oci_cli_rc say it; nothing was sent"
+            }
+        };
+        Self {
+            kind: "configuration",
+            message: error.to_string(),
+            hint: Some(hint.to_owned()),
+            exit: Exit::Usage,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every command that drives a run shares: the journal, the cloud, the signals, and what is said at the end.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{DeploymentArgs, Global};
+use super::detach::is_detached;
 use super::exit::Exit;
+use super::history::status;
 use super::problem::{Report, of_end};
 use super::reporter::Reporter;
 use super::settings::{Setting, Settings};
@@ -22,9 +25,9 @@ use crate::config::{
 };
 use crate::engine::{Engine, Outcome, Trial};
 use crate::journal::{Journal, KeySource, boot_id};
-use crate::oci::{Endpoints, Http, Oci, Region, Transport};
+use crate::oci::{Endpoint, Endpoints, Http, Oci, Region, Transport};
 use crate::retry::RetryPolicy;
-use crate::run::{Holder, RunSelector};
+use crate::run::{Event, EventKind, Holder, RunSelector, Update};
 use crate::workflows::{Versions, World, registry};
 
 /// How often the reporter is asked whether it has something to say.
@@ -46,6 +49,8 @@ pub(super) struct Session<'s> {
     pub(super) env: &'s Env,
     pub(super) global: &'s Global,
     pub(super) clock: Clock,
+    /// What this process was started with, its own name first.
+    pub(super) args: &'s [OsString],
 }
 
 impl Session<'_> {
@@ -205,7 +210,7 @@ impl Session<'_> {
             SignIn { settings: &settings, env: self.env, ui: self.ui, clock: self.clock, http: &http };
         let (identity, own) = sign_in.identity(credentials).await?;
         let endpoints = match settings.get(Setting::Endpoint) {
-            Some(url) => Endpoints::One(url.to_owned()),
+            Some(url) => Endpoints::One(self.endpoint(url, &settings)?),
             None => Endpoints::Of(match said.or(own) {
                 Some(region) => region,
                 None => self.last_region()?,
@@ -221,6 +226,17 @@ impl Session<'_> {
             register: policy.register,
             versions: Versions::default(),
         })
+    }
+
+    /// Where every call goes that does not go to Oracle's hosts; it is said, since whoever is there gets what is sent.
+    fn endpoint(&self, url: &str, settings: &Settings) -> Result<Endpoint, Report> {
+        let endpoint = Endpoint::parse(url, settings.allows_http())?;
+        if endpoint.is_of_this_machine() {
+            self.ui.note(&format!("every call goes to {endpoint}"));
+        } else if !endpoint.is_oracles() {
+            self.ui.warn(&format!("every call goes to {endpoint}, which is not Oracle's"));
+        }
+        Ok(endpoint)
     }
 
     /// What the CLI trusts when it is told nothing (`set_request_session_properties_from_context`).
@@ -258,7 +274,15 @@ impl Session<'_> {
         let cancel = CancellationToken::new();
         let reporter = RefCell::new(Reporter::new(self.ui, name));
         let registry = registry();
-        let mut tell = |update: crate::run::Update<'_>| reporter.borrow_mut().update(update);
+        let is_detached = is_detached(self.env);
+        let mut tell = |update: Update<'_>| {
+            if let Update::Event(Event { run, kind: EventKind::RunStarted { .. }, .. }) = update
+                && is_detached
+            {
+                self.ui.exact(&run.to_string());
+            }
+            reporter.borrow_mut().update(update);
+        };
         let mut engine = Engine {
             journal,
             world,
@@ -282,18 +306,30 @@ impl Session<'_> {
             Exit::Interrupted => signalled.unwrap_or(Exit::Interrupted),
             exit => exit,
         };
-        if self.ui.is_json {
-            self.ui.json(&journal.run(outcome.run).await?.to_json());
-        } else {
-            match of_end(outcome.run, &outcome.end) {
-                Some(report) => {
-                    problem::Report { exit, ..report }.print(self.ui);
-                }
-                None => self.ui.out(&summary(journal, &outcome).await?),
+        match of_end(outcome.run, &outcome.end) {
+            report if self.ui.is_json => {
+                self.ui.json(&with_report(journal.run(outcome.run).await?.to_json(), report.as_ref()));
             }
+            Some(report) => {
+                problem::Report { exit, ..report }.print(self.ui);
+            }
+            None => self.ui.out(&summary(journal, &outcome).await?),
         }
         Ok(exit)
     }
+}
+
+/// The published run, with what a person would be told of how it was left.
+fn with_report(mut run: serde_json::Value, report: Option<&Report>) -> serde_json::Value {
+    if let Some(report) = report {
+        // What stopped this process alone is in no row of the run.
+        if run["error"].is_null() {
+            run["error"] = report.message.as_str().into();
+        }
+        run["reason"] = report.kind.into();
+        run["hint"] = report.hint.as_deref().into();
+    }
+    run
 }
 
 /// What is said of a run that ended as it was asked to.
@@ -302,7 +338,7 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
     let fact = |name: &str| record.facts.get(name).map_or("none", String::as_str);
     let took = record.finished_at.map(|at| super::ui::between(record.created_at, at)).unwrap_or_default();
     let id = record.id.short();
-    let head = format!("run {id} of {} {} ({took})", record.name, record.state);
+    let head = format!("run {id} of {} {} ({took})", record.name, status(&record));
     Ok(match record.state {
         crate::run::RunState::Succeeded => format!(
             "{head}\n  new instance  {}\n  old instance  {}{}",

@@ -18,6 +18,7 @@ use crate::oci::identity::{RcFile, at_home};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Setting {
+    AllowHttp,
     Auth,
     CertBundle,
     ConfigFile,
@@ -53,7 +54,8 @@ enum Kind {
 }
 
 /// Each variable (`cli_constants.py`, `resource_principals_signer.py`), and what it says.
-const VARIABLES: [(&str, Setting, Kind); 21] = [
+const VARIABLES: [(&str, Setting, Kind); 22] = [
+    ("DEPLOYCTL_ALLOW_HTTP", Setting::AllowHttp, Kind::Text),
     ("OCI_CLI_AUTH", Setting::Auth, Kind::Text),
     ("OCI_CLI_CERT_BUNDLE", Setting::CertBundle, Kind::Path),
     ("OCI_CLI_CONFIG_FILE", Setting::ConfigFile, Kind::Path),
@@ -107,6 +109,7 @@ impl Settings {
     pub(super) fn given(global: &Global, env: &Env, names_credentials: bool) -> Self {
         let mut settings = Self::default();
         let flags = [
+            (Setting::AllowHttp, global.allow_http.then(|| "true".to_owned())),
             (Setting::Auth, global.auth.map(Auth::name)),
             (Setting::Endpoint, global.endpoint.clone()),
             (Setting::Profile, global.profile.clone()),
@@ -191,6 +194,11 @@ impl Settings {
             Report::usage(format!("cannot sign in by `{text}`: expected one of {}", Auth::names()))
                 .hint("--auth, OCI_CLI_AUTH, and `auth` in oci_cli_rc say it")
         })
+    }
+
+    /// Whether an endpoint on another machine may be one without encryption.
+    pub(super) fn allows_http(&self) -> bool {
+        self.get(Setting::AllowHttp).is_some_and(|value| value != "false" && value != "0")
     }
 
     /// Whether the setting is said, as a value or in a variable with a secret.

@@ -14,7 +14,7 @@ use crate::config::Credentials;
 use crate::oci::identity::{
     Identity, InstanceOptions, InstancePrincipal, Profile, ProfileError, Source, StoredToken, at_home,
 };
-use crate::oci::{Http, Region};
+use crate::oci::{Endpoint, Http, Region};
 
 /// What this process needs to sign in.
 pub(super) struct SignIn<'s> {
@@ -111,9 +111,17 @@ impl SignIn<'_> {
         delegation_token_file: Option<PathBuf>,
     ) -> Result<(Identity, Option<Region>), Report> {
         let text = |setting| self.settings.get(setting).map(ToOwned::to_owned);
+        let federation = self.settings.get(Setting::FederationEndpoint).map(str::trim);
+        let federation = federation.map(|url| {
+            Endpoint::parse(url, self.settings.allows_http()).map_err(|error| {
+                let report = Report::from(error);
+                let message = format!("{}: {}", Setting::FederationEndpoint.name(), report.message);
+                Report { message, ..report }.hint("nothing was sent")
+            })
+        });
         let options = InstanceOptions {
             metadata_base_url: text(Setting::MetadataBaseUrl),
-            federation_endpoint: text(Setting::FederationEndpoint),
+            federation_endpoint: federation.transpose()?,
             delegation_token_file,
         };
         let instance = InstancePrincipal::new(self.http.clone(), options)?;

@@ -143,9 +143,13 @@ pub(super) async fn superseding(
     connection: &mut SqliteConnection,
     run: RunId,
 ) -> Result<Option<Kin>, JournalError> {
-    let all = all(inner, connection).await?;
-    let Some(mine) = all.iter().find(|kin| kin.run == run) else { return Ok(None) };
-    Ok(all.iter().find(|later| mine.is_superseded_by(later)).cloned())
+    Ok(superseded_among(&all(inner, connection).await?, run).cloned())
+}
+
+/// The same, among runs that are known.
+pub(super) fn superseded_among(all: &[Kin], run: RunId) -> Option<&Kin> {
+    let mine = all.iter().find(|kin| kin.run == run)?;
+    all.iter().find(|later| mine.is_superseded_by(later))
 }
 
 /// Runs by the deployments that they are of; the deployments and their runs newest first.

@@ -16,6 +16,7 @@ mod kin;
 mod lease;
 mod mac;
 mod open;
+mod outcome;
 mod read;
 mod rotate;
 mod row;

@@ -11,7 +11,7 @@ use super::row::Place;
 use super::seal::Spot;
 use super::stored::masked;
 use super::take::{OnFailure, is_known_dead, on_failure};
-use super::{Inner, Journal};
+use super::{Inner, Journal, outcome};
 use crate::run::{
     Effect, Event, Facts, Failure, Holder, RunId, RunRecord, RunState, Seq, StepRecord, StepState, Timestamp,
     UndoRecord,
@@ -152,7 +152,11 @@ impl Journal {
         .ok_or(JournalError::NoSuchRun(run))?;
         let facts = load_facts(&self.0, &mut connection, run).await?;
         let steps = load_steps(&self.0, &mut connection, run).await?;
-        row.into_record(facts, steps.into_iter().map(StoredStep::into_record).collect(), &self.0)
+        let steps = steps.into_iter().map(StoredStep::into_record).collect();
+        let mut record = row.into_record(facts, steps, &self.0)?;
+        record.warnings = outcome::warnings(&self.0, &mut connection, run).await?;
+        outcome::tell(&self.0, &mut connection, std::slice::from_mut(&mut record)).await?;
+        Ok(record)
     }
 
     /// The newest runs, newest first, without their steps.
@@ -173,6 +177,7 @@ impl Journal {
             let facts = load_facts(&self.0, &mut connection, run).await?;
             records.push(row.into_record(facts, Vec::new(), &self.0)?);
         }
+        outcome::tell(&self.0, &mut connection, &mut records).await?;
         Ok(records)
     }
 
@@ -273,6 +278,8 @@ impl RunRow {
             error: Place("runs", "error").json_or_none(self.error.as_deref())?,
             facts,
             steps,
+            outcome: None,
+            warnings: Vec::new(),
         })
     }
 }

@@ -6,6 +6,7 @@
 mod call;
 pub mod container_instances;
 mod domains;
+mod endpoint;
 mod error;
 mod http;
 mod id;
@@ -21,6 +22,7 @@ mod veil;
 
 pub use call::{Call, Method, Service};
 pub use domains::{Domain, Domains};
+pub use endpoint::{Endpoint, EndpointError};
 pub use error::{OciError, TransportKind, printable};
 pub use http::{Http, SetupError};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};

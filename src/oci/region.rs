@@ -53,6 +53,11 @@ impl Region {
         REALMS.iter().any(|(_, regions)| regions.iter().any(|(id, code)| name == *id || name == *code))
     }
 
+    /// The second-level domains of all realms that are known.
+    pub(super) fn domains() -> impl Iterator<Item = &'static str> {
+        REALMS.iter().map(|(domain, _)| *domain)
+    }
+
     /// The second-level domain of the realm, such as `oraclecloud.com`.
     pub fn domain(&self) -> &str {
         &self.domain

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, Method, Service};
+use super::endpoint::Endpoint;
 use super::error::{OciError, TransportKind};
 use super::http::{self, Asked, Http, Success, header};
 use super::id::{Etag, WorkRequestId};
@@ -48,7 +49,7 @@ impl<T> Answer<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoints {
     /// All behind one base URL, such as a sandbox's.
-    One(String),
+    One(Endpoint),
     /// Oracle's hosts of a region.
     Of(Region),
 }
@@ -56,7 +57,7 @@ pub enum Endpoints {
 impl Endpoints {
     pub(super) fn base(&self, service: Service) -> String {
         match self {
-            Self::One(url) => url.trim_end_matches('/').to_owned(),
+            Self::One(endpoint) => endpoint.base().to_owned(),
             Self::Of(region) => {
                 let (label, infix) = service.host();
                 format!("https://{label}.{region}{infix}.{}", region.domain())

@@ -17,4 +17,4 @@ pub use failure::{Failure, FailureKind};
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
 pub use record::{RunRecord, StepRecord, UndoRecord, stamp};
 pub use secrets::{Cut, Secrets, passwords};
-pub use state::{IllegalTransition, RunState, StepState, StepStatus, UndoStatus, UnknownState};
+pub use state::{IllegalTransition, Outcome, RunState, StepState, StepStatus, UndoStatus, UnknownState};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::event::{Direction, Effect, Facts, Holder, Timestamp};
 use super::failure::Failure;
 use super::id::{RunId, Seq};
-use super::state::{RunState, StepStatus, UndoStatus};
+use super::state::{Outcome, RunState, StepStatus, UndoStatus};
 
 /// One run, with its steps when they were asked for.
 #[derive(Clone, Debug)]
@@ -37,6 +37,10 @@ pub struct RunRecord {
     pub facts: Facts,
     /// The steps in order; empty in a list of runs.
     pub steps: Vec<StepRecord>,
+    /// How it came out; `None` until it did.
+    pub outcome: Option<Outcome>,
+    /// What it warned of, in order; empty in a list of runs.
+    pub warnings: Vec<String>,
 }
 
 /// One step of a run. Confidential values are masked.
@@ -85,6 +89,7 @@ impl RunRecord {
     /// The published JSON, with the steps.
     pub fn to_json(&self) -> Value {
         let mut published = self.to_json_without_steps();
+        published["warnings"] = self.warnings.as_slice().into();
         published["steps"] = self.steps.iter().map(StepRecord::to_json).collect();
         published
     }
@@ -98,11 +103,13 @@ impl RunRecord {
             name: &self.name,
             status: self.state,
             interrupted: self.interrupted,
+            outcome: self.outcome,
             created_at: stamp(self.created_at),
             finished_at: self.finished_at.map(stamp),
             error: self.error.as_ref().map(Failure::to_string),
             old_instance_id: self.facts.get("old-instance-id"),
             new_instance_id: self.facts.get("new-instance-id"),
+            restored_instance_id: self.facts.get("restored-instance-id"),
         };
         serde_json::to_value(head).expect("strings, numbers and booleans serialise")
     }
@@ -147,11 +154,13 @@ struct PublishedRun<'a> {
     name: &'a str,
     status: RunState,
     interrupted: bool,
+    outcome: Option<Outcome>,
     created_at: String,
     finished_at: Option<String>,
     error: Option<String>,
     old_instance_id: Option<&'a String>,
     new_instance_id: Option<&'a String>,
+    restored_instance_id: Option<&'a String>,
 }
 
 #[derive(Serialize)]

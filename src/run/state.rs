@@ -56,6 +56,40 @@ pub enum UndoStatus {
     Skipped,
 }
 
+/// How a run came out, where its state alone does not tell: who reads `rolled-back` wants to know why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The new version serves.
+    Succeeded,
+    /// It succeeded, and a later run has replaced what it made.
+    Superseded,
+    /// It was refused before it changed anything.
+    Refused,
+    /// It failed and was told to halt: everything is left as it was then.
+    Failed,
+    /// It failed, and what it had changed is changed back.
+    FailedAndUndone,
+    /// It was taken back, as somebody asked.
+    Undone,
+    /// It was taken back, a part of it by a person.
+    UndoneByHand,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Superseded => "superseded",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::FailedAndUndone => "failed and undone",
+            Self::Undone => "undone",
+            Self::UndoneByHand => "undone by hand",
+        })
+    }
+}
+
 /// Where a step stands: its forward half, and its compensation once there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StepState {

@@ -231,15 +231,20 @@ impl World {
 
     /// How many leases and targets the journal says are held.
     pub(crate) fn held(&self) -> i64 {
+        self.asked(
+            "SELECT (SELECT count(*) FROM runs WHERE holder IS NOT NULL) + (SELECT count(*) FROM targets WHERE held)",
+        )
+    }
+
+    /// The number that the journal has for a question.
+    pub(crate) fn asked(&self, question: &str) -> i64 {
+        let question = sqlx::AssertSqlSafe(question.to_owned());
         let path = self.path(".local/state/deployctl/journal.db");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             let options = SqliteConnectOptions::new().filename(path).read_only(true);
             let mut journal = options.connect().await.expect("the journal opens");
-            let asked = sqlx::query_scalar(
-                "SELECT (SELECT count(*) FROM runs WHERE holder IS NOT NULL) + (SELECT count(*) FROM targets WHERE held)",
-            );
-            asked.fetch_one(&mut journal).await.expect("the journal answers")
+            sqlx::query_scalar(question).fetch_one(&mut journal).await.expect("the journal answers")
         })
     }
 

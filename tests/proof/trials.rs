@@ -9,7 +9,7 @@ use deployctl::clock::Clock;
 use deployctl::config::{Deployment, Flags, Policy, Sources, load};
 use deployctl::engine::{Arranged, Trials};
 use deployctl::oci::identity::Identity;
-use deployctl::oci::{Endpoints, Http, InstanceId, Oci, Transport};
+use deployctl::oci::{Endpoint, Endpoints, Http, InstanceId, Oci, Transport};
 use deployctl::retry::RetryPolicy;
 use deployctl::sandbox::{Handle, Options, Sandbox};
 use deployctl::workflows::{self, Destroy, Destruction, Redeploy};
@@ -75,7 +75,11 @@ pub(crate) fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
     let key = user.private_key_pem.into();
     let identity = Identity::api_key(&user.tenancy, &user.user, &user.fingerprint, &key, None);
     let http = Http::new(Duration::from_secs(10), None, Clock::system()).expect("a client");
-    let transport = Transport::new(http, Endpoints::One(sandbox.url()), identity.expect("an identity"));
+    let transport = Transport::new(
+        http,
+        Endpoints::One(Endpoint::parse(&sandbox.url(), false).expect("a URL")),
+        identity.expect("an identity"),
+    );
     workflows::World {
         oci: Oci::new(transport),
         poll_interval: policy.poll_interval,

@@ -14,6 +14,7 @@ use super::metadata::{InstanceIdentity, Metadata};
 use super::secret_file::read_text;
 use super::token::{MARGIN, Token};
 use super::{SignInError, Signing};
+use crate::oci::Endpoint;
 use crate::oci::call::Service;
 use crate::oci::error::{OciError, TransportKind, clean};
 use crate::oci::http::{Asked, Http, SetupError, put, request_id};
@@ -29,7 +30,7 @@ pub struct InstanceOptions {
     /// Where the metadata service is; at its link-local address otherwise.
     pub metadata_base_url: Option<String>,
     /// The whole URL that gives tokens; the region's otherwise.
-    pub federation_endpoint: Option<String>,
+    pub federation_endpoint: Option<Endpoint>,
     /// The file with the token of the user on whose behalf the instance acts.
     pub delegation_token_file: Option<PathBuf>,
 }
@@ -121,9 +122,8 @@ impl InstancePrincipal {
     }
 
     async fn endpoint(&self) -> Result<String, SignInError> {
-        let given = self.options.federation_endpoint.as_deref().map(str::trim);
-        match given.filter(|url| !url.is_empty()) {
-            Some(url) => Ok(url.to_owned()),
+        match &self.options.federation_endpoint {
+            Some(endpoint) => Ok(endpoint.base().to_owned()),
             None => Ok(format!("{}/v1/x509", Endpoints::Of(self.region().await?).base(Service::Auth))),
         }
     }

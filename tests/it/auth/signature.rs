@@ -2,7 +2,7 @@
 
 use deployctl::clock::Clock;
 use deployctl::oci::identity::Identity;
-use deployctl::oci::{Call, Endpoints, Http, Method, Oci, Service, Transport};
+use deployctl::oci::{Call, Endpoint, Endpoints, Http, Method, Oci, Service, Transport};
 use deployctl::sandbox::{Options, Sandbox, Seed};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -40,7 +40,7 @@ fn what_is_signed_is_accepted_whatever_the_path_the_query_and_the_body() {
         let key = user.private_key_pem.to_owned().into();
         let identity = Identity::api_key(&user.tenancy, &user.user, &user.fingerprint, &key, None);
         let http = Http::new(Duration::from_secs(30), None, Clock::system()).expect("TLS");
-        let endpoints = Endpoints::One(sandbox.url());
+        let endpoints = Endpoints::One(Endpoint::parse(&sandbox.url(), false).expect("a URL"));
         (sandbox, Oci::new(Transport::new(http, endpoints, identity.expect("a key"))))
     });
     let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });

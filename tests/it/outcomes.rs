@@ -1,0 +1,54 @@
+//! How a run came out and why, for people and for scripts.
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+fn outcome(world: &World, run: &str) -> Value {
+    world.run(&["history", run, "--output", "json"]).expect(0).json()["outcome"].clone()
+}
+
+#[test]
+fn each_end_has_a_word_of_its_own() {
+    let (world, file) = World::with_deployment();
+    world.run(&["start", file]).expect(0);
+    assert_eq!(outcome(&world, "latest"), "succeeded");
+    let first = world.run(&["history", "latest", "--output", "json"]).json()["run_id"].clone();
+    let first = first.as_str().expect("an id");
+    let mut deployment = world.deployment();
+    deployment["ci-config"]["containers"][0]["image-url"] = json!("docker.io/library/httpd:3");
+    world.run(&["start", world.write_deployment(&deployment)]).expect(0);
+    assert_eq!(outcome(&world, first), "superseded");
+    world.run(&["rollback", "latest"]).expect(0);
+    assert_eq!(outcome(&world, "latest"), "undone");
+    let mut missing = deployment.clone();
+    missing["ci-filter"]["display-name"] = json!("nobody");
+    let refused =
+        world.run(&["start", world.write_deployment(&missing), "--output", "json"]).expect(2).json();
+    assert_eq!((&refused["outcome"], &refused["reason"]), (&json!("refused"), &json!("refused")));
+    deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
+    deployment["backend-timeout"] = json!("300ms");
+    let failed =
+        world.run(&["start", world.write_deployment(&deployment), "--output", "json"]).expect(3).json();
+    assert_eq!((&failed["outcome"], &failed["status"]), (&json!("failed-and-undone"), &json!("rolled-back")));
+    let shown = world.run(&["history"]).expect(0).stdout;
+    for word in ["superseded", "undone", "failed and undone", "refused"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+}
+
+#[test]
+fn what_ended_a_command_is_in_its_object() {
+    let (world, file) = World::with_deployment();
+    // The process is taken for dead, and another one takes the run over.
+    world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "500", "times": 1000}));
+    let suspended = world.run(&["start", file, "--output", "json"]).expect(75).json();
+    world.clear_faults();
+    assert_eq!(suspended["reason"], "suspended", "{suspended}");
+    assert!(suspended["error"].as_str().is_some_and(|error| error.contains("500")), "{suspended}");
+    let hint = suspended["hint"].as_str().expect("a hint");
+    assert!(hint.contains("`deployctl resume "), "{hint}");
+    assert_eq!(suspended["outcome"], Value::Null);
+    let done = world.run(&["resume", "latest", "--output", "json"]).expect(0).json();
+    assert_eq!(done["warnings"], json!([]), "{done}");
+}
