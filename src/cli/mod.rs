@@ -25,7 +25,7 @@ mod sign_in;
 mod signals;
 mod ui;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 pub use exit::Exit;
 
 use crate::clock::Clock;
-use crate::config::json_schema;
+use crate::config::{NotText, json_schema};
 use args::{Cli, Command, command_line};
 use confirm::Confirmation;
 use drive::Destroying;
@@ -45,24 +45,60 @@ use ui::Ui;
 
 /// The environment, read once. Keys and pass phrases may be in it.
 #[derive(Clone, Default)]
-pub struct Env(HashMap<String, String>);
+pub struct Env {
+    values: HashMap<String, String>,
+    /// The variables whose values are no text.
+    unreadable: BTreeSet<String>,
+}
 
 impl std::fmt::Debug for Env {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_set().entries(self.0.keys()).finish()
+        formatter.debug_set().entries(self.values.keys()).finish()
     }
 }
 
 impl Env {
+    /// An environment of these variables alone.
+    #[cfg(test)]
+    fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { values: values.into_iter().collect(), unreadable: BTreeSet::new() }
+    }
+
     /// The environment of this process.
     pub fn of_the_process() -> Self {
-        let readable = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self(readable.collect())
+        let mut env = Self::default();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(env.values.insert(name, value)),
+                Err(_) => drop(env.unreadable.insert(name)),
+            }
+        }
+        env
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// A variable that a deployment names. One that is no text is not taken for one that is not set.
+    fn text(&self, name: &str) -> Result<Option<String>, NotText> {
+        if self.unreadable.contains(name) {
+            return Err(NotText(name.to_owned()));
+        }
+        Ok(self.values.get(name).cloned())
+    }
+
+    /// Makes sure that what we are told by variables of our own can be read: one that is no text would count as not set.
+    fn check(&self) -> Result<(), NotText> {
+        let is_ours = |name: &str| {
+            ["OCI_", "DEPLOYCTL_"].iter().any(|prefix| name.starts_with(prefix))
+                || ["HOME", "XDG_STATE_HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].contains(&name)
+        };
+        // A path may be of any bytes, and is read as one.
+        let is_path = |name: &str| name == "DEPLOYCTL_JOURNAL";
+        let odd = self.unreadable.iter().find(|name| is_ours(name) && !is_path(name));
+        odd.map_or(Ok(()), |name| Err(NotText(name.clone())))
     }
 
     fn home(&self) -> Option<PathBuf> {
@@ -85,6 +121,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
     let ui = Ui::new(&cli.global, env);
     log::set_up(&ui);
     keep_out_of_core_dumps();
+    if let Err(error) = env.check() {
+        return Report::usage(error.to_string()).hint("set it anew, or unset it").print(&ui);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Report::ours(format!("cannot start: {error}")).print(&ui),

@@ -264,6 +264,13 @@ impl From<ProfileError> for Report {
             ProfileError::Unreadable { .. } => {
                 "`oci setup config` makes ~/.oci/config; or name a `config-file`"
             }
+            ProfileError::KeyFile { .. } => {
+                "mend the path, or put the key there: `key_file` in the profile or OCI_CLI_KEY_FILE names it, \
+                 OCI_CLI_KEY_CONTENT may hold the key itself"
+            }
+            ProfileError::Syntax { .. } | ProfileError::Malformed { .. } => {
+                "a line holds one `key=value`, and what follows the value belongs to it: comments have lines of their own"
+            }
             _ => "nothing was changed",
         };
         Self { kind: "credentials", message: chain(&error), hint: Some(hint.to_owned()), exit: Exit::Usage }

@@ -25,7 +25,8 @@ use crate::config::{
 };
 use crate::engine::{Engine, Outcome, Trial};
 use crate::journal::{Journal, KeySource, boot_id};
-use crate::oci::{Endpoint, Endpoints, Http, Oci, Region, Transport};
+use crate::oci::identity::read_bytes;
+use crate::oci::{Endpoint, Endpoints, Http, Oci, Region, Regions, Transport};
 use crate::retry::RetryPolicy;
 use crate::run::{Event, EventKind, Holder, RunSelector, Update};
 use crate::workflows::{Versions, World, registry};
@@ -43,6 +44,9 @@ pub(super) struct Context {
     pub(super) policy: Policy,
 }
 
+/// The largest file that tells of regions, in bytes.
+const REGIONS_LIMIT: u64 = 1 << 20;
+
 /// The program as one command sees it.
 pub(super) struct Session<'s> {
     pub(super) ui: &'s Ui,
@@ -56,7 +60,7 @@ pub(super) struct Session<'s> {
 impl Session<'_> {
     /// The sources of a deployment.
     pub(super) fn with_sources<T>(&self, args: &DeploymentArgs, load: impl FnOnce(&Sources<'_>) -> T) -> T {
-        let look_up = |name: &str| self.env.get(name).map(ToOwned::to_owned);
+        let look_up = |name: &str| self.env.text(name);
         let flags = Flags {
             name: args.name.clone(),
             config_file: args.config_file.clone(),
@@ -107,14 +111,20 @@ impl Session<'_> {
         let Some(credentials) = &loaded.credentials else { return Ok(()) };
         let context = self.context(loaded.source.clone(), &loaded.deployment.policy)?;
         let http = Http::new(context.policy.request_timeout, None, self.clock)?;
-        let sign_in =
-            SignIn { settings: &context.sign_in, env: self.env, ui: self.ui, clock: self.clock, http: &http };
+        let sign_in = SignIn {
+            settings: &context.sign_in,
+            env: self.env,
+            ui: self.ui,
+            clock: self.clock,
+            http: &http,
+            regions: &self.regions(),
+        };
         sign_in.credentials(credentials).map(drop)
     }
 
     /// The credentials that a run was started with, read again.
     pub(super) fn reload(&self, context: &Context) -> Result<Option<Credentials>, Report> {
-        let look_up = |name: &str| self.env.get(name).map(ToOwned::to_owned);
+        let look_up = |name: &str| self.env.text(name);
         Ok(reload_credentials(&context.source, &context.env, &look_up)?)
     }
 
@@ -205,17 +215,25 @@ impl Session<'_> {
         let policy = &context.policy;
         let bundle = settings.path(Setting::CertBundle).or_else(|| self.other_bundle());
         let http = Http::new(policy.request_timeout, bundle.as_deref(), self.clock)?;
-        let said = settings.get(Setting::Region).map(Region::parse).transpose()?;
-        let sign_in =
-            SignIn { settings: &settings, env: self.env, ui: self.ui, clock: self.clock, http: &http };
+        let regions = self.regions();
+        let said = settings.get(Setting::Region).map(|text| regions.parse(text)).transpose()?;
+        let sign_in = SignIn {
+            settings: &settings,
+            env: self.env,
+            ui: self.ui,
+            clock: self.clock,
+            http: &http,
+            regions: &regions,
+        };
         let (identity, own) = sign_in.identity(credentials).await?;
         let endpoints = match settings.get(Setting::Endpoint) {
             Some(url) => Endpoints::One(self.endpoint(url, &settings)?),
             None => Endpoints::Of(match said.or(own) {
                 Some(region) => region,
-                None => self.last_region()?,
+                None => self.last_region(&regions)?,
             }),
         };
+        self.expect_hosts(&endpoints).await?;
         Ok(World {
             oci: Oci::new(Transport::new(http, endpoints, identity)),
             poll_interval: policy.poll_interval,
@@ -246,12 +264,43 @@ impl Session<'_> {
     }
 
     /// The variable that the SDK looks at last (`config.py`, `validate_config`).
-    fn last_region(&self) -> Result<Region, Report> {
+    fn last_region(&self, regions: &Regions) -> Result<Region, Report> {
         match self.env.get("OCI_REGION").filter(|region| !region.is_empty()) {
-            Some(region) => Ok(Region::parse(region)?),
+            Some(region) => Ok(regions.parse(region)?),
             None => Err(Report::usage("nothing says which region to use")
                 .hint("name it in the profile, with --region, or in OCI_CLI_REGION")),
         }
+    }
+
+    /// What this machine says of regions (`regions.py`).
+    fn regions(&self) -> Regions {
+        let file = self.env.home().map(|home| home.join(".oci/regions-config.json"));
+        let bytes = file.and_then(|file| read_bytes(&file, REGIONS_LIMIT).ok());
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        Regions::new(text.as_deref(), self.env.get("OCI_REGION_METADATA"), self.env.get("OCI_DEFAULT_REALM"))
+    }
+
+    /// Makes sure that a region which nobody knows has hosts at all: a typing mistake would be tried for as long as a
+    /// network that is away. Behind a proxy only the proxy can tell.
+    async fn expect_hosts(&self, endpoints: &Endpoints) -> Result<(), Report> {
+        let is_behind_proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+            .iter()
+            .any(|name| self.env.get(name).is_some_and(|proxy| !proxy.is_empty()));
+        let Endpoints::Of(region) = endpoints else { return Ok(()) };
+        if is_behind_proxy || !region.is_guessed() {
+            return Ok(());
+        }
+        let host = endpoints.host();
+        if tokio::net::lookup_host((host.as_str(), 443)).await.is_ok_and(|mut found| found.next().is_some()) {
+            return Ok(());
+        }
+        let meant = match region.nearest() {
+            Some(name) => format!("did you mean {name}? "),
+            None => String::new(),
+        };
+        Err(Report::usage(format!("the region `{region}` is not known, and there is no host {host}")).hint(
+            &format!("{meant}a new region is told in ~/.oci/regions-config.json or OCI_REGION_METADATA, the domain of a realm in OCI_DEFAULT_REALM"),
+        ))
     }
 
     /// This process, and who runs it.
@@ -356,9 +405,12 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
 
 /// The engine's words for how failed attempts are spaced.
 pub(super) fn retry(policy: &Policy) -> RetryPolicy {
+    // Runs of before may have been told not to wait at all.
+    let or = |interval: Duration, default: Duration| if interval.is_zero() { default } else { interval };
+    let default = RetryPolicy::default();
     RetryPolicy {
-        initial_interval: policy.retry.initial_interval,
-        max_interval: policy.retry.max_interval,
+        initial_interval: or(policy.retry.initial_interval, default.initial_interval),
+        max_interval: or(policy.retry.max_interval, default.max_interval),
         multiplier: policy.retry.multiplier,
         max_elapsed: policy.retry.max_elapsed,
     }

@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     fn env(entries: &[(&str, &str)]) -> Env {
-        Env(entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Env::of(entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
     #[test]

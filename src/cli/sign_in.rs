@@ -14,7 +14,7 @@ use crate::config::Credentials;
 use crate::oci::identity::{
     Identity, InstanceOptions, InstancePrincipal, Profile, ProfileError, Source, StoredToken, at_home,
 };
-use crate::oci::{Endpoint, Http, Region};
+use crate::oci::{Endpoint, Http, Region, Regions};
 
 /// What this process needs to sign in.
 pub(super) struct SignIn<'s> {
@@ -23,6 +23,7 @@ pub(super) struct SignIn<'s> {
     pub(super) ui: &'s Ui,
     pub(super) clock: Clock,
     pub(super) http: &'s Http,
+    pub(super) regions: &'s Regions,
 }
 
 /// The profile, or why there is none, which is no matter to who needs none.
@@ -49,7 +50,7 @@ impl SignIn<'_> {
             Auth::ApiKey => {
                 let profile = profile?;
                 self.warn_of_open(profile.key_file());
-                (profile.api_key()?, profile.region()?)
+                (profile.api_key()?, profile.region(self.regions)?)
             }
             Auth::SecurityToken => self.session(&profile?)?,
             Auth::InstancePrincipal => self.instance(profile.ok(), None).await?,
@@ -80,7 +81,7 @@ impl SignIn<'_> {
         // A region that was said elsewhere wins: this one need not be any.
         let region = match self.settings.get(Setting::Region) {
             Some(_) => None,
-            None => Some(Region::parse(&credentials.region)?),
+            None => Some(self.regions.parse(&credentials.region)?),
         };
         Ok((identity, region))
     }
@@ -92,7 +93,7 @@ impl SignIn<'_> {
         }
         self.warn_of_open(profile.key_file());
         self.warn_of_open(profile.security_token_file());
-        Ok((profile.session(self.clock)?, profile.region()?))
+        Ok((profile.session(self.clock)?, profile.region(self.regions)?))
     }
 
     async fn on_behalf(&self, profile: Profile) -> Result<(Identity, Option<Region>), Report> {
@@ -125,7 +126,7 @@ impl SignIn<'_> {
             delegation_token_file,
         };
         let instance = InstancePrincipal::new(self.http.clone(), options)?;
-        let region = match profile.map(|profile| profile.region()).transpose()?.flatten() {
+        let region = match profile.map(|profile| profile.region(self.regions)).transpose()?.flatten() {
             Some(region) => Some(region),
             None if self.needs_region() => Some(instance.region().await?),
             None => None,
@@ -171,8 +172,8 @@ impl SignIn<'_> {
             pass_phrase,
             advice: "the platform renews it in its file; one that is a value needs a new process".to_owned(),
         };
-        let own = self.settings.get(Setting::ResourceRegion).map(Region::parse);
-        let region = match profile.map(|profile| profile.region()).transpose()?.flatten() {
+        let own = self.settings.get(Setting::ResourceRegion).map(|text| self.regions.parse(text));
+        let region = match profile.map(|profile| profile.region(self.regions)).transpose()?.flatten() {
             Some(region) => Some(region),
             None => own.transpose()?,
         };
@@ -201,11 +202,11 @@ impl SignIn<'_> {
                 Err(ProfileError::Unreadable { .. }) if self.settings.has(Setting::DelegationTokenFile) => {
                     Profile::of_the_environment(home.as_deref())
                 }
-                profile => {
-                    let profile = profile?;
+                Ok(profile) => {
                     self.warn_of_open(Some(file));
                     profile
                 }
+                Err(error) => return Err(self.with_missing_variables(error.into())),
             }
         };
         Ok(self.overridden(profile))
@@ -213,10 +214,31 @@ impl SignIn<'_> {
 
     /// What the CLI asks for before it does without its file (`is_config_valid_from_env`).
     fn is_all_said(&self) -> bool {
-        let of_user = [Setting::User, Setting::Tenancy, Setting::Fingerprint];
-        of_user.iter().all(|setting| self.settings.has(*setting))
-            && self.settings.has(Setting::Region)
-            && (self.settings.has(Setting::KeyFile) || self.settings.has(Setting::KeyContent))
+        self.unsaid().is_empty()
+    }
+
+    /// The variables that are missing before no file is needed.
+    fn unsaid(&self) -> Vec<&'static str> {
+        let needed = [Setting::User, Setting::Tenancy, Setting::Fingerprint, Setting::Region];
+        let mut missing: Vec<&str> =
+            needed.into_iter().filter(|setting| !self.settings.has(*setting)).map(Setting::name).collect();
+        if !self.settings.has(Setting::KeyFile) && !self.settings.has(Setting::KeyContent) {
+            missing.push("OCI_CLI_KEY_FILE (or OCI_CLI_KEY_CONTENT)");
+        }
+        missing
+    }
+
+    /// Why there is no profile, and where variables were meant to do without one, which of them are missing.
+    fn with_missing_variables(&self, report: Report) -> Report {
+        let missing = self.unsaid();
+        let has_any = [Setting::User, Setting::Tenancy, Setting::Fingerprint]
+            .iter()
+            .any(|setting| self.settings.has(*setting));
+        if !has_any {
+            return report;
+        }
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        report.hint(format!("to do without a file, {} {are} missing", missing.join(", ")))
     }
 
     /// The variables win over the profile (`OCI_CONFIG_ENV_VARS`).
@@ -230,12 +252,12 @@ impl SignIn<'_> {
             ("user", Setting::User),
         ] {
             if let Some(value) = self.settings.get(setting) {
-                profile = profile.over(key, value.into());
+                profile = profile.over(key, setting.name(), value.into());
             }
         }
         for (key, setting) in [("key_content", Setting::KeyContent), ("pass_phrase", Setting::PassPhrase)] {
             if let Some(value) = self.env.get(setting.name()) {
-                profile = profile.over(key, value.into());
+                profile = profile.over(key, setting.name(), value.into());
             }
         }
         profile

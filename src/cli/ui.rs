@@ -255,9 +255,8 @@ mod tests {
 
     #[test]
     fn a_locale_of_ascii_gets_ascii() {
-        let locale = |name: &str, value: &str| {
-            is_ascii(&super::super::Env([(name.to_owned(), value.to_owned())].into_iter().collect()))
-        };
+        let locale =
+            |name: &str, value: &str| is_ascii(&super::super::Env::of([(name.to_owned(), value.to_owned())]));
         assert!(locale("LANG", "C") && locale("LC_ALL", "POSIX") && locale("LANG", "de_DE.ISO-8859-1"));
         assert!(!locale("LANG", "C.UTF-8") && !locale("LC_CTYPE", "de_DE.utf8") && !locale("LANG", ""));
         assert_eq!(in_ascii(" ✔ ü …t9qpa1"), " + ? ...t9qpa1");

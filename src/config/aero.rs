@@ -5,7 +5,9 @@
 
 mod choices;
 mod conversions;
+mod literals;
 mod places;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -18,10 +20,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::node::{Node, SECRET, Tree};
-use super::problem::{Place, Problem, nearest};
-use super::{edn, merge, read};
+use super::node::{LITERAL, Node, SECRET, Tree};
+use super::problem::{NotText, Place, Problem, nearest};
+use super::{edn, interpolation, merge, read};
 use conversions::{decoded, finite, joined, keyword, merged, parsed, private_key, public_key, read_edn};
+use literals::{instant, uuid};
+pub(super) use surroundings::Surroundings;
 pub(super) use values::first_tag;
 use values::{at, bytes_of, items, required_text, string_of, within};
 
@@ -57,29 +61,41 @@ const TAGS: [&str; 30] = [
     "user",
     "uuid",
 ];
+/// The profile where none is said.
+const DEFAULT_PROFILE: &str = "default";
 /// How deep evaluation goes, with everything that refs and includes lead to.
 const DEPTH_LIMIT: usize = 100;
 /// What a deployment may come to: each value counts as one, and as one more for each KiB of its text. Refs to refs
 /// double with each line otherwise.
 const COST_LIMIT: usize = 100_000;
 
-/// What the tags may ask for.
-pub(super) struct Surroundings<'s> {
-    /// Aero's profile, `default` unless `--env` says otherwise.
-    pub(super) profile: &'s str,
-    /// The environment.
-    pub(super) env: &'s dyn Fn(&str) -> Option<String>,
-}
-
 /// Reads a file and evaluates its tags.
 pub(super) fn file(path: &Path, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
+    let root = read::file(path)?;
+    included(root, path, surroundings, &[], &Spent::default()).map(Node::settled)
+}
+
+/// Reads a file that a deployment names: of EDN, unless its name ends otherwise.
+pub(super) fn part(path: &Path, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
     include(path, surroundings, &[], &Spent::default()).map(Node::settled)
 }
 
 /// Evaluates the tags of a tree that is no file.
-pub(super) fn tree(node: &Node, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
-    let spent = Spent::default();
-    Document::new(node, PathBuf::from("."), surroundings, &[], &spent).evaluate(node, &[]).map(Node::settled)
+pub(super) fn tree(node: Node, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
+    whole(node, PathBuf::from("."), surroundings, &[], &Spent::default()).map(Node::settled)
+}
+
+/// Evaluates the tree of a file or a flag, which says itself whether variables are replaced in it.
+fn whole(
+    root: Node,
+    folder: PathBuf,
+    surroundings: &Surroundings<'_>,
+    includes: &[PathBuf],
+    spent: &Spent,
+) -> Result<Node, Problem> {
+    let root = interpolation::prepared(root, &TAGS)?;
+    let evaluated = Document::new(&root, folder, surroundings, includes, spent).evaluate(&root, &[])?;
+    Ok(interpolation::without_key(evaluated, &root))
 }
 
 fn include(
@@ -88,10 +104,19 @@ fn include(
     includes: &[PathBuf],
     spent: &Spent,
 ) -> Result<Node, Problem> {
-    let root = read::file(path)?;
+    included(read::part(path)?, path, surroundings, includes, spent)
+}
+
+fn included(
+    root: Node,
+    path: &Path,
+    surroundings: &Surroundings<'_>,
+    includes: &[PathBuf],
+    spent: &Spent,
+) -> Result<Node, Problem> {
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     let includes = [includes, &[path.to_owned()]].concat();
-    Document::new(&root, folder, surroundings, &includes, spent).evaluate(&root, &[])
+    whole(root, folder, surroundings, &includes, spent)
 }
 
 /// What was spent of the limits, by a file and all that it leads to.
@@ -188,7 +213,12 @@ impl<'d> Document<'d> {
             | Tree::Str(_)
             | Tree::Bytes(_)
             | Tree::Key(_)
-            | Tree::PrivateKey(..) => return Ok(node.clone()),
+            | Tree::PrivateKey(..) => {
+                if node.has_flag(LITERAL) {
+                    self.surroundings.note_literal(node);
+                }
+                return Ok(node.clone());
+            }
         };
         Ok(Node { flags: node.flags.clone(), ..Node::new(tree, node.place.clone()) })
     }
@@ -211,11 +241,16 @@ impl<'d> Document<'d> {
     fn tag(&self, node: &Node, tag: &str, form: &Node, refs: &[String]) -> Result<Node, Problem> {
         match tag {
             "or" => self.first_of(node, form, refs),
-            "profile" => self.branch(form, self.surroundings.profile, refs),
-            "hostname" => self.branch(form, &self.hostname(), refs),
-            "user" => self.branch(form, &(self.surroundings.env)("USER").unwrap_or_default(), refs),
+            "profile" => self.branch_of_profile(form, refs),
+            "hostname" => self.branch_of(node, form, "HOSTNAME", refs),
+            "user" => self.branch_of(node, form, "USER", refs),
             "random" => self.any_of(form, refs),
             "ref" => self.reference(node, form, refs),
+            interpolation::TAG => {
+                let replaced = interpolation::replaced(required_text(form)?, &|name| self.variable(name));
+                let text = replaced.map_err(|fault| node.problem("", fault.message()))?;
+                Ok(Node::new(Tree::Str(text), node.place.clone()))
+            }
             known if TAGS.contains(&known) => {
                 let value = self.evaluate(form, refs)?;
                 self.converted(node, tag, value)
@@ -247,8 +282,8 @@ impl<'d> Document<'d> {
             "to-edn" => Tree::Str(edn::print(&value)),
             "from-edn" => return self.as_document(&value),
             "read-edn" => return read_edn(&value),
-            // Literals of EDN itself, which stay the text that they are.
-            "inst" | "uuid" => Tree::Str(required_text(&value)?.to_owned()),
+            "inst" => Tree::Str(instant(&value)?),
+            "uuid" => Tree::Str(uuid(&value)?),
             "merge" => merged(&value)?,
             "meta-merge" | "deep-merge" => {
                 let nothing = Node::new(Tree::Nil, value.place.clone());
@@ -266,7 +301,11 @@ impl<'d> Document<'d> {
     }
 
     fn env(&self, name: &Node) -> Result<Option<String>, Problem> {
-        let value = (self.surroundings.env)(&string_of(name)?);
+        self.variable(&string_of(name)?).map_err(|error| name.problem("", error.to_string()))
+    }
+
+    fn variable(&self, name: &str) -> Result<Option<String>, NotText> {
+        let value = (self.surroundings.env)(name)?;
         // A default that takes the place of what is not set was written in the file.
         self.is_told.set(self.is_told.get() || value.is_some());
         Ok(value)
@@ -299,9 +338,12 @@ impl<'d> Document<'d> {
 
     /// A text as a document of its own, with its tags and refs.
     fn as_document(&self, text: &Node) -> Result<Node, Problem> {
-        let root = edn::read(required_text(text)?, &text.place).map_err(|problem| within(text, &problem))?;
+        let source = edn::with_line_feeds(required_text(text)?);
+        let root = edn::read_part(&source, &text.place).map_err(|problem| within(text, &problem))?;
         let folder = self.folder.clone();
-        let document = Document::new(&root, folder, self.surroundings, self.includes, self.spent);
+        // aero-ext reads it without options.
+        let surroundings = Surroundings::new(DEFAULT_PROFILE, self.surroundings.env);
+        let document = Document::new(&root, folder, &surroundings, self.includes, self.spent);
         let evaluated = document.evaluate(&root, &[]).map_err(|problem| within(text, &problem))?;
         self.note_secrets(&evaluated);
         Ok(evaluated)

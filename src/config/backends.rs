@@ -6,6 +6,9 @@ use super::problem::Findings;
 use super::schema::{BACKEND, BACKEND_SET};
 use super::shape::{Shaper, join, not_a_port, port};
 
+/// The most backends that a set has and that a load balancer has, with those that are drained.
+pub const BACKENDS_LIMIT: usize = 512;
+
 /// Reads the list of backends.
 pub(super) fn backends(node: &Node, findings: &mut Findings) -> Vec<BackendTarget> {
     let Tree::List(items) = &node.tree else {
@@ -13,6 +16,11 @@ pub(super) fn backends(node: &Node, findings: &mut Findings) -> Vec<BackendTarge
         findings.problems.push(node.problem("backends", message));
         return Vec::new();
     };
+    if items.len() > BACKENDS_LIMIT {
+        let message =
+            format!("has {} entries, and a load balancer takes {BACKENDS_LIMIT} backends", items.len());
+        findings.problems.push(node.problem("backends", message));
+    }
     let mut targets: Vec<BackendTarget> = Vec::new();
     for (n, item) in items.iter().enumerate() {
         let path = format!("backends[{n}]");

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::aero::{self, Surroundings};
 use super::deps;
 use super::node::{Node, Tree};
-use super::problem::{Findings, Place, Problem, Problems};
+use super::problem::{Findings, NotText, Place, Problem, Problems};
 use super::read;
 use super::schema::CREDENTIALS;
 use super::shape::join;
+use crate::oci::identity::is_ocid;
 
 /// Where credentials are. Never secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,13 +59,13 @@ pub struct Credentials {
 pub fn reload_credentials(
     source: &CredentialsSource,
     profile: &str,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: &dyn Fn(&str) -> Result<Option<String>, NotText>,
 ) -> Result<Option<Credentials>, Problems> {
-    let surroundings = Surroundings { profile, env };
+    let surroundings = Surroundings::new(profile, env);
     let mut findings = Findings::default();
     let node = match source {
         CredentialsSource::Profile => return Ok(None),
-        CredentialsSource::File(path) => aero::file(path, &surroundings)?,
+        CredentialsSource::File(path) => aero::part(path, &surroundings)?,
         CredentialsSource::Deployment { path, aliases } => {
             let deployment = deps::deployment(path, aliases, &surroundings)?;
             match deployment.get("config") {
@@ -73,14 +74,19 @@ pub fn reload_credentials(
             }
         }
     };
-    match credentials(&node, "", &mut findings) {
+    match credentials(&node, "", &surroundings, &mut findings) {
         Some(credentials) if findings.problems.is_empty() => Ok(Some(credentials)),
         Some(_) | None => Err(Problems(findings.problems)),
     }
 }
 
 /// The credentials in a map with the old library's keys.
-pub(super) fn credentials(node: &Node, path: &str, findings: &mut Findings) -> Option<Credentials> {
+pub(super) fn credentials(
+    node: &Node,
+    path: &str,
+    surroundings: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<Credentials> {
     let before = findings.problems.len();
     if !matches!(node.tree, Tree::Map(_)) {
         findings.problems.push(node.problem(path, format!("expected a map, found {}", node.kind())));
@@ -110,6 +116,14 @@ pub(super) fn credentials(node: &Node, path: &str, findings: &mut Findings) -> O
     let region = text("region", true);
     let compartment_id = text("compartment-id", false);
     let own_phrase = text("pass-phrase", false).map(SecretString::from);
+    for (name, value, kind) in [("tenancy-ocid", &tenancy, "tenancy"), ("user-ocid", &user, "user")] {
+        // As the SDK says of a profile.
+        if value.as_ref().is_some_and(|value| !is_ocid(value)) {
+            let message = format!("is malformed: expected an OCID such as ocid1.{kind}.oc1..aaaa");
+            let at = node.get(name).unwrap_or(node);
+            problems.push(at.problem(&join(path, name), message));
+        }
+    }
     let (private_key, pass_phrase) = match node.get("private-key").map(|key| (&key.tree, key)) {
         Some((Tree::PrivateKey(pem, phrase), _)) => (Some(pem.clone()), phrase.clone().or(own_phrase)),
         Some((Tree::Str(pem), _)) => (Some(SecretString::from(pem.clone())), own_phrase),
@@ -118,7 +132,7 @@ pub(super) fn credentials(node: &Node, path: &str, findings: &mut Findings) -> O
             problems.push(key.problem(&join(path, "private-key"), found));
             (None, None)
         }
-        None => (key_from_file(node, path, problems), own_phrase),
+        None => (key_from_file(node, path, surroundings, problems), own_phrase),
     };
     if problems.len() > before {
         return None;
@@ -138,7 +152,12 @@ pub(super) fn credentials(node: &Node, path: &str, findings: &mut Findings) -> O
 
 /// The key in the file that `private-key-file` names, for YAML and JSON, which have no tag to read one. A relative
 /// name starts from the file that names it.
-fn key_from_file(node: &Node, path: &str, problems: &mut Vec<Problem>) -> Option<SecretString> {
+fn key_from_file(
+    node: &Node,
+    path: &str,
+    surroundings: &Surroundings<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<SecretString> {
     let Some(name) = node.get("private-key-file") else {
         problems.push(node.problem(&join(path, "private-key"), "is missing, and `private-key-file` too"));
         return None;
@@ -149,7 +168,7 @@ fn key_from_file(node: &Node, path: &str, problems: &mut Vec<Problem>) -> Option
         return None;
     };
     let folder = node.place.source.as_ref().and_then(|source| source.parent()).unwrap_or(Path::new("."));
-    match read::text_of(&folder.join(text)) {
+    match read::text_of(&surroundings.path(folder, text)) {
         Ok(pem) => Some(pem.into()),
         Err(problem) => {
             problems.push(name.problem(&place, problem.to_string()));
@@ -167,17 +186,17 @@ pub(super) fn named_file(
     let Tree::Str(name) = &node.tree else {
         return Err(node.problem("", format!("expected a file's name, found {}", node.kind())));
     };
-    let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
+    let path = surroundings.path(base.unwrap_or(Path::new("")), name);
     if !path.exists() {
         return Err(node.problem("", format!("there is no file {}", path.display())));
     }
-    let read = aero::file(&path, surroundings)?;
+    let read = aero::part(&path, surroundings)?;
     Ok((path, read))
 }
 
 /// Text that came from a flag, with its tags evaluated.
 pub(super) fn from_flag(text: &str, flag: &str, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
-    aero::tree(&read::inline(text, flag)?, surroundings)
+    aero::tree(read::inline(text, flag)?, surroundings)
 }
 
 /// A file's name that came from a flag.

@@ -15,7 +15,8 @@ pub(super) fn deployment(
     surroundings: &Surroundings<'_>,
 ) -> Result<Node, Problem> {
     if path.file_name().is_some_and(|name| name == "deps.edn") {
-        return exec_args(&read::file(path)?.settled(), aliases);
+        let args = exec_args(&read::file(path)?, aliases)?;
+        return aero::tree(args, surroundings);
     }
     let root = aero::file(path, surroundings)?;
     match aliases.first() {

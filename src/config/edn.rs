@@ -8,6 +8,7 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::str::Chars;
 
@@ -22,12 +23,23 @@ pub(super) const DEPTH_LIMIT: usize = 100;
 /// Reads a text that holds exactly one form.
 pub(super) fn read(text: &str, place: &Place) -> Result<Node, Problem> {
     let mut reader = Reader { rest: text.chars(), line: 1, column: 1, place, depth: 0 };
-    let Some(node) = reader.form()? else { return Err(reader.wrong("is empty: expected a form")) };
-    match reader.form()? {
-        None if reader.peek().is_none() => Ok(node),
-        None => Err(reader.wrong("closes nothing")),
-        Some(second) => Err(second.problem("", "is a second form: expected only one")),
+    let node = reader.only_form()?;
+    node.ok_or_else(|| reader.wrong("is empty: expected a form"))
+}
+
+/// Reads a text that holds one form or none, which is nothing, as in Aero.
+pub(super) fn read_part(text: &str, place: &Place) -> Result<Node, Problem> {
+    let mut reader = Reader { rest: text.chars(), line: 1, column: 1, place, depth: 0 };
+    let node = reader.only_form()?;
+    Ok(node.unwrap_or_else(|| Node::new(Tree::Nil, place.clone())))
+}
+
+/// A text as Clojure reads it from a file: every line ends in a line feed, those within strings too.
+pub(super) fn with_line_feeds(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') {
+        return Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"));
     }
+    Cow::Borrowed(text)
 }
 
 struct Reader<'t> {
@@ -66,6 +78,21 @@ impl Reader<'_> {
             } else {
                 return;
             }
+        }
+    }
+
+    /// The one form of the text, if there is any.
+    fn only_form(&mut self) -> Result<Option<Node>, Problem> {
+        let Some(node) = self.form()? else {
+            return match self.peek() {
+                None => Ok(None),
+                Some(_) => Err(self.wrong("closes nothing")),
+            };
+        };
+        match self.form()? {
+            None if self.peek().is_none() => Ok(Some(node)),
+            None => Err(self.wrong("closes nothing")),
+            Some(second) => Err(second.problem("", "is a second form: expected only one")),
         }
     }
 

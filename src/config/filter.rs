@@ -361,7 +361,7 @@ mod tests {
                 "{:freeform-tags {:env :prod}}",
                 "freeform-tags.env: expected a string, found a keyword: write \"prod\"",
             ),
-            ("{:display-name web}", "display-name: expected a string, found a keyword: write \"web\""),
+            ("{:display-name web}", "display-name: expected a string, found a symbol: write \"web\""),
             ("{display-name: 123}", "display-name: expected a string, found a number, 123: put it in quotes"),
             ("{display-name: [web, api]}", "display-name: expected a string, found a list"),
             ("{defined-tags: {Ops: prod}}", "defined-tags.Ops: expected a map of tags, found a string"),
@@ -373,8 +373,14 @@ mod tests {
                 "{defined-tags: [Ops]}",
                 "defined-tags: expected a map of maps, such as {team: {owner: ann}}, found a list",
             ),
-            ("{:defined-tags {1 {\"a\" \"b\"}}}", "defined-tags: expected a name, found a number"),
-            ("{:freeform-tags {1 \"a\"}}", "freeform-tags: expected a name, found a number"),
+            (
+                "{:defined-tags {1 {\"a\" \"b\"}}}",
+                "defined-tags: expected a name as key, found a number, 1: put it in quotes",
+            ),
+            (
+                "{:freeform-tags {1 \"a\"}}",
+                "freeform-tags: expected a name as key, found a number, 1: put it in quotes",
+            ),
             (
                 "{shape-config: {ocpus: \"1\"}}",
                 "shape-config.ocpus: expected a number above zero, found a string",

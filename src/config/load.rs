@@ -18,7 +18,7 @@ use super::matching::Matching;
 use super::node::{Node, Tree};
 use super::policy::policy;
 use super::predecessor::{Predecessor, predecessor};
-use super::problem::{Findings, Problem, Problems};
+use super::problem::{Findings, NotText, Problem, Problems};
 use super::schema::{BALANCER_FILTER, DEPLOYMENT, INSTANCE_FILTER, Model};
 use super::secrecy::{Secrecy, secret_texts};
 use crate::run::{Confidential, Cut, Secrets};
@@ -34,7 +34,7 @@ pub struct Sources<'s> {
     /// Aero's profile.
     pub profile: &'s str,
     /// The environment.
-    pub env: &'s dyn Fn(&str) -> Option<String>,
+    pub env: &'s dyn Fn(&str) -> Result<Option<String>, NotText>,
     /// Whether fields of the API that this version does not know are passed on, with a warning.
     pub allows_unknown_fields: bool,
 }
@@ -99,6 +99,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
         credentials.as_ref().and_then(|credentials| credentials.compartment_id.clone()).or_else(|| {
             instance.as_ref().and_then(|instance| instance["compartmentId"].as_str()).map(ToOwned::to_owned)
         });
+    reader.findings.warnings.extend(reader.surroundings.warning());
     match (instance, name, compartment_id, ci_filter, lb_filter) {
         (Some(instance), Some(name), Some(compartment_id), Some(ci_filter), Some(lb_filter))
             if reader.findings.problems.is_empty() =>
@@ -174,7 +175,7 @@ struct Reader<'s> {
 
 impl<'s> Reader<'s> {
     fn new(sources: &'s Sources<'s>) -> Result<Self, Problems> {
-        let surroundings = Surroundings { profile: sources.profile, env: sources.env };
+        let surroundings = Surroundings::new(sources.profile, sources.env);
         let root = match sources.deployment {
             Some(path) => deps::deployment(path, sources.aliases, &surroundings)?,
             None if sources.flags.say_nothing() => {
@@ -192,6 +193,10 @@ impl<'s> Reader<'s> {
         let mut findings =
             Findings { allows_unknown_fields: sources.allows_unknown_fields, ..Findings::default() };
         findings.refuse_unknown_keys(&root, "", &DEPLOYMENT);
+        if let Some(late) = root.get("interpolate") {
+            let message = "says too late that variables are replaced: put it at the top of the file, outside of all tags";
+            findings.problems.push(late.problem("interpolate", message));
+        }
         let matched = root.get("match").and_then(|node| matching(node, "match", &mut findings));
         let matched = matched.unwrap_or(Matching::Exact);
         Ok(Self { sources, surroundings, root, folder, findings, matched })
@@ -220,7 +225,10 @@ impl<'s> Reader<'s> {
                 return (CredentialsSource::Profile, None);
             };
             let path = std::path::absolute(&path).unwrap_or(path);
-            return (CredentialsSource::File(path), credentials(&node, "", &mut self.findings));
+            return (
+                CredentialsSource::File(path),
+                credentials(&node, "", &self.surroundings, &mut self.findings),
+            );
         }
         match (self.root.get("config").cloned(), self.sources.deployment) {
             (Some(node), Some(path)) => {
@@ -228,7 +236,7 @@ impl<'s> Reader<'s> {
                 let aliases = self.sources.aliases.to_vec();
                 (
                     CredentialsSource::Deployment { path, aliases },
-                    credentials(&node, "config", &mut self.findings),
+                    credentials(&node, "config", &self.surroundings, &mut self.findings),
                 )
             }
             (Some(_) | None, _) => (CredentialsSource::Profile, None),

@@ -2,7 +2,7 @@
 //! obeys metadata (github.com/weavejester/meta-merge).
 
 use super::edn::print;
-use super::node::{Node, Tree};
+use super::node::{Node, SEQUENCE, Tree};
 
 /// `left` with the entries of `right`, which win; what is nested is not looked into.
 pub(super) fn shallow(mut left: Vec<(Node, Node)>, right: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
@@ -19,29 +19,71 @@ pub(super) fn shallow(mut left: Vec<(Node, Node)>, right: Vec<(Node, Node)>) -> 
 /// Maps are merged into each other, collections put one behind the other, and otherwise `right` wins; but `^:replace`,
 /// `^:displace`, `^:prepend` and `^:append` say what is done with what bears them.
 pub(super) fn meta(left: Node, right: Node) -> Node {
-    if left.is_nil() || right.is_nil() {
-        return if right.is_nil() { left } else { right };
-    }
-    let weaker = |node: &Node| node.has_flag("displace");
-    let stronger = |node: &Node| node.has_flag("replace");
-    if weaker(&left) || stronger(&right) {
-        return right;
-    }
-    if stronger(&left) || weaker(&right) {
-        return left;
-    }
+    let (left, right) = match prioritized(left, right) {
+        Ok(chosen) => return chosen,
+        Err(both) => both,
+    };
     let goes_first = right.has_flag("prepend") || left.has_flag("prepend");
     let place = right.place.clone();
-    let tree = match (left.tree, right.tree) {
-        (Tree::Map(left), Tree::Map(right)) => Tree::Map(deep(left, right)),
-        (Tree::Set(left), Tree::Set(right)) => Tree::Set(union(left, right)),
-        (Tree::List(left), Tree::List(right) | Tree::Set(right)) if goes_first => {
-            Tree::List([right, left].concat())
+    let is_larger = |left: &[Node], right: &[Node]| left.len() > right.len();
+    // What is put together bears the flags of the left; of what was said to the right, nothing is left for the next pair.
+    let (tree, flags) = match (left.tree, right.tree) {
+        (Tree::Map(entries), Tree::Map(others)) => (Tree::Map(deep(entries, others)), left.flags),
+        (Tree::Set(items), Tree::Set(others)) => {
+            let flags = if is_larger(&items, &others) { left.flags } else { right.flags };
+            (Tree::Set(union(items, others)), flags)
         }
-        (Tree::List(left), Tree::List(right) | Tree::Set(right)) => Tree::List([left, right].concat()),
-        (_, right) => right,
+        (Tree::List(items), Tree::List(others) | Tree::Set(others)) => {
+            let mut all = if goes_first { [others, items].concat() } else { [items, others].concat() };
+            // Clojure's lists grow at their front.
+            if left.flags.iter().any(|flag| flag == SEQUENCE) {
+                all.reverse();
+            }
+            (Tree::List(all), left.flags)
+        }
+        (Tree::Set(items), Tree::List(others)) => (Tree::Set(union(items, others)), left.flags),
+        (_, tree) => (tree, right.flags),
     };
-    Node::new(tree, place)
+    Node { flags, ..Node::new(tree, place) }
+}
+
+/// Which of the two is taken as a whole, where something says so, with the flags that are left of both
+/// (`pick-prioritized`): a flag counts for its own pair, and is spent with it.
+fn prioritized(left: Node, right: Node) -> Result<Node, (Node, Node)> {
+    let without = |node: &Node, spent: &str| -> Vec<String> {
+        node.flags.iter().filter(|flag| *flag != spent).cloned().collect()
+    };
+    // Of what is dropped only the metadata goes over, and not what it was.
+    let with = |node: Node, [others, mut flags]: [Vec<String>; 2]| {
+        let is_new = |flag: &String| !flag.starts_with('#') && !flags.contains(flag);
+        let new: Vec<String> = others.into_iter().filter(is_new).collect();
+        flags.extend(new);
+        Node { flags, ..node }
+    };
+    let both = |flag: &str| left.has_flag(flag) && right.has_flag(flag);
+    if left.is_nil() {
+        return Ok(right);
+    }
+    if right.is_nil() {
+        let flags = without(&left, "top-displace");
+        return Ok(Node { flags, ..left });
+    }
+    if left.has_flag("top-displace") {
+        return Ok(right);
+    }
+    if both("displace") || both("replace") {
+        let flags = [left.flags.clone(), right.flags.clone()];
+        return Ok(with(right, flags));
+    }
+    if left.has_flag("displace") || right.has_flag("replace") {
+        let flags = [without(&left, "displace"), without(&right, "replace")];
+        return Ok(with(right, flags));
+    }
+    if left.has_flag("replace") || right.has_flag("displace") {
+        let flags = [without(&right, "displace"), without(&left, "replace")];
+        return Ok(with(left, flags));
+    }
+    Err((left, right))
 }
 
 fn deep(left: Vec<(Node, Node)>, right: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
@@ -92,6 +134,30 @@ mod tests {
         ] {
             let form = |text: &str| read(text, &Place::default()).expect(text);
             assert_eq!(print(&meta(form(left), form(right))), expected, "{left} and {right}");
+        }
+    }
+
+    /// What meta-merge itself makes of three and more.
+    #[test]
+    fn a_flag_counts_for_its_own_pair() {
+        for (maps, expected) in [
+            ("[{:c [1]} {:c ^:replace [2]} {:c [3]}]", "{:c [2 3]}"),
+            ("[{:c ^:replace [1]} {:c [2]} {:c [3]}]", "{:c [1 3]}"),
+            ("[{:c ^:replace [1]} {:c ^:replace [2]} {:c [3]}]", "{:c [2]}"),
+            ("[{:c ^:displace [1]} {:c [2]} {:c [3]}]", "{:c [2 3]}"),
+            ("[{:c [1]} {:c ^:displace [2]} {:c [3]}]", "{:c [1 3]}"),
+            ("[{:c ^:displace [1]} {:c ^:displace [2]} {:c [3]}]", "{:c [3]}"),
+            ("[{:c [1]} {:c ^:prepend [2]} {:c [3]}]", "{:c [2 1 3]}"),
+            ("[{:c ^:prepend [1]} {:c [2]} {:c [3]}]", "{:c [3 2 1]}"),
+            ("[{:c [1]} {:c ^:replace ^:prepend [2]} {:c [3]}]", "{:c [3 2]}"),
+            ("[{:c ^:top-displace [1]} {:c [2]} {:c [3]}]", "{:c [2 3]}"),
+            ("[{:c ^:top-displace [1]} {:c nil} {:c [3]}]", "{:c [1 3]}"),
+            ("[{:c (1 2)} {:c [3]}]", "{:c (3 2 1)}"),
+            ("[{:c #{1}} {:c [1 2]}]", "{:c #{1 2}}"),
+            ("[{:c {:d 1}} {:c ^:replace {:e 2}} {:c {:f 3}}]", "{:c {:e 2, :f 3}}"),
+        ] {
+            let Tree::List(maps) = read(maps, &Place::default()).expect(maps).tree else { panic!("{maps}") };
+            assert_eq!(maps.into_iter().reduce(meta).map(|merged| print(&merged)).as_deref(), Some(expected));
         }
     }
 }

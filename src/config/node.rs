@@ -17,6 +17,8 @@ pub(super) const SECRET: &str = "#env";
 pub(super) const SYMBOL: &str = "#symbol";
 pub(super) const SEQUENCE: &str = "#sequence";
 pub(super) const CHARACTER: &str = "#character";
+/// The flag of a text that looks like more than it is.
+pub(super) const LITERAL: &str = "#literal";
 
 /// A part of what was written.
 #[derive(Clone, Debug)]
@@ -120,6 +122,11 @@ impl Node {
         Self { tree, ..self }
     }
 
+    /// Whether it is a symbol of EDN, and no keyword.
+    pub(super) fn is_symbol(&self) -> bool {
+        matches!(self.tree, Tree::Key(_)) && self.has_flag(SYMBOL)
+    }
+
     pub(super) const fn is_nil(&self) -> bool {
         matches!(self.tree, Tree::Nil)
     }
@@ -150,7 +157,7 @@ impl Node {
     }
 
     /// What it is, for an error.
-    pub(super) const fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match &self.tree {
             Tree::Exact(number) => number.name(),
             Tree::Nil => "nothing",
@@ -158,8 +165,10 @@ impl Node {
             Tree::Int(_) | Tree::Float(_) => "a number",
             Tree::Str(_) => "a string",
             Tree::Bytes(_) => "bytes that are no text",
+            Tree::Key(_) if self.is_symbol() => "a symbol",
             Tree::Key(_) => "a keyword",
-            Tree::List(_) | Tree::Set(_) => "a list",
+            Tree::List(_) => "a list",
+            Tree::Set(_) => "a set",
             Tree::Map(_) => "a map",
             Tree::Tagged(..) => "a tagged literal",
             Tree::PrivateKey(..) => "a private key",

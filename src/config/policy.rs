@@ -30,9 +30,9 @@ impl Reader<'_> {
         for (name, value) in
             [("poll-interval", policy.poll_interval), ("request-timeout", policy.request_timeout)]
         {
-            if value.is_zero() {
+            if value < SHORTEST {
                 let at = self.root.get(name).unwrap_or(self.root);
-                self.findings.problems.push(at.problem(name, "must be longer than nothing"));
+                self.findings.problems.push(at.problem(name, TOO_SHORT));
             }
         }
         self.word(
@@ -86,13 +86,16 @@ impl Reader<'_> {
         }
         self.findings.refuse_unknown_keys(&node, "retry", &RETRY);
         let retry = &mut policy.retry;
-        for (name, duration) in [
-            ("max-elapsed", &mut retry.max_elapsed),
-            ("initial-interval", &mut retry.initial_interval),
-            ("max-interval", &mut retry.max_interval),
+        for (name, duration, is_interval) in [
+            ("max-elapsed", &mut retry.max_elapsed, false),
+            ("initial-interval", &mut retry.initial_interval, true),
+            ("max-interval", &mut retry.max_interval, true),
         ] {
             let Some(value) = node.get(name) else { continue };
             match duration_of(value) {
+                Some(found) if is_interval && found < SHORTEST => {
+                    self.findings.problems.push(value.problem(&join("retry", name), TOO_SHORT));
+                }
                 Some(found) => *duration = found,
                 None => self.findings.problems.push(value.problem(&join("retry", name), NO_DURATION)),
             }
@@ -138,6 +141,10 @@ impl Reader<'_> {
 /// The most that delays may grow by at once.
 const FACTOR_LIMIT: f64 = 1000.0;
 const NO_DURATION: &str = "expected a duration such as \"90s\" or \"2m\", or a number of seconds";
+/// The shortest that is waited between two requests, so that waiting is no flood of them.
+const SHORTEST: Duration = Duration::from_millis(1);
+const TOO_SHORT: &str =
+    "must be at least a millisecond: the requests would follow each other without a pause";
 /// The longest that anything may be told to last.
 const DURATION_LIMIT: Duration = Duration::from_hours(24 * 7);
 

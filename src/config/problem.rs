@@ -13,6 +13,18 @@ pub struct Place {
     pub position: Option<(usize, usize)>,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(source) = &self.source {
+            write!(formatter, "{}", source.display())?;
+            if let Some((line, column)) = self.position {
+                write!(formatter, ":{line}:{column}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -26,12 +38,8 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(source) = &self.place.source {
-            write!(formatter, "{}", source.display())?;
-            if let Some((line, column)) = self.place.position {
-                write!(formatter, ":{line}:{column}")?;
-            }
-            formatter.write_str(": ")?;
+        if self.place.source.is_some() {
+            write!(formatter, "{}: ", self.place)?;
         }
         if !self.path.is_empty() {
             write!(formatter, "{}: ", self.path)?;
@@ -39,6 +47,11 @@ impl fmt::Display for Problem {
         formatter.write_str(&self.message)
     }
 }
+
+/// A variable of the environment that is set to what is no text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the variable {0} is no text in UTF-8")]
+pub struct NotText(pub String);
 
 /// Everything that is wrong, at once. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

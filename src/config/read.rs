@@ -13,24 +13,39 @@ use crate::oci::identity::read_bytes;
 
 /// The deepest nesting of YAML, whose reader takes much of the stack for each level. No deployment comes near it.
 const DEPTH_LIMIT: usize = 32;
+/// What is said of a file with `---` between its parts.
+const MANY_DOCUMENTS: &str =
+    "there is more than one document in it, and a deployment is one: take out the `---`";
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// Reads a file by its ending: `.edn`, `.yaml`, `.yml`, `.json`.
 pub(super) fn file(path: &Path) -> Result<Node, Problem> {
+    match ending(path) {
+        Some("edn" | "yaml" | "yml" | "json") => by_ending(path, edn::read),
+        Some(_) | None => Err(unreadable(path, "expected a file that ends in .edn, .yaml, .yml or .json")),
+    }
+}
+
+/// Reads a file that another one includes: of EDN, whatever its name ends in, unless it is YAML or JSON. An empty one is
+/// nothing, as in Aero.
+pub(super) fn part(path: &Path) -> Result<Node, Problem> {
+    by_ending(path, edn::read_part)
+}
+
+fn ending(path: &Path) -> Option<&str> {
+    path.extension().and_then(|ending| ending.to_str())
+}
+
+fn by_ending(path: &Path, edn: fn(&str, &Place) -> Result<Node, Problem>) -> Result<Node, Problem> {
     let text = text_of(path)?;
     // Editors of Windows put it there.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let place = Place { source: Some(Arc::new(path.to_owned())), position: None };
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("edn") => edn::read(text, &place),
+    match ending(path) {
         Some("yaml" | "yml") => yaml(text, &place),
         Some("json") => json(text, &place),
-        Some(_) | None => Err(Problem {
-            place,
-            path: String::new(),
-            message: "expected a file that ends in .edn, .yaml, .yml or .json".to_owned(),
-        }),
+        Some(_) | None => edn(&edn::with_line_feeds(text), &place),
     }
 }
 
@@ -86,6 +101,7 @@ fn yaml(text: &str, place: &Place) -> Result<Node, Problem> {
         });
         let said = said.unwrap_or(first);
         let said = said.split_once(", set ").map_or(said, |(said, _)| said);
+        let said = if error.to_string().contains("from_str_multiple") { MANY_DOCUMENTS } else { said };
         let place = Place { position, ..place.clone() };
         Problem { place, path: String::new(), message: format!("is not YAML: {said}") }
     })?;

@@ -20,7 +20,10 @@ impl Findings {
         let known = model.names();
         self.refuse_double_keys(node, path);
         for (key, _) in node.entries() {
-            let name = key.text().unwrap_or_default();
+            let Some(name) = key.text() else {
+                self.problems.push(key.problem(path, not_a_key(key)));
+                continue;
+            };
             if !model.is_own_key(name) && !known.iter().any(|known| folded(known) == folded(name)) {
                 self.problems.push(key.problem(&join(path, name), unknown_key(name, &known)));
             }
@@ -121,7 +124,7 @@ impl Shaper<'_> {
     fn unknown(&mut self, node: &Node, path: &str, known: &[String], shaped: &mut Map<String, Value>) {
         for (key, value) in node.entries() {
             let Some(name) = key.text() else {
-                self.refuse(key, path, format!("expected a key, found {}", key.kind()));
+                self.refuse(key, path, not_a_key(key));
                 continue;
             };
             if known.iter().any(|known| folded(known) == folded(name)) {
@@ -259,15 +262,23 @@ impl Shaper<'_> {
         let mut map = Map::new();
         for (key, value) in entries {
             let Some(name) = key.text() else {
-                self.refuse(key, path, format!("expected a name, found {}", key.kind()));
+                self.refuse(key, path, not_a_key(key));
                 continue;
             };
             let place = join(path, name);
             check(self, key, value, &place);
             let text = self.value(value, &place, Kind::Text { least: 0, most: usize::MAX });
-            map.insert(name.to_owned(), text);
+            self.insert(&mut map, key, name, &place, text);
         }
         Value::Object(map)
+    }
+
+    /// An entry under a name that is not there yet: `:env` and `"env"` are one name, and which of them counts would be a
+    /// guess.
+    fn insert(&mut self, map: &mut Map<String, Value>, key: &Node, name: &str, path: &str, value: Value) {
+        if map.insert(name.to_owned(), value).is_some() {
+            self.refuse(key, path, "is there twice, as a keyword and as a string");
+        }
     }
 
     fn defined_tags(&mut self, node: &Node, namespaces: &[(Node, Node)], path: &str) -> Value {
@@ -303,11 +314,12 @@ impl Shaper<'_> {
                 let mut map = Map::new();
                 for (key, value) in entries {
                     let Some(name) = key.text() else {
-                        self.refuse(key, path, format!("expected a name, found {}", key.kind()));
+                        self.refuse(key, path, not_a_key(key));
                         continue;
                     };
-                    let value = self.free(value, &join(path, name));
-                    map.insert(name.to_owned(), value);
+                    let place = join(path, name);
+                    let value = self.free(value, &place);
+                    self.insert(&mut map, key, name, &place, value);
                 }
                 Value::Object(map)
             }
@@ -315,6 +327,16 @@ impl Shaper<'_> {
                 self.refuse(node, path, format!("expected a plain value, found {}", node.kind()))
             }
         }
+    }
+}
+
+/// What is no name, and how one is written.
+fn not_a_key(key: &Node) -> String {
+    match &key.tree {
+        Tree::Int(_) | Tree::Float(_) | Tree::Bool(_) if !key.has_flag(SECRET) => {
+            format!("expected a name as key, found {}, {}: put it in quotes", key.kind(), key.quoted())
+        }
+        _ => format!("expected a name as key, found {}", key.kind()),
     }
 }
 

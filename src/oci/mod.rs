@@ -28,7 +28,7 @@ pub use http::{Http, SetupError};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
 pub use listing::{Listing, is_terminated};
 pub use references::{Reference, References, Referred};
-pub use region::{Region, RegionError};
+pub use region::{Region, RegionError, Regions};
 pub use signer::{SigningKey, fingerprint};
 pub use transport::{Answer, Endpoints, Transport};
 

@@ -2,11 +2,113 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 /// A region with the second-level domain of its realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     name: String,
     domain: String,
+    /// Whether the realm is a guess.
+    is_guessed: bool,
+}
+
+/// What a user's machine says of regions that this program has never heard of, as the official SDK reads it
+/// (`regions.py`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Regions {
+    others: Vec<Other>,
+    default_domain: Option<String>,
+}
+
+/// A region by its name, its short code and the domain of its realm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Other {
+    name: String,
+    code: String,
+    domain: String,
+}
+
+impl Other {
+    /// One of which all is said; anything else is passed over, as the SDK does.
+    fn read(json: &Value) -> Option<Self> {
+        let field = |name: &str| {
+            json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_lowercase)
+        };
+        // The realm's key must be there, and is of no use.
+        field("realmKey")?;
+        Some(Self {
+            name: field("regionIdentifier")?,
+            code: field("regionKey")?,
+            domain: field("realmDomainComponent")?,
+        })
+    }
+}
+
+impl Regions {
+    /// What `~/.oci/regions-config.json`, `OCI_REGION_METADATA` and `OCI_DEFAULT_REALM` hold: a list, one region, and the
+    /// domain of all that nobody knows. What is no JSON says nothing, as in the SDK.
+    pub fn new(file: Option<&str>, metadata: Option<&str>, default_domain: Option<&str>) -> Self {
+        let list = file.and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok()).unwrap_or_default();
+        let one = metadata.and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let others = list.iter().chain(&one).filter_map(Other::read).collect();
+        let default_domain = default_domain.filter(|domain| !domain.is_empty()).map(ToOwned::to_owned);
+        Self { others, default_domain }
+    }
+
+    /// The region that a user means by its name or short code. One that nobody knows is taken to be of the default realm,
+    /// so that a new one works on its first day; a name with a dot is a whole domain.
+    ///
+    /// # Errors
+    /// When the text cannot be part of a host name.
+    pub fn parse(&self, text: &str) -> Result<Region, RegionError> {
+        let name = text.trim().to_ascii_lowercase();
+        let wrong = || RegionError(text.to_owned());
+        if !is_host_like(&name) {
+            return Err(wrong());
+        }
+        if let Some((name, domain)) = known(&name).or_else(|| self.other(&name)) {
+            // What a file says is part of a host name as well.
+            return if is_host_like(name) && is_host_like(domain) {
+                Ok(Region { name: name.to_owned(), domain: domain.to_owned(), is_guessed: false })
+            } else {
+                Err(wrong())
+            };
+        }
+        if let Some((region, domain)) = name.split_once('.') {
+            return Ok(Region { name: region.to_owned(), domain: domain.to_owned(), is_guessed: false });
+        }
+        // Short codes have three letters; an unknown one is a typing mistake, not a new region.
+        if !name.contains('-') {
+            return Err(wrong());
+        }
+        let domain = self.default_domain.as_deref().unwrap_or(COMMERCIAL);
+        if !is_host_like(domain) {
+            return Err(RegionError(domain.to_owned()));
+        }
+        Ok(Region { name, domain: domain.to_owned(), is_guessed: true })
+    }
+
+    fn other(&self, name: &str) -> Option<(&str, &str)> {
+        let found = self.others.iter().find(|other| name == other.name || name == other.code);
+        found.map(|other| (other.name.as_str(), other.domain.as_str()))
+    }
+}
+
+/// A region of the table by its name or short code, with its realm's domain.
+fn known(name: &str) -> Option<(&'static str, &'static str)> {
+    let regions =
+        REALMS.iter().flat_map(|(domain, regions)| regions.iter().map(move |region| (region, *domain)));
+    let mut found = regions.filter(|((id, code), _)| name == *id || name == *code);
+    found.next().map(|((id, _), domain)| (*id, domain))
+}
+
+/// Whether a text can be a part of a host's name.
+fn is_host_like(name: &str) -> bool {
+    let (first, last) = (name.chars().next(), name.chars().last());
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+        && first.is_some_and(char::is_alphabetic)
+        && last.is_some_and(char::is_alphanumeric)
 }
 
 /// The text names no region.
@@ -22,35 +124,25 @@ impl Region {
     /// # Errors
     /// When the text cannot be part of a host name.
     pub fn parse(text: &str) -> Result<Self, RegionError> {
-        let name = text.trim().to_ascii_lowercase();
-        let is_host_like = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.');
-        let (first, last) = (name.chars().next(), name.chars().last());
-        if !is_host_like
-            || !first.is_some_and(char::is_alphabetic)
-            || !last.is_some_and(char::is_alphanumeric)
-        {
-            return Err(RegionError(text.to_owned()));
-        }
-        for (domain, regions) in REALMS {
-            for (id, code) in *regions {
-                if name == *id || name == *code {
-                    return Ok(Self { name: (*id).to_owned(), domain: (*domain).to_owned() });
-                }
-            }
-        }
-        if let Some((region, domain)) = name.split_once('.') {
-            return Ok(Self { name: region.to_owned(), domain: domain.to_owned() });
-        }
-        // Short codes have three letters; an unknown one is a typing mistake, not a new region.
-        if !name.contains('-') {
-            return Err(RegionError(text.to_owned()));
-        }
-        Ok(Self { name, domain: COMMERCIAL.to_owned() })
+        Regions::default().parse(text)
+    }
+
+    /// Whether nobody knows the region, so that its realm is a guess.
+    pub fn is_guessed(&self) -> bool {
+        self.is_guessed
+    }
+
+    /// The region that this program knows whose name is most like it.
+    pub fn nearest(&self) -> Option<&'static str> {
+        let names = REALMS.iter().flat_map(|(_, regions)| regions.iter().map(|(id, _)| *id));
+        let alike = names.map(|name| (strsim::jaro_winkler(&self.name, name), name));
+        let alike = alike.filter(|(likeness, _)| *likeness > 0.85);
+        alike.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, name)| name)
     }
 
     /// Whether this binary knows the realm of the region with this name or short code.
     pub(super) fn is_known(name: &str) -> bool {
-        REALMS.iter().any(|(_, regions)| regions.iter().any(|(id, code)| name == *id || name == *code))
+        known(name).is_some()
     }
 
     /// The second-level domains of all realms that are known.
@@ -226,6 +318,40 @@ mod tests {
         ] {
             assert_eq!(host(text), expected, "{text}");
         }
+    }
+
+    /// What the official SDK makes of the same (`oci.regions.endpoint_for`).
+    #[test]
+    fn the_machine_tells_of_regions_that_nobody_knows() {
+        let one = |name: &str, code: &str, domain: &str| {
+            serde_json::json!({"realmKey": "OC99", "realmDomainComponent": domain, "regionKey": code,
+                               "regionIdentifier": name})
+        };
+        let file = serde_json::json!([
+            one("xx-Moon-1", "MOO", "moon.example"),
+            {"regionIdentifier": "xx-half-1"},
+            one("us-ashburn-1", "iad", "elsewhere.example"),
+            one("xx-evil-1", "evl", "evil.example/x"),
+        ]);
+        let metadata = one("xx-mars-1", "mrz", "mars.example");
+        let regions =
+            Regions::new(Some(&file.to_string()), Some(&metadata.to_string()), Some("default.example"));
+        for (text, name, domain, is_guessed) in [
+            ("xx-moon-1", "xx-moon-1", "moon.example", false),
+            ("MOO", "xx-moon-1", "moon.example", false),
+            ("mrz", "xx-mars-1", "mars.example", false),
+            ("us-ashburn-1", "us-ashburn-1", "oraclecloud.com", false),
+            ("xx-half-1", "xx-half-1", "default.example", true),
+            ("xx-a-1.b.example", "xx-a-1", "b.example", false),
+        ] {
+            let region = regions.parse(text).expect(text);
+            assert_eq!((region.to_string().as_str(), region.domain()), (name, domain), "{text}");
+            assert_eq!(region.is_guessed(), is_guessed, "{text}");
+        }
+        assert!(regions.parse("xx-evil-1").is_err());
+        assert!(Regions::new(Some("no json"), Some("[]"), Some("")) == Regions::default());
+        let typed = Region::parse("eu-frankfrut-1").expect("it may be one");
+        assert_eq!((typed.is_guessed(), typed.nearest()), (true, Some("eu-frankfurt-1")));
     }
 
     #[test]

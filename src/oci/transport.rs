@@ -55,6 +55,12 @@ pub enum Endpoints {
 }
 
 impl Endpoints {
+    /// The name of one of the hosts, by which it shows whether there are any.
+    pub fn host(&self) -> String {
+        let base = self.base(Service::LoadBalancer);
+        base.split_once("://").map_or(base.as_str(), |(_, host)| host).to_owned()
+    }
+
     pub(super) fn base(&self, service: Service) -> String {
         match self {
             Self::One(endpoint) => endpoint.base().to_owned(),

@@ -48,6 +48,7 @@ mod journal;
 mod kept;
 mod keys;
 mod layers;
+mod meaning;
 mod names;
 mod numbers;
 mod old_library;

@@ -4,35 +4,59 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use super::Document;
 use super::values::items;
-use crate::config::node::{Node, Tree};
+use crate::config::node::{Node, SYMBOL, Tree};
 use crate::config::problem::Problem;
 
 impl Document<'_> {
-    /// The branch that the key names, or `:default`. The keys are evaluated, and may be sets.
-    pub(super) fn branch(&self, form: &Node, key: &str, refs: &[String]) -> Result<Node, Problem> {
+    /// The branch that the profile names, which is a keyword, or `:default`.
+    pub(super) fn branch_of_profile(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
+        let is_meant = |name: &Node| is_keyword(name, self.surroundings.profile);
+        self.branch(form, &is_meant, refs)
+    }
+
+    /// The branch that a variable names, which is a string; where it is not set, `:default`.
+    pub(super) fn branch_of(
+        &self,
+        node: &Node,
+        form: &Node,
+        variable: &str,
+        refs: &[String],
+    ) -> Result<Node, Problem> {
+        let value = (self.surroundings.env)(variable).map_err(|error| node.problem("", error.to_string()))?;
+        let is_meant = |name: &Node| matches!(&name.tree, Tree::Str(text) if Some(text) == value.as_ref());
+        self.branch(form, &is_meant, refs)
+    }
+
+    /// The last branch that is meant, or `:default`. The keys are evaluated, and may be sets.
+    fn branch(
+        &self,
+        form: &Node,
+        is_meant: &dyn Fn(&Node) -> bool,
+        refs: &[String],
+    ) -> Result<Node, Problem> {
         let form = self.opened(form, refs)?;
         let Tree::Map(branches) = &form.tree else {
             return Err(form.problem("", format!("expected a map of branches, found {}", form.kind())));
         };
         let was_told = self.is_told.get();
-        let mut fallback = None;
+        let (mut meant, mut fallback) = (None, None);
         for (names, value) in branches {
             let names = self.evaluate(names, refs)?;
-            let has = |name: &str| match &names.tree {
-                Tree::Set(members) => members.iter().any(|member| member.text() == Some(name)),
-                _ => names.text() == Some(name),
+            let has = |is_meant: &dyn Fn(&Node) -> bool| match &names.tree {
+                Tree::Set(members) => members.iter().any(is_meant),
+                _ => is_meant(&names),
             };
-            if has(key) {
-                self.is_told.set(was_told);
-                return self.evaluate(value, refs);
+            if has(is_meant) {
+                meant = Some(value);
             }
-            if has("default") {
+            if has(&|name| is_keyword(name, "default")) {
                 fallback = Some(value);
             }
         }
         // Which branch was taken tells nothing of what is in it.
         self.is_told.set(was_told);
-        fallback
+        meant
+            .or(fallback)
             .map_or_else(|| Ok(Node::new(Tree::Nil, form.place.clone())), |value| self.evaluate(value, refs))
     }
 
@@ -63,9 +87,9 @@ impl Document<'_> {
             None => Err(form.problem("", "#random expects a vector with something in it")),
         }
     }
+}
 
-    pub(super) fn hostname(&self) -> String {
-        (self.surroundings.env)("HOSTNAME")
-            .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
-    }
+/// Whether it is this keyword, and no string or symbol of that name.
+fn is_keyword(node: &Node, name: &str) -> bool {
+    matches!(&node.tree, Tree::Key(key) if key == name) && !node.has_flag(SYMBOL)
 }

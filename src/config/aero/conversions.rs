@@ -39,10 +39,7 @@ pub(super) fn public_key(pem: Node) -> Result<Node, Problem> {
 /// A text as plain EDN, in which tags mean nothing. A text of blanks is nothing, as in Aero.
 pub(super) fn read_edn(text: &Node) -> Result<Node, Problem> {
     let source = string_of(text)?;
-    if source.trim().is_empty() {
-        return Ok(Node::new(Tree::Nil, text.place.clone()));
-    }
-    let read = edn::read(&source, &text.place).map_err(|problem| within(text, &problem))?;
+    let read = edn::read_part(&source, &text.place).map_err(|problem| within(text, &problem))?;
     match first_tag(&read) {
         Some(tag) => {
             let message = format!("#read-edn reads plain EDN, and found #{tag}; #from-edn knows tags");
@@ -52,7 +49,11 @@ pub(super) fn read_edn(text: &Node) -> Result<Node, Problem> {
     }
 }
 
+/// Maps merged, in which nothing is looked into. Of nothing but nothing comes nothing.
 pub(super) fn merged(maps: &Node) -> Result<Tree, Problem> {
+    if items(maps)?.iter().all(Node::is_nil) {
+        return Ok(Tree::Nil);
+    }
     let mut merged: Vec<(Node, Node)> = Vec::new();
     for map in items(maps)? {
         match &map.tree {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::values::{child, items, required_text, string_of};
+use super::values::{child, items, plain_of, required_text};
 use super::{Document, include};
 use crate::config::node::{Node, Tree};
 use crate::config::problem::Problem;
@@ -16,7 +16,7 @@ impl Document<'_> {
     pub(super) fn reference(&self, node: &Node, form: &Node, refs: &[String]) -> Result<Node, Problem> {
         let mut path = Vec::new();
         for key in items(&*self.opened_path(form, refs)?)? {
-            path.push(string_of(&self.evaluate(key, refs)?)?);
+            path.push(plain_of(&self.evaluate(key, refs)?)?);
         }
         let name = format!("[:{}]", path.join(" :"));
         if refs.contains(&name) {
@@ -75,7 +75,7 @@ impl Document<'_> {
 
     /// A relative path starts from the file that names it.
     pub(super) fn path(&self, form: &Node) -> Result<PathBuf, Problem> {
-        let path = self.folder.join(required_text(form)?);
+        let path = self.surroundings.path(&self.folder, required_text(form)?);
         if path.exists() {
             return Ok(path);
         }

@@ -1,14 +1,17 @@
 use super::*;
 
-fn env(name: &str) -> Option<String> {
-    match name {
+fn env(name: &str) -> Result<Option<String>, NotText> {
+    Ok(match name {
         "TAG" => Some("2.4".to_owned()),
         "USER" => Some("ann".to_owned()),
+        "HOSTNAME" => Some("box".to_owned()),
         "WHICH" => Some("TAG".to_owned()),
         "FORMAT" => Some("%s%%".to_owned()),
         "EMPTY" => Some(String::new()),
+        "EVIL" => Some("${TAG}".to_owned()),
+        "ODD" => return Err(NotText("ODD".to_owned())),
         _ => None,
-    }
+    })
 }
 
 fn evaluate(text: &str) -> Result<Node, Problem> {
@@ -18,6 +21,9 @@ fn evaluate(text: &str) -> Result<Node, Problem> {
     file("main.edn", &text.replace("FOLDER", absolute));
     file("circle.edn", "#include \"circle.edn\"");
     file("note.txt", "hello");
+    file("empty.edn", "");
+    file("comments.edn", "; nothing\n");
+    file("lines.edn", "\"a\r\nb\rc\"");
     std::fs::create_dir(folder.path().join("sub")).expect("made");
     file("sub/far.edn", "{:deeper #include \"deeper.edn\"}");
     file("sub/deeper.edn", "{:name #include \"../scalar.edn\"}");
@@ -35,7 +41,7 @@ fn evaluate(text: &str) -> Result<Node, Problem> {
     file("numbers.json", "[2.10, \" 1\\\"2 \", 1e3, \" \", -0.50, \" \", 1E+2]");
     file("mixed.edn", "{:tag #env TAG :beside \"p\"}");
     file("round.edn", "{:a #include \"sub/../round.edn\"}");
-    super::file(&folder.path().join("main.edn"), &Surroundings { profile: "prod", env: &env })
+    super::file(&folder.path().join("main.edn"), &Surroundings::new("prod", &env))
 }
 
 fn text(form: &str) -> String {
@@ -61,7 +67,7 @@ fn each_tag_gives_what_aero_gives() {
         ("#long \"80\"", "80"),
         ("#double \"1.5\"", "1.5"),
         ("#boolean \"True\"", "true"),
-        ("#keyword \"a\"", "a"),
+        ("#keyword \"a\"", ":a"),
         ("#ref [:name]", "web"),
         ("#ref [:deep :port]", "80"),
         ("#file \"note.txt\"", "hello"),
@@ -79,7 +85,26 @@ fn each_tag_gives_what_aero_gives() {
         ("#read-edn \"7\"", "7"),
         ("#from-edn \"#join [\\\"a\\\" #env TAG]\"", "a2.4"),
         ("#random [5 5]", "5"),
-        ("#uuid \"0f0f\"", "0f0f"),
+        ("#uuid \"1-1-1-1-1\"", "00000001-0001-0001-0001-000000000001"),
+        ("#inst \"2026-01-31\"", "2026-01-31"),
+        ("#join [:a \"b\" sym]", ":absym"),
+        ("#str :a/b", ":a/b"),
+        ("#env :TAG", "nil"),
+        ("#hostname {\"box\" 1 :default 2}", "1"),
+        ("#hostname {:box 1 :default 2}", "2"),
+        ("#user {:ann 1 :default 2}", "2"),
+        ("#profile {\"prod\" 1 :default 2}", "2"),
+        ("#profile {prod 3 \"default\" 4}", "nil"),
+        ("#profile {:prod 1 #{:prod :test} 2}", "2"),
+        ("#include \"empty.edn\"", "nil"),
+        ("#or [#include \"comments.edn\" 3]", "3"),
+        ("#include \"note.txt\"", "hello"),
+        ("#include \"lines.edn\"", "a\nb\nc"),
+        ("#or [#merge [nil nil] 1]", "1"),
+        ("#merge []", "nil"),
+        ("#from-edn \"#profile {:prod 1 :default 2}\"", "2"),
+        ("#from-edn \"\"", "nil"),
+        ("#read-edn \"; c\"", "nil"),
         ("#user {:ben 1 :default 2}", "2"),
         ("#user {\"ann\" 1 :default 2}", "1"),
         // The key is a set with a tag in it, and the branch is nil: from Aero's own tests.
@@ -118,7 +143,7 @@ fn each_tag_gives_what_aero_gives() {
         ("#boolean nil", "false"),
         ("#boolean \"\"", "false"),
         ("#long 1234", "1234"),
-        ("#keyword :foo/bar", "foo/bar"),
+        ("#keyword :foo/bar", ":foo/bar"),
         ("#profile {:other 1}", "nil"),
         ("#include #join [\"scal\" \"ar.edn\"]", "deep"),
         ("#include \"FOLDER/scalar.edn\"", "deep"),
@@ -138,6 +163,39 @@ fn maps_are_merged_and_included() {
 }
 
 #[test]
+fn a_text_that_looks_like_more_is_noted_where_it_is_taken_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("main.edn");
+    std::fs::write(folder.path().join("run.sh"), "echo ${PORT}").expect("written");
+    for (text, is_noted) in [
+        ("{:x \"${A}\"}", true),
+        ("{:x [{:y \"#env TAG\"}]}", true),
+        ("{:x #join [\"a\" \"${A}\"]}", true),
+        ("{:interpolate false :x \"${A}\"}", false),
+        ("{:interpolate true :x \"${TAG}\"}", false),
+        ("{\"${A}\" 1}", false),
+        ("{:x #file \"run.sh\"}", false),
+        ("{:x #from-edn \"#join [1 2]\"}", false),
+        ("{:x #profile {:dev \"${A}\"}}", false),
+        ("{:x \"a #env TAG\" :y \"$A\"}", false),
+    ] {
+        std::fs::write(&path, text).expect("written");
+        let surroundings = Surroundings::new("prod", &env);
+        let node = super::file(&path, &surroundings).expect(text);
+        assert_eq!(surroundings.warning().is_some(), is_noted, "{text}");
+        assert!(node.get("interpolate").is_none(), "{text}");
+    }
+    // What was replaced is not replaced again, by whatever way it is met again.
+    let text = "{:interpolate true :a #env EVIL :b \"${EVIL}\" :c #ref [:b] :d #ref [:e :f] :e #merge [{:f \"${TAG}\"}]}";
+    std::fs::write(&path, text).expect("written");
+    let node = super::file(&path, &Surroundings::new("prod", &env)).expect(text);
+    for (key, expected) in [("a", "${TAG}"), ("b", "${TAG}"), ("c", "${TAG}"), ("d", "2.4")] {
+        let found = node.get(key).expect(key);
+        assert_eq!((found.text(), found.holds_secret()), (Some(expected), true), "{key}");
+    }
+}
+
+#[test]
 fn refs_that_multiply_are_an_error_and_not_a_machine_without_memory() {
     let doubled = (1..40).map(|n| format!(":a{n} [#ref [:a{0}] #ref [:a{0}]]", n - 1));
     let text = doubled.collect::<Vec<_>>().join(" ");
@@ -148,6 +206,7 @@ fn refs_that_multiply_are_an_error_and_not_a_machine_without_memory() {
 #[test]
 fn what_aero_lets_pass_fails_here_with_its_place() {
     for (form, expected) in [
+        ("{:x #env ODD}", "the variable ODD is no text in UTF-8"),
         ("{:x #include \"none.edn\"}", "there is no file"),
         ("{:x #file \"none.txt\"}", "there is no file"),
         ("{:x #ref [:nothing]}", "leads nowhere"),
@@ -161,6 +220,8 @@ fn what_aero_lets_pass_fails_here_with_its_place() {
         ("{:x #from-b64 \"%\"}", "expects base64"),
         ("{:x #privkey #env NONE}", "#privkey expects the key's text, found nothing"),
         ("{:x #privkey [\"pem\" #env NONE]}", "#privkey expects a pass phrase, found nothing"),
+        ("{:x #uuid \"0f0f\"}", "#uuid expects one such as"),
+        ("{:x #inst \"now\"}", "#inst expects a time such as"),
         ("{:x #random []}", "something in it"),
         ("{:x #profil {}}", "did you mean #profile?"),
         ("{:x #long #env NONE}", "expected a whole number, found nothing"),

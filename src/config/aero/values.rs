@@ -1,6 +1,6 @@
 //! What the tags take: texts, bytes, the items of a vector, and what lies below a key.
 
-use crate::config::node::{Node, SECRET, Tree};
+use crate::config::node::{Node, SECRET, SYMBOL, Tree};
 use crate::config::problem::Problem;
 
 /// A problem within a text, which is not repeated when it came from the environment.
@@ -52,6 +52,17 @@ pub(super) fn bytes_of(form: &Node) -> Result<&[u8], Problem> {
     if let Tree::Bytes(bytes) = &form.tree { Ok(bytes) } else { required_text(form).map(str::as_bytes) }
 }
 
+/// A scalar as Clojure's `str` prints it: a keyword keeps its colon.
 pub(super) fn string_of(form: &Node) -> Result<String, Problem> {
+    if let Tree::Key(name) = &form.tree
+        && !form.has_flag(SYMBOL)
+    {
+        return Ok(format!(":{name}"));
+    }
+    plain_of(form)
+}
+
+/// A scalar without what tells keywords from strings.
+pub(super) fn plain_of(form: &Node) -> Result<String, Problem> {
     form.scalar_text().ok_or_else(|| form.problem("", format!("expected a string, found {}", form.kind())))
 }

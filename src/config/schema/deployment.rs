@@ -30,6 +30,9 @@ pub(in crate::config) static DEPLOYMENT: Model = Model {
         may("first", Bool)
             .about("Whether the new instance is put beside what is there when the filter finds no old one."),
         may("replace", NAME).about("The OCID of the old instance, which is taken in whatever state it is."),
+        may("interpolate", Bool).about(
+            "Whether ${NAME} and ${NAME:-default} in the values of this file are replaced by variables of the environment.",
+        ),
         may("backends", many(&BACKEND))
             .about("Where the new instance is registered; by default the old one's sets and ports."),
         may("drain-delay", Duration).about("From draining the old backends to removing them (10 s)."),

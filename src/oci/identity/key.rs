@@ -12,6 +12,7 @@ use rsa::{RsaPrivateKey, RsaPublicKey};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::pkcs8;
 use crate::oci::signer::SigningKey;
 
 /// Why a private key cannot be used. Never says anything of its content.
@@ -31,7 +32,7 @@ pub enum KeyError {
     NotRsa,
     /// Encrypted in a way that we cannot open.
     #[error(
-        "the private key is encrypted with {0}, which is not supported: convert it with `openssl pkcs8 -topk8`"
+        "the private key is encrypted with {0}, a cipher that is not supported: convert it with `openssl pkcs8 -topk8`"
     )]
     UnknownCipher(String),
 }
@@ -51,9 +52,9 @@ pub fn read_key(text: &str, pass_phrase: Option<&SecretString>) -> Result<Signin
         "RSA PRIVATE KEY" => RsaPrivateKey::from_pkcs1_der(&decode(block)?).map_err(|_| KeyError::NotRsa)?,
         "PRIVATE KEY" => RsaPrivateKey::from_pkcs8_der(&decode(block)?).map_err(|_| KeyError::NotRsa)?,
         "ENCRYPTED PRIVATE KEY" => {
-            let der = decode(block)?;
-            RsaPrivateKey::from_pkcs8_encrypted_der(&der, pass_phrase()?)
-                .map_err(|_| KeyError::PassPhraseWrong)?
+            let der = pkcs8::open(&decode(block)?, pass_phrase()?)?;
+            // Of a wrong phrase one in 256 looks right until here.
+            RsaPrivateKey::from_pkcs8_der(&der).map_err(|_| KeyError::PassPhraseWrong)?
         }
         _ => return Err(KeyError::NotRsa),
     };
@@ -166,6 +167,57 @@ mod tests {
             let with_label = format!("Bag Attributes\n{pem}OCI_API_KEY\n");
             let key = read_key(&with_label, Some(&phrase)).unwrap_or_else(|error| panic!("{form}: {error}"));
             assert_eq!(fingerprint(&key), include_str!("testdata/fingerprint.txt").trim(), "{form}");
+        }
+    }
+
+    /// The keys of a file, each after its name.
+    fn named(text: &str) -> impl Iterator<Item = (&str, &str)> {
+        text.split("# ").skip(1).map(|part| part.split_once('\n').expect("a name and a key"))
+    }
+
+    #[test]
+    fn a_key_opens_however_openssl_encrypted_it() {
+        let phrase = SecretString::from("open sesame");
+        let wrong = SecretString::from("open barley");
+        let forms: Vec<_> = named(include_str!("testdata/encrypted.txt")).collect();
+        assert_eq!(forms.len(), 14);
+        for (form, pem) in forms {
+            let key = read_key(pem, Some(&phrase)).unwrap_or_else(|error| panic!("{form}: {error}"));
+            assert_eq!(fingerprint(&key), include_str!("testdata/fingerprint.txt").trim(), "{form}");
+            assert_eq!(read_key(pem, Some(&wrong)).expect_err(form), KeyError::PassPhraseWrong, "{form}");
+            assert_eq!(read_key(pem, None).expect_err(form), KeyError::PassPhraseMissing, "{form}");
+        }
+        let others: Vec<_> = named(include_str!("testdata/unsupported.txt")).collect();
+        assert_eq!(others.len(), 6);
+        for (cipher, pem) in others {
+            let error = read_key(pem, Some(&phrase)).expect_err(cipher);
+            assert_eq!(error, KeyError::UnknownCipher(cipher.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_damaged_encrypted_key_is_an_error_wherever_it_is_damaged() {
+        let phrase = SecretString::from("open sesame");
+        // Not those of scrypt, whose cost is one of the bytes.
+        for (form, pem) in
+            named(include_str!("testdata/encrypted.txt")).filter(|(form, _)| form.starts_with("PBES1"))
+        {
+            let (label, block) = pem_block(pem).expect(form);
+            let der = decode(block).expect(form);
+            for at in 0..40 {
+                let mut damaged = der.clone();
+                damaged[at] ^= 0x41;
+                let again =
+                    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----", STANDARD.encode(&*damaged));
+                assert!(read_key(&again, Some(&phrase)).is_err(), "{form}: {at}");
+            }
+            for length in 0..40 {
+                let again = format!(
+                    "-----BEGIN {label}-----\n{}\n-----END {label}-----",
+                    STANDARD.encode(&der[..length])
+                );
+                assert!(read_key(&again, Some(&phrase)).is_err(), "{form}: {length}");
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! Who we are to the cloud: a key, and the id under which the cloud knows it. What ends is renewed here.
 
 mod certificate;
+mod ini;
 mod instance_principal;
 mod key;
 mod metadata;
+mod pkcs8;
 mod profile;
 mod rc;
 mod secret_file;
@@ -60,6 +62,16 @@ impl Signing {
     pub(super) fn obo_token(&self) -> Option<&str> {
         self.obo_token.as_ref().map(ExposeSecret::expose_secret)
     }
+}
+
+/// Whether a text has the form of an OCID (`config.py`, `PATTERNS`).
+pub fn is_ocid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(['.', ':']).collect();
+    let is_word = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let ends = [parts.first(), parts.last()];
+    parts.len() > 4
+        && parts.iter().all(|part| is_word(part))
+        && ends.iter().all(|part| part.is_some_and(|part| !part.is_empty()))
 }
 
 /// An identity that can sign.

@@ -1,16 +1,18 @@
 //! `~/.oci/config`: profiles, with `[DEFAULT]` inherited by all of them, and the environment over them (OCI.md 4.7).
 
-use std::io;
+mod error;
+
 use std::path::{Path, PathBuf};
 
-use ini::{Ini, ParseOption};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::ini::Ini;
 use super::secret_file::read_text;
-use super::{Identity, IdentityError, SignInError, Source, StoredToken};
+use super::{Identity, Source, StoredToken, is_ocid};
 use crate::clock::Clock;
-use crate::oci::region::{Region, RegionError};
+use crate::oci::region::{Region, Regions};
+pub use error::ProfileError;
 
 /// One profile of the official CLI's configuration file, or what stands for one in the environment.
 #[derive(Clone, Debug)]
@@ -19,90 +21,23 @@ pub struct Profile {
     origin: String,
     name: String,
     home: Option<PathBuf>,
-    /// Pass phrases are among them.
-    entries: Vec<(String, SecretString)>,
+    entries: Vec<Entry>,
 }
 
-/// Why a profile cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ProfileError {
-    /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is no INI file.
-    #[error("{}:{line}:{column}: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1.
-        column: usize,
-        /// What was expected.
-        message: String,
-    },
-    /// There is no such profile.
-    #[error("{} has no profile [{name}]; it has {}", path.display(), existing.join(", "))]
-    NoSuchProfile {
-        /// The file.
-        path: PathBuf,
-        /// The profile asked for.
-        name: String,
-        /// Those there are.
-        existing: Vec<String>,
-    },
-    /// A key is missing.
-    #[error("{origin}: `{key}` is missing")]
-    Missing {
-        /// The file and the profile.
-        origin: String,
-        /// The key.
-        key: &'static str,
-    },
-    /// The file holds a private key, which the SDK forbids.
-    #[error("{origin}: `key_content` may not be in a file: name a `key_file`")]
-    KeyContent {
-        /// The file and the profile.
-        origin: String,
-    },
-    /// The region is none.
-    #[error("{origin}")]
-    Region {
-        /// The file and the profile.
-        origin: String,
-        /// What is wrong with it.
-        source: RegionError,
-    },
-    /// The private key cannot be used.
-    #[error("{origin}: {place}")]
-    Key {
-        /// The file and the profile.
-        origin: String,
-        /// The key's file.
-        place: String,
-        /// What is wrong with it.
-        source: IdentityError,
-    },
-    /// The session cannot be used.
-    #[error("{origin}")]
-    Session {
-        /// The file and the profile.
-        origin: String,
-        /// What is wrong with it.
-        source: SignInError,
-    },
+/// What a profile says of a key. Pass phrases are among them.
+#[derive(Clone, Debug)]
+struct Entry {
+    key: String,
+    value: SecretString,
+    /// The variable that says it, where it is not the file.
+    variable: Option<&'static str>,
 }
 
 impl Profile {
     /// Reads the profile `name` of the file at `path`. `home` is what `~` in its values stands for.
     pub fn read(path: &Path, name: &str, home: Option<&Path>) -> Result<Self, ProfileError> {
         let ini = read_ini(path)?;
-        let existing: Vec<String> = ini.sections().flatten().map(|name| format!("[{name}]")).collect();
+        let existing: Vec<String> = ini.names().map(|name| format!("[{name}]")).collect();
         if !existing.contains(&format!("[{name}]")) {
             return Err(ProfileError::NoSuchProfile {
                 path: path.to_owned(),
@@ -111,8 +46,12 @@ impl Profile {
             });
         }
         let origin = format!("{} [{name}]", path.display());
-        let entries = inherited(&ini, name);
-        if entries.iter().any(|(key, _)| key == "key_content") {
+        let entries: Vec<Entry> = ini
+            .inherited(name)
+            .into_iter()
+            .map(|(key, value)| Entry { key, value, variable: None })
+            .collect();
+        if entries.iter().any(|entry| entry.key == "key_content") {
             return Err(ProfileError::KeyContent { origin });
         }
         Ok(Self { origin, name: name.to_owned(), home: home.map(ToOwned::to_owned), entries })
@@ -128,17 +67,17 @@ impl Profile {
         }
     }
 
-    /// The same, where `value` wins over what the file says of `key`.
+    /// The same, where the `value` of a variable wins over what the file says of `key`.
     #[must_use]
-    pub fn over(mut self, key: &str, value: SecretString) -> Self {
-        self.entries.insert(0, (key.to_owned(), value));
+    pub fn over(mut self, key: &str, variable: &'static str, value: SecretString) -> Self {
+        self.entries.insert(0, Entry { key: key.to_owned(), value, variable: Some(variable) });
         self
     }
 
     /// The region that the profile names, if it names one.
-    pub fn region(&self) -> Result<Option<Region>, ProfileError> {
+    pub fn region(&self, regions: &Regions) -> Result<Option<Region>, ProfileError> {
         self.value("region")
-            .map(Region::parse)
+            .map(|text| regions.parse(text))
             .transpose()
             .map_err(|source| ProfileError::Region { origin: self.origin.clone(), source })
     }
@@ -171,10 +110,10 @@ impl Profile {
         let key = self.key()?;
         let (place, pem) = match key {
             Source::Value(name, pem) => (name.to_owned(), pem),
-            Source::File(path) => (path.display().to_string(), read(&path)?.as_str().into()),
+            Source::File(path) => (path.display().to_string(), self.key_in(&path)?),
         };
-        let tenancy = self.required("tenancy")?;
-        let user = self.required("user")?;
+        let tenancy = self.ocid("tenancy")?;
+        let user = self.ocid("user")?;
         let fingerprint = self.required("fingerprint")?;
         let identity = Identity::api_key(tenancy, user, fingerprint, &pem, self.secret("pass_phrase"));
         let unused = self
@@ -212,9 +151,37 @@ impl Profile {
         }
     }
 
+    /// The text of the private key's file.
+    fn key_in(&self, path: &Path) -> Result<SecretString, ProfileError> {
+        match read_text(path) {
+            Ok(pem) => Ok(pem.as_str().into()),
+            Err(source) => {
+                Err(ProfileError::KeyFile { said: self.said("key_file"), path: path.to_owned(), source })
+            }
+        }
+    }
+
+    /// Who says something of a key, for messages.
+    fn said(&self, key: &str) -> String {
+        match self.entries.iter().find(|entry| entry.key == key).and_then(|entry| entry.variable) {
+            Some(variable) => variable.to_owned(),
+            None => format!("{}: `{key}`", self.origin),
+        }
+    }
+
     fn secret(&self, key: &str) -> Option<&SecretString> {
-        let found = self.entries.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+        let found = self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
         found.filter(|value| !value.expose_secret().is_empty())
+    }
+
+    /// An OCID that must be one, as the SDK checks it (`config.py`, `PATTERNS`).
+    fn ocid(&self, key: &'static str) -> Result<&str, ProfileError> {
+        let text = self.required(key)?;
+        if is_ocid(text) {
+            Ok(text)
+        } else {
+            Err(ProfileError::Malformed { said: self.said(key), kind: key })
+        }
     }
 
     fn value(&self, key: &str) -> Option<&str> {
@@ -240,22 +207,11 @@ pub fn at_home(text: &str, home: Option<&Path>) -> PathBuf {
 
 /// A file in the form of Python's `configparser` without interpolation.
 pub(super) fn read_ini(path: &Path) -> Result<Ini, ProfileError> {
-    let text = read(path)?;
-    // `%` and `\` are plain characters in this file.
-    let options = ParseOption { enabled_escape: false, enabled_quote: false, ..ParseOption::default() };
-    Ini::load_from_str_opt(&text, options).map_err(|error| ProfileError::Syntax {
+    Ini::read(&read(path)?).map_err(|fault| ProfileError::Syntax {
         path: path.to_owned(),
-        line: error.line,
-        column: error.col,
-        message: error.msg.to_string(),
+        line: fault.line,
+        message: fault.message,
     })
-}
-
-/// The values of a section; its own come first, so that they win over the inherited ones.
-pub(super) fn inherited(ini: &Ini, name: &str) -> Vec<(String, SecretString)> {
-    let sections = [name, "DEFAULT"].into_iter().filter_map(|section| ini.section(Some(section)));
-    let entries = sections.flat_map(ini::Properties::iter);
-    entries.map(|(key, value)| (key.to_ascii_lowercase(), value.trim().into())).collect()
 }
 
 /// The text of a file in which there are secrets.
@@ -292,7 +248,10 @@ mod tests {
         let home = home();
         for (name, region) in [("DEFAULT", "eu-frankfurt-1"), ("LOCKED", "us-luke-1")] {
             let profile = read_profile(home.path(), name).expect("the profile is there");
-            assert_eq!(profile.region().expect("a region").map(|it| it.to_string()).as_deref(), Some(region));
+            assert_eq!(
+                profile.region(&Regions::default()).expect("a region").map(|it| it.to_string()).as_deref(),
+                Some(region)
+            );
             let Ok(Identity::ApiKey { signing, .. }) = profile.api_key() else { panic!("the key is usable") };
             assert_eq!(
                 signing.key_id(),
@@ -305,9 +264,9 @@ mod tests {
     fn the_environment_wins_and_can_be_all_there_is() {
         let home = home();
         let of_file = read_profile(home.path(), "DEFAULT").expect("the profile is there");
-        let over = of_file.over("region", "phx".into());
+        let over = of_file.over("region", "OCI_CLI_REGION", "phx".into());
         assert_eq!(
-            over.region().expect("a region").map(|it| it.to_string()).as_deref(),
+            over.region(&Regions::default()).expect("a region").map(|it| it.to_string()).as_deref(),
             Some("us-phoenix-1")
         );
         let mut profile = Profile::of_the_environment(None);
@@ -316,13 +275,13 @@ mod tests {
             "the environment: `key_file` is missing"
         );
         for (key, value) in [
-            ("tenancy", "t"),
-            ("user", "u"),
+            ("tenancy", "ocid1.tenancy.oc1..t"),
+            ("user", "ocid1.user.oc1..u"),
             ("fingerprint", include_str!("testdata/fingerprint.txt").trim()),
             ("key_content", include_str!("testdata/pkcs8_encrypted.pem")),
             ("pass_phrase", "open sesame"),
         ] {
-            profile = profile.over(key, value.into());
+            profile = profile.over(key, "OCI_CLI_X", value.into());
         }
         profile.api_key().expect("the key is usable");
         let debug = format!("{profile:?}");
@@ -352,7 +311,55 @@ mod tests {
         assert_eq!(cause, "it is larger than 1048576 bytes");
         fs::remove_file(home.path().join("key.pem")).expect("removed");
         let gone = other.api_key().expect_err("no key").to_string();
-        assert!(gone.starts_with("cannot read ") && gone.ends_with("key.pem"), "{gone}");
+        assert!(
+            gone.contains("config [OTHER]: `key_file` names ") && gone.contains("key.pem, which"),
+            "{gone}"
+        );
+    }
+
+    #[test]
+    fn a_file_without_profiles_is_said_to_have_none() {
+        let home = home();
+        for (text, expected) in [
+            (
+                "",
+                "has no profile [DEFAULT]; it has no profile at all: one begins with a line such as [DEFAULT]",
+            ),
+            ("# later\n", "it has no profile at all"),
+            ("user=x\n", "config:1: expected a profile's header such as [DEFAULT] before anything else"),
+            ("\u{feff}[DEFAULT]\nuser=x\n", "config:1: the file begins with a byte order mark"),
+            ("[DEFAULT]\nuser=x\nuser=y\n", "config:3: `user` is there twice in the profile [DEFAULT]"),
+            ("[DEFAULT]\nuser\n", "config:2: expected `key=value`, and there is neither `=` nor `:`"),
+        ] {
+            fs::write(home.path().join("config"), text).expect("written");
+            let refused = read_profile(home.path(), "DEFAULT").expect_err(text).to_string();
+            assert!(refused.contains(expected), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_user_that_is_no_ocid_is_malformed_as_the_sdk_says() {
+        let home = home();
+        for user in [
+            "<user_ocid>",
+            "ocid1.user.oc1..a # me",
+            "ann",
+            "ocid1.user.oc1",
+            "ocid1.user.oc1..",
+            "\u{e9}.a.b.c.d",
+        ] {
+            let text = CONFIG.replace("user=ocid1.user.oc1..a\n", &format!("user={user}\n"));
+            fs::write(home.path().join("config"), text).expect("written");
+            let profile = read_profile(home.path(), "DEFAULT").expect("the profile is there");
+            let refused = profile.api_key().expect_err(user).to_string();
+            assert!(
+                refused.contains("config [DEFAULT]: `user` is malformed") && !refused.contains("# me"),
+                "{refused}"
+            );
+            let over =
+                profile.over("user", "OCI_CLI_USER", user.into()).api_key().expect_err(user).to_string();
+            assert!(over.starts_with("OCI_CLI_USER is malformed"), "{over}");
+        }
     }
 
     proptest::proptest! {

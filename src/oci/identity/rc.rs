@@ -4,7 +4,8 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::profile::{ProfileError, at_home, inherited, read_ini};
+use super::ini::Ini;
+use super::profile::{ProfileError, at_home, read_ini};
 
 /// The options that the file gives defaults for, of those that matter here (`load_context_obj_values_from_defaults`).
 const OPTIONS: [&str; 4] = ["auth", "cert-bundle", "endpoint", "region"];
@@ -12,7 +13,7 @@ const OPTIONS: [&str; 4] = ["auth", "cert-bundle", "endpoint", "region"];
 /// What the file says.
 #[derive(Clone, Debug, Default)]
 pub struct RcFile {
-    ini: Option<ini::Ini>,
+    ini: Option<Ini>,
 }
 
 impl RcFile {
@@ -27,8 +28,8 @@ impl RcFile {
 
     /// The profile that is taken when none is named.
     pub fn default_profile(&self) -> Option<&str> {
-        let section = self.ini.as_ref()?.section(Some("OCI_CLI_SETTINGS"))?;
-        section.get("default_profile").map(str::trim).filter(|name| !name.is_empty())
+        let name = self.ini.as_ref()?.own("OCI_CLI_SETTINGS", "default_profile")?;
+        Some(name.expose_secret()).filter(|name| !name.is_empty())
     }
 
     /// The defaults for who uses `profile`. A variable in a value is one of the environment.
@@ -37,10 +38,10 @@ impl RcFile {
         profile: &str,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Vec<(&'static str, String)> {
-        let Some(ini) = self.ini.as_ref().filter(|ini| ini.section(Some(profile)).is_some()) else {
+        let Some(ini) = self.ini.as_ref().filter(|ini| ini.names().any(|name| name == profile)) else {
             return Vec::new();
         };
-        let entries: Vec<(String, SecretString)> = inherited(ini, profile);
+        let entries: Vec<(String, SecretString)> = ini.inherited(profile);
         OPTIONS
             .into_iter()
             .filter_map(|option| {

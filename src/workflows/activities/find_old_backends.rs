@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::BackendTarget;
+use crate::config::{BACKENDS_LIMIT, BackendTarget};
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::LoadBalancerId;
 use crate::oci::load_balancers::{Backend, BackendSet, Flags, LoadBalancer};
@@ -127,6 +127,7 @@ impl Activity for FindOldBackends {
         if self.may_leave_nothing {
             found.emptied = Box::pin(emptied(cx, &self.load_balancer, &balancer, &found.old)).await?;
         } else {
+            refuse_too_many(&balancer, &found)?;
             let refuse = refuse_to_empty_a_set(cx, &self.load_balancer, &balancer, &found);
             Box::pin(refuse).await?;
         }
@@ -226,6 +227,29 @@ async fn emptied(
     Ok(emptied)
 }
 
+/// Old and new are there at once for a while, and drained backends count: where both do not fit, nothing is begun
+/// (FACTS: 512 backends in a set and in a load balancer).
+fn refuse_too_many(balancer: &LoadBalancer, found: &Surroundings) -> Result<(), Failure> {
+    let refuse = |what: String, n_there: usize, n_new: usize| {
+        let message = format!(
+            "{what} has {n_there} backends, drained ones among them, and {n_new} more make more than the \
+             {BACKENDS_LIMIT} that it takes: remove some that nobody needs"
+        );
+        Err(Failure::permanent("checking the backends", message))
+    };
+    for (name, set) in &balancer.backend_sets {
+        let n_new = found.new.iter().filter(|new| new.backend_set == *name).count();
+        if n_new > 0 && set.backends.len() + n_new > BACKENDS_LIMIT {
+            return refuse(format!("the backend set `{name}`"), set.backends.len(), n_new);
+        }
+    }
+    let n_there = balancer.backend_sets.values().map(|set| set.backends.len()).sum();
+    if !found.new.is_empty() && n_there + found.new.len() > BACKENDS_LIMIT {
+        return refuse("the load balancer".to_owned(), n_there, found.new.len());
+    }
+    Ok(())
+}
+
 /// A set that the old instance serves must be served afterwards too, by the new one or by somebody who takes the same
 /// requests.
 async fn refuse_to_empty_a_set(
@@ -266,4 +290,48 @@ async fn refuse_to_empty_a_set(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A load balancer with so many backends in each of its sets, and what a deployment adds to `http`.
+    fn refused(n_http: usize, n_other: usize, n_new: usize) -> Option<String> {
+        let backends = |n_backends: usize| -> Vec<_> {
+            let backend = |n: usize| {
+                json!({"name": format!("10.0.{}.{}:80", n / 250, n % 250), "ipAddress": "10.0.0.1", "port": 80,
+                       "weight": 1, "drain": true, "backup": false, "offline": false})
+            };
+            (0..n_backends).map(backend).collect()
+        };
+        let balancer = serde_json::from_value(json!({
+            "id": "lb", "displayName": "web", "lifecycleState": "ACTIVE",
+            "backendSets": {"http": {"name": "http", "backends": backends(n_http)},
+                            "other": {"name": "other", "backends": backends(n_other)}},
+        }));
+        let none = Flags { weight: 1, drain: false, backup: false, offline: false, max_connections: None };
+        let new = NewBackend { backend_set: "http".to_owned(), port: 80, flags: none, is_checked: true };
+        let found = Surroundings {
+            old: Vec::new(),
+            new: vec![new; n_new],
+            missing_sets: Vec::new(),
+            emptied: Vec::new(),
+            others: Vec::new(),
+        };
+        refuse_too_many(&balancer.expect("a load balancer"), &found).err().map(|failure| failure.message)
+    }
+
+    #[test]
+    fn old_and_new_backends_must_fit_at_once() {
+        assert_eq!(refused(511, 0, 1), None);
+        assert_eq!(refused(300, 211, 1), None);
+        assert_eq!(refused(512, 1, 0), None, "what adds nothing takes no room");
+        let set = refused(512, 0, 1).expect("refused");
+        assert!(set.starts_with("the backend set `http` has 512 backends, drained ones among them"), "{set}");
+        let all = refused(300, 211, 2).expect("refused");
+        assert!(all.starts_with("the load balancer has 511 backends"), "{all}");
+    }
 }

@@ -36,7 +36,17 @@ fn no_file_is_needed_when_all_is_in_the_environment() {
     let (_, key_file) = variables.pop().expect("the last one");
     refused(&world, &["--profile", "X", "--auth", "security_token"], &["names no security_token_file"]);
     world.set_environment(variables.clone());
-    refused(&world, &[], &["cannot read"]);
+    refused(
+        &world,
+        &[],
+        &["cannot read", "to do without a file, OCI_CLI_KEY_FILE (or OCI_CLI_KEY_CONTENT) is missing"],
+    );
+    world.set_environment(variables[..1].to_vec());
+    refused(
+        &world,
+        &[],
+        &["to do without a file, OCI_CLI_TENANCY, OCI_CLI_FINGERPRINT, OCI_CLI_REGION, OCI_CLI_KEY_FILE"],
+    );
     let key = fs::read_to_string(key_file).expect("readable");
     variables.push(("OCI_CLI_KEY_CONTENT", key));
     world.set_environment(variables.clone());
@@ -184,4 +194,53 @@ fn files_that_others_can_read_are_warned_of() {
     assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
     world.set_environment([("OCI_CLI_SUPPRESS_FILE_PERMISSIONS_WARNING", "True".to_owned())]);
     assert_eq!(warnings(&world, &[]), 0);
+}
+
+#[test]
+fn the_profiles_file_is_read_as_the_sdk_reads_it() {
+    let mut world = World::signed();
+    let config = fs::read_to_string(world.path(".oci/config")).expect("the sandbox wrote it");
+    let user = of_user(&world).remove(0).1;
+    world.write(".oci/config", &config.replacen("[DEFAULT]", "[DEFAULT] # main", 1));
+    assert_eq!(planned_by(&world, &[]), one("user"));
+    let with_user = |text: &str| config.replacen(&format!("user={user}"), &format!("user={text}"), 1);
+    for (text, expected) in [
+        (with_user(&format!("{user}\nuser={user}")), "`user` is there twice in the profile [DEFAULT]"),
+        (format!("{config}\n[SESSION]\n"), "the profile [SESSION] is there twice"),
+        (with_user("<user_ocid>"), "[DEFAULT]: `user` is malformed"),
+        (with_user(&format!("{user} # me")), "[DEFAULT]: `user` is malformed"),
+        (String::new(), "has no profile [DEFAULT]; it has no profile at all"),
+        (format!("\u{feff}{config}"), ".oci/config:1: the file begins with a byte order mark"),
+        (config.replacen("key_file=", "key_file=/nowhere", 1), "[DEFAULT]: `key_file` names /nowhere"),
+    ] {
+        world.write(".oci/config", &text);
+        refused(&world, &[], &[expected]);
+    }
+    world.write(".oci/config", &config);
+    world.set_environment([("OCI_CLI_KEY_FILE", "/nowhere/key.pem".to_owned())]);
+    refused(
+        &world,
+        &[],
+        &["OCI_CLI_KEY_FILE names /nowhere/key.pem, which cannot be read", "`key_file` in the profile"],
+    );
+}
+
+#[test]
+fn a_region_that_nobody_knows_is_said_to_be_unknown_at_once() {
+    let world = World::signed();
+    let start = |region: &str, variables: &[(&str, &str)]| {
+        let mut command = world.command(&["start", "web.json", "--region", region]);
+        let ran = command.env_remove("DEPLOYCTL_ENDPOINT").envs(variables.iter().copied()).output();
+        crate::harness::Ran::of(&ran.expect("it runs"))
+    };
+    let refused = start("eu-frankfrut-1", &[]).expect(2);
+    for expected in [
+        "`eu-frankfrut-1` is not known",
+        "iaas.eu-frankfrut-1.oraclecloud.com",
+        "did you mean eu-frankfurt-1?",
+    ] {
+        assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    }
+    let refused = start("xx-moon-1", &[("OCI_DEFAULT_REALM", "realm.invalid")]).expect(2);
+    assert!(refused.stderr.contains("iaas.xx-moon-1.realm.invalid"), "{}", refused.stderr);
 }
