@@ -15,6 +15,7 @@ mod key;
 mod log;
 mod meant;
 mod problem;
+mod regions;
 mod reporter;
 mod resolve;
 #[cfg(feature = "sandbox")]

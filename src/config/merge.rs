@@ -21,7 +21,7 @@ pub(super) fn shallow(mut left: Vec<(Node, Node)>, right: Vec<(Node, Node)>) -> 
 pub(super) fn meta(left: Node, right: Node) -> Node {
     let (left, right) = match prioritized(left, right) {
         Ok(chosen) => return chosen,
-        Err(both) => both,
+        Err(both) => *both,
     };
     let goes_first = right.has_flag("prepend") || left.has_flag("prepend");
     let place = right.place.clone();
@@ -49,7 +49,7 @@ pub(super) fn meta(left: Node, right: Node) -> Node {
 
 /// Which of the two is taken as a whole, where something says so, with the flags that are left of both
 /// (`pick-prioritized`): a flag counts for its own pair, and is spent with it.
-fn prioritized(left: Node, right: Node) -> Result<Node, (Node, Node)> {
+fn prioritized(left: Node, right: Node) -> Result<Node, Box<(Node, Node)>> {
     let without = |node: &Node, spent: &str| -> Vec<String> {
         node.flags.iter().filter(|flag| *flag != spent).cloned().collect()
     };
@@ -83,7 +83,7 @@ fn prioritized(left: Node, right: Node) -> Result<Node, (Node, Node)> {
         let flags = [without(&right, "displace"), without(&left, "replace")];
         return Ok(with(left, flags));
     }
-    Err((left, right))
+    Err(Box::new((left, right)))
 }
 
 fn deep(left: Vec<(Node, Node)>, right: Vec<(Node, Node)>) -> Vec<(Node, Node)> {

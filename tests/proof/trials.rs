@@ -62,7 +62,7 @@ pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment
         aliases: &[],
         flags: Flags::default(),
         profile: "default",
-        env: &|_| None,
+        env: &|_| Ok(None),
         allows_unknown_fields: false,
     };
     let deployment = load(&sources).expect("a deployment").deployment;
