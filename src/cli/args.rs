@@ -239,7 +239,7 @@ pub(super) enum Command {
     Resolve {
         /// An id, the beginning of one, or `latest`
         run: RunSelector,
-        /// The step's number or name
+        /// The step, as the history shows it: its name, its name and what it acts on, or its number
         step: String,
         /// `undone`: its effect is gone; `done`: its effect stays
         #[arg(long = "as", value_name = "WHAT")]

@@ -14,7 +14,9 @@ use crate::engine::{Foresight, Started, Workflow};
 use crate::journal::{OnFailure, Purpose};
 use crate::oci::InstanceId;
 use crate::run::{RunSelector, RunState};
-use crate::workflows::{Destroy, Destruction, Redeploy, World, claim, complete_origin, instance_target};
+use crate::workflows::{
+    Destroy, Destruction, Redeploy, Validation, World, claim, complete_origin, instance_target,
+};
 
 pub(super) async fn start(
     session: &Session<'_>,
@@ -55,7 +57,11 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     let world = session.world(&context, loaded.credentials.as_ref()).await?;
     complete_origin(&mut loaded.deployment, &world).await;
     let deployment = &loaded.deployment;
-    let plan = async |foresight: &mut Foresight<'_, World>| foresight.plan::<Redeploy>(deployment).await;
+    let plan = async |foresight: &mut Foresight<'_, World>| {
+        // What the cloud does not hold is refused here as `validate --online` refuses it.
+        foresight.plan::<Validation>(deployment).await?;
+        foresight.plan::<Redeploy>(deployment).await
+    };
     match foreseen(session, &world, &deployment.policy, plan).await? {
         Foreseen::Seen(steps) => {
             print_plan(session, &deployment.name, &steps);

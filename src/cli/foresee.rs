@@ -67,8 +67,8 @@ pub(super) fn print_plan(session: &Session<'_>, name: &str, steps: &[PlannedStep
 /// A plan as a table.
 pub(super) fn table(steps: &[PlannedStep]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["#", "step", "what", "found, or call"]);
-    for (n, step) in (1..).zip(steps) {
+    table.load_style(presets::NOTHING).set_header(["step", "what", "found, or call"]);
+    for step in steps {
         let call = match (&step.request, step.effect) {
             (Some(request), _) => {
                 let body = request.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
@@ -78,7 +78,7 @@ pub(super) fn table(steps: &[PlannedStep]) -> String {
             (None, Effect::Read | Effect::Mutation) => step.note.clone().unwrap_or_default(),
         };
         let subject = step.subject.as_deref().map(short).unwrap_or_default();
-        table.add_row([n.to_string(), step.name.clone(), plain(&subject), plain(&call)]);
+        table.add_row([step.name.clone(), plain(&subject), plain(&call)]);
     }
     table.trim_fmt()
 }

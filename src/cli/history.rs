@@ -25,6 +25,7 @@ pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Rep
             journal.close().await?;
             (doubt, runs)
         }
+        None if session.global.journal.is_some() => return Err(session.no_such_journal()),
         None => (None, Vec::new()),
     };
     if session.ui.is_json {

@@ -25,6 +25,7 @@ mod settings;
 mod sign_in;
 mod signals;
 mod ui;
+mod usage;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -113,11 +114,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
     let parsed = command_line().try_get_matches_from(&args);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to stdout and are no errors. A closed pipe is none either.
-            drop(error.print());
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
+        Err(error) => return usage::refused(error, &args),
     };
     let ui = Ui::new(&cli.global, env);
     log::set_up(&ui);

@@ -1,18 +1,21 @@
 //! An error as what happened, to what, and what to do next.
 
+mod end;
+
 use serde_json::json;
+
+pub(super) use end::of_end;
 
 use super::exit::Exit;
 use super::ui::{Tone, Ui, plain};
 use crate::config::{DeploymentTag, DeploymentTarget, Problems};
-use crate::engine::{End, Stop};
+use crate::engine::Stop;
 use crate::journal::{
     FindError, JournalError, KeyOrigin, Kin, ResolveError, SealError, StartError, TakeError, TargetHeld,
 };
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
 use crate::oci::{EndpointError, RegionError, SetupError};
-use crate::run::{Failure, RunId, RunState};
-use crate::workflows::RETIRES;
+use crate::run::{Failure, RunState};
 
 /// What goes wrong before there is a run, or after it.
 #[derive(Debug)]
@@ -179,14 +182,28 @@ pub(super) fn refused(failure: &Failure) -> Report {
     }
 }
 
+/// What there is to do about a run that is stuck.
+fn way_out(run: &str) -> String {
+    format!(
+        "`deployctl history {run}` shows where it is stuck; mend that, then `deployctl rollback {run}` tries again, or \
+         `deployctl resolve {run} STEP --as undone --reason …` records what was done by hand"
+    )
+}
+
 fn held(held: &TargetHeld) -> Report {
     let run = held.run.short();
     Report {
         kind: "held",
         message: format!("{} is held by run {} ({})", held.target, held.run, held.state),
-        hint: Some(format!(
-            "`deployctl resume {run}` goes on with it, `deployctl rollback {run}` takes it back"
-        )),
+        hint: Some(match held.state {
+            // What resume would refuse is not advised.
+            RunState::Stuck => way_out(&run),
+            RunState::Failed => format!("`deployctl rollback {run}` takes it back"),
+            RunState::RollingBack => format!("`deployctl resume {run}` goes on with its way back"),
+            _ => {
+                format!("`deployctl resume {run}` goes on with it, `deployctl rollback {run}` takes it back")
+            }
+        }),
         exit: Exit::Refused,
     }
 }
@@ -233,9 +250,7 @@ impl From<TakeError> for Report {
             TakeError::Over { run, state } => {
                 let run = run.short();
                 let hint = match state {
-                    RunState::Stuck => format!(
-                        "`deployctl rollback {run}` tries again; `deployctl resolve {run} STEP --as undone --reason …` records what was done by hand"
-                    ),
+                    RunState::Stuck => way_out(&run),
                     RunState::Failed => format!("`deployctl rollback {run}` takes it back"),
                     _ => format!("`deployctl history {run}` shows it; there is nothing left to do"),
                 };
@@ -253,7 +268,10 @@ impl From<ResolveError> for Report {
     fn from(error: ResolveError) -> Self {
         match error {
             ResolveError::Take(error) => error.into(),
-            ResolveError::NoSuchStep { .. } | ResolveError::NotStuck { .. } => Self::usage(error.to_string()),
+            ResolveError::NoSuchStep { run, .. } | ResolveError::NotStuck { run, .. } => {
+                Self::usage(error.to_string())
+                    .hint(format!("`deployctl history {}` shows its steps", run.short()))
+            }
         }
     }
 }
@@ -357,90 +375,6 @@ impl From<Stop> for Report {
             Stop::Broken(error) => error.into(),
             Stop::LeaseLost(_) => Self::ours("the lease was lost"),
             Stop::Diverged(diverged) => Self::ours(diverged.to_string()),
-        }
-    }
-}
-
-/// What a user must know of a run that did not simply succeed: the words, and what to do next.
-pub(super) fn of_end(run: RunId, end: &End) -> Option<Report> {
-    let id = run.short();
-    let report = |kind, message: String, hint: String| {
-        Some(Report { kind, message, hint: Some(hint), exit: Exit::of(end) })
-    };
-    match end {
-        End::Succeeded | End::RolledBack(None) => None,
-        End::RolledBack(Some(failure)) => report(
-            "rolled-back",
-            failure.to_string(),
-            format!("everything that run {id} changed is changed back; `deployctl history {id}` shows how"),
-        ),
-        End::Refused(failure) => report("refused", failure.to_string(), "nothing was changed".to_owned()),
-        End::TargetHeld(target) => Some(held(target)),
-        End::Halted(failure) => report(
-            "halted",
-            failure.to_string(),
-            format!("everything is left as it is; `deployctl rollback {id}` takes it back"),
-        ),
-        End::NotAbandoned(failure) => report(
-            "halted",
-            failure.to_string(),
-            format!(
-                "the rest is left as it is; `deployctl abandon {id} --keep new` goes on once it is mended"
-            ),
-        ),
-        End::Stuck { seq, step, failure } => report(
-            "stuck",
-            format!("step {seq} ({step}) cannot be undone: {failure}"),
-            format!(
-                "mend it by hand, then `deployctl rollback {id}` tries again, or `deployctl resolve {id} {seq} --as undone --reason …`{}",
-                if step == RETIRES {
-                    format!(
-                        " (with `--instance OCID` where you made the instance that `deployctl show {id} --old` shows)"
-                    )
-                } else {
-                    String::new()
-                }
-            ),
-        ),
-        End::Suspended(failure) => report(
-            "suspended",
-            failure.to_string(),
-            format!(
-                "nothing is lost; `deployctl resume {id}` goes on, `deployctl rollback {id}` takes it back"
-            ),
-        ),
-        End::Interrupted => report(
-            "interrupted",
-            format!("run {id} was interrupted"),
-            format!(
-                "nothing is lost; `deployctl resume {id}` goes on, `deployctl rollback {id}` takes it back"
-            ),
-        ),
-        End::LeaseLost(holder) => {
-            let by = holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string);
-            report(
-                "lease-lost",
-                format!("{by} took over run {id}"),
-                format!("`deployctl watch {id}` follows it"),
-            )
-        }
-        End::Diverged(diverged) => report(
-            "diverged",
-            diverged.to_string(),
-            format!("use the version of deployctl that started run {id}, or `deployctl rollback {id}`"),
-        ),
-        End::Ours(failure) => report(
-            "ours",
-            failure.to_string(),
-            format!("the journal is right; `deployctl resume {id}` once it is mended"),
-        ),
-        End::Broken(error) => {
-            let message = chain(error);
-            report(
-                "journal",
-                message,
-                format!("nothing more was sent; mend it, then `deployctl resume {id}`"),
-            )
         }
     }
 }

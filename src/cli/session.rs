@@ -184,6 +184,15 @@ impl Session<'_> {
         self.journal_if_any().await?.ok_or_else(|| self.no_journal(&selector.to_string()))
     }
 
+    /// What is said when the journal that was named is not there.
+    pub(super) fn no_such_journal(&self) -> Report {
+        match self.journal_path() {
+            Ok(path) => Report::usage(format!("there is no journal {}", path.display()))
+                .hint("--journal and DEPLOYCTL_JOURNAL name it; `deployctl start` makes one"),
+            Err(report) => report,
+        }
+    }
+
     /// What is said when a run is looked for and there is no journal.
     pub(super) fn no_journal(&self, wanted: &str) -> Report {
         let path = match self.journal_path() {

@@ -86,15 +86,7 @@ impl Ui {
 
     /// Prints a result as JSON. What JSON leaves as it is, and a terminal does not, is escaped.
     pub(super) fn json(&self, value: &Value) {
-        let mut text = String::new();
-        for c in value.to_string().chars() {
-            if printable(c.encode_utf8(&mut [0; 4])) == " " && c != ' ' {
-                write!(text, "\\u{:04x}", u32::from(c)).expect("a string takes what is written");
-            } else {
-                text.push(c);
-            }
-        }
-        self.exact(&text);
+        json_line(value);
     }
 
     /// Prints what is not a result.
@@ -128,6 +120,19 @@ impl Ui {
     pub(super) fn err_tone(&self, tone: Tone, text: &str) -> String {
         paint(self.err_color, tone, text)
     }
+}
+
+/// Prints JSON on stdout, also where nothing is known yet of how to talk.
+pub(super) fn json_line(value: &Value) {
+    let mut text = String::new();
+    for c in value.to_string().chars() {
+        if printable(c.encode_utf8(&mut [0; 4])) == " " && c != ' ' {
+            write!(text, "\\u{:04x}", u32::from(c)).expect("a string takes what is written");
+        } else {
+            text.push(c);
+        }
+    }
+    say(io::stdout().lock(), &text);
 }
 
 /// Whether the locale is one of ASCII alone. The first variable that is set decides, as everywhere (locale(7)); where none

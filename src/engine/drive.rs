@@ -260,10 +260,10 @@ impl<W: 'static> Engine<'_, W> {
             Ok(Walked::ToTheBeginning) => {
                 self.finish(lease, RunState::RolledBack, End::RolledBack(failure)).await
             }
-            Ok(Walked::Stuck { seq, step, failure }) => {
+            Ok(Walked::Stuck { step, subject, failure }) => {
                 let run = lease.run();
                 match lease.release().await {
-                    Ok(()) => Outcome { run, end: End::Stuck { seq, step, failure } },
+                    Ok(()) => Outcome { run, end: End::Stuck { step, subject, failure } },
                     Err(error) => Outcome { run, end: ended(error.into()) },
                 }
             }

@@ -21,7 +21,7 @@ pub(super) enum Walked {
     /// Everything is undone.
     ToTheBeginning,
     /// A compensation failed for good.
-    Stuck { seq: Seq, step: String, failure: Failure },
+    Stuck { step: String, subject: Option<String>, failure: Failure },
 }
 
 /// What is undone.
@@ -67,7 +67,7 @@ impl<W: 'static> Run<'_, W> {
                 continue;
             }
             if let Err(failure) = self.undo(registry, &step).await? {
-                return Ok(Walked::Stuck { seq: step.seq, step: step.activity, failure });
+                return Ok(Walked::Stuck { step: step.activity, subject: step.subject, failure });
             }
         }
         Ok(Walked::ToTheBeginning)

@@ -78,10 +78,10 @@ pub enum End {
     NotAbandoned(Failure),
     /// A compensation failed for good.
     Stuck {
-        /// The step that could not be undone.
-        seq: Seq,
-        /// Its name.
+        /// The name of the step that could not be undone.
         step: String,
+        /// What it acts on.
+        subject: Option<String>,
         /// Why.
         failure: Failure,
     },

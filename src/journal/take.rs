@@ -289,13 +289,28 @@ impl Journal {
     }
 }
 
+/// Whether a person means this step: by its number, its name, or both its name and its subject, which the history cuts.
+fn is_called(step: &StepRecord, text: &str) -> bool {
+    let is_its_subject = |text: &str| {
+        let subject = step.subject.as_deref().unwrap_or_default();
+        text == subject || text.strip_prefix('…').is_some_and(|end| !end.is_empty() && subject.ends_with(end))
+    };
+    let rest = text.strip_prefix(&step.name);
+    rest == Some("")
+        || rest.and_then(|rest| rest.strip_prefix(' ')).is_some_and(is_its_subject)
+        || text == step.seq.to_string()
+}
+
 fn stuck_at<'r>(record: &'r RunRecord, step: &str) -> Result<&'r StepRecord, ResolveError> {
     let run = record.id;
-    let is_wanted = |candidate: &&StepRecord| candidate.name == step || candidate.seq.to_string() == step;
-    let wanted = record.steps.iter().rev().find(is_wanted);
-    let wanted = wanted.ok_or_else(|| ResolveError::NoSuchStep { run, step: step.to_owned() })?;
-    let is_stuck = wanted.compensation.as_ref().is_some_and(|undo| undo.status == UndoStatus::Failed);
-    if record.state != RunState::Stuck || !is_stuck {
+    let is_stuck =
+        |step: &StepRecord| step.compensation.as_ref().is_some_and(|undo| undo.status == UndoStatus::Failed);
+    let mut wanted: Vec<&StepRecord> =
+        record.steps.iter().filter(|candidate| is_called(candidate, step)).collect();
+    // Of several with one name, the one that is stuck is meant.
+    wanted.sort_by_key(|step| (is_stuck(step), step.seq));
+    let wanted = wanted.pop().ok_or_else(|| ResolveError::NoSuchStep { run, step: step.to_owned() })?;
+    if record.state != RunState::Stuck || !is_stuck(wanted) {
         return Err(ResolveError::NotStuck { run, step: format!("{} ({})", wanted.seq, wanted.name) });
     }
     Ok(wanted)

@@ -86,8 +86,15 @@ fn a_compensation_that_cannot_work_is_stuck_until_a_person_says_so() {
     let file = world.write_deployment(&deployment);
     let ran = world.run(&["start", file]).expect(5);
     assert!(ran.stderr.contains("cannot be undone"), "{}", ran.stderr);
+    // The step is named as the history names it, and what is advised is not refused.
+    let named = ran.stderr.split(" --as undone").next().and_then(|text| text.rsplit('\'').nth(1));
+    let named = named.unwrap_or_else(|| panic!("{}", ran.stderr)).to_owned();
+    assert!(named.starts_with("register-backend http/127."), "{named}");
     world.run(&["resume", "latest"]).expect(2);
-    world.run(&["start", file]).expect(6);
+    let held = world.run(&["start", file]).expect(6).stderr;
+    assert!(held.contains("deployctl resolve") && !held.contains("deployctl resume"), "{held}");
+    let missing = world.run(&["resolve", "latest", "nothing", "--as", "undone", "--reason", "x"]).expect(2);
+    assert!(missing.stderr.contains("shows its steps"), "{}", missing.stderr);
     let stuck = world.run(&["history", "latest", "--output", "json"]).expect(0).json();
     assert_eq!(stuck["status"], "stuck");
     let id = stuck["run_id"].as_str().expect("an id");
@@ -100,17 +107,8 @@ fn a_compensation_that_cannot_work_is_stuck_until_a_person_says_so() {
     let name = new["name"].as_str().expect("a name");
     world.delete(&format!("/20170115/loadBalancers/{balancer}/backendSets/http/backends/{name}"));
     world.wait_until("the backend is gone", || world.backends("http").len() == 1);
-    let resolved = world.run(&[
-        "resolve",
-        id,
-        "register-backend",
-        "--as",
-        "undone",
-        "--reason",
-        "by hand",
-        "--output",
-        "json",
-    ]);
+    let resolved =
+        world.run(&["resolve", id, &named, "--as", "undone", "--reason", "by hand", "--output", "json"]);
     assert_eq!(resolved.expect(0).json()["status"], "stuck");
     let rolled = world.run(&["rollback", id, "--output", "json"]).expect(0).json();
     let register =

@@ -52,3 +52,36 @@ fn what_ended_a_command_is_in_its_object() {
     let done = world.run(&["resume", "latest", "--output", "json"]).expect(0).json();
     assert_eq!(done["warnings"], json!([]), "{done}");
 }
+
+#[test]
+fn a_command_line_that_is_not_understood_is_told_to_scripts_too() {
+    let world = World::hurried();
+    let typed = world.run(&["histroy"]).expect(2);
+    assert!(typed.stderr.contains("'history'") && !typed.stderr.contains("destroy'"), "{}", typed.stderr);
+    for args in [
+        &["start", "--no-such-flag", "--output", "json"][..],
+        &["--output=json", "rolback"],
+        &["history", "--limit", "many", "--output", "json"],
+    ] {
+        let refused = world.run(args).expect(2).json();
+        let error = &refused["error"];
+        assert_eq!(error["kind"], "usage", "{refused}");
+        assert!(error["message"].as_str().is_some_and(|text| !text.contains('\n')), "{refused}");
+    }
+    let missing = world.run(&["history", "--journal", "nowhere.db"]).expect(2);
+    assert!(missing.stderr.contains("there is no journal nowhere.db"), "{}", missing.stderr);
+}
+
+#[test]
+fn a_plan_refuses_what_the_cloud_does_not_hold() {
+    let world = World::hurried();
+    let mut deployment = world.deployment();
+    deployment["ci-config"]["vnics"][0]["subnet-id"] = json!("ocid1.subnet.oc1.iad.nowhere");
+    let file = world.write_deployment(&deployment);
+    let planned = world.run(&["plan", file]).expect(2);
+    let validated = world.run(&["validate", "--online", file]).expect(2);
+    for ran in [&planned, &validated] {
+        assert!(ran.stderr.contains("ocid1.subnet.oc1.iad.nowhere"), "{}", ran.stderr);
+    }
+    assert_eq!(world.changes(), Vec::<String>::new());
+}

@@ -1,0 +1,95 @@
+//! What is said of a run at the end of the command that drove it.
+
+use super::{Report, chain, held};
+use crate::cli::exit::Exit;
+use crate::engine::End;
+use crate::run::RunId;
+use crate::workflows::RETIRES;
+
+/// What a user must know of a run that did not simply succeed: the words, and what to do next.
+pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
+    let id = run.short();
+    let report = |kind, message: String, hint: String| {
+        Some(Report { kind, message, hint: Some(hint), exit: Exit::of(end) })
+    };
+    match end {
+        End::Succeeded | End::RolledBack(None) => None,
+        End::RolledBack(Some(failure)) => report(
+            "rolled-back",
+            failure.to_string(),
+            format!("everything that run {id} changed is changed back; `deployctl history {id}` shows how"),
+        ),
+        End::Refused(failure) => report("refused", failure.to_string(), "nothing was changed".to_owned()),
+        End::TargetHeld(target) => Some(held(target)),
+        End::Halted(failure) => report(
+            "halted",
+            failure.to_string(),
+            format!("everything is left as it is; `deployctl rollback {id}` takes it back"),
+        ),
+        End::NotAbandoned(failure) => report(
+            "halted",
+            failure.to_string(),
+            format!(
+                "the rest is left as it is; `deployctl abandon {id} --keep new` goes on once it is mended"
+            ),
+        ),
+        End::Stuck { step, subject, failure } => {
+            let named = subject.as_ref().map_or_else(|| step.clone(), |subject| format!("{step} {subject}"));
+            report(
+                "stuck",
+                format!("{} cannot be undone: {failure}", named),
+                format!(
+                    "mend it by hand, then `deployctl rollback {id}` tries again, or `deployctl resolve {id} {} --as undone --reason …`{}",
+                    if subject.is_some() { format!("'{named}'") } else { named.clone() },
+                    if step == RETIRES {
+                        format!(
+                            " (with `--instance OCID` where you made the instance that `deployctl show {id} --old` shows)"
+                        )
+                    } else {
+                        String::new()
+                    }
+                ),
+            )
+        }
+        End::Suspended(failure) => report(
+            "suspended",
+            failure.to_string(),
+            format!(
+                "nothing is lost; `deployctl resume {id}` goes on, `deployctl rollback {id}` takes it back"
+            ),
+        ),
+        End::Interrupted => report(
+            "interrupted",
+            format!("run {id} was interrupted"),
+            format!(
+                "nothing is lost; `deployctl resume {id}` goes on, `deployctl rollback {id}` takes it back"
+            ),
+        ),
+        End::LeaseLost(holder) => {
+            let by = holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string);
+            report(
+                "lease-lost",
+                format!("{by} took over run {id}"),
+                format!("`deployctl watch {id}` follows it"),
+            )
+        }
+        End::Diverged(diverged) => report(
+            "diverged",
+            diverged.to_string(),
+            format!("use the version of deployctl that started run {id}, or `deployctl rollback {id}`"),
+        ),
+        End::Ours(failure) => report(
+            "ours",
+            failure.to_string(),
+            format!("the journal is right; `deployctl resume {id}` once it is mended"),
+        ),
+        End::Broken(error) => {
+            let message = chain(error);
+            report(
+                "journal",
+                message,
+                format!("nothing more was sent; mend it, then `deployctl resume {id}`"),
+            )
+        }
+    }
+}

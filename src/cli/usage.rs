@@ -1,0 +1,61 @@
+//! A command line that cannot be understood: what is wrong with it, for people and for scripts.
+
+use std::ffi::OsString;
+
+use clap::CommandFactory as _;
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+use serde_json::json;
+
+use super::args::Cli;
+use super::exit::Exit;
+use super::ui::json_line;
+
+/// How many letters a word may differ in from the one that was meant.
+const FEW: usize = 2;
+
+/// Says what is wrong, or prints the help that was asked for.
+pub(super) fn refused(mut error: Error, args: &[OsString]) -> Exit {
+    // Help and version go to stdout and are no errors.
+    if !error.use_stderr() {
+        print(&error);
+        return Exit::Done;
+    }
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        suggest(&mut error);
+    }
+    if wants_json(args) {
+        let text = error.render().to_string();
+        // What follows the message is the usage and where to find more.
+        let (message, more) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.trim().trim_start_matches("error: ");
+        json_line(&json!({"error": {"kind": "usage", "message": message, "hint": more.trim()}}));
+    } else {
+        print(&error);
+    }
+    Exit::Usage
+}
+
+fn print(error: &Error) {
+    // A closed pipe is no error.
+    drop(error.print());
+}
+
+/// The command that was meant, as far as letters that were exchanged, lost or added tell: what is as long, but says
+/// something else, is not suggested.
+fn suggest(error: &mut Error) {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
+    let command = Cli::command();
+    let near = command.get_subcommands().map(|known| known.get_name().to_owned());
+    let near = near.map(|known| (strsim::damerau_levenshtein(typed, &known), known));
+    let nearest = near.filter(|(distance, _)| *distance <= FEW).min().map(|(_, known)| known);
+    error.remove(ContextKind::SuggestedSubcommand);
+    if let Some(nearest) = nearest {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![nearest]));
+    }
+}
+
+/// Whether JSON was asked for, in a line that is not understood otherwise.
+fn wants_json(args: &[OsString]) -> bool {
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    args.iter().any(|arg| arg == "--output=json") || args.windows(2).any(|two| two == ["--output", "json"])
+}
