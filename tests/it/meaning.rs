@@ -80,7 +80,7 @@ fn what_cannot_be_replaced_is_refused_with_its_place_and_without_its_text() {
         ("\"interpolate\": true,", "\"pw-${\"", "is not closed"),
         ("\"interpolate\": \"yes\",", "\"pw\"", "interpolate: expected true or false, found a string"),
     ] {
-        for name in ["web.yaml", "web.json"] {
+        for name in ["app.yaml", "app.json"] {
             world.write(name, &yaml(&world, head, "\"httpd:2\"", argument));
             let refused = world.run(&["start", name]).expect(2);
             assert!(
@@ -126,7 +126,7 @@ fn a_variable_that_is_no_text_is_not_taken_for_one_that_is_not_set() {
     let odd = std::ffi::OsStr::from_bytes(b"a\xffb");
     world.write("web.edn", r#"{:name #or [#env ODD "web"]}"#);
     for (variable, expected) in [
-        ("ODD", "web.edn:1:16: the variable ODD is no text"),
+        ("ODD", "web.edn:1:18: the variable ODD is no text"),
         ("OCI_CLI_REGION", "the variable OCI_CLI_REGION is no"),
     ] {
         let ran = world.command(&["validate", "web.edn"]).env(variable, odd).output().expect("it runs");
@@ -199,11 +199,10 @@ fn what_would_flood_the_api_is_refused_by_its_name() {
             refused.stderr
         );
     }
-    world.write("web.yaml", "name: web\nretry:\n  multiplier: .nan\n  initial-interval: .nan\n");
+    // What is no number is refused by the reader of YAML itself.
+    world.write("web.yaml", "name: web\nretry:\n  multiplier: .nan\n");
     let refused = world.run(&["validate", "web.yaml"]).expect(2);
-    for name in ["multiplier", "initial-interval"] {
-        assert!(refused.stderr.contains(&format!("retry.{name}: expected")), "{}", refused.stderr);
-    }
+    assert!(refused.stderr.contains("web.yaml:3:"), "{}", refused.stderr);
     assert_eq!(world.changes(), Vec::<String>::new());
 }
 
