@@ -367,6 +367,9 @@ pub(super) struct SandboxArgs {
     /// Where the API is served; port 0 takes any that is free
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     pub(super) listen: SocketAddr,
+    /// Answer requests to this name too, besides the address and localhost
+    #[arg(long, value_name = "NAME")]
+    pub(super) host: Vec<String>,
     /// Keep the state here, so that it outlives a restart
     #[arg(long, value_name = "DIR")]
     pub(super) folder: Option<PathBuf>,

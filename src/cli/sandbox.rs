@@ -16,6 +16,7 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
     let home = args.home.clone();
     let options = Options {
         listen: args.listen,
+        hosts: args.host,
         folder: args.folder,
         time_scale: args.time_scale,
         page_size: args.page_size,
@@ -30,10 +31,17 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
     let started = Sandbox::start(options).await;
     let sandbox = started.map_err(|error| Report::usage(format!("the sandbox cannot start: {error}")))?;
     if let Some(home) = &home {
-        write_home(&sandbox, home)?;
+        write_home(session, &sandbox, home)?;
     }
     let ui = session.ui;
     let url = sandbox.url();
+    if !args.listen.ip().is_loopback() {
+        ui.warn(&format!(
+            "{} is not a loopback address: whoever reaches it can read and change this sandbox, whose keys \
+             everybody has",
+            args.listen.ip()
+        ));
+    }
     if ui.is_json {
         ui.json(&json!({"url": url, "state": sandbox.state()}));
     } else {
@@ -41,7 +49,7 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
         ui.note(&format!("state, faults and traffic are below {url}/sandbox/"));
         match &home {
             Some(home) => ui.note(&format!(
-                "in {}: HOME=$PWD deployctl --endpoint {url} start web.json; the `oci` CLI works the same way",
+                "in {}: HOME=$PWD deployctl start web.json; the `oci` CLI works the same way",
                 home.display()
             )),
             None => ui.note("--home DIR writes credentials and a deployment file for it"),
@@ -55,13 +63,21 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
 }
 
 /// Writes what is needed to sign in, and `web.json`, a deployment of version 2 over the seeded web server.
-pub(super) fn write_home(sandbox: &Handle, home: &Path) -> Result<(), Report> {
-    let failed =
-        |error: std::io::Error| Report::usage(format!("{} cannot be written: {error}", home.display()));
+pub(super) fn write_home(session: &Session<'_>, sandbox: &Handle, home: &Path) -> Result<(), Report> {
+    let failed = |error: std::io::Error| {
+        let report = Report::usage(format!("{} cannot be the sandbox's home: {error}", home.display()));
+        match error.kind() {
+            std::io::ErrorKind::AlreadyExists => report.hint("name a folder of its own"),
+            _ => report,
+        }
+    };
     std::fs::create_dir_all(home).map_err(failed)?;
-    sandbox.write_home(home).map_err(failed)?;
     let text = format!("{:#}\n", deployment(&sandbox.state(), "2"));
-    std::fs::write(home.join("web.json"), text).map_err(failed)
+    sandbox.write_home(home, &text).map_err(failed)?;
+    if std::fs::read_to_string(home.join("web.json")).is_ok_and(|there| there != text) {
+        session.ui.note("web.json was changed by hand, and is left as it is");
+    }
+    Ok(())
 }
 
 /// A deployment of `version` over the seeded web server.

@@ -231,8 +231,8 @@ impl Session<'_> {
             regions: &regions,
         };
         let (identity, own) = sign_in.identity(credentials).await?;
-        let endpoints = match settings.get(Setting::Endpoint) {
-            Some(url) => Endpoints::One(self.endpoint(url, &settings)?),
+        let endpoints = match sign_in.endpoint(credentials) {
+            Some(url) => Endpoints::One(self.endpoint(&url, &settings)?),
             None => Endpoints::Of(match said.or(own) {
                 Some(region) => region,
                 None => self.last_region(&regions)?,

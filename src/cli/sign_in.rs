@@ -61,6 +61,18 @@ impl SignIn<'_> {
         Ok((identity, region))
     }
 
+    /// Where all services are: as it is said, or as the profile says that is signed in with.
+    pub(super) fn endpoint(&self, credentials: Option<&Credentials>) -> Option<String> {
+        if let Some(said) = self.settings.get(Setting::Endpoint) {
+            return Some(said.to_owned());
+        }
+        let is_own = matches!(self.settings.auth(), Ok(None | Some(Auth::ApiKey)));
+        if credentials.is_some() && is_own {
+            return None;
+        }
+        self.profile().ok()?.endpoint().map(ToOwned::to_owned)
+    }
+
     /// The identity of the deployment's own credentials, without the cloud.
     pub(super) fn credentials(
         &self,
@@ -126,9 +138,10 @@ impl SignIn<'_> {
             delegation_token_file,
         };
         let instance = InstancePrincipal::new(self.http.clone(), options)?;
+        let has_endpoint = profile.as_ref().is_some_and(|profile| profile.endpoint().is_some());
         let region = match profile.map(|profile| profile.region(self.regions)).transpose()?.flatten() {
             Some(region) => Some(region),
-            None if self.needs_region() => Some(instance.region().await?),
+            None if self.needs_region() && !has_endpoint => Some(instance.region().await?),
             None => None,
         };
         Ok((Identity::InstancePrincipal(Box::new(instance)), region))

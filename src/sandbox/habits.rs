@@ -44,6 +44,11 @@ pub(super) struct Habits {
     /// What becomes of a request for what is so already, whatever its verb: a drain of a drained backend, a backend or
     /// set that is there just so, a start of what is ACTIVE, a stop of what is INACTIVE. Wider than `no-change`.
     pub(super) no_op: NoOp,
+    /// What becomes of a start of what is ACTIVE and of a stop of what is INACTIVE, where `no-op` accepts it: nothing, as
+    /// the API's documentation says, or 409.
+    pub(super) idle_turns: IdleTurns,
+    /// What becomes of a new instance whose subnet or security group is not there: 404, or its work request fails.
+    pub(super) references: References,
     /// Whether a new instance gets an address at which somebody left a dead backend. Those go first then.
     pub(super) reuse_addresses: bool,
 }
@@ -65,6 +70,8 @@ impl Default for Habits {
             work_requests: Fresh::Visible,
             token_replay: Replay::Original,
             no_op: NoOp::Accepted,
+            idle_turns: IdleTurns::NoEffect,
+            references: References::Refused,
             reuse_addresses: false,
         }
     }
@@ -117,6 +124,8 @@ values! {
     Fresh { Visible, Late }
     Replay { Original, BeforeVersion, Refused }
     NoOp { Accepted, Refused }
+    IdleTurns { NoEffect, Conflict }
+    References { Refused, Fail }
 }
 
 #[cfg(test)]

@@ -1,42 +1,38 @@
 //! A home folder from which clients can sign in to the sandbox in every way.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::Path;
 
+use super::files::{self, Draft, Known};
 use super::identity::fingerprint;
 use super::server::{Shared, lock};
 use super::tokens::{SESSION_KEY, Use, session_key};
 
-/// Writes `.oci/config` with a profile a way to sign in, laid out as the official CLI does it, and `principals.env`
-/// with what a machine of OCI would find in its environment.
-pub(super) fn write(shared: &Shared, url: &str, home: &Path) -> io::Result<()> {
+/// Writes `.oci/config` with a profile a way to sign in, laid out as the official CLI does it, `.oci/oci_cli_rc` with
+/// the endpoint, and `principals.env` with what a machine of OCI would find in its environment. `deployment` is what
+/// `web.json` holds; one that somebody changed since is left as it is.
+///
+/// Each profile names its endpoint: its key is for this sandbox alone, and is not to be shown to Oracle's hosts.
+pub(super) fn write(shared: &Shared, url: &str, home: &Path, deployment: &str) -> io::Result<()> {
     // Paths in files must mean the same from everywhere.
     let home = std::path::absolute(home)?;
-    let folder = home.join(".oci");
-    let session = folder.join("sessions/SESSION");
-    let resource = folder.join("resource-principal");
-    fs::create_dir_all(&session)?;
-    fs::create_dir_all(&resource)?;
-    let key_file = folder.join("sandbox_key.pem");
+    let oci = home.join(".oci");
+    let sessions = oci.join("sessions");
+    let session = sessions.join("SESSION");
+    let resource = oci.join("resource-principal");
+    let key_file = oci.join("sandbox_key.pem");
     let session_key_file = session.join("oci_api_key.pem");
-    let delegation_token_file = folder.join("delegation_token");
-    let token = |r#use| lock(&shared.tokens).issue(r#use, &shared.identity, &session_key(), shared.now());
-    write_private(&key_file, &format!("{}OCI_API_KEY\n", shared.identity.private_key_pem))?;
-    write_private(&session_key_file, SESSION_KEY)?;
-    write_private(&session.join("token"), &token(Use::Session))?;
-    write_private(&delegation_token_file, &token(Use::Delegation))?;
-    write_private(&resource.join("private.pem"), SESSION_KEY)?;
-    write_private(&resource.join("rpst"), &token(Use::Resource))?;
+    let delegation_token_file = oci.join("delegation_token");
     let identity = &shared.identity;
     let (tenancy, region) = (&identity.tenancy, &identity.region);
     let config = format!(
-        "[DEFAULT]\nuser={user}\ntenancy={tenancy}\nfingerprint={of_user}\nkey_file={key_file}\nregion={region}\n\n\
+        "[DEFAULT]\nuser={user}\ntenancy={tenancy}\nfingerprint={of_user}\nkey_file={key_file}\nregion={region}\n\
+         endpoint={url}\n\n\
          [SESSION]\nfingerprint={of_session}\nkey_file={session_key_file}\ntenancy={tenancy}\nregion={region}\n\
-         security_token_file={token_file}\n\n\
-         [INSTANCE]\nauthentication_type=instance_principal\nregion={region}\n\n\
-         [DELEGATED]\nauthentication_type=instance_principal\ndelegation_token_file={delegation}\nregion={region}\n",
+         security_token_file={token_file}\nendpoint={url}\n\n\
+         [INSTANCE]\nauthentication_type=instance_principal\nregion={region}\nendpoint={url}\n\n\
+         [DELEGATED]\nauthentication_type=instance_principal\ndelegation_token_file={delegation}\nregion={region}\n\
+         endpoint={url}\n",
         user = identity.user,
         of_user = identity.fingerprint,
         of_session = fingerprint(&session_key()),
@@ -45,20 +41,41 @@ pub(super) fn write(shared: &Shared, url: &str, home: &Path) -> io::Result<()> {
         token_file = session.join("token").display(),
         delegation = delegation_token_file.display(),
     );
-    write_private(&folder.join("config"), &config)?;
-    let resource = resource.display();
     let principals = format!(
         "export OCI_METADATA_BASE_URL={url}/opc/v2\n\
          export OCI_CLI_FEDERATION_ENDPOINT={url}/v1/x509\n\
          export OCI_RESOURCE_PRINCIPAL_VERSION=2.2\n\
          export OCI_RESOURCE_PRINCIPAL_REGION={region}\n\
          export OCI_RESOURCE_PRINCIPAL_RPST={resource}/rpst\n\
-         export OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM={resource}/private.pem\n"
+         export OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM={resource}/private.pem\n",
+        resource = resource.display(),
     );
-    write_private(&home.join("principals.env"), &principals)
+    let token = |r#use| lock(&shared.tokens).issue(r#use, identity, &session_key(), shared.now());
+    let is_token = |text: &str| lock(&shared.tokens).gave(text);
+    // Scripts read it line by line, so that it has no mark.
+    let is_environment = |text: &str| names(text).eq(names(&principals));
+    let config_file = oci.join("config");
+    // In a home that was the sandbox's before, its user may have gone on with the deployment.
+    let deployments = if files::is_own(&config_file) { Known::Yielding } else { Known::Constant };
+    let marked = |path, text| Draft::new(path, text, Known::Marked);
+    let constant = |path, text: String| Draft::new(path, text, Known::Constant);
+    let given = |path, r#use| Draft::new(path, token(r#use), Known::By(&is_token));
+    let drafts = [
+        constant(key_file, format!("{}OCI_API_KEY\n", identity.private_key_pem)),
+        constant(session_key_file, SESSION_KEY.to_owned()),
+        given(session.join("token"), Use::Session),
+        given(delegation_token_file, Use::Delegation),
+        constant(resource.join("private.pem"), SESSION_KEY.to_owned()),
+        given(resource.join("rpst"), Use::Resource),
+        marked(config_file, config),
+        marked(oci.join("oci_cli_rc"), format!("[DEFAULT]\nendpoint={url}\n")),
+        Draft::new(home.join("principals.env"), principals.clone(), Known::By(&is_environment)),
+        Draft::new(home.join("web.json"), deployment.to_owned(), deployments),
+    ];
+    files::write(&[&oci, &sessions, &session, &resource], &drafts)
 }
 
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
+/// The variables that a file of them sets, line by line.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(|line| line.split_once('=').map_or(line, |(name, _)| name))
 }

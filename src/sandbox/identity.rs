@@ -4,6 +4,7 @@ use md5::{Digest as _, Md5};
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 
+use super::state::TENANCY;
 use super::tokens::der_of;
 
 const KEY: &str = include_str!("testdata/key.pem");
@@ -30,7 +31,7 @@ impl Identity {
         let public_key = key.to_public_key();
         let fingerprint = fingerprint(&public_key);
         Self {
-            tenancy: "ocid1.tenancy.oc1..sandbox".to_owned(),
+            tenancy: TENANCY.to_owned(),
             user: "ocid1.user.oc1..sandbox".to_owned(),
             fingerprint,
             region: "us-ashburn-1".to_owned(),

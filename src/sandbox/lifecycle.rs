@@ -74,6 +74,7 @@ pub(super) fn resume(shared: &Arc<Shared>) {
 pub(super) fn begin(shared: &Arc<Shared>, id: &str, work: &str, turn: Turn, fails_with: Option<String>) {
     let task = Arc::clone(shared);
     let (id, work) = (id.to_owned(), work.to_owned());
+    let now = shared.now();
     shared.change(|state| {
         set(state, &work, "IN_PROGRESS");
         if let Some(instance) = state.instances.get_mut(&id) {
@@ -83,7 +84,7 @@ pub(super) fn begin(shared: &Arc<Shared>, id: &str, work: &str, turn: Turn, fail
                 Turn::Start | Turn::Stop | Turn::Restart => "UPDATING",
             };
             meanwhile.clone_into(&mut instance.lifecycle);
-            instance.version += 1;
+            instance.touch(now);
             if turn != Turn::Create && turn != Turn::Start {
                 instance.is_up = false;
             }
@@ -137,7 +138,7 @@ async fn create(shared: &Arc<Shared>, id: &str, work: &str, fails_with: Option<S
             if let Some(instance) = state.instances.get_mut(id).filter(|_| is_creating) {
                 "FAILED".clone_into(&mut instance.lifecycle);
                 instance.details = Some(message);
-                instance.version += 1;
+                instance.touch(now);
             }
         });
         return;
@@ -160,15 +161,15 @@ async fn boot(shared: &Arc<Shared>, id: &str) {
         (delay, knob("SANDBOX_CRASH").is_some())
     };
     shared.sleep(std::time::Duration::from_millis(delay)).await;
+    let now = shared.now();
     shared.change(|state| {
         let Some(instance) = state.instances.get_mut(id).filter(|instance| instance.lifecycle == "ACTIVE")
         else {
             return;
         };
         if crashes {
+            instance.exit(1, now);
             for container in &mut instance.containers {
-                container.restarts += 1;
-                container.exit_code = Some(1);
                 "Error: missing required environment variable\n".clone_into(&mut container.log);
                 // Many a program tells all it has when it gives up.
                 if container.knob("SANDBOX_CRASH") == Some("dump") {
@@ -187,8 +188,11 @@ fn end(shared: &Shared, id: &str, work: &str, lifecycle: &str) {
     shared.change(|state| {
         if let Some(instance) = state.instances.get_mut(id) {
             lifecycle.clone_into(&mut instance.lifecycle);
-            instance.version += 1;
+            instance.touch(now);
             if lifecycle == "ACTIVE" {
+                for container in instance.containers.iter_mut().filter(|container| container.has_ended) {
+                    (container.has_ended, container.exit_code) = (false, None);
+                }
                 instance.active_since.get_or_insert(now);
             }
             if lifecycle == "DELETED" {

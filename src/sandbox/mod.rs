@@ -7,7 +7,9 @@ mod admin;
 mod audit;
 mod control;
 mod data;
+mod doors;
 mod faults;
+mod files;
 mod habits;
 mod home;
 mod identity;
@@ -42,6 +44,8 @@ use server::Shared;
 pub struct Options {
     /// Where the API is served; port 0 takes any that is free.
     pub listen: SocketAddr,
+    /// Under which names clients ask for it, besides its address and `localhost`.
+    pub hosts: Vec<String>,
     /// Where its state is kept, so that it outlives a restart.
     pub folder: Option<PathBuf>,
     /// How many times faster than the real service things happen.
@@ -60,6 +64,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            hosts: Vec::new(),
             folder: None,
             time_scale: 1.0,
             page_size: 10,
@@ -97,7 +102,7 @@ impl Sandbox {
         };
         let habits = state.habits.with(&options.habits);
         let habits = habits.map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let shared = Arc::new(Shared::new(options, state, pace));
+        let shared = Arc::new(Shared::new(options, address, state, pace));
         // Notes, too, how everything is now, for reads that lag.
         shared.change(|state| state.habits = habits);
         if is_new {
@@ -122,12 +127,13 @@ impl Handle {
         &self.shared.identity
     }
 
-    /// Writes what clients need to sign in in every way: `.oci/config` with its keys and tokens, and `principals.env`.
+    /// Writes what clients need to sign in in every way: `.oci/config` with its keys and tokens, `.oci/oci_cli_rc` and
+    /// `principals.env`; and `deployment` as `web.json`, unless somebody has changed the one of an earlier sandbox.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub fn write_home(&self, home: &Path) -> io::Result<()> {
-        home::write(&self.shared, &self.url(), home)
+    /// When a file cannot be written, or is there and not the sandbox's own: then none is.
+    pub fn write_home(&self, home: &Path, deployment: &str) -> io::Result<()> {
+        home::write(&self.shared, &self.url(), home, deployment)
     }
 
     /// Everything there is, as `GET /sandbox/state` shows it.

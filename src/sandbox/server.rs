@@ -1,6 +1,7 @@
 //! One port for every service: reads a request, checks its signature, lets a fault decide, and answers.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use super::audit::{Audit, Call};
 use super::data::Fleet;
+use super::doors::Doors;
 use super::faults::{Effect, Faults, Rule};
 use super::identity::Identity;
 use super::pace::Pace;
@@ -43,6 +45,7 @@ pub(super) struct Shared {
     pub(super) fleet: Fleet,
     pub(super) seed: super::Seed,
     pub(super) tokens: Mutex<Tokens>,
+    doors: Doors,
     is_verifying: bool,
     folder: Option<PathBuf>,
     skew: Mutex<TimeDelta>,
@@ -53,7 +56,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(options: Options, state: State, pace: Pace) -> Self {
+    pub(super) fn new(options: Options, address: SocketAddr, state: State, pace: Pace) -> Self {
         Self {
             identity: Identity::of_the_sandbox(),
             pace,
@@ -63,6 +66,7 @@ impl Shared {
             fleet: Fleet::default(),
             seed: options.seed,
             tokens: Mutex::default(),
+            doors: Doors::new(address, options.hosts),
             is_verifying: options.verify,
             folder: options.folder,
             skew: Mutex::default(),
@@ -167,6 +171,9 @@ pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener) {
 /// An error here ends the connection without an answer, which is what a reset fault asks for.
 async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Result<Response<Body>, io::Error> {
     let (parts, body) = request.into_parts();
+    if let Err(refusal) = shared.doors.check(&parts.headers) {
+        return Ok(refusal.into_response("/0/0"));
+    }
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),

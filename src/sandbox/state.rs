@@ -11,6 +11,8 @@ use super::past::Past;
 
 /// The compartment in which everything is.
 pub(super) const COMPARTMENT: &str = "ocid1.compartment.oc1..sandbox";
+/// Its parent.
+pub(super) const TENANCY: &str = "ocid1.tenancy.oc1..sandbox";
 /// The subnet in which everything is.
 pub(super) const SUBNET: &str = "ocid1.subnet.oc1.iad.sandbox";
 /// The one security group.
@@ -22,6 +24,11 @@ pub(super) const MOUNT_TARGET: &str = "ocid1.mounttarget.oc1.iad.sandbox";
 pub(super) const EXPORT: &str = "ocid1.export.oc1.iad.sandbox";
 /// The availability domain in which everything is.
 pub(super) const AVAILABILITY_DOMAIN: &str = "sbox:SANDBOX-AD-1";
+
+/// Whether an id is one of a compartment; a tenancy is one as well. Any that is named is there, and empty at first.
+pub(super) fn is_compartment(id: &str) -> bool {
+    ["ocid1.compartment.", "ocid1.tenancy."].iter().any(|kind| id.starts_with(kind))
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
@@ -67,8 +74,39 @@ pub(super) struct Instance {
     pub(super) vnic: String,
     pub(super) address: String,
     pub(super) version: u64,
+    /// When it was changed last.
+    #[serde(default)]
+    pub(super) updated: Option<DateTime<Utc>>,
     /// Whether its application answers.
     pub(super) is_up: bool,
+}
+
+impl Instance {
+    /// Notes that it has changed.
+    pub(super) const fn touch(&mut self, now: DateTime<Utc>) {
+        self.version += 1;
+        self.updated = Some(now);
+    }
+
+    /// Ends the processes in it, as when programs give up. Its restart policy says whether they are to come again; when
+    /// none is, there is nothing left that runs.
+    pub(super) fn exit(&mut self, code: i64, now: DateTime<Utc>) {
+        let is_over = match self.specification["containerRestartPolicy"].as_str() {
+            Some("NEVER") => true,
+            Some("ON_FAILURE") => code == 0,
+            Some(_) | None => false,
+        };
+        self.is_up = false;
+        for container in &mut self.containers {
+            container.exit_code = Some(code);
+            container.has_ended = is_over;
+            container.restarts += u32::from(!is_over);
+        }
+        if is_over {
+            "INACTIVE".clone_into(&mut self.lifecycle);
+            self.touch(now);
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,6 +116,9 @@ pub(super) struct Container {
     pub(super) display_name: String,
     pub(super) restarts: u32,
     pub(super) exit_code: Option<i64>,
+    /// Whether it has exited and is not to be started again.
+    #[serde(default)]
+    pub(super) has_ended: bool,
     pub(super) log: String,
 }
 
@@ -200,15 +241,50 @@ pub(super) struct BalancerWork {
 /// What a change will do once it is applied.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Change {
-    CreateSet { name: String, body: Value },
-    UpdateSet { name: String, body: Value },
-    DeleteSet { name: String },
-    CreateBackend { set: String, backend: Backend },
-    UpdateBackend { set: String, name: String, flags: Value },
-    DeleteBackend { set: String, name: String },
-    UpdateChecker { set: String, body: Value },
-    CreateListener { name: String, body: Value },
-    DeleteListener { name: String },
+    CreateSet {
+        name: String,
+        body: Value,
+    },
+    UpdateSet {
+        name: String,
+        body: Value,
+    },
+    DeleteSet {
+        name: String,
+    },
+    CreateBackend {
+        set: String,
+        backend: Backend,
+    },
+    UpdateBackend {
+        set: String,
+        name: String,
+        flags: Value,
+    },
+    DeleteBackend {
+        set: String,
+        name: String,
+    },
+    UpdateChecker {
+        set: String,
+        body: Value,
+    },
+    CreateListener {
+        name: String,
+        body: Value,
+    },
+    UpdateListener {
+        name: String,
+        body: Value,
+    },
+    DeleteListener {
+        name: String,
+    },
+    /// Of the load balancer itself: some of what it was created from.
+    UpdateHead {
+        kind: String,
+        fields: Value,
+    },
     Create,
     Delete,
 }

@@ -139,14 +139,25 @@ impl Tokens {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 
-    /// What a token is for and whose key it is bound to.
-    pub(super) fn check(&self, token: &str, now: DateTime<Utc>) -> Result<(Use, RsaPublicKey), &'static str> {
+    /// Whether a token is one of a sandbox's, though it may be over.
+    pub(super) fn gave(&self, token: &str) -> bool {
+        self.signed(token).is_ok()
+    }
+
+    /// The part of a token that its issuer signed.
+    fn signed<'t>(&self, token: &'t str) -> Result<&'t str, &'static str> {
         let (signed, signature) = token.rsplit_once('.').ok_or("the token is no JWT")?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "the token is no JWT")?;
         let signature = Signature::try_from(signature.as_slice()).map_err(|_| "the token is no JWT")?;
         VerifyingKey::<Sha256>::new(self.issuer.to_public_key())
             .verify(signed.as_bytes(), &signature)
             .map_err(|_| "the token is not the sandbox's")?;
+        Ok(signed)
+    }
+
+    /// What a token is for and whose key it is bound to.
+    pub(super) fn check(&self, token: &str, now: DateTime<Utc>) -> Result<(Use, RsaPublicKey), &'static str> {
+        let signed = self.signed(token)?;
         let claims = signed.split_once('.').map(|(_, claims)| claims).unwrap_or_default();
         let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| "the token is no JWT")?;
         let claims: Claims = serde_json::from_slice(&claims).map_err(|_| "the token is no JWT")?;

@@ -85,7 +85,8 @@ impl Signed {
         }
         Ok(Self {
             key_id: field("keyId")?.to_owned(),
-            names: field("headers")?.split(' ').map(ToOwned::to_owned).collect(),
+            // In whatever case a client writes them, as the TypeScript SDK does; what is signed has them in lower case.
+            names: field("headers")?.split_whitespace().map(str::to_ascii_lowercase).collect(),
             signature: STANDARD.decode(field("signature")?).map_err(|_| "the signature is not base64")?,
         })
     }

@@ -76,6 +76,10 @@ impl Reply {
         Self::error(401, "NotAuthenticated", message)
     }
 
+    pub(super) fn missing(name: &str) -> Self {
+        Self::error(400, "MissingParameter", format!("{name} is missing"))
+    }
+
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::error(400, "InvalidParameter", message)
     }
@@ -114,7 +118,9 @@ impl Reply {
     }
 }
 
-/// One page of a list, with the token of the next (OCI.md 1.2). The token is opaque to clients.
+/// One page of a list, with the token of the next (OCI.md 1.2). The token is opaque to clients, and has characters that
+/// mean something in a URL. Not every client encodes it: the official TypeScript SDK sends it as it came, so that `+`
+/// arrives as a space.
 pub(super) fn page(
     request: &Request,
     items: Vec<Value>,
@@ -125,16 +131,21 @@ pub(super) fn page(
         Some(Ok(limit @ 1..=1000)) => limit,
         Some(_) => return Err(Reply::invalid("limit must be between 1 and 1000")),
     };
-    let first = match request.query("page") {
+    let first: usize = match request.query("page") {
         None => 0,
-        Some(token) => match token.strip_prefix("at+").and_then(|at| at.strip_suffix("==")).map(str::parse) {
-            Some(Ok(first)) => first,
-            _ => return Err(Reply::error(400, "PaginationTokenFormat", "Wrong pagination token format.")),
-        },
+        Some(token) => {
+            let token = token.replace(' ', "+");
+            match token.strip_prefix("at+").and_then(|at| at.strip_suffix("/==")).map(str::parse) {
+                Some(Ok(first)) => first,
+                _ => {
+                    return Err(Reply::error(400, "PaginationTokenFormat", "Wrong pagination token format."));
+                }
+            }
+        }
     };
     let n_items = items.len();
-    let last = (first + size).min(n_items);
-    let next = (last < n_items).then(|| format!("at+{last}=="));
+    let last = first.saturating_add(size).min(n_items);
+    let next = (last < n_items).then(|| format!("at+{last}/=="));
     Ok((items.into_iter().skip(first).take(size).collect(), next))
 }
 

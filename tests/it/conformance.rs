@@ -1,6 +1,6 @@
 //! The sandbox is judged by others: the official SDK and the `oci` CLI must work against it unchanged.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::World;
@@ -13,19 +13,31 @@ fn python() -> Option<String> {
     has_sdk.is_ok_and(|output| output.status.success()).then_some(python)
 }
 
+/// Where the packages of the TypeScript SDK are: `OCI_NODE_MODULES`, or where Node looks anyway.
+#[expect(clippy::disallowed_methods, reason = "the tests' own environment names the packages")]
+fn node() -> Option<Command> {
+    let mut node = Command::new("node");
+    if let Ok(modules) = std::env::var("OCI_NODE_MODULES") {
+        node.env("NODE_PATH", modules);
+    }
+    let packages = "for (const name of ['common', 'containerinstances', 'loadbalancer', 'workrequests']) require('oci-' + name)";
+    let has_sdk = node.args(["-e", packages]).output().is_ok_and(|output| output.status.success());
+    let mut again = Command::new("node");
+    again.envs(node.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    has_sdk.then_some(again)
+}
+
 #[expect(clippy::print_stderr, reason = "a test that is skipped must say so loudly")]
-fn conform(script: &str) {
-    let Some(python) = python() else {
-        eprintln!(
-            "SKIPPED: {script} needs the packages `oci`, `oci-cli` and `jsonschema` (OCI_PYTHON names the interpreter)"
-        );
-        return;
-    };
+fn skipped(script: &str, needs: &str) {
+    eprintln!("SKIPPED: {script} needs {needs}");
+}
+
+/// Runs a script of others' making against a world of its own, with the arguments that it needs before the URL.
+fn conform_with(mut interpreter: Command, arguments: &[&Path]) {
     // The scripts count what there is, which are no strangers.
     let world = World::with(&["--scenery", "plain"]);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(script);
-    let output = Command::new(python)
-        .arg(path)
+    let output = interpreter
+        .args(arguments)
         .arg(world.url())
         .env("HOME", world.path(""))
         .current_dir(world.path(""))
@@ -40,9 +52,44 @@ fn conform(script: &str) {
     assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
 }
 
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(name)
+}
+
+fn conform(name: &str) {
+    match python() {
+        Some(python) => conform_with(Command::new(python), &[&script(name)]),
+        None => {
+            skipped(name, "the packages `oci`, `oci-cli` and `jsonschema` (OCI_PYTHON names the interpreter)")
+        }
+    }
+}
+
 #[test]
 fn the_official_sdk_drives_the_sandbox() {
     conform("sdk.py");
+}
+
+#[test]
+fn the_official_typescript_sdk_drives_the_sandbox() {
+    match node() {
+        Some(node) => conform_with(node, &[&script("sdk.js")]),
+        None => skipped(
+            "sdk.js",
+            "Node and the packages `oci-common`, `oci-containerinstances`, `oci-loadbalancer` and `oci-workrequests` \
+             (OCI_NODE_MODULES names their folder)",
+        ),
+    }
+}
+
+/// CI builds the client of tests/conformance/go where Go and its modules are.
+#[expect(clippy::disallowed_methods, reason = "the tests' own environment names the client")]
+#[test]
+fn the_official_go_sdk_drives_the_sandbox() {
+    match std::env::var("OCI_GO_CONFORM") {
+        Ok(client) => conform_with(Command::new(client), &[]),
+        Err(_) => skipped("go/main.go", "Go (OCI_GO_CONFORM names the client that was built of it)"),
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod storms;
 mod trials;
 
 mod abandon;
+mod api;
 mod auth;
 mod by_hand;
 mod clouds;
@@ -35,6 +36,7 @@ mod conformance;
 mod control;
 mod crash_points;
 mod detach;
+mod doors;
 mod elsewhere;
 mod endpoints;
 mod faults;

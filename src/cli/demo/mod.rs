@@ -53,7 +53,7 @@ async fn tell(session: &Session<'_>, args: &DemoArgs) -> Result<Exit, Report> {
     let options = Options { time_scale: TIME_SCALE, ..Options::default() };
     let sandbox = Sandbox::start(options).await;
     let sandbox = sandbox.map_err(|error| Report::ours(format!("the sandbox cannot start: {error}")))?;
-    write_home(&sandbox, &home.path)?;
+    write_home(session, &sandbox, home.path())?;
     let front = front_door(&sandbox)?;
     let say = |text: &str| session.ui.note(&session.ui.err_tone(Tone::Dim, &format!("-- {text}")));
     say(&format!("a local OCI at {}; version 1 serves at http://{front}", sandbox.url()));
@@ -143,21 +143,23 @@ fn front_door(sandbox: &Handle) -> Result<std::net::SocketAddr, Report> {
     address.ok_or_else(|| Report::ours("the sandbox has no listener"))
 }
 
-/// A home of its own for the demo's processes, gone when it is over.
-struct Home {
-    path: PathBuf,
-}
+/// A home of its own for the demo's processes, gone when it is over. Nobody else can know its name, or look into it.
+struct Home(tempfile::TempDir);
 
 impl Home {
     fn make() -> Result<Self, Report> {
-        let path = std::env::temp_dir().join(format!("deployctl-demo-{}", std::process::id()));
-        let made = std::fs::create_dir_all(&path);
-        made.map_err(|error| Report::usage(format!("{} cannot be made: {error}", path.display())))?;
-        Ok(Self { path })
+        let made = tempfile::Builder::new().prefix("deployctl-demo-").tempdir();
+        let folder =
+            made.map_err(|error| Report::usage(format!("the demo's folder cannot be made: {error}")))?;
+        Ok(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
     }
 
     fn journal(&self) -> PathBuf {
-        self.path.join("journal.db")
+        self.path().join("journal.db")
     }
 
     /// Starts this very program with its own home, journal and endpoint.
@@ -170,21 +172,9 @@ impl Home {
         }
         let inherited = ["TERM", "NO_COLOR", "LANG", "LC_ALL", "USER"];
         command.env_clear().envs(inherited.iter().filter_map(|name| Some((name, session.env.get(name)?))));
-        command.env("HOME", &self.path).env("NO_PROXY", "127.0.0.1");
+        command.env("HOME", self.path()).env("NO_PROXY", "127.0.0.1");
         // The result of an act is not the result of the demo.
-        command.current_dir(&self.path).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+        command.current_dir(self.path()).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         command.spawn().map_err(|error| Report::ours(format!("cannot start a process: {error}")))
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        remove(&self.path);
-    }
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(path) {
-        tracing::warn!(%error, path = %path.display(), "the demo's folder stays behind");
     }
 }

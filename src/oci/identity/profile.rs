@@ -82,6 +82,11 @@ impl Profile {
             .map_err(|source| ProfileError::Region { origin: self.origin.clone(), source })
     }
 
+    /// The one base URL of every service for which the profile is made, as a sandbox's is: its key is for nobody else.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.value("endpoint")
+    }
+
     /// How the profile says to sign in, when it does (`authentication_type`).
     pub fn authentication_type(&self) -> Option<&str> {
         self.value("authentication_type")

@@ -1,8 +1,9 @@
 //! What a change does when its turn comes (OCI.md 2.3).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::changes::full;
+use super::orders;
 use crate::sandbox::habits::{Drained, Habits};
 use crate::sandbox::state::{Backend, BackendSet, Balancer, Change, Health, Listener};
 use crate::sandbox::wire::Reply;
@@ -17,29 +18,55 @@ pub(super) struct Around<'a> {
     pub(super) generation: u64,
 }
 
-/// Makes the change; returns the backend that it removed.
+/// Makes the change; returns the backends that it removed.
 pub(super) fn apply(
     around: &Around<'_>,
     balancer: &mut Balancer,
     change: &Change,
     violations: &mut Vec<String>,
-) -> Result<Option<Backend>, Refused> {
+) -> Result<Vec<Backend>, Refused> {
     let Around { habits, guests, generation } = *around;
     let bad = |message: String| Err(("BAD_INPUT".to_owned(), message));
     match change {
         Change::Create => {}
+        Change::Delete if balancer.head["isDeleteProtectionEnabled"] == true => {
+            return bad("load balancer {lb} is protected against deletion".to_owned());
+        }
         Change::Delete => balancer.is_deleted = true,
         Change::CreateSet { name, .. } if balancer.sets.contains_key(name) => {
             return bad(format!("Load balancer {{lb}} already has backend set '{name}'"));
         }
         Change::CreateSet { name, body } => {
-            balancer.sets.insert(name.clone(), BackendSet { body: body.clone(), backends: Vec::new() });
+            let backends = listed(body, generation);
+            if let Some(crowded) = crowded(habits, balancer, name, backends.len()) {
+                return bad(crowded);
+            }
+            balancer.sets.insert(name.clone(), BackendSet { body: without_backends(body), backends });
         }
         Change::UpdateSet { name, body } => {
+            let backends = listed(body, generation);
+            if let Some(crowded) = crowded(habits, balancer, name, backends.len()) {
+                return bad(crowded);
+            }
+            violations.extend(nobody_left(guests, balancer, name, &backends));
             let Some(set) = balancer.sets.get_mut(name) else {
                 return bad(format!("no backend set '{name}'"));
             };
-            set.body = body.clone();
+            // Those that stay are the ones that they were; what was seen of their health is still true.
+            let stays = |new: Backend| match set.backends.iter().find(|old| old.name() == new.name()) {
+                Some(old) => Backend { health: old.health.clone(), generation: old.generation, ..new },
+                None => new,
+            };
+            let kept = backends.into_iter().map(stays).collect();
+            let before = std::mem::replace(&mut set.backends, kept);
+            set.body = without_backends(body);
+            let is_gone = |old: &Backend| !set.backends.iter().any(|new| new.name() == old.name());
+            return Ok(before.into_iter().filter(is_gone).collect());
+        }
+        Change::UpdateHead { fields, .. } => {
+            for (name, value) in fields.as_object().into_iter().flatten() {
+                balancer.head[name] = value.clone();
+            }
         }
         Change::DeleteSet { name } => {
             if balancer.listeners.values().any(|listener| listener.set() == name) {
@@ -52,8 +79,22 @@ pub(super) fn apply(
                 set.body["healthChecker"] = body.clone();
             }
         }
-        Change::CreateListener { name, body } => {
-            balancer.listeners.insert(name.clone(), Listener { body: body.clone(), port: 0 });
+        Change::CreateListener { name, .. } if balancer.listeners.contains_key(name) => {
+            return bad(format!("Load balancer {{lb}} already has listener '{name}'"));
+        }
+        Change::CreateListener { name, body } | Change::UpdateListener { name, body } => {
+            let wanted = body["defaultBackendSetName"].as_str().unwrap_or_default();
+            if !balancer.sets.contains_key(wanted) {
+                return bad(format!(
+                    "listener '{name}' refers to backend set '{wanted}', which does not exist"
+                ));
+            }
+            let mut others = balancer.listeners.iter().filter(|(other, _)| *other != name);
+            if let Some((other, _)) = others.find(|(_, other)| other.body["port"] == body["port"]) {
+                return bad(format!("port {} is the one of listener '{other}'", body["port"]));
+            }
+            let port = balancer.listeners.get(name).map_or(0, |listener| listener.port);
+            balancer.listeners.insert(name.clone(), Listener { body: body.clone(), port });
         }
         Change::DeleteListener { name } => {
             balancer.listeners.remove(name);
@@ -92,10 +133,47 @@ pub(super) fn apply(
             violations.extend(a_last_one(guests, balancer, set, name, "removed"));
             let Some(set) = balancer.sets.get_mut(set) else { return bad(format!("no backend set '{set}'")) };
             let place = set.backends.iter().position(|backend| backend.name() == *name);
-            return Ok(place.map(|place| set.backends.remove(place)));
+            return Ok(place.map(|place| set.backends.remove(place)).into_iter().collect());
         }
     }
-    Ok(None)
+    Ok(Vec::new())
+}
+
+/// The backends that a set's details list, which were checked when the change was accepted.
+fn listed(body: &Value, generation: u64) -> Vec<Backend> {
+    let backends = orders::backends(body).unwrap_or_default();
+    backends.into_iter().map(|backend| Backend { generation, ..backend }).collect()
+}
+
+fn without_backends(body: &Value) -> Value {
+    let mut body = body.clone();
+    if let Some(body) = body.as_object_mut() {
+        body.remove("backends");
+    }
+    body
+}
+
+/// Why a set cannot have so many backends.
+fn crowded(habits: &Habits, balancer: &Balancer, name: &str, n_wanted: usize) -> Option<String> {
+    let others = balancer.sets.iter().filter(|(other, _)| *other != name);
+    let n_others: usize = others.map(|(_, set)| set.backends.len()).sum();
+    let most = habits.backends_most;
+    (n_others + n_wanted > most)
+        .then(|| format!("The limit of {most} backends for this load balancer has been exceeded"))
+}
+
+/// That a set which served is left without anybody who does.
+fn nobody_left(guests: &[String], balancer: &Balancer, name: &str, wanted: &[Backend]) -> Option<String> {
+    let stays =
+        |one: &Backend| wanted.iter().any(|new| new.name() == one.name() && !new.drain && !new.offline);
+    let mut after = balancer.clone();
+    let set = after.sets.get_mut(name)?;
+    let leaving: Vec<Backend> = set.backends.iter().filter(|one| !stays(one)).cloned().collect();
+    leaving.iter().find_map(|one| {
+        let said = a_last_one(guests, &after, name, &one.name(), "replaced");
+        after.sets.get_mut(name)?.backends.retain(|other| other.name() != one.name());
+        said
+    })
 }
 
 fn find<'b>(balancer: &'b mut Balancer, set: &str, name: &str) -> Option<&'b mut Backend> {
@@ -122,11 +200,7 @@ pub(super) fn flags_of(body: &Value) -> Result<Backend, Reply> {
     let flag = |name: &str| body[name].as_bool().unwrap_or(false);
     let weight = body.get("weight").filter(|weight| !weight.is_null()).map_or(Some(1), Value::as_u64);
     let weight = weight.and_then(|weight| u32::try_from(weight).ok()).filter(|weight| *weight >= 1);
-    let max_connections = match body.get("maxConnections").unwrap_or(&json!(null)).as_u64() {
-        None | Some(0) => None,
-        Some(n @ 256..) => u32::try_from(n).ok(),
-        Some(_) => return Err(Reply::invalid("maxConnections must be at least 256")),
-    };
+    let max_connections = orders::max_connections(body, "maxConnections")?;
     let Some(weight) = weight else { return Err(Reply::invalid("weight must be at least 1")) };
     let (drain, backup, offline) = (flag("drain"), flag("backup"), flag("offline"));
     Ok(Backend { weight, max_connections, drain, backup, offline, ..Backend::at("", 0) })

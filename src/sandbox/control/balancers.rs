@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::apply::flags_of;
 use super::changes::{accept, spent_token};
 use super::healths::{self, Verdicts};
-use super::{balancer_work, check_version};
+use super::listing::{Listing, Sort, compartment};
+use super::{balancer_work, check_version, orders};
 use crate::sandbox::habits::{IfMatch, Replay};
 use crate::sandbox::server::Shared;
 use crate::sandbox::state::{
@@ -17,15 +17,13 @@ use crate::sandbox::wire::{Reply, Request, array, stamp};
 
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
     let reply = match (method, path) {
-        ("GET", ["loadBalancers"]) => list(shared, request),
+        ("GET", ["loadBalancers"]) => list(shared, request).unwrap_or_else(|refusal| refusal),
         ("POST", ["loadBalancers"]) => create(shared, request),
         ("GET", ["loadBalancerWorkRequests", id]) => balancer_work::get(shared, id),
         ("GET", ["loadBalancerHealths"]) => healths::list(shared, request),
-        ("GET", ["loadBalancerPolicies"]) => {
-            names(shared, request, &["ROUND_ROBIN", "LEAST_CONNECTIONS", "IP_HASH"])
-        }
-        ("GET", ["loadBalancerProtocols"]) => names(shared, request, &["HTTP", "TCP"]),
-        ("GET", ["loadBalancerShapes"]) => names(shared, request, &["flexible"]),
+        ("GET", ["loadBalancerPolicies"]) => names(shared, request, &orders::POLICIES),
+        ("GET", ["loadBalancerProtocols"]) => names(shared, request, &orders::PROTOCOLS),
+        ("GET", ["loadBalancerShapes"]) => names(shared, request, &orders::SHAPES),
         (_, ["loadBalancers", id, rest @ ..]) => return of_one(shared, request, method, id, rest),
         _ => return None,
     };
@@ -50,7 +48,7 @@ fn of_one(shared: &Arc<Shared>, request: &Request, method: &str, id: &str, path:
             return Some(refusal);
         }
     }
-    let change = match change(request, method, path)? {
+    let change = match orders::change(method, path, &request.body)? {
         Ok(change) => change,
         Err(refusal) => return Some(refusal),
     };
@@ -72,6 +70,9 @@ fn is_version_compared_now(state: &State, request: &Request) -> bool {
 
 /// What is to be changed must be there; what is to be made is only found to be there when its turn comes.
 fn check_parts(balancer: &Balancer, method: &str, path: &[&str]) -> Result<(), Reply> {
+    if let (_, ["listeners", name]) = (method, path) {
+        return if balancer.listeners.contains_key(*name) { Ok(()) } else { Err(Reply::not_found()) };
+    }
     let ["backendSets", set, rest @ ..] = path else { return Ok(()) };
     let set = balancer.sets.get(*set).ok_or_else(Reply::not_found)?;
     match (method, rest) {
@@ -82,59 +83,6 @@ fn check_parts(balancer: &Balancer, method: &str, path: &[&str]) -> Result<(), R
         }
         _ => Ok(()),
     }
-}
-
-fn change(request: &Request, method: &str, path: &[&str]) -> Option<Result<Change, Reply>> {
-    let body = &request.body;
-    let change = match (method, path) {
-        ("DELETE", []) => Change::Delete,
-        ("POST", ["backendSets"]) => match body["name"].as_str() {
-            Some(name) if body["policy"].is_string() && body["healthChecker"].is_object() => {
-                Change::CreateSet { name: name.to_owned(), body: body.clone() }
-            }
-            Some(_) | None => {
-                return Some(Err(Reply::invalid("name, policy and healthChecker are required")));
-            }
-        },
-        ("PUT", ["backendSets", set]) => Change::UpdateSet { name: (*set).to_owned(), body: body.clone() },
-        ("DELETE", ["backendSets", set]) => Change::DeleteSet { name: (*set).to_owned() },
-        ("PUT", ["backendSets", set, "healthChecker"]) => {
-            Change::UpdateChecker { set: (*set).to_owned(), body: body.clone() }
-        }
-        ("POST", ["backendSets", set, "backends"]) => match backend(body) {
-            Ok(backend) => Change::CreateBackend { set: (*set).to_owned(), backend },
-            Err(refusal) => return Some(Err(refusal)),
-        },
-        ("PUT", ["backendSets", set, "backends", name]) => {
-            let required = ["weight", "backup", "drain", "offline"];
-            if let Some(missing) = required.iter().find(|name| body.get(**name).is_none_or(Value::is_null)) {
-                return Some(Err(Reply::error(400, "MissingParameter", format!("{missing} is missing"))));
-            }
-            if let Err(refusal) = flags_of(body) {
-                return Some(Err(refusal));
-            }
-            Change::UpdateBackend { set: (*set).to_owned(), name: (*name).to_owned(), flags: body.clone() }
-        }
-        ("DELETE", ["backendSets", set, "backends", name]) => {
-            Change::DeleteBackend { set: (*set).to_owned(), name: (*name).to_owned() }
-        }
-        ("POST", ["listeners"]) => match body["name"].as_str() {
-            Some(name) => Change::CreateListener { name: name.to_owned(), body: body.clone() },
-            None => return Some(Err(Reply::invalid("name is required"))),
-        },
-        ("DELETE", ["listeners", name]) => Change::DeleteListener { name: (*name).to_owned() },
-        _ => return None,
-    };
-    Some(Ok(change))
-}
-
-fn backend(body: &Value) -> Result<Backend, Reply> {
-    let ip = body["ipAddress"].as_str().filter(|ip| ip.parse::<std::net::IpAddr>().is_ok());
-    let port = body["port"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
-    let (Some(ip), Some(port)) = (ip, port) else {
-        return Err(Reply::invalid("ipAddress and port are required, and must be an address and a port"));
-    };
-    Ok(Backend { ip: ip.to_owned(), port, ..flags_of(body)? })
 }
 
 fn read(shared: &Shared, request: &Request, id: &str, path: &[&str]) -> Option<Reply> {
@@ -186,23 +134,35 @@ fn find<'b>(balancer: &'b Balancer, set: &str, name: &str) -> Option<&'b Backend
     balancer.sets.get(set)?.backends.iter().find(|backend| backend.name() == name)
 }
 
-fn list(shared: &Shared, request: &Request) -> Reply {
-    let Some(compartment) = request.query("compartmentId") else {
-        return Reply::error(400, "MissingParameter", "compartmentId is missing");
-    };
+fn list(shared: &Shared, request: &Request) -> Result<Reply, Reply> {
+    let compartment = compartment(request)?;
     let state = shared.state();
-    let found = state
-        .shown_balancers()
-        .values()
-        .filter(|balancer| !balancer.is_deleted && balancer.head["compartmentId"] == compartment)
-        .filter(|balancer| {
-            request.query("displayName").is_none_or(|name| balancer.head["displayName"] == name)
-        })
-        .map(body);
-    array(request, found.collect(), shared.page_size)
+    let shown = state.shown_balancers().values().filter(|balancer| !balancer.is_deleted);
+    let found = shown.map(body).filter(|body| body["compartmentId"] == compartment);
+    let listing = Listing {
+        filters: &["displayName", "lifecycleState"],
+        states: Some(("lifecycleState", &["CREATING", "FAILED", "ACTIVE", "DELETING", "DELETED"])),
+        // Without a wish they come as they were made.
+        sorts: match request.query("sortBy").or(request.query("sortOrder")) {
+            None => &[],
+            Some(_) => &[
+                Sort::newest_first("TIMECREATED", "timeCreated"),
+                Sort::ascending("DISPLAYNAME", "displayName"),
+            ],
+        },
+    };
+    Ok(array(request, listing.of(request, found.collect())?, shared.page_size))
 }
 
 fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
+    if let Err(refusal) = orders::new(&request.body) {
+        return refusal;
+    }
+    let token = request.header("opc-retry-token").map(spent_token);
+    if token.is_some_and(|token| shared.state().tokens.contains_key(&token)) {
+        // The answer is the first one's, and nothing is made.
+        return accept(shared, request, "", Change::Create);
+    }
     let id = shared.change(|state| {
         let id = state.ocid("loadbalancer");
         let mut head = request.body.clone();
@@ -211,9 +171,8 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
         let listeners = taken(&mut head, "listeners");
         let entries = |map: Option<Value>| map.and_then(|map| map.as_object().cloned()).unwrap_or_default();
         let sets = entries(sets).into_iter().map(|(name, body)| {
-            let backends =
-                body["backends"].as_array().into_iter().flatten().filter_map(|one| backend(one).ok());
-            (name, BackendSet { backends: backends.collect(), body })
+            let backends = orders::backends(&body).unwrap_or_default();
+            (name, BackendSet { backends, body })
         });
         let listeners = entries(listeners).into_iter().map(|(name, mut body)| {
             body["name"] = json!(name);
@@ -276,17 +235,19 @@ pub(in crate::sandbox) fn body(balancer: &Balancer) -> Value {
         balancer.sets.iter().map(|(name, set)| (name.clone(), set_body(name, set))).collect();
     let listeners: serde_json::Map<String, Value> =
         balancer.listeners.iter().map(|(name, listener)| (name.clone(), listener.body.clone())).collect();
+    let head_or = |name: &str, otherwise: Value| head.get(name).cloned().unwrap_or(otherwise);
     json!({
-        "id": balancer.id, "compartmentId": head.get("compartmentId").cloned().unwrap_or_else(|| json!(COMPARTMENT)),
+        "id": balancer.id, "compartmentId": head_or("compartmentId", json!(COMPARTMENT)),
         "displayName": head["displayName"], "lifecycleState": lifecycle(balancer),
         "timeCreated": stamp(balancer.created), "ipAddresses": [{"ipAddress": "127.0.0.1", "isPublic": false}],
         "shapeName": head["shapeName"], "shapeDetails": head.get("shapeDetails"),
-        "isPrivate": head.get("isPrivate").cloned().unwrap_or_else(|| json!(false)),
-        "isDeleteProtectionEnabled": false, "isRequestIdEnabled": false, "subnetIds": [SUBNET],
-        "networkSecurityGroupIds": [], "listeners": listeners, "hostnames": {}, "sslCipherSuites": {},
+        "isPrivate": head_or("isPrivate", json!(false)),
+        "isDeleteProtectionEnabled": head_or("isDeleteProtectionEnabled", json!(false)),
+        "isRequestIdEnabled": head_or("isRequestIdEnabled", json!(false)), "subnetIds": [SUBNET],
+        "networkSecurityGroupIds": head_or("networkSecurityGroupIds", json!([])), "listeners": listeners, "hostnames": {}, "sslCipherSuites": {},
         "certificates": {}, "pathRouteSets": {}, "routingPolicies": {}, "ruleSets": {}, "backendSets": sets,
-        "freeformTags": head.get("freeformTags").cloned().unwrap_or_else(|| json!({})), "definedTags": {},
-        "systemTags": {}, "ipMode": "IPV4",
+        "freeformTags": head_or("freeformTags", json!({})), "definedTags": head_or("definedTags", json!({})),
+        "systemTags": {}, "ipMode": head_or("ipMode", json!("IPV4")),
     })
 }
 

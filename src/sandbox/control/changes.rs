@@ -101,6 +101,12 @@ fn busy(balancer: &str, work: &str) -> Reply {
 /// What the service sees of a change before it accepts it.
 fn refuse(habits: &Habits, balancer: &Balancer, change: &Change) -> Result<(), Reply> {
     if let Change::CreateBackend { set, backend } = change
+        && backend.backup
+        && balancer.sets.get(set).is_some_and(|set| set.body["policy"] == "IP_HASH")
+    {
+        return Err(Reply::invalid("a backend set whose policy is IP_HASH has no backups"));
+    }
+    if let Change::CreateBackend { set, backend } = change
         && let Some(full) = full(habits, balancer, set)
         && find_in(balancer, set, &backend.name()).is_none()
     {
@@ -108,7 +114,11 @@ fn refuse(habits: &Habits, balancer: &Balancer, change: &Change) -> Result<(), R
     }
     let is_update = matches!(
         change,
-        Change::UpdateSet { .. } | Change::UpdateBackend { .. } | Change::UpdateChecker { .. }
+        Change::UpdateSet { .. }
+            | Change::UpdateBackend { .. }
+            | Change::UpdateChecker { .. }
+            | Change::UpdateListener { .. }
+            | Change::UpdateHead { .. }
     );
     let refuses_all = habits.no_op == NoOp::Refused;
     let refuses = refuses_all || (habits.no_change == NoChange::Refused && is_update);
@@ -146,7 +156,16 @@ fn is_so_already(habits: &Habits, balancer: &Balancer, change: &Change) -> bool 
                 plain(there) == plain(backend)
             })
         }
-        Change::CreateSet { name, body } => balancer.sets.get(name).is_some_and(|set| set.body == *body),
+        // A listener or set that is there refuses to be made again; whether it is just so is for its shape to say.
+        Change::CreateSet { name, body } => balancer.sets.get(name).is_some_and(|set| {
+            let wanted = body["backends"].as_array().map_or(0, Vec::len);
+            wanted == set.backends.len()
+                && body
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .all(|(key, value)| key == "name" || key == "backends" || set.body[key] == *value)
+        }),
         Change::Create | Change::Delete => false,
         _ => {
             let around = Around { habits, guests: &[], generation: 0 };
@@ -155,7 +174,7 @@ fn is_so_already(habits: &Habits, balancer: &Balancer, change: &Change) -> bool 
     }
 }
 
-const fn kind(change: &Change) -> &'static str {
+fn kind(change: &Change) -> &str {
     match change {
         Change::CreateSet { .. } => "CreateBackendSet",
         Change::UpdateSet { .. } => "UpdateBackendSet",
@@ -165,7 +184,9 @@ const fn kind(change: &Change) -> &'static str {
         Change::DeleteBackend { .. } => "DeleteBackend",
         Change::UpdateChecker { .. } => "UpdateHealthChecker",
         Change::CreateListener { .. } => "CreateListener",
+        Change::UpdateListener { .. } => "UpdateListener",
         Change::DeleteListener { .. } => "DeleteListener",
+        Change::UpdateHead { kind, .. } => kind,
         Change::Create => "CreateLoadBalancer",
         Change::Delete => "DeleteLoadBalancer",
     }
@@ -232,8 +253,8 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
         let generation = state.next();
         let mut violations = Vec::new();
         let guests = scenery::guests(state, id);
-        let balancer = state.balancers.get_mut(id)?;
-        let open = balancer.work.iter().find(|one| one.id == work)?;
+        let Some(balancer) = state.balancers.get_mut(id) else { return Vec::new() };
+        let Some(open) = balancer.work.iter().find(|one| one.id == work) else { return Vec::new() };
         let (change, fails_with, expects) =
             (open.change.clone(), open.fails_with.clone(), open.expects.clone());
         let before = (super::balancers::body(balancer), super::balancers::etag(balancer));
@@ -252,7 +273,7 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
             balancer.version += 1;
             balancer.before = Some(before);
         }
-        let removed = done.clone().ok().flatten();
+        let removed = done.clone().unwrap_or_default();
         with_work(state, id, work, |work| {
             work.finished = Some(now);
             match done {
@@ -266,7 +287,7 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
         state.violations.extend(violations);
         removed
     });
-    if let Some(backend) = removed {
-        data::cut_off(shared, &backend);
+    for backend in &removed {
+        data::cut_off(shared, backend);
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::instances::{etag, is_seen};
+use super::instances::{STATES, etag, is_seen};
+use super::listing::{Listing, Sort, compartment};
 use crate::sandbox::server::Shared;
 use crate::sandbox::state::{Container, Instance, State};
 use crate::sandbox::wire::{Reply, Request, collection, stamp};
@@ -10,7 +11,7 @@ use crate::sandbox::wire::{Reply, Request, collection, stamp};
 fn body(instance: &Instance, container: &Container) -> Value {
     let specification = &container.specification;
     let has_crashed = container.restarts > 0;
-    let state = instance.lifecycle.as_str();
+    let state = if container.has_ended { "INACTIVE" } else { instance.lifecycle.as_str() };
     let mut body = specification.clone();
     body["id"] = json!(container.id);
     body["displayName"] = json!(container.display_name);
@@ -23,19 +24,29 @@ fn body(instance: &Instance, container: &Container) -> Value {
     body["containerRestartAttemptCount"] = json!(container.restarts);
     body["exitCode"] = json!(container.exit_code);
     body["timeCreated"] = json!(stamp(instance.created));
+    body["timeUpdated"] = json!(stamp(instance.updated.unwrap_or(instance.created)));
     if body.get("freeformTags").is_none() {
         body["freeformTags"] = json!({});
     }
     body
 }
 
-pub(super) fn list(shared: &Shared, request: &Request) -> Reply {
+pub(super) fn list(shared: &Shared, request: &Request) -> Result<Reply, Reply> {
+    let compartment = compartment(request)?;
     let state = shared.state();
-    let wanted = request.query("containerInstanceId");
     let seen = state.instances.values().filter(|instance| is_seen(&state.habits, instance));
-    let instances = seen.filter(|instance| wanted.is_none_or(|id| id == instance.id));
+    let instances = seen.filter(|instance| instance.specification["compartmentId"] == compartment);
     let bodies = instances.flat_map(|instance| instance.containers.iter().map(|one| body(instance, one)));
-    collection(request, bodies.collect(), shared.page_size)
+    let listing = Listing {
+        filters: &["containerInstanceId", "displayName", "lifecycleState", "availabilityDomain"],
+        states: Some(("lifecycleState", &STATES)),
+        sorts: &[
+            Sort::newest_first("timeCreated", "timeCreated"),
+            Sort::ascending("displayName", "displayName"),
+        ],
+    };
+    let bodies = listing.of(request, bodies.collect())?;
+    Ok(collection(request, bodies, shared.page_size))
 }
 
 fn find<'s>(state: &'s State, id: &str) -> Option<(&'s Instance, &'s Container)> {

@@ -7,37 +7,51 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::changes::replay;
-use super::{addresses, check_version, containers, instance_work};
-use crate::sandbox::habits::{Deleted, Habits, NoChange, NoOp, Vnic};
+use super::listing::{Listing, Sort, compartment};
+use super::{addresses, containers, demands, instance_work, updates};
+use crate::sandbox::habits::{Deleted, Habits, Vnic};
 use crate::sandbox::lifecycle::{self, Turn};
 use crate::sandbox::pace::{APPEAR, NOTICEABLE};
 use crate::sandbox::server::Shared;
 use crate::sandbox::state::{Container, Instance, Spent, State, Work};
 use crate::sandbox::wire::{Reply, Request, collection, stamp};
 
-/// How many freeform tags a resource takes (OCI.md section 5).
-const TAGS_LIMIT: usize = 10;
+/// Of an instance and of a container.
+pub(super) const STATES: [&str; 7] =
+    ["CREATING", "UPDATING", "ACTIVE", "INACTIVE", "DELETING", "DELETED", "FAILED"];
 
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
     let reply = match (method, path) {
         ("POST", ["containerInstances"]) => create(shared, request),
-        ("GET", ["containerInstances"]) => list(shared, request),
+        ("GET", ["containerInstances"]) => list(shared, request).unwrap_or_else(|refusal| refusal),
         ("GET", ["containerInstances", id]) => get(shared, id),
-        ("PUT", ["containerInstances", id]) => update(shared, request, id),
-        ("DELETE", ["containerInstances", id]) => turn(shared, request, id, Turn::Delete),
-        ("POST", ["containerInstances", id, "actions", "start"]) => turn(shared, request, id, Turn::Start),
-        ("POST", ["containerInstances", id, "actions", "stop"]) => turn(shared, request, id, Turn::Stop),
-        ("POST", ["containerInstances", id, "actions", "restart"]) => {
-            turn(shared, request, id, Turn::Restart)
+        ("PUT", ["containerInstances", id]) => updates::instance(shared, request, id),
+        ("DELETE", ["containerInstances", id]) => updates::turn(shared, request, id, Turn::Delete),
+        ("POST", ["containerInstances", id, "actions", "start"]) => {
+            updates::turn(shared, request, id, Turn::Start)
         }
-        ("GET", ["containers"]) => containers::list(shared, request),
+        ("POST", ["containerInstances", id, "actions", "stop"]) => {
+            updates::turn(shared, request, id, Turn::Stop)
+        }
+        ("POST", ["containerInstances", id, "actions", "restart"]) => {
+            updates::turn(shared, request, id, Turn::Restart)
+        }
+        ("POST", ["containerInstances", id, "actions", "changeCompartment"]) => {
+            updates::compartment(shared, request, id)
+        }
+        ("GET", ["containers"]) => containers::list(shared, request).unwrap_or_else(|refusal| refusal),
+        ("PUT", ["containers", id]) => updates::container(shared, request, id),
         ("GET", ["containers", id]) => containers::get(shared, id),
         ("POST", ["containers", id, "actions", "retrieveLogs"]) => containers::logs(shared, request, id),
-        ("GET", ["containerInstanceShapes"]) => shapes(shared, request),
+        ("GET", ["containerInstanceShapes"]) => shapes(shared, request).unwrap_or_else(|refusal| refusal),
         ("GET", ["workRequests", id]) => instance_work::get(shared, id),
-        ("GET", ["workRequests", id, "errors"]) => instance_work::errors(shared, request, id),
-        ("GET", ["workRequests", id, "logs"]) => instance_work::logs(shared, request, id),
-        ("GET", ["workRequests"]) => instance_work::list(shared, request),
+        ("GET", ["workRequests", id, "errors"]) => {
+            instance_work::errors(shared, request, id).unwrap_or_else(|refusal| refusal)
+        }
+        ("GET", ["workRequests", id, "logs"]) => {
+            instance_work::logs(shared, request, id).unwrap_or_else(|refusal| refusal)
+        }
+        ("GET", ["workRequests"]) => instance_work::list(shared, request).unwrap_or_else(|refusal| refusal),
         (_, ["containerInstances" | "containers" | "workRequests" | "containerInstanceShapes", ..]) => {
             Reply::error(405, "MethodNotAllowed", "Method Not Allowed")
         }
@@ -47,7 +61,7 @@ pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path
 }
 
 fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
-    if let Err(refusal) = validate(&request.body) {
+    if let Err(refusal) = demands::instance(&shared.state().habits, &request.body) {
         return refusal;
     }
     let now = shared.now();
@@ -74,7 +88,8 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
     match made {
         Err(refusal) => refusal,
         Ok((id, started)) => {
-            let fails_with = request.work_fails_with.clone();
+            let has_network = demands::has_network(&request.body);
+            let fails_with = request.work_fails_with.clone().or_else(|| (!has_network).then(no_network));
             if let Some(work) = &started {
                 lifecycle::begin(shared, &id, work, Turn::Create, fails_with);
             }
@@ -92,6 +107,13 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
     }
 }
 
+/// How the service says in a work request that the network is not there (OCI.md 2.2).
+fn no_network() -> String {
+    "An error occurred on creating the VNIC: : Error returned by Unknown operation operation in Unknown service \
+     service.(404, NotAuthorizedOrNotFound, false) Authorization failed or requested resource not found."
+        .to_owned()
+}
+
 pub(super) fn invalidated() -> Reply {
     Reply::error(
         409,
@@ -101,42 +123,6 @@ pub(super) fn invalidated() -> Reply {
          created with the same token has since been deleted. If the system state change associated with this \
          request should be performed again, then retry with a different retry token.",
     )
-}
-
-/// The checks that the service makes at once; the others come out in the work request (OCI.md section 5).
-fn validate(body: &Value) -> Result<(), Reply> {
-    let missing = |name: &str| Reply::error(400, "MissingParameter", format!("{name} is missing"));
-    for name in ["compartmentId", "availabilityDomain", "shape"] {
-        if !body[name].is_string() {
-            return Err(missing(name));
-        }
-    }
-    if body["shapeConfig"]["ocpus"].as_f64().is_none_or(|ocpus| ocpus <= 0.0) {
-        return Err(missing("shapeConfig.ocpus"));
-    }
-    if !body["shape"].as_str().unwrap_or_default().starts_with("CI.Standard.") {
-        return Err(Reply::invalid("shape is not a container instance shape"));
-    }
-    match body["vnics"].as_array().map(Vec::as_slice) {
-        Some([vnic]) if vnic["subnetId"].is_string() => {}
-        Some(_) | None => return Err(Reply::invalid("vnics must have exactly one entry with a subnetId")),
-    }
-    let containers = body["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if containers.is_empty() || containers.len() > 60 {
-        return Err(Reply::invalid("containers must have 1 to 60 entries"));
-    }
-    for container in containers {
-        if !container["imageUrl"].is_string() {
-            return Err(missing("containers[].imageUrl"));
-        }
-        let checks = container["healthChecks"].as_array().into_iter().flatten();
-        if checks.filter(|check| !matches!(check["healthCheckType"].as_str(), Some("HTTP" | "TCP"))).count()
-            > 0
-        {
-            return Err(Reply::invalid("healthCheckType must be HTTP or TCP"));
-        }
-    }
-    Ok(())
 }
 
 /// Puts a new instance into the state, CREATING.
@@ -158,6 +144,7 @@ pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: Da
                 display_name,
                 restarts: 0,
                 exit_code: None,
+                has_ended: false,
                 log: String::new(),
             }
         })
@@ -182,13 +169,14 @@ pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: Da
         vnic,
         address,
         version: 1,
+        updated: None,
         is_up: false,
     };
     state.instances.insert(id.clone(), instance);
     id
 }
 
-fn start_work(state: &mut State, operation: &str, instance: &str, now: DateTime<Utc>) -> String {
+pub(super) fn start_work(state: &mut State, operation: &str, instance: &str, now: DateTime<Utc>) -> String {
     let id = state.ocid("computecontainerworkrequest");
     let work = Work {
         id: id.clone(),
@@ -203,28 +191,26 @@ fn start_work(state: &mut State, operation: &str, instance: &str, now: DateTime<
     id
 }
 
-fn list(shared: &Shared, request: &Request) -> Reply {
-    let Some(compartment) = request.query("compartmentId") else {
-        return Reply::error(400, "MissingParameter", "compartmentId is missing");
-    };
+fn list(shared: &Shared, request: &Request) -> Result<Reply, Reply> {
+    let compartment = compartment(request)?;
     let state = shared.state();
     let mut found: Vec<&Instance> = state
         .instances
         .values()
         .filter(|instance| is_seen(&state.habits, instance))
         .filter(|instance| instance.specification["compartmentId"] == compartment)
-        .filter(|instance| request.query("displayName").is_none_or(|name| name == instance.display_name))
-        .filter(|instance| request.query("lifecycleState").is_none_or(|wanted| wanted == instance.lifecycle))
         .collect();
     found.sort_by_key(|instance| instance.number);
-    if request.query("sortOrder") != Some("ASC") {
-        found.reverse();
-    }
-    collection(
-        request,
-        found.into_iter().map(|instance| summary(shared, instance)).collect(),
-        shared.page_size,
-    )
+    let listing = Listing {
+        filters: &["displayName", "lifecycleState", "availabilityDomain"],
+        states: Some(("lifecycleState", &STATES)),
+        sorts: &[
+            Sort::newest_first("timeCreated", "timeCreated"),
+            Sort::ascending("displayName", "displayName"),
+        ],
+    };
+    let found = listing.of(request, found.into_iter().map(|instance| summary(shared, instance)).collect())?;
+    Ok(collection(request, found, shared.page_size))
 }
 
 fn get(shared: &Shared, id: &str) -> Reply {
@@ -240,91 +226,6 @@ fn get(shared: &Shared, id: &str) -> Reply {
 /// Whether clients see an instance, or what is in it, at all.
 pub(super) fn is_seen(habits: &Habits, instance: &Instance) -> bool {
     habits.deleted_instances == Deleted::Listed || instance.lifecycle != "DELETED"
-}
-
-fn update(shared: &Shared, request: &Request, id: &str) -> Reply {
-    let now = shared.now();
-    shared.change(|state| {
-        let habits = state.habits;
-        let Some(instance) = state.instances.get_mut(id).filter(|instance| is_seen(&habits, instance)) else {
-            return Reply::not_found();
-        };
-        if let Err(refusal) = check_version(request, &etag(instance)) {
-            return refusal;
-        }
-        let allowed = ["displayName", "freeformTags", "definedTags"];
-        if let Some(name) = request
-            .body
-            .as_object()
-            .and_then(|body| body.keys().find(|name| !allowed.contains(&name.as_str())))
-        {
-            return Reply::invalid(format!("{name} cannot be updated"));
-        }
-        let n_tags = request.body["freeformTags"].as_object().map_or(0, serde_json::Map::len);
-        if n_tags > TAGS_LIMIT {
-            return Reply::invalid(format!(
-                "freeformTags has {n_tags} entries, at most {TAGS_LIMIT} are allowed"
-            ));
-        }
-        let before = (instance.display_name.clone(), instance.freeform_tags.clone());
-        if let Some(name) = request.body["displayName"].as_str() {
-            name.clone_into(&mut instance.display_name);
-        }
-        if let Some(tags) = request.body.get("freeformTags") {
-            instance.freeform_tags = tags.clone();
-        }
-        let is_changed = before != (instance.display_name.clone(), instance.freeform_tags.clone());
-        if !is_changed && (habits.no_change == NoChange::Refused || habits.no_op == NoOp::Refused) {
-            return Reply::invalid("UpdateContainerInstance would change nothing");
-        }
-        if is_changed || habits.no_change == NoChange::Accepted {
-            instance.version += 1;
-        }
-        let work = start_work(state, "UPDATE_CONTAINER_INSTANCE", id, now);
-        if let Some(work) = state.work.get_mut(&work) {
-            "SUCCEEDED".clone_into(&mut work.status);
-            work.finished = Some(now);
-        }
-        Reply::empty(202).with("opc-work-request-id", work)
-    })
-}
-
-fn turn(shared: &Arc<Shared>, request: &Request, id: &str, turn: Turn) -> Reply {
-    let now = shared.now();
-    let started = shared.change(|state| {
-        let seen = state.instances.get(id).filter(|instance| is_seen(&state.habits, instance));
-        let Some(instance) = seen else { return Err(Reply::not_found()) };
-        check_version(request, &etag(instance))?;
-        let refuses_no_op = state.habits.no_op == NoOp::Refused;
-        match (turn, instance.lifecycle.as_str()) {
-            (Turn::Start, "ACTIVE") | (Turn::Stop, "INACTIVE") | (Turn::Delete, "DELETING")
-                if refuses_no_op =>
-            {
-                return Err(Reply::invalid(format!("{} would change nothing", turn.operation())));
-            }
-            (_, "DELETED") => return Err(Reply::not_found()),
-            (_, "DELETING") => return Err(incorrect_state(id, "DELETING")),
-            (Turn::Delete, _) | (Turn::Start, "INACTIVE") | (Turn::Stop | Turn::Restart, "ACTIVE") => {}
-            (Turn::Create | Turn::Start | Turn::Stop | Turn::Restart, other) => {
-                return Err(incorrect_state(id, other));
-            }
-        }
-        if turn == Turn::Delete {
-            lifecycle::note_a_delete_in_service(state, id);
-        }
-        Ok(start_work(state, turn.operation(), id, now))
-    });
-    match started {
-        Ok(work) => {
-            lifecycle::begin(shared, id, &work, turn, request.work_fails_with.clone());
-            Reply::empty(202).with("opc-work-request-id", work)
-        }
-        Err(refusal) => refusal,
-    }
-}
-
-fn incorrect_state(id: &str, state: &str) -> Reply {
-    Reply::error(409, "IncorrectState", format!("Resource {id} is in an invalid state {state}"))
 }
 
 pub(super) fn etag(instance: &Instance) -> String {
@@ -361,9 +262,10 @@ pub(in crate::sandbox) fn summary(shared: &Shared, instance: &Instance) -> Value
         "id": instance.id, "displayName": instance.display_name, "compartmentId": specification["compartmentId"],
         "freeformTags": instance.freeform_tags,
         "definedTags": defined_tags(shared, instance),
-        "systemTags": {}, "availabilityDomain": specification["availabilityDomain"], "faultDomain": "FAULT-DOMAIN-1",
+        "systemTags": {}, "availabilityDomain": specification["availabilityDomain"],
+        "faultDomain": specification.get("faultDomain").cloned().unwrap_or_else(|| json!("FAULT-DOMAIN-1")),
         "lifecycleState": instance.lifecycle, "lifecycleDetails": instance.details,
-        "timeCreated": stamp(instance.created), "timeUpdated": stamp(instance.created),
+        "timeCreated": stamp(instance.created), "timeUpdated": stamp(instance.updated.unwrap_or(instance.created)),
         "shape": specification["shape"],
         "shapeConfig": {
             "ocpus": specification["shapeConfig"]["ocpus"],
@@ -373,7 +275,7 @@ pub(in crate::sandbox) fn summary(shared: &Shared, instance: &Instance) -> Value
         "containerCount": instance.containers.len(),
         "volumeCount": specification["volumes"].as_array().map_or(0, Vec::len),
         "gracefulShutdownTimeoutInSeconds":
-            specification.get("gracefulShutdownTimeoutInSeconds").cloned().unwrap_or_else(|| json!(30)),
+            specification.get("gracefulShutdownTimeoutInSeconds").cloned().unwrap_or_else(|| json!(0)),
         "containerRestartPolicy":
             specification.get("containerRestartPolicy").cloned().unwrap_or_else(|| json!("ALWAYS")),
         "securityContext": specification.get("securityContext"),
@@ -412,10 +314,11 @@ fn body(shared: &Shared, habits: &Habits, instance: &Instance) -> Value {
     body
 }
 
-fn shapes(shared: &Shared, request: &Request) -> Reply {
-    let shapes = ["CI.Standard.E3.Flex", "CI.Standard.E4.Flex", "CI.Standard.A1.Flex"].map(|name| {
-        json!({"name": name, "processorDescription": "a loopback address", "ocpuOptions": {"min": 1.0, "max": 64.0},
-            "memoryOptions": {"minInGBs": 1.0, "maxInGBs": 1024.0}})
+fn shapes(shared: &Shared, request: &Request) -> Result<Reply, Reply> {
+    compartment(request)?;
+    let shapes = demands::SHAPES.map(|(name, ocpus, memory)| {
+        json!({"name": name, "processorDescription": "a loopback address", "ocpuOptions": {"min": 1.0, "max": ocpus},
+            "memoryOptions": {"minInGBs": 1.0, "maxInGBs": memory}})
     });
-    collection(request, shapes.to_vec(), shared.page_size)
+    Ok(collection(request, shapes.to_vec(), shared.page_size))
 }

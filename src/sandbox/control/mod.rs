@@ -6,10 +6,14 @@ mod balancer_work;
 pub(super) mod balancers;
 pub(super) mod changes;
 mod containers;
+mod demands;
 mod healths;
 mod instance_work;
 pub(super) mod instances;
+mod listing;
+mod orders;
 mod others;
+mod updates;
 
 use std::sync::Arc;
 

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::demands::FAULT_DOMAINS;
 use super::instances::has_vnic;
+use super::listing::{self, Listing, Sort};
 use crate::sandbox::server::Shared;
 use crate::sandbox::state::{
-    AVAILABILITY_DOMAIN, COMPARTMENT, EXPORT, Instance, MOUNT_TARGET, SECRET, SECURITY_GROUP, SUBNET,
+    AVAILABILITY_DOMAIN, COMPARTMENT, EXPORT, Instance, MOUNT_TARGET, SECRET, SECURITY_GROUP, SUBNET, TENANCY,
 };
 use crate::sandbox::wire::{Reply, Request, array, stamp};
 
@@ -34,6 +36,8 @@ pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&
             let found = state.instances.values().filter(is_wanted);
             let found = found.filter(|instance| !is_gone(instance));
             let found = found.filter(|instance| has_vnic(shared, &state.habits, instance));
+            let address = request.query("ipAddress");
+            let found = found.filter(|instance| address.is_none_or(|address| address == instance.address));
             let found = found.map(private_ip).collect();
             array(request, found, shared.page_size)
         }
@@ -62,13 +66,13 @@ pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&
             array(request, vec![domain], shared.page_size)
         }
         ["faultDomains"] => {
-            let domains = (1..=3).map(|n| {
-                json!({"name": format!("FAULT-DOMAIN-{n}"), "id": format!("ocid1.faultdomain.oc1..sandbox{n}"),
+            let domains = FAULT_DOMAINS.iter().zip(1..).map(|(name, n)| {
+                json!({"name": name, "id": format!("ocid1.faultdomain.oc1..sandbox{n}"),
                     "compartmentId": request.query("compartmentId"), "availabilityDomain": AVAILABILITY_DOMAIN})
             });
             array(request, domains.collect(), shared.page_size)
         }
-        ["compartments"] => array(request, vec![compartment(shared)], shared.page_size),
+        ["compartments"] => compartments(shared, request).unwrap_or_else(|refusal| refusal),
         ["compartments", COMPARTMENT] => Reply::json(200, &compartment(shared)),
         ["compartments", _] => Reply::not_found(),
         _ => return None,
@@ -142,6 +146,20 @@ fn private_ip(instance: &Instance) -> Value {
         "timeCreated": stamp(instance.created),
         "hostnameLabel": instance.specification["vnics"][0]["hostnameLabel"],
     })
+}
+
+fn compartments(shared: &Shared, request: &Request) -> Result<Reply, Reply> {
+    // The root is not in its own list.
+    let all = match listing::compartment(request)? {
+        TENANCY => vec![compartment(shared)],
+        _ => Vec::new(),
+    };
+    let listing = Listing {
+        filters: &["name", "lifecycleState"],
+        states: None,
+        sorts: &[Sort::newest_first("TIMECREATED", "timeCreated"), Sort::ascending("NAME", "name")],
+    };
+    Ok(array(request, listing.of(request, all)?, shared.page_size))
 }
 
 fn compartment(shared: &Shared) -> Value {

@@ -122,15 +122,15 @@ pub(super) fn crash(shared: &Shared, instance: &str) {
     });
 }
 
-/// Ends the processes of an instance with this code and these last words, as when a program gives up: each container
-/// counts as restarted, and does not come up again.
+/// Ends the processes of an instance with this code and these last words, as when a program gives up. One that its
+/// restart policy starts again does not come up.
 pub(super) fn exit(shared: &Shared, instance: &str, code: i64, log: &str) {
-    crash(shared, instance);
+    close(shared, instance);
+    let now = shared.now();
     shared.change(|state| {
         let Some(instance) = state.instances.get_mut(instance) else { return };
+        instance.exit(code, now);
         for container in &mut instance.containers {
-            container.restarts += 1;
-            container.exit_code = Some(code);
             log.clone_into(&mut container.log);
         }
     });
