@@ -7,6 +7,8 @@ pub mod run;
 
 pub mod crash;
 
+pub mod file;
+
 pub mod clock;
 pub mod retry;
 

@@ -7,7 +7,7 @@ use super::foresee::{Foreseen, foreseen};
 use super::problem::{Report, refused};
 use super::session::Session;
 use crate::engine::{Foresight, Past};
-use crate::journal::{Journal, Purpose};
+use crate::journal::{Claim, Journal, Purpose};
 use crate::run::{Keep, RunId, RunSelector};
 use crate::workflows::{KeepNew, NEW_SIDE, NewSide, Side, World, old_side};
 
@@ -22,9 +22,11 @@ pub(super) async fn abandon(
     session: &Session<'_>,
     selector: &RunSelector,
     word: Word,
+    claim: Claim,
 ) -> Result<Exit, Report> {
-    let journal = session.existing_journal(selector).await?;
+    let journal = session.existing_journal(selector).await?.claiming(claim);
     let run = journal.find(selector, Purpose::Undo).await?;
+    session.say_whom_it_disowns(&journal, run, claim).await?;
     of_run(session, journal, run, word).await
 }
 
@@ -36,11 +38,15 @@ pub(super) async fn of_run(
     said: Word,
 ) -> Result<Exit, Report> {
     let record = journal.run(run).await?;
-    if let Some(by) = &record.holder {
+    if let Some(by) = record.holder.as_ref().filter(|_| journal.claim() == Claim::Respects) {
         return Err(Report {
             kind: "held",
             message: format!("run {run} is being advanced by {by}"),
-            hint: Some(format!("`deployctl watch {}` follows it", run.short())),
+            hint: Some(format!(
+                "`deployctl watch {}` follows it; when {} is gone for sure, --force-lease takes the run from it",
+                run.short(),
+                by.host
+            )),
             exit: Exit::Refused,
         });
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::journal::Claim;
 use crate::run::{Keep, Resolution, RunSelector};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -167,6 +168,8 @@ pub(super) enum Command {
     Resume {
         /// An id, the beginning of one, or `latest`
         run: RunSelector,
+        #[command(flatten)]
+        lease: LeaseArgs,
     },
     /// Undo a run, or the newest one of a deployment: replay its compensations in reverse
     #[command(long_about = ROLLBACK)]
@@ -176,6 +179,8 @@ pub(super) enum Command {
         /// Do not ask before a run that succeeded is rolled back
         #[arg(short, long)]
         yes: bool,
+        #[command(flatten)]
+        lease: LeaseArgs,
     },
     /// Show the runs, or one run step by step
     History {
@@ -234,6 +239,8 @@ pub(super) enum Command {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
+        #[command(flatten)]
+        lease: LeaseArgs,
     },
     /// Record what a person did to the step on which a run is stuck
     Resolve {
@@ -274,6 +281,20 @@ pub(super) enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// What is done about the lease of another process.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct LeaseArgs {
+    /// Take the run from the process that holds it, which is gone but cannot be seen to be, as on another machine
+    #[arg(long)]
+    force_lease: bool,
+}
+
+impl From<LeaseArgs> for Claim {
+    fn from(args: LeaseArgs) -> Self {
+        if args.force_lease { Self::Disowns } else { Self::Respects }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]

@@ -11,7 +11,7 @@ use super::problem::Report;
 use super::session::{Context, Session};
 use crate::config::{Policy, load_target};
 use crate::engine::{Foresight, Started, Workflow};
-use crate::journal::{OnFailure, Purpose};
+use crate::journal::{Claim, OnFailure, Purpose};
 use crate::oci::InstanceId;
 use crate::run::{RunSelector, RunState};
 use crate::workflows::{
@@ -72,9 +72,14 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     }
 }
 
-pub(super) async fn resume(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
-    let journal = session.existing_journal(selector).await?;
+pub(super) async fn resume(
+    session: &Session<'_>,
+    selector: &RunSelector,
+    claim: Claim,
+) -> Result<Exit, Report> {
+    let journal = session.existing_journal(selector).await?.claiming(claim);
     let run = journal.find(selector, Purpose::Resume).await?;
+    session.say_whom_it_disowns(&journal, run, claim).await?;
     if let Some(keep) = journal.abandoned(run).await?
         && !journal.run(run).await?.state.is_over()
     {
@@ -104,11 +109,13 @@ pub(super) async fn rollback(
     session: &Session<'_>,
     args: &DeploymentArgs,
     confirmation: Confirmation,
+    claim: Claim,
 ) -> Result<Exit, Report> {
     let (journal, run) = match meant(session, args).await? {
-        Meant::Run(journal, run) => (journal, run),
+        Meant::Run(journal, run) => (journal.claiming(claim), run),
         Meant::Signalled(exit) => return Ok(exit),
     };
+    session.say_whom_it_disowns(&journal, run, claim).await?;
     let (_, context) = journal.context(run).await?;
     let context = restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;

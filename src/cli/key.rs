@@ -18,7 +18,9 @@ pub(super) async fn run(session: &Session<'_>, command: &KeyCommand) -> Result<E
 async fn rotate(session: &Session<'_>) -> Result<Exit, Report> {
     let path = session.journal_path()?;
     let new = session.env.get("DEPLOYCTL_JOURNAL_NEW_KEY").map(|key| key.to_owned().into());
-    let rotated = Journal::rotate_key(&path, &session.key(), new, session.clock).await?;
+    let key = session.key();
+    let rotating = Journal::rotate_key(&path, &key, new, session.clock);
+    let rotated = session.beside_the_lock(&path, rotating).await?;
     for run in &rotated.unopened {
         session.ui.note(&format!(
             "warning: run {run} is sealed with a key that was lost before: it stays as it is, and cannot be taken up"

@@ -158,9 +158,9 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Start { deployment, dry_run: true, .. } | Command::Plan { deployment } => {
             drive::plan(session, &deployment).await
         }
-        Command::Resume { run } => drive::resume(session, &run).await,
-        Command::Rollback { deployment, yes } => {
-            drive::rollback(session, &deployment, Confirmation::of(yes)).await
+        Command::Resume { run, lease } => drive::resume(session, &run, lease.into()).await,
+        Command::Rollback { deployment, yes, lease } => {
+            drive::rollback(session, &deployment, Confirmation::of(yes), lease.into()).await
         }
         Command::History { run: None, limit, .. } => history::list(session, limit).await,
         Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,
@@ -183,9 +183,9 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             resolve::resolve(session, &run, &step, &word).await
         }
         Command::Key { command } => key::run(session, &command).await,
-        Command::Abandon { run, keep, reason, yes } => {
+        Command::Abandon { run, keep, reason, yes, lease } => {
             let word = abandon::Word { keep: keep.into(), reason, confirmation: Confirmation::of(yes) };
-            abandon::abandon(session, &run, word).await
+            abandon::abandon(session, &run, word, lease.into()).await
         }
         Command::Watch { run } => history::watch(session, &run).await,
         #[cfg(feature = "sandbox")]

@@ -15,7 +15,7 @@ use crate::journal::{
 };
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
 use crate::oci::{EndpointError, RegionError, SetupError};
-use crate::run::{Failure, RunState};
+use crate::run::{Failure, RunState, stamp};
 
 /// What goes wrong before there is a run, or after it.
 #[derive(Debug)]
@@ -100,6 +100,10 @@ impl From<JournalError> for Report {
                 "keep the file, and put back a copy; `sqlite3 FILE .recover` may save what is in it"
                     .to_owned(),
             ),
+            JournalError::WithoutLog { log, .. } => Some(format!(
+                "copy {} as well, from where this file came from: the journal, its -wal and its .key belong together",
+                log.file_name().unwrap_or_default().display()
+            )),
             JournalError::Pragma { .. }
             | JournalError::Sqlite { .. }
             | JournalError::Decode { .. }
@@ -227,7 +231,18 @@ impl From<TakeError> for Report {
             exit: Exit::Refused,
         };
         match error {
-            TakeError::Held { run, .. } => refused(format!("`deployctl watch {}` follows it", run.short())),
+            TakeError::Held { run, ref by, until } => {
+                let run = run.short();
+                refused(format!(
+                    "`deployctl watch {run}` follows it; its lease lasts until {} unless it is renewed: when {} is gone for \
+                     sure, --force-lease takes the run from it",
+                    stamp(until),
+                    by.host
+                ))
+            }
+            TakeError::Alive { ref by, .. } => {
+                refused(format!("stop process {} first; the run can be taken up at once then", by.pid))
+            }
             TakeError::TargetHeld(target) => held(&target),
             TakeError::Superseded { by, state: RunState::RolledBack, .. } => refused(format!(
                 "run {} is rolled back already, and this one cannot be any more: start the version that you want",

@@ -2,7 +2,7 @@
 
 use super::problem::Report;
 use super::session::Session;
-use crate::oci::identity::read_bytes;
+use crate::file::read_bytes;
 use crate::oci::{Endpoints, Region, Regions};
 
 /// The largest file that tells of regions, in bytes.

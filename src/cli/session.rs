@@ -24,10 +24,10 @@ use crate::config::{
     Credentials, CredentialsSource, Flags, Loaded, Policy, Predecessor, Sources, load, reload_credentials,
 };
 use crate::engine::{Engine, Outcome, Trial};
-use crate::journal::{Journal, KeySource, boot_id};
+use crate::journal::{Claim, Journal, KeySource, boot_id};
 use crate::oci::{Endpoint, Endpoints, Http, Oci, Transport};
 use crate::retry::RetryPolicy;
-use crate::run::{Event, EventKind, Holder, RunSelector, Update};
+use crate::run::{Event, EventKind, Holder, RunId, RunSelector, Update};
 use crate::workflows::{Versions, World, registry};
 
 /// How often the reporter is asked whether it has something to say.
@@ -148,8 +148,10 @@ impl Session<'_> {
 
     /// Opens the journal, making it where there is none.
     pub(super) async fn journal(&self) -> Result<Journal, Report> {
-        let journal = Journal::open(&self.journal_path()?, self.key(), self.clock).await?;
+        let path = self.journal_path()?;
+        let journal = self.beside_the_lock(&path, Journal::open(&path, self.key(), self.clock)).await?;
         self.say_of_before(&journal);
+        self.say_who_has_a_hand_on(&journal);
         Ok(journal)
     }
 
@@ -172,9 +174,12 @@ impl Session<'_> {
 
     /// Opens the journal to take a run of it up, if there is one.
     pub(super) async fn journal_to_drive(&self) -> Result<Option<Journal>, Report> {
-        let journal = Journal::open_existing(&self.journal_path()?, self.key(), self.clock).await?;
+        let path = self.journal_path()?;
+        let opening = Journal::open_existing(&path, self.key(), self.clock);
+        let journal = self.beside_the_lock(&path, opening).await?;
         if let Some(journal) = &journal {
             self.say_of_before(journal);
+            self.say_who_has_a_hand_on(journal);
         }
         Ok(journal)
     }
@@ -205,7 +210,59 @@ impl Session<'_> {
 
     /// Opens the journal to look at it, if there is one.
     pub(super) async fn journal_if_any(&self) -> Result<Option<Journal>, Report> {
-        Ok(Journal::open_to_look(&self.journal_path()?, self.key(), self.clock).await?)
+        let path = self.journal_path()?;
+        let opening = Journal::open_to_look(&path, self.key(), self.clock);
+        let journal = self.beside_the_lock(&path, opening).await?;
+        if let Some(journal) = &journal {
+            self.say_who_has_a_hand_on(journal);
+        }
+        Ok(journal)
+    }
+
+    /// Opens a journal, and says what is waited for when another process keeps the lock for opening.
+    pub(super) async fn beside_the_lock<T>(&self, path: &Path, opening: impl Future<Output = T>) -> T {
+        tokio::pin!(opening);
+        tokio::select! {
+            biased;
+            opened = &mut opening => return opened,
+            () = self.clock.sleep(TICK) => {}
+        }
+        let lock = Journal::opening_lock(path);
+        if lock.exists() {
+            let by = match Journal::opened_by(path) {
+                Some(pid) => format!("process {pid}"),
+                None => "another process".to_owned(),
+            };
+            let lock = lock.display();
+            self.ui
+                .note(&format!("waiting for {by}, which is opening the journal just now and holds {lock}"));
+        }
+        opening.await
+    }
+
+    /// Warns of who besides the user can read or change the journal or its key.
+    fn say_who_has_a_hand_on(&self, journal: &Journal) {
+        for exposure in journal.exposed() {
+            self.ui.warn(&exposure.to_string());
+        }
+    }
+
+    /// Says whose lease is taken away, before it is.
+    pub(super) async fn say_whom_it_disowns(
+        &self,
+        journal: &Journal,
+        run: RunId,
+        claim: Claim,
+    ) -> Result<(), Report> {
+        if claim == Claim::Disowns
+            && !journal.is_held_here(run)
+            && let Some(by) = journal.run(run).await?.holder
+        {
+            self.ui.warn(&format!(
+                "--force-lease takes run {run} from {by}; if that process is alive after all, it stops before its next change"
+            ));
+        }
+        Ok(())
     }
 
     /// The cloud, signed in. What the flags and the environment of this process say wins over what the run was

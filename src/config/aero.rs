@@ -23,6 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::node::{LITERAL, Node, SECRET, Tree};
 use super::problem::{NotText, Place, Problem, nearest};
 use super::{edn, interpolation, merge, read};
+use crate::file::folder_of;
 use conversions::{decoded, finite, joined, keyword, merged, parsed, private_key, public_key, read_edn};
 use literals::{instant, uuid};
 pub(super) use surroundings::Surroundings;
@@ -114,7 +115,7 @@ fn included(
     includes: &[PathBuf],
     spent: &Spent,
 ) -> Result<Node, Problem> {
-    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let folder = folder_of(path).to_owned();
     let includes = [includes, &[path.to_owned()]].concat();
     whole(root, folder, surroundings, &includes, spent)
 }

@@ -15,6 +15,7 @@ use super::problem::{Findings, NotText, Place, Problem, Problems};
 use super::read;
 use super::schema::CREDENTIALS;
 use super::shape::join;
+use crate::file::folder_of;
 use crate::oci::identity::is_ocid;
 
 /// Where credentials are. Never secret.
@@ -167,7 +168,7 @@ fn key_from_file(
         problems.push(name.problem(&place, format!("expected a file's name, found {}", name.kind())));
         return None;
     };
-    let folder = node.place.source.as_ref().and_then(|source| source.parent()).unwrap_or(Path::new("."));
+    let folder = node.place.source.as_ref().map_or(Path::new("."), |source| folder_of(source));
     match read::text_of(&surroundings.path(folder, text)) {
         Ok(pem) => Some(pem.into()),
         Err(problem) => {

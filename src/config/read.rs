@@ -9,7 +9,7 @@ use super::edn;
 use super::node::{Node, Tree};
 use super::plain::{self, Bare, Located};
 use super::problem::{Place, Problem};
-use crate::oci::identity::read_bytes;
+use crate::file::read_bytes;
 
 /// The deepest nesting of YAML, whose reader takes much of the stack for each level. No deployment comes near it.
 const DEPTH_LIMIT: usize = 32;

@@ -9,6 +9,9 @@ use crate::journal::{LEASE_LENGTH, LeaseGuard, WriteError};
 /// How often the lease is renewed: two renewals may fail before it runs out.
 const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
 
+/// After a renewal that failed: renewing waits for a locked journal by itself.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
+
 /// Drives `work` to its end while renewing the lease. A lost lease drops `work` at an await: its step is then in
 /// doubt, which is a state that the journal knows.
 pub(super) async fn beside<T>(
@@ -33,13 +36,18 @@ pub(super) async fn beside<T>(
 
 async fn beat(guard: &LeaseGuard, clock: Clock) -> Stop {
     loop {
-        clock.sleep(INTERVAL).await;
+        clock.sleep(INTERVAL.saturating_sub(guard.age())).await;
+        if guard.age() < INTERVAL {
+            // A commit has renewed it.
+            continue;
+        }
         match guard.renew().await {
             Ok(()) => {}
             Err(WriteError::LeaseLost { to }) => return Stop::LeaseLost(to),
             // The lease has two more renewals in it; the steps themselves notice a journal that stays broken.
             Err(error @ (WriteError::Journal(_) | WriteError::Illegal(_))) => {
                 tracing::warn!(%error, "cannot renew the lease");
+                clock.sleep(AFTER_A_FAILURE).await;
             }
         }
     }

@@ -67,17 +67,7 @@ impl<'t> Rows<'t> {
     }
 
     pub(super) async fn heads(&mut self, from: &str, to: &str) -> Result<Vec<Head>, JournalError> {
-        sqlx::query_as!(
-            Head,
-            "SELECT id, state, direction, has_succeeded, error, finished_at, fence, last_event, origin_mac, facts_mac,
-                 targets_mac, mac
-             FROM runs WHERE id BETWEEN ?1 AND ?2",
-            from,
-            to
-        )
-        .fetch_all(&mut *self.tx)
-        .await
-        .map_err(|error| of_sqlx(self.path, error))
+        heads(self.tx, self.path, from, to).await
     }
 
     pub(super) async fn head(&mut self, run: &str) -> Result<Head, JournalError> {
@@ -283,6 +273,26 @@ impl<'t> Rows<'t> {
             .map_err(failed)?;
         Ok(())
     }
+}
+
+/// Where the runs stand whose ids are from this one to that one.
+pub(super) async fn heads(
+    tx: &mut SqliteConnection,
+    path: &Path,
+    from: &str,
+    to: &str,
+) -> Result<Vec<Head>, JournalError> {
+    sqlx::query_as!(
+        Head,
+        "SELECT id, state, direction, has_succeeded, error, finished_at, fence, last_event, origin_mac, facts_mac,
+                 targets_mac, mac
+             FROM runs WHERE id BETWEEN ?1 AND ?2",
+        from,
+        to
+    )
+    .fetch_all(tx)
+    .await
+    .map_err(|error| of_sqlx(path, error))
 }
 
 /// Remembers which step an event is about.

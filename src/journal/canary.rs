@@ -7,17 +7,19 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::attest::{NEVER_TAKEN_UP, OF_BEFORE, Rows, altered};
 use super::error::JournalError;
 use super::key::{self, Key, KeyOrigin, KeySource};
 use super::mac::Authenticator;
 use super::open::of_sqlx;
+use super::patience::{Patience, begin};
 use super::rotate::Change;
 use super::row::Place;
 use super::seal::{SealError, Sealer, Spot};
 use super::stored::{Forms, forms};
+use crate::clock::Clock;
 use crate::run::RunId;
 
 /// The journal's key, known to be the right one, with the canary that it opened.
@@ -28,11 +30,19 @@ pub(super) struct Unlocked {
     canary: String,
     /// How many runs of before were taken as they stood, when that was just done.
     pub(super) n_of_before: usize,
+    /// Whether the canary, or its code, was just written.
+    pub(super) is_new: bool,
 }
 
 impl Unlocked {
     fn new(key: &Key, canary: String) -> Self {
-        Self { sealer: Sealer::new(key), rows: Authenticator::new(key), canary, n_of_before: 0 }
+        Self {
+            sealer: Sealer::new(key),
+            rows: Authenticator::new(key),
+            canary,
+            n_of_before: 0,
+            is_new: false,
+        }
     }
 
     /// Makes sure, before a run is started or taken up, that no other process has rotated the key since this one was
@@ -52,6 +62,7 @@ pub(super) async fn unlock(
     connection: &mut SqliteConnection,
     path: &Path,
     source: &KeySource,
+    clock: Clock,
 ) -> Result<Unlocked, JournalError> {
     let found = key::load(source, path)?;
     let mut unlocked = match stored(connection, path).await? {
@@ -68,7 +79,8 @@ pub(super) async fn unlock(
             Unlocked::new(&key, Sealer::new(&key).canary())
         }
     };
-    unlocked.n_of_before = authenticate(connection, path, &unlocked).await?;
+    unlocked.n_of_before = authenticate(connection, path, &unlocked, clock).await?;
+    unlocked.is_new = true;
     Ok(unlocked)
 }
 
@@ -95,9 +107,11 @@ async fn authenticate(
     connection: &mut SqliteConnection,
     path: &Path,
     unlocked: &Unlocked,
+    clock: Clock,
 ) -> Result<usize, JournalError> {
     let failed = |error| of_sqlx(path, error);
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let patience = Patience::lasting(Patience::WITHOUT_A_LEASE, clock);
+    let mut tx = begin!(path, connection, patience);
     let canary = &unlocked.canary;
     sqlx::query!("INSERT INTO canary (one, sealed) VALUES (1, ?1) ON CONFLICT DO NOTHING", canary)
         .execute(&mut *tx)

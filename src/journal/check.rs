@@ -7,6 +7,7 @@ use super::canonical::{Head, Origin, Sets};
 use super::error::JournalError;
 use super::open::of_sqlx;
 use super::row::Place;
+use super::told;
 use crate::run::RunId;
 
 impl Rows<'_> {
@@ -69,7 +70,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Makes sure that every row of a run is as it was written last, and that it may be taken up.
+    /// Makes sure that every row of a run is as it was written last, is what its events make of it, and may be taken up.
     ///
     /// # Errors
     /// [`JournalError::Altered`] with the table and the place.
@@ -78,6 +79,7 @@ impl Rows<'_> {
         if origin.is_of_before == NEVER_TAKEN_UP {
             return Err(altered("runs", format!("run {run}: nothing shows that deployctl wrote it")));
         }
+        told::check(&mut *self.tx, self.path, run).await?;
         Ok(known)
     }
 

@@ -50,6 +50,18 @@ pub enum JournalError {
         /// What `quick_check` or SQLite said.
         detail: String,
     },
+    /// It was copied, or put back, without the log in which its last commits are.
+    #[error(
+        "the journal {} is not whole: a run went on in {}, which is missing beside it or is another file's",
+        path.display(),
+        log.display()
+    )]
+    WithoutLog {
+        /// The journal.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+    },
     /// There is no room to write.
     #[error("the disk that holds the journal {} is full", path.display())]
     Full {
@@ -161,6 +173,16 @@ pub enum TakeError {
         by: Holder,
         /// Until when, unless it renews.
         until: Timestamp,
+    },
+    /// It was to be taken from a process that is alive on this machine.
+    #[error(
+        "run {run} is being advanced by {by}, which is alive on this machine: --force-lease is for a process that is gone"
+    )]
+    Alive {
+        /// The run.
+        run: RunId,
+        /// Who advances it.
+        by: Holder,
     },
     /// Its target has been taken by another run since.
     #[error("{} is held by run {} ({})", .0.target, .0.run, .0.state)]

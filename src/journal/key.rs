@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::seal::SealError;
+use crate::file::{folder_of, read_text};
 
 /// The length of a key.
 pub(super) const KEY_BYTES: usize = 32;
@@ -76,8 +77,8 @@ pub(super) fn load(source: &KeySource, journal: &Path) -> Result<Option<(Key, Ke
 
 /// The key in a file, if there is one.
 pub(super) fn read(path: &Path) -> Result<Option<Key>, SealError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => Zeroizing::new(text),
+    let text = match read_text(path) {
+        Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(SealError::File { path: path.to_owned(), source }),
     };
@@ -96,7 +97,12 @@ pub(super) fn write(path: &Path, key: &Key) -> Result<(), SealError> {
     let failed = |source| SealError::File { path: path.to_owned(), source };
     let draft = with_ending(path, &format!(".{}", std::process::id()));
     let written = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        // One that a killed process of this number left, or a link that somebody put there, is not written through.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         writeln!(file, "{}", *Zeroizing::new(STANDARD.encode(key.as_slice())))?;
         file.sync_all()?;
         put(&draft, path)
@@ -107,14 +113,37 @@ pub(super) fn write(path: &Path, key: &Key) -> Result<(), SealError> {
 /// Gives a file the name of another, in whose place it is from then on.
 pub(super) fn put(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
-    match to.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
-        Some(_) | None => fs::File::open(".")?.sync_all(),
-    }
+    fs::File::open(folder_of(to))?.sync_all()
 }
 
 /// The key that a text stands for.
 pub(super) fn parse(text: &str) -> Option<Key> {
     let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
     <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_not_written_through_a_link_nor_into_a_file_that_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, victim) = (folder.path().join("journal.db.key"), folder.path().join("victim"));
+        let draft = with_ending(&path, &format!(".{}", std::process::id()));
+        fs::write(&victim, "mine").expect("written");
+        symlink(&victim, &draft).expect("linked");
+        write(&path, &random()).expect("the link is taken away");
+        fs::write(&draft, "left by a killed process").expect("written");
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o644)).expect("set");
+        write(&path, &random()).expect("what is left is taken away");
+        assert_eq!(fs::read_to_string(&victim).expect("it is there"), "mine");
+        let found = fs::symlink_metadata(&path).expect("it is there");
+        assert!(found.is_file());
+        assert_eq!(found.permissions().mode() & 0o777, 0o600);
+        assert!(read(&path).expect("readable").is_some());
+        assert!(!draft.exists());
+    }
 }

@@ -3,21 +3,23 @@
 //! The invariant: every write is one `BEGIN IMMEDIATE` transaction that first moves the run's event counter
 //! `WHERE fence = mine`. When that matches no row the lease was lost and nothing is written.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteQueryResult;
-use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::Instant;
 
 use super::Inner;
 use super::attest::{Known, Rows};
 use super::canonical::of_event;
 use super::error::{JournalError, StartError, TargetHeld, WriteError};
+use super::lock::Lock;
 use super::mac::Authenticator;
+use super::patience::{Patience, begin};
 use super::row::{Place, after, millis, text};
 use super::take::LEASE_LENGTH;
+use super::wal;
 use crate::crash;
 use crate::run::{
     Direction, Event, EventKind, Failure, Fence, Holder, RunId, RunState, Seq, StepState, Target, Timestamp,
@@ -34,7 +36,7 @@ pub struct Lease {
     pub(super) known: Known,
     // The kernel frees the lock when the process dies, however it dies. None when it was taken over from a
     // process of this machine that is alive but let its lease run out.
-    pub(super) lock: Option<File>,
+    pub(super) _lock: Option<Lock>,
 }
 
 /// Knows whether the lease is still ours, and renews it. Cheap to clone; the heartbeat and the steps share it.
@@ -52,6 +54,16 @@ pub struct LeaseGuard {
 struct Lasts {
     until: i64,
     renewed: Instant,
+}
+
+/// So long before a lease runs out it is renewed before anything is sent, and nothing is waited for any more.
+const MARGIN: Duration = Duration::from_secs(5);
+
+impl From<Timestamp> for Lasts {
+    /// Of a lease that is taken or renewed now.
+    fn from(now: Timestamp) -> Self {
+        Self { until: after(now, LEASE_LENGTH), renewed: Instant::now() }
+    }
 }
 
 impl LeaseGuard {
@@ -72,35 +84,54 @@ impl LeaseGuard {
             || lasts.renewed.elapsed() + margin >= LEASE_LENGTH
     }
 
+    /// How long ago the lease was renewed, by a commit or for its own sake.
+    pub fn age(&self) -> Duration {
+        self.lasts().renewed.elapsed()
+    }
+
+    /// A journal that others keep locked is waited for until shortly before the lease runs out.
+    fn patience(&self) -> Patience {
+        let lasts = *self.lasts();
+        let on_the_wall = (lasts.until - millis(self.inner.clock.now())).try_into().unwrap_or(0);
+        let left = Duration::from_millis(on_the_wall)
+            .min(LEASE_LENGTH.saturating_sub(lasts.renewed.elapsed()))
+            .saturating_sub(MARGIN);
+        Patience::lasting(left, self.inner.clock)
+    }
+
     /// Makes the lease last for its whole length from now.
     ///
     /// # Errors
     /// [`WriteError::LeaseLost`] when another process has taken the run over.
     pub async fn renew(&self) -> Result<(), WriteError> {
-        let (now, renewed) = (self.inner.clock.now(), Instant::now());
-        let until = after(now, LEASE_LENGTH);
         let (run, fence) = (self.run.to_string(), self.fence.get());
         let mut connection = self.inner.connection.lock().await;
-        let done = sqlx::query!(
-            "UPDATE runs SET lease_until = ?1 WHERE id = ?2 AND fence = ?3 AND holder IS NOT NULL",
-            until,
-            run,
-            fence
-        )
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| self.inner.failed(error))?;
-        if done.rows_affected() == 0 {
-            return Err(lost(&mut connection, &run).await);
+        let mut patience = self.patience();
+        loop {
+            let (now, renewed) = (self.inner.clock.now(), Instant::now());
+            let until = after(now, LEASE_LENGTH);
+            let done = sqlx::query!(
+                "UPDATE runs SET lease_until = ?1 WHERE id = ?2 AND fence = ?3 AND holder IS NOT NULL",
+                until,
+                run,
+                fence
+            )
+            .execute(&mut *connection)
+            .await;
+            match done {
+                Ok(done) if done.rows_affected() == 0 => return Err(lost(&mut connection, &run).await),
+                Ok(_) => {
+                    *self.lasts() = Lasts { until, renewed };
+                    return Ok(());
+                }
+                Err(error) => patience.after(self.inner.failed(error)).await?,
+            }
         }
-        *self.lasts() = Lasts { until, renewed };
-        Ok(())
     }
 
     /// Makes sure, at the last moment before something is sent, that the run is still ours: a process may have been
     /// paused for hours since it looked.
     pub async fn assure(&self) -> Result<(), WriteError> {
-        const MARGIN: Duration = Duration::from_secs(5);
         if self.has_run_out(MARGIN) { self.renew().await } else { Ok(()) }
     }
 }
@@ -159,11 +190,13 @@ impl Lease {
         let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
         let failed = |error| WriteError::from(inner.failed(error));
         let mut connection = self.inner.connection.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut tx = begin!(&inner.path, connection, self.guard.patience());
         Rows::new(&inner.path, rows, &mut tx).assure(run, self.guard.fence, &self.known, &[]).await?;
-        if move_counter(&mut tx, &self.guard, 0, self.state).await.map_err(failed)?.is_none() {
+        let lasts = Lasts::from(inner.clock.now());
+        if move_counter(&mut tx, &self.guard, 0, self.state, lasts.until).await.map_err(failed)?.is_none() {
             return Err(lost(&mut tx, &run.to_string()).await);
         }
+        wal::confirm_within(&mut tx).await.map_err(failed)?;
         match super::take::hold(&self.inner, &mut tx, run, target).await {
             Ok(()) => {}
             Err(StartError::TargetHeld(held)) => return Ok(Err(held)),
@@ -173,6 +206,7 @@ impl Lease {
         tx.commit().await.map_err(failed)?;
         crash::committed();
         drop(connection);
+        *self.guard.lasts() = lasts;
         self.known.learn(renewed);
         Ok(Ok(()))
     }
@@ -180,7 +214,7 @@ impl Lease {
     /// Commits that the retry budget is spent and gives the lease back.
     pub async fn suspend(mut self, failure: &Failure) -> Result<Event, WriteError> {
         let (run, error) = (self.run().to_string(), text(failure));
-        self.commit(EventKind::RunSuspended { failure: failure.clone() }, async |tx, _| {
+        self.commit_last(EventKind::RunSuspended { failure: failure.clone() }, async |tx, _| {
             // Backwards, why it failed is the better answer; what is in the way stands at its step.
             sqlx::query!(
                 "UPDATE runs SET holder = NULL, lease_until = NULL, error = iif(direction = 'forward', ?1, error)
@@ -197,7 +231,7 @@ impl Lease {
     /// Commits that a person stopped the process and gives the lease back.
     pub async fn interrupt(mut self) -> Result<Event, WriteError> {
         let run = self.run().to_string();
-        self.commit(EventKind::RunInterrupted, async |tx, _| {
+        self.commit_last(EventKind::RunInterrupted, async |tx, _| {
             sqlx::query!("UPDATE runs SET holder = NULL, lease_until = NULL WHERE id = ?1", run)
                 .execute(tx)
                 .await
@@ -209,7 +243,7 @@ impl Lease {
     pub async fn finish(mut self, state: RunState) -> Result<Event, WriteError> {
         let run = self.run().to_string();
         let has_succeeded = state == RunState::Succeeded;
-        self.commit(EventKind::RunFinished { state }, async |tx, now| {
+        self.commit_last(EventKind::RunFinished { state }, async |tx, now| {
             sqlx::query!("UPDATE targets SET held = 0 WHERE run_id = ?1", run).execute(&mut *tx).await?;
             sqlx::query!(
                 "UPDATE runs SET finished_at = ?1, has_succeeded = max(has_succeeded, ?2), holder = NULL,
@@ -229,16 +263,33 @@ impl Lease {
     pub async fn release(self) -> Result<(), WriteError> {
         let (run, fence) = (self.run().to_string(), self.guard.fence.get());
         let mut connection = self.inner.connection.lock().await;
-        sqlx::query!(
-            "UPDATE runs SET holder = NULL, lease_until = NULL WHERE id = ?1 AND fence = ?2",
-            run,
-            fence
-        )
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| self.inner.failed(error))?;
-        drop(self.lock);
+        let mut patience = self.guard.patience();
+        loop {
+            let released = sqlx::query!(
+                "UPDATE runs SET holder = NULL, lease_until = NULL WHERE id = ?1 AND fence = ?2",
+                run,
+                fence
+            )
+            .execute(&mut *connection)
+            .await;
+            match released {
+                Ok(_) => break,
+                Err(error) => patience.after(self.inner.failed(error)).await?,
+            }
+        }
+        wal::settle(&self.inner, &mut connection).await;
         Ok(())
+    }
+
+    /// A commit after which this process does not advance the run any more.
+    async fn commit_last(
+        &mut self,
+        kind: EventKind,
+        change: impl AsyncFnOnce(&mut SqliteConnection, i64) -> Result<SqliteQueryResult, sqlx::Error>,
+    ) -> Result<Event, WriteError> {
+        let event = self.commit(kind, change).await?;
+        wal::settle(&self.inner, &mut *self.inner.connection.lock().await).await;
+        Ok(event)
     }
 
     pub(super) async fn commit(
@@ -257,18 +308,22 @@ impl Lease {
         change: impl AsyncFnOnce(&mut SqliteConnection, i64) -> Result<SqliteQueryResult, sqlx::Error>,
     ) -> Result<Vec<Event>, WriteError> {
         let (state, steps) = self.after(&kinds)?;
-        let now = self.inner.clock.now();
         let run = self.run();
         let inner = Arc::clone(&self.inner);
         let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
         let failed = |error| WriteError::from(inner.failed(error));
         let mut connection = self.inner.connection.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        wal::count_commit(&inner, &mut connection).await;
+        let mut tx = begin!(&inner.path, connection, self.guard.patience());
+        let now = inner.clock.now();
+        let lasts = Lasts::from(now);
         Rows::new(&inner.path, rows, &mut tx).assure(run, self.guard.fence, &self.known, &kinds).await?;
-        let Some(last) = move_counter(&mut tx, &self.guard, kinds.len(), state).await.map_err(failed)? else {
+        let moved = move_counter(&mut tx, &self.guard, kinds.len(), state, lasts.until).await;
+        let Some(last) = moved.map_err(failed)? else {
             let error = lost(&mut tx, &run.to_string()).await;
             return Err(error);
         };
+        wal::confirm_within(&mut tx).await.map_err(failed)?;
         let events = number(run, now, last, kinds);
         write_events(&mut tx, rows, &events).await.map_err(failed)?;
         change(&mut tx, millis(now)).await.map_err(failed)?;
@@ -276,6 +331,7 @@ impl Lease {
         tx.commit().await.map_err(failed)?;
         crash::committed();
         drop(connection);
+        *self.guard.lasts() = lasts;
         self.state = state;
         self.known.learn(renewed);
         for (seq, step) in steps {
@@ -301,19 +357,26 @@ impl Lease {
     }
 }
 
-/// Moves the run's event counter by `n` under the lease's fence; `None` when the fence is no longer ours.
+/// Moves the run's event counter by `n` under the lease's fence, and lets the lease last until then: each commit renews
+/// it. `None` when the fence is no longer ours.
 async fn move_counter(
     tx: &mut SqliteConnection,
     guard: &LeaseGuard,
     n: usize,
     state: RunState,
+    until: i64,
 ) -> Result<Option<i64>, sqlx::Error> {
     let n = i64::try_from(n).unwrap_or(i64::MAX);
     let (run, fence, state) = (guard.run.to_string(), guard.fence.get(), state.as_str());
     sqlx::query_scalar!(
-        "UPDATE runs SET last_event = last_event + ?1, state = ?2 WHERE id = ?3 AND fence = ?4 AND holder IS NOT NULL
+        "UPDATE runs SET last_event = last_event + ?1, state = ?2, lease_until = ?5
+         WHERE id = ?3 AND fence = ?4 AND holder IS NOT NULL
          RETURNING last_event",
-        n, state, run, fence
+        n,
+        state,
+        run,
+        fence,
+        until
     )
     .fetch_optional(tx)
     .await

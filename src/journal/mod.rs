@@ -10,22 +10,29 @@ mod canonical;
 mod check;
 mod checkpoint;
 mod error;
+mod exposure;
 mod find;
+mod held;
 mod key;
 mod kin;
 mod lease;
+mod lock;
 mod mac;
 mod open;
 mod outcome;
+mod patience;
 mod read;
 mod rotate;
 mod row;
 mod seal;
 mod stored;
 mod take;
+mod told;
+mod wal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
@@ -33,22 +40,26 @@ use tokio::sync::Mutex;
 pub use abandon::Abandonment;
 pub use checkpoint::{Completion, NewStep};
 pub use error::{FindError, JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
+pub use exposure::Exposure;
 pub use find::Purpose;
+pub use held::{Claim, boot_id};
 pub use key::{KeyOrigin, KeySource};
 pub use kin::Kin;
 pub use lease::{Lease, LeaseGuard};
 pub use read::{History, StoredStep};
 pub use rotate::{RotateError, Rotated};
 pub use seal::SealError;
-pub use take::{LEASE_LENGTH, NewRun, OnFailure, Take, boot_id};
+pub use take::{LEASE_LENGTH, NewRun, OnFailure, Take};
 
 use crate::clock::Clock;
 use canary::Unlocked;
+use open::Opened;
+use patience::Patience;
 use seal::Sealer;
 
 /// The journal: one file, one connection, shared by everything in this process.
 #[derive(Clone, Debug)]
-pub struct Journal(Arc<Inner>);
+pub struct Journal(Arc<Inner>, Claim);
 
 #[derive(Debug)]
 struct Inner {
@@ -56,6 +67,10 @@ struct Inner {
     clock: Clock,
     // None when the journal is only looked at, which needs no key.
     unlocked: Option<Unlocked>,
+    /// Who else had a hand on the files when they were opened.
+    exposed: Vec<Exposure>,
+    // Of this process, for the log's length.
+    n_commits: AtomicU32,
     // Async, because a transaction holds it across awaits; one connection, because SQLite has one writer.
     connection: Mutex<SqliteConnection>,
 }
@@ -67,8 +82,8 @@ impl Journal {
     /// When the file is not a journal, is damaged, is newer than this binary, lies on a network file system, or
     /// cannot be written; and when the key is not the journal's.
     pub async fn open(path: &Path, key: KeySource, clock: Clock) -> Result<Self, JournalError> {
-        let (mut connection, lock) = open::open(path).await?;
-        let unlocked = match canary::unlock(&mut connection, path, &key).await {
+        let Opened { mut connection, lock, is_migrated } = open::open(path, clock).await?;
+        let unlocked = match canary::unlock(&mut connection, path, &key, clock).await {
             Ok(unlocked) => unlocked,
             Err(error) => {
                 // Closed, so that not even an empty log is left beside a journal that was not written.
@@ -76,8 +91,14 @@ impl Journal {
                 return Err(error);
             }
         };
+        let is_new = is_migrated || unlocked.is_new;
+        let journal = Self::of(path, clock, Some(unlocked), connection);
+        if is_new {
+            // Its schema and its key are in the file before any run is.
+            wal::settle(&journal.0, &mut *journal.0.connection.lock().await).await;
+        }
         drop(lock);
-        Ok(Self::of(path, clock, Some(unlocked), connection))
+        Ok(journal)
     }
 
     /// Opens the journal, if there is one, to look at it: that needs no key, and makes no file.
@@ -90,13 +111,21 @@ impl Journal {
         if matches!(path.try_exists(), Ok(false)) {
             return Ok(None);
         }
-        let (mut connection, _lock) = open::open(path).await?;
+        let Opened { mut connection, lock: _lock, .. } = open::open(path, clock).await?;
         let unlocked = canary::unlock_to_look(&mut connection, path, &key).await?;
         Ok(Some(Self::of(path, clock, unlocked, connection)))
     }
 
     fn of(path: &Path, clock: Clock, unlocked: Option<Unlocked>, connection: SqliteConnection) -> Self {
-        Self(Arc::new(Inner { path: path.to_owned(), clock, unlocked, connection: Mutex::new(connection) }))
+        let inner = Inner {
+            path: path.to_owned(),
+            clock,
+            unlocked,
+            exposed: exposure::of_journal(path),
+            n_commits: AtomicU32::new(0),
+            connection: Mutex::new(connection),
+        };
+        Self(Arc::new(inner), Claim::Respects)
     }
 
     /// Opens the journal if there is one.
@@ -109,6 +138,32 @@ impl Journal {
             Ok(false) => Ok(None),
             Ok(true) | Err(_) => Self::open(path, key, clock).await.map(Some),
         }
+    }
+
+    /// The same journal, in which runs are taken up with this claim on the leases of others.
+    #[must_use = "the journal itself respects leases"]
+    pub fn claiming(self, claim: Claim) -> Self {
+        Self(self.0, claim)
+    }
+
+    /// The claim with which runs are taken up.
+    pub const fn claim(&self) -> Claim {
+        self.1
+    }
+
+    /// Who besides the user had a hand on the journal's files when it was opened.
+    pub fn exposed(&self) -> &[Exposure] {
+        &self.0.exposed
+    }
+
+    /// The process that opens the journal at `path` just now, which others wait for: its number, when the kernel tells.
+    pub fn opened_by(path: &Path) -> Option<u32> {
+        lock::holder(&open::opening_file(path))
+    }
+
+    /// The lock for which who opens the journal at `path` waits.
+    pub fn opening_lock(path: &Path) -> PathBuf {
+        open::opening_file(path)
     }
 
     /// How many runs of a version that did not authenticate its rows were just taken as they stood, which is done
@@ -127,6 +182,11 @@ impl Journal {
 }
 
 impl Inner {
+    /// For a locked journal, of a process that holds no lease.
+    fn patience(&self) -> Patience {
+        Patience::lasting(Patience::WITHOUT_A_LEASE, self.clock)
+    }
+
     /// The journal's key.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! The invariant: a connection leaves this file only with every setting read back, because SQLite ignores a
 //! misspelt pragma in silence (ENGINES.md D.2).
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -15,26 +15,66 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::error::JournalError;
+use super::lock::{self, Lock};
+use super::patience::Patience;
+use super::wal;
+use crate::clock::Clock;
+use crate::file::{expect_regular, folder_of};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// "dply" in ASCII: tells our files from other people's databases.
 const APPLICATION_ID: i64 = 0x6470_6c79;
 
-/// How long to wait for another process's write; ours take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long SQLite waits for another process's write; ours take milliseconds. Longer waits are [`Patience`]'s.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Opens the journal, making and migrating the file where needed. Whoever drops the lock lets the next one open it.
-pub(super) async fn open(path: &Path) -> Result<(SqliteConnection, File), JournalError> {
+/// A journal's file that was just opened.
+pub(super) struct Opened {
+    pub(super) connection: SqliteConnection,
+    /// Whoever drops it lets the next one open the file.
+    pub(super) lock: Lock,
+    /// Whether the schema was made or brought up to date.
+    pub(super) is_migrated: bool,
+}
+
+/// Opens the journal, making and migrating the file where needed.
+pub(super) async fn open(path: &Path, clock: Clock) -> Result<Opened, JournalError> {
     prepare_file(path)?;
     // Two first starts at once would both create the schema.
-    let lock = lock_for_opening(path)?;
+    let lock = lock_for_opening(path, clock).await?;
+    if let Err(error) = lock::sweep(&lock_folder(path)) {
+        tracing::info!(%error, "the lock files of killed processes stay");
+    }
+    let mut patience = Patience::lasting(Patience::WITHOUT_A_LEASE, clock);
+    loop {
+        match open_under_lock(path, clock).await {
+            Ok((connection, is_migrated)) => return Ok(Opened { connection, lock, is_migrated }),
+            Err(error) => patience.after(error).await?,
+        }
+    }
+}
+
+async fn open_under_lock(path: &Path, clock: Clock) -> Result<(SqliteConnection, bool), JournalError> {
+    let log = wal::Found::beside(path);
     let mut connection = connect(path).await?;
-    check_identity(&mut connection, path).await?;
-    check_integrity(&mut connection, path).await?;
-    migrate(&mut connection, path).await?;
-    read_back(&mut connection).await?;
-    Ok((connection, lock))
+    let checked = async {
+        check_identity(&mut connection, path).await?;
+        check_integrity(&mut connection, path).await?;
+        let is_migrated = migrate(&mut connection, path).await?;
+        read_back(&mut connection).await?;
+        log.check(&mut connection, path, clock).await?;
+        Ok(is_migrated)
+    }
+    .await;
+    match checked {
+        Ok(is_migrated) => Ok((connection, is_migrated)),
+        Err(error) => {
+            // Closed, so that no empty log is left beside a file that came without one.
+            drop(connection.close().await);
+            Err(error)
+        }
+    }
 }
 
 /// The folder of the lock files: one a run, and one for opening.
@@ -46,17 +86,16 @@ pub(super) fn lock_folder(path: &Path) -> PathBuf {
 
 fn prepare_file(path: &Path) -> Result<(), JournalError> {
     let failed = |source| JournalError::Open { path: path.to_owned(), source };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        Some(_) | None => Path::new("."),
-    };
+    let folder = folder_of(path);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     refuse_network_file_system(folder, path)?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => {}
         // The -wal and -shm files inherit the mode of the database.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if fs::metadata(path).map_err(failed)?.permissions().readonly() {
+            let metadata = fs::metadata(path).map_err(failed)?;
+            expect_regular(&metadata).map_err(failed)?;
+            if metadata.permissions().readonly() {
                 return Err(JournalError::ReadOnly { path: path.to_owned() });
             }
         }
@@ -103,17 +142,22 @@ fn refuse_network_file_system(_folder: &Path, _path: &Path) -> Result<(), Journa
     Ok(())
 }
 
-pub(super) fn lock_for_opening(path: &Path) -> Result<File, JournalError> {
-    let failed = |source| of_io(path, source);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(lock_folder(path).join("open"))
-        .map_err(failed)?;
-    file.lock().map_err(failed)?;
-    Ok(file)
+/// Takes the lock for opening, however long others hold it: who waits for it with a user before them says so.
+pub(super) async fn lock_for_opening(path: &Path, clock: Clock) -> Result<Lock, JournalError> {
+    /// Between two looks; opening takes milliseconds.
+    const BETWEEN: Duration = Duration::from_millis(10);
+    let file = opening_file(path);
+    loop {
+        match Lock::take(&file).map_err(|source| of_io(path, source))? {
+            Some(lock) => return Ok(lock),
+            None => clock.sleep(BETWEEN).await,
+        }
+    }
+}
+
+/// The file whose lock is held by who opens the journal.
+pub(super) fn opening_file(path: &Path) -> PathBuf {
+    lock_folder(path).join("open")
 }
 
 async fn connect(path: &Path) -> Result<SqliteConnection, JournalError> {
@@ -124,6 +168,8 @@ async fn connect(path: &Path) -> Result<SqliteConnection, JournalError> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
+        // The log is brought into the file where that cannot make it seem whole: `wal`.
+        .pragma("wal_autocheckpoint", "0")
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
         .disable_statement_logging()
@@ -165,7 +211,8 @@ async fn check_integrity(connection: &mut SqliteConnection, path: &Path) -> Resu
     }
 }
 
-async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
+/// Brings the schema up to date, and says whether it was not.
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<bool, JournalError> {
     let failed = |source| of_sqlx(path, source);
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let found: i64 =
@@ -174,7 +221,7 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), J
         return Err(JournalError::Newer { path: path.to_owned(), found, known });
     }
     if found == known {
-        return Ok(());
+        return Ok(false);
     }
     MIGRATIONS.run_direct(None, &mut *connection, false).await.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(source)
@@ -183,7 +230,7 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), J
     })?;
     let statement = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {known}"));
     sqlx::query(statement).execute(connection).await.map_err(failed)?;
-    Ok(())
+    Ok(true)
 }
 
 async fn read_back(connection: &mut SqliteConnection) -> Result<(), JournalError> {
@@ -191,7 +238,8 @@ async fn read_back(connection: &mut SqliteConnection) -> Result<(), JournalError
         ("journal_mode", "PRAGMA journal_mode", "wal"),
         ("synchronous", "PRAGMA synchronous", "2"),
         ("foreign_keys", "PRAGMA foreign_keys", "1"),
-        ("busy_timeout", "PRAGMA busy_timeout", "10000"),
+        ("busy_timeout", "PRAGMA busy_timeout", "2000"),
+        ("wal_autocheckpoint", "PRAGMA wal_autocheckpoint", "0"),
     ] {
         let row = sqlx::query(statement).fetch_one(&mut *connection).await;
         let found = row.as_ref().map_or_else(ToString::to_string, pragma_text);

@@ -1,16 +1,20 @@
 //! Reads runs, steps and events. Confidential values are opened only for the process that takes a run up;
 //! everybody else gets the mask.
 
+use std::path::Path;
+
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::attest::Rows;
+use super::attest::{self, Rows};
 use super::error::JournalError;
+use super::held::is_known_dead;
 use super::lease::direction;
 use super::row::Place;
 use super::seal::Spot;
 use super::stored::masked;
-use super::take::{OnFailure, is_known_dead, on_failure};
+use super::take::{OnFailure, on_failure};
+use super::told;
 use super::{Inner, Journal, outcome};
 use crate::run::{
     Effect, Event, Facts, Failure, Holder, RunId, RunRecord, RunState, Seq, StepRecord, StepState, Timestamp,
@@ -203,15 +207,20 @@ impl Journal {
     }
 
     /// What speaks against what the journal says of a run, or of all runs together; nothing when it is as it was
-    /// written, or when there is no key to tell.
+    /// written, or when there is no key to tell. Of a run of a version before, its events tell without one.
     pub async fn doubt(&self, run: Option<RunId>) -> Result<Option<JournalError>, JournalError> {
-        let Some(unlocked) = &self.0.unlocked else { return Ok(None) };
         let mut connection = self.0.connection.lock().await;
         let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
-        let mut rows = Rows::new(&self.0.path, &unlocked.rows, &mut tx);
-        let checked = match run {
-            Some(run) => rows.check(run).await.map(drop),
-            None => rows.check_runs().await,
+        let path = &self.0.path;
+        let checked = match (&self.0.unlocked, run) {
+            (Some(unlocked), Some(run)) => {
+                Rows::new(path, &unlocked.rows, &mut tx).check(run).await.map(drop)
+            }
+            (Some(unlocked), None) => Rows::new(path, &unlocked.rows, &mut tx).check_runs().await,
+            (None, Some(run)) if !has_code(&mut tx, path, run).await? => {
+                told::check(&mut tx, path, run).await
+            }
+            (None, Some(_) | None) => Ok(()),
         };
         match checked {
             Ok(()) => Ok(None),
@@ -234,6 +243,12 @@ impl Journal {
             .ok_or(JournalError::NoSuchRun(run))?;
         Ok((row.workflow, Place("runs", "context").json(&row.context)?))
     }
+}
+
+/// Whether a run's row has a code.
+async fn has_code(tx: &mut SqliteConnection, path: &Path, run: RunId) -> Result<bool, JournalError> {
+    let id = run.to_string();
+    Ok(attest::heads(tx, path, &id, &id).await?.iter().any(|head| head.mac.is_some()))
 }
 
 struct RunRow {

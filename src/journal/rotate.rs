@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::attest::Rows;
 use super::error::JournalError;
+use super::held::{is_known_dead, lock};
 use super::key::{self, Key, KeySource};
 use super::mac::Authenticator;
 use super::open::of_sqlx;
+use super::patience::begin;
 use super::row::Place;
 use super::seal::{SealError, Sealer, Spot};
-use super::take::{is_known_dead, lock};
-use super::{Inner, Journal, open};
+use super::{Inner, Journal, open, wal};
 use crate::clock::Clock;
 use crate::crash;
 use crate::run::{Holder, RunId};
@@ -123,9 +124,9 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     let failed = |error| inner.failed(error);
     let (file, draft) = (key::key_file(&inner.path), key::draft_file(&inner.path));
     // Nobody looks for the journal's key until it is in its place.
-    let opening = open::lock_for_opening(&inner.path)?;
+    let opening = open::lock_for_opening(&inner.path, inner.clock).await?;
     let mut connection = inner.connection.lock().await;
-    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let mut tx = begin!(&inner.path, connection, inner.patience());
     let unlocked = inner.unlocked()?;
     unlocked.assure(&mut tx, &inner.path).await?;
     let ids = sqlx::query_scalar!("SELECT id FROM runs ORDER BY number")
@@ -163,6 +164,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     crash::at("completed");
     // What was sealed with the old key stays behind in free pages, and within others, until the file is written anew.
     sqlx::query("VACUUM").execute(&mut *connection).await.map_err(failed)?;
+    wal::settle(inner, &mut connection).await;
     drop(opening);
     let runs = ids.len() - unopened.len();
     Ok(Rotated { key_file: in_file.then_some(file), runs, unopened })

@@ -4,22 +4,22 @@
 //! decides among the processes of one machine; holder and expiry in the row decide everything else. The fence in
 //! the row keeps a take-over safe even where both are wrong.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::abandon::Abandonment;
 use super::attest::{Known, Rows};
 use super::error::{JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
-use super::lease::{Lease, LeaseGuard, direction, number, write_events};
+use super::held::{Claim, lease_row, lock_patiently};
+use super::lease::{Lease, LeaseGuard, number, write_events};
+use super::patience::begin;
 use super::read::History;
 use super::row::{Place, after, millis, text};
 use super::seal::Spot;
-use super::{Inner, Journal, abandon, kin, open};
+use super::{Inner, Journal, abandon, kin, wal};
 use crate::crash;
 use crate::run::{
     Direction, Event, EventKind, Facts, Fence, Holder, Keep, Resolution, RunId, RunRecord, RunState, Seq,
@@ -74,9 +74,26 @@ impl Journal {
     /// # Errors
     /// [`StartError::TargetHeld`] when a run that is not over holds the target.
     pub async fn start(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
+        self.announce().await;
+        let started = self.start_announced(new, holder).await;
+        if started.is_err() {
+            self.nothing_follows().await;
+        }
+        started
+    }
+
+    /// What is about to be committed is in the log alone, for some time.
+    async fn announce(&self) {
+        wal::announce(&mut *self.0.connection.lock().await).await;
+    }
+
+    async fn nothing_follows(&self) {
+        wal::settle(&self.0, &mut *self.0.connection.lock().await).await;
+    }
+
+    async fn start_announced(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
         let inner = &self.0;
         let run = RunId::random();
-        let now = inner.clock.now();
         let lock = lock_patiently(inner, run).await?;
         let spot = Spot { run, seq: None, column: "input" };
         let unlocked = inner.unlocked().map_err(JournalError::from)?;
@@ -88,7 +105,9 @@ impl Journal {
         };
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut tx = begin!(&inner.path, connection, inner.patience());
+        let now = inner.clock.now();
+        wal::confirm_within(&mut tx).await.map_err(failed)?;
         unlocked.assure(&mut tx, &inner.path).await?;
         let (id, input, context, at, until) = (
             run.to_string(),
@@ -122,7 +141,7 @@ impl Journal {
         known.learn(renewed);
         let guard = LeaseGuard::new(inner, run, Fence::new(1), until);
         let (inner, state) = (Arc::clone(inner), RunState::Running);
-        let lease = Lease { inner, guard, state, steps: Vec::new(), known, lock };
+        let lease = Lease { inner, guard, state, steps: Vec::new(), known, _lock: lock };
         let event = events.into_iter().next().expect("one event was numbered");
         Ok((lease, event))
     }
@@ -138,25 +157,31 @@ impl Journal {
         way: Take,
         holder: &Holder,
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
+        self.announce().await;
+        let taken = self.take_announced(run, way, holder).await;
+        if taken.is_err() {
+            self.nothing_follows().await;
+        }
+        taken
+    }
+
+    async fn take_announced(
+        &self,
+        run: RunId,
+        way: Take,
+        holder: &Holder,
+    ) -> Result<(Lease, History, Vec<Event>), TakeError> {
         let inner = &self.0;
         let lock = lock_patiently(inner, run).await?;
-        let now = inner.clock.now();
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut tx = begin!(&inner.path, connection, inner.patience());
+        let now = inner.clock.now();
+        wal::confirm_within(&mut tx).await.map_err(failed)?;
         let unlocked = inner.unlocked().map_err(JournalError::from)?;
         unlocked.assure(&mut tx, &inner.path).await?;
-        let row = lease_row(inner, &mut tx, run).await?;
-        let from = match row.holder {
-            Some((by, until)) => {
-                let is_dead = lock.is_some() && (by.boot_id == holder.boot_id || by.host == holder.host);
-                if !is_dead && until > now {
-                    return Err(TakeError::Held { run, by, until });
-                }
-                Some(by)
-            }
-            None => None,
-        };
+        let mut row = lease_row(inner, &mut tx, run).await?;
+        let from = row.let_go(run, lock.as_ref(), self.1, holder, now)?;
         let mut known = Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
         // It died between its failure and the way back that it was told to take.
         let was_to_go_back = row.state == RunState::Failed && row.on_failure == OnFailure::Rollback;
@@ -206,7 +231,7 @@ impl Journal {
         drop(connection);
         let steps = history.steps.iter().map(|step| step.state).collect();
         let guard = LeaseGuard::new(inner, run, row.next_fence, until);
-        Ok((Lease { inner: Arc::clone(inner), guard, state, steps, known, lock }, history, events))
+        Ok((Lease { inner: Arc::clone(inner), guard, state, steps, known, _lock: lock }, history, events))
     }
 
     /// The step by this number or name, on which a run is stuck.
@@ -245,21 +270,31 @@ impl Journal {
         steps: &[StepRecord],
         holder: &Holder,
     ) -> Result<Lease, TakeError> {
+        self.announce().await;
+        let taken = self.take_stuck_announced(run, steps, holder).await;
+        if taken.is_err() {
+            self.nothing_follows().await;
+        }
+        taken
+    }
+
+    async fn take_stuck_announced(
+        &self,
+        run: RunId,
+        steps: &[StepRecord],
+        holder: &Holder,
+    ) -> Result<Lease, TakeError> {
         let inner = &self.0;
         let lock = lock_patiently(inner, run).await?;
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
-        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut tx = begin!(&inner.path, connection, inner.patience());
+        wal::confirm_within(&mut tx).await.map_err(failed)?;
         let unlocked = inner.unlocked().map_err(JournalError::from)?;
         unlocked.assure(&mut tx, &inner.path).await?;
-        let row = lease_row(inner, &mut tx, run).await?;
+        let mut row = lease_row(inner, &mut tx, run).await?;
         let now = inner.clock.now();
-        if let Some((by, until)) = row.holder
-            && lock.is_none()
-            && until > now
-        {
-            return Err(TakeError::Held { run, by, until });
-        }
+        row.let_go(run, lock.as_ref(), Claim::Respects, holder, now)?;
         let mut known = Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
         let (id, until, fence, holder) =
             (run.to_string(), after(now, LEASE_LENGTH), row.next_fence.get(), text(holder));
@@ -285,7 +320,7 @@ impl Journal {
             })
             .collect();
         let guard = LeaseGuard::new(inner, run, row.next_fence, until);
-        Ok(Lease { inner: Arc::clone(inner), guard, state: row.state, steps: states, known, lock })
+        Ok(Lease { inner: Arc::clone(inner), guard, state: row.state, steps: states, known, _lock: lock })
     }
 }
 
@@ -314,35 +349,6 @@ fn stuck_at<'r>(record: &'r RunRecord, step: &str) -> Result<&'r StepRecord, Res
         return Err(ResolveError::NotStuck { run, step: format!("{} ({})", wanted.seq, wanted.name) });
     }
     Ok(wanted)
-}
-
-struct LeaseRow {
-    state: RunState,
-    direction: Direction,
-    on_failure: OnFailure,
-    next_fence: Fence,
-    holder: Option<(Holder, crate::run::Timestamp)>,
-}
-
-async fn lease_row(inner: &Inner, tx: &mut SqliteConnection, run: RunId) -> Result<LeaseRow, JournalError> {
-    let id = run.to_string();
-    let row = sqlx::query!(
-        "SELECT state, direction, on_failure, fence, holder, lease_until FROM runs WHERE id = ?1",
-        id
-    )
-    .fetch_optional(tx)
-    .await
-    .map_err(|error| inner.failed(error))?
-    .ok_or(JournalError::NoSuchRun(run))?;
-    let holder: Option<Holder> = Place("runs", "holder").json_or_none(row.holder.as_deref())?;
-    let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
-    Ok(LeaseRow {
-        state: Place("runs", "state").parse(&row.state)?,
-        direction: direction(&row.direction)?,
-        on_failure: on_failure(&row.on_failure)?,
-        next_fence: Fence::new(row.fence + 1),
-        holder: holder.zip(until),
-    })
 }
 
 /// Whether a run in `state` can be taken up that way.
@@ -438,44 +444,6 @@ pub(super) async fn hold(
     .await
     .map_err(failed)?;
     Ok(())
-}
-
-/// The kernel's boot id, which tells the processes of this boot from those of another machine or boot; empty
-/// where the kernel has none to offer.
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
-}
-
-/// Whether the process that holds `run`, as the row says, is known to be dead: it was of this boot, and the kernel
-/// has freed its lock.
-pub(super) fn is_known_dead(inner: &Inner, run: RunId, holder: &Holder) -> bool {
-    holder.boot_id == boot_id() && matches!(lock(inner, run), Ok(Some(_)))
-}
-
-/// Locks the run's file, and does not take somebody who only looks whether its holder is alive for its holder.
-async fn lock_patiently(inner: &Inner, run: RunId) -> Result<Option<File>, JournalError> {
-    const TRIES: u32 = 10;
-    const BETWEEN: Duration = Duration::from_millis(5);
-    for _ in 1..TRIES {
-        if let Some(file) = lock(inner, run)? {
-            return Ok(Some(file));
-        }
-        inner.clock.sleep(BETWEEN).await;
-    }
-    lock(inner, run)
-}
-
-/// Locks the run's file; `None` when a process of this machine holds it.
-pub(super) fn lock(inner: &Inner, run: RunId) -> Result<Option<File>, JournalError> {
-    let failed = |source| JournalError::Open { path: inner.path.clone(), source };
-    let path = open::lock_folder(&inner.path).join(format!("{run}.lock"));
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
 }
 
 const fn on_failure_text(on_failure: OnFailure) -> &'static str {

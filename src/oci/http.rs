@@ -1,7 +1,6 @@
 //! One HTTP exchange: bounded in time and in bytes, with redirects refused, and with an error that says what the
 //! server said. What is sent, and who signs it, is the caller's.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,9 +14,12 @@ use super::error::{CAPACITY_CODE, NO_CAPACITY, OciError, TransportKind, clean};
 use super::veil::{Signed, Veil};
 use crate::clock::Clock;
 use crate::crash;
+use crate::file::read_bytes;
 
 /// The largest answer that is read; the API's largest lists are far below.
 const ANSWER_LIMIT: usize = 16 << 20;
+/// The largest certificate bundle; a machine's whole store has a quarter of a megabyte.
+const BUNDLE_SIZE_LIMIT: u64 = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Beyond this difference the server refuses a signature (OCI.md 2.7).
 const SKEW_LIMIT: Duration = Duration::from_mins(5);
@@ -79,7 +81,7 @@ impl Http {
     pub fn new(timeout: Duration, bundle: Option<&Path>, clock: Clock) -> Result<Self, SetupError> {
         let mut builder = builder(timeout, CONNECT_TIMEOUT);
         if let Some(path) = bundle {
-            let pem = fs::read(path)
+            let pem = read_bytes(path, BUNDLE_SIZE_LIMIT)
                 .map_err(|source| SetupError::BundleUnreadable { path: path.to_owned(), source })?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
             if certificates.is_empty() {

@@ -6,6 +6,7 @@
 mod confidential;
 mod event;
 mod failure;
+mod fold;
 mod id;
 mod record;
 mod secrets;
@@ -14,6 +15,7 @@ mod state;
 pub use confidential::{Confidential, MASK, marker, mask};
 pub use event::{Direction, Effect, Event, EventKind, Facts, Holder, Keep, Resolution, Timestamp, Update};
 pub use failure::{Failure, FailureKind};
+pub use fold::{Folded, FoldedStep, Unfoldable};
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
 pub use record::{RunRecord, StepRecord, UndoRecord, stamp};
 pub use secrets::{Cut, Secrets, passwords};

@@ -13,7 +13,11 @@ const FILE: &str = "state.json";
 pub(super) fn load(folder: Option<&Path>) -> io::Result<Option<State>> {
     let Some(folder) = folder else { return Ok(None) };
     fs::create_dir_all(folder)?;
-    match fs::read(folder.join(FILE)) {
+    let file = folder.join(FILE);
+    if fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(io::Error::other(format!("{} is not a regular file", file.display())));
+    }
+    match fs::read(file) {
         Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::from),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -83,6 +83,7 @@ pub(crate) fn as_of_before(world: &World) {
     });
     for statement in [
         "DROP TABLE canary",
+        "DROP TABLE wal_mark",
         "ALTER TABLE runs DROP COLUMN is_of_before",
         "ALTER TABLE runs DROP COLUMN origin_mac",
         "ALTER TABLE runs DROP COLUMN facts_mac",

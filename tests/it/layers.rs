@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 /// Bottom first.
-const LAYERS: [&str; 10] =
-    ["run", "crash", "clock", "retry", "journal", "engine", "oci", "config", "workflows", "cli"];
+const LAYERS: [&str; 11] =
+    ["run", "crash", "file", "clock", "retry", "journal", "engine", "oci", "config", "workflows", "cli"];
 /// What a module must not use although it lies below.
 const FORBIDDEN: [(&str, &[&str]); 7] = [
     ("retry", &["clock"]),

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::metadata::{InstanceIdentity, Metadata};
-use super::secret_file::read_text;
 use super::token::{MARGIN, Token};
 use super::{SignInError, Signing};
+use crate::file::read_text;
 use crate::oci::Endpoint;
 use crate::oci::call::Service;
 use crate::oci::error::{OciError, TransportKind, clean};

@@ -8,7 +8,6 @@ mod metadata;
 mod pkcs8;
 mod profile;
 mod rc;
-mod secret_file;
 mod stored_token;
 mod token;
 
@@ -24,7 +23,6 @@ pub use instance_principal::{InstanceOptions, InstancePrincipal};
 pub use key::{KeyError, check_public_key, read_key};
 pub use profile::{Profile, ProfileError, at_home};
 pub use rc::RcFile;
-pub use secret_file::read_bytes;
 pub use stored_token::{Reading, Source, StoredToken};
 pub use token::TokenError;
 

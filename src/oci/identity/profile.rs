@@ -8,9 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::ini::Ini;
-use super::secret_file::read_text;
 use super::{Identity, Source, StoredToken, is_ocid};
 use crate::clock::Clock;
+use crate::file::read_text;
 use crate::oci::region::{Region, Regions};
 pub use error::ProfileError;
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 
-use super::secret_file::read_text;
 use super::token::{MARGIN, Token};
 use super::{SignInError, Signing, read_key};
 use crate::clock::Clock;
+use crate::file::read_text;
 
 /// Where a secret is: in the text itself, or in the file that it names.
 #[derive(Clone, Debug)]

@@ -1,0 +1,132 @@
+//! Who holds a run: the process of its lease, and whether that one is gone.
+//!
+//! Among the processes of one machine the lock file of the run decides; it is free when its process is dead. Of a process
+//! of another machine nothing is seen but its lease, which a person may disown.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::SqliteConnection;
+
+use super::error::{JournalError, TakeError};
+use super::lease::direction;
+use super::lock::Lock;
+use super::row::Place;
+use super::take::{OnFailure, on_failure};
+use super::{Inner, Journal, open};
+use crate::run::{Direction, Fence, Holder, RunId, RunState, Timestamp};
+
+/// What is done about a lease that has not run out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Claim {
+    /// It is respected, unless its process is known to be dead.
+    #[default]
+    Respects,
+    /// A person says that its process is gone, which cannot be seen from here: it is taken away. Not from a process of this
+    /// machine that is alive.
+    Disowns,
+}
+
+/// What the row of a run says of who held it, and how it stands.
+pub(super) struct LeaseRow {
+    pub(super) state: RunState,
+    pub(super) direction: Direction,
+    pub(super) on_failure: OnFailure,
+    pub(super) next_fence: Fence,
+    holder: Option<(Holder, Timestamp)>,
+}
+
+impl LeaseRow {
+    /// The process that held the run before, when it does not any more.
+    ///
+    /// # Errors
+    /// [`TakeError::Held`] while it does, and [`TakeError::Alive`] when it was to be disowned and is alive on this machine.
+    pub(super) fn let_go(
+        &mut self,
+        run: RunId,
+        lock: Option<&Lock>,
+        claim: Claim,
+        us: &Holder,
+        now: Timestamp,
+    ) -> Result<Option<Holder>, TakeError> {
+        let Some((by, until)) = self.holder.take() else { return Ok(None) };
+        // The kernel frees the lock of a process that dies.
+        let is_dead = lock.is_some() && (by.boot_id == us.boot_id || by.host == us.host);
+        if is_dead || until <= now {
+            return Ok(Some(by));
+        }
+        match claim {
+            Claim::Respects => Err(TakeError::Held { run, by, until }),
+            Claim::Disowns if lock.is_none() => Err(TakeError::Alive { run, by }),
+            Claim::Disowns => Ok(Some(by)),
+        }
+    }
+}
+
+/// Reads it.
+pub(super) async fn lease_row(
+    inner: &Inner,
+    tx: &mut SqliteConnection,
+    run: RunId,
+) -> Result<LeaseRow, JournalError> {
+    let id = run.to_string();
+    let row = sqlx::query!(
+        "SELECT state, direction, on_failure, fence, holder, lease_until FROM runs WHERE id = ?1",
+        id
+    )
+    .fetch_optional(tx)
+    .await
+    .map_err(|error| inner.failed(error))?
+    .ok_or(JournalError::NoSuchRun(run))?;
+    let holder: Option<Holder> = Place("runs", "holder").json_or_none(row.holder.as_deref())?;
+    let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
+    Ok(LeaseRow {
+        state: Place("runs", "state").parse(&row.state)?,
+        direction: direction(&row.direction)?,
+        on_failure: on_failure(&row.on_failure)?,
+        next_fence: Fence::new(row.fence + 1),
+        holder: holder.zip(until),
+    })
+}
+
+/// The kernel's boot id, which tells the processes of this boot from those of another machine or boot; empty
+/// where the kernel has none to offer.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+impl Journal {
+    /// Whether a process of this machine that is alive holds the run.
+    pub fn is_held_here(&self, run: RunId) -> bool {
+        matches!(Lock::is_free(&lock_file(&self.0, run)), Ok(false))
+    }
+}
+
+/// Whether the process that holds `run`, as the row says, is known to be dead: it was of this boot, and the kernel
+/// has freed its lock.
+pub(super) fn is_known_dead(inner: &Inner, run: RunId, holder: &Holder) -> bool {
+    holder.boot_id == boot_id() && matches!(Lock::is_free(&lock_file(inner, run)), Ok(true))
+}
+
+/// Locks the run's file, and does not take somebody who only looks whether its holder is alive for its holder.
+pub(super) async fn lock_patiently(inner: &Inner, run: RunId) -> Result<Option<Lock>, JournalError> {
+    const TRIES: u32 = 10;
+    const BETWEEN: Duration = Duration::from_millis(5);
+    for _ in 1..TRIES {
+        if let Some(file) = lock(inner, run)? {
+            return Ok(Some(file));
+        }
+        inner.clock.sleep(BETWEEN).await;
+    }
+    lock(inner, run)
+}
+
+/// Locks the run's file; `None` when a process of this machine holds it.
+pub(super) fn lock(inner: &Inner, run: RunId) -> Result<Option<Lock>, JournalError> {
+    Lock::take(&lock_file(inner, run))
+        .map_err(|source| JournalError::Open { path: inner.path.clone(), source })
+}
+
+fn lock_file(inner: &Inner, run: RunId) -> PathBuf {
+    open::lock_folder(&inner.path).join(format!("{run}.lock"))
+}

@@ -1,0 +1,160 @@
+//! Lock files: who holds one is known to the kernel, which frees it within a millisecond of a `kill -9`.
+//!
+//! The invariant: a file is removed only by who holds its lock, and a lock counts only while the path still leads to the
+//! file that was locked. So nobody holds the lock of a file that another one has replaced.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::file::expect_regular;
+
+/// A lock that this process holds. Dropped, its file goes away.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+    // Closed after the file was removed: closing frees the lock.
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, making the file; `None` when a process of this machine holds it.
+    pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
+        loop {
+            let Some(file) = locked(path, true)? else { return Ok(None) };
+            if is_still_at(&file, path)? {
+                return Ok(Some(Self { path: path.to_owned(), _file: file }));
+            }
+        }
+    }
+
+    /// Whether nobody on this machine holds the lock, found without making the file.
+    pub(super) fn is_free(path: &Path) -> io::Result<bool> {
+        match locked(path, false) {
+            Ok(file) => Ok(file.is_some()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // One that stays is removed when the journal is opened.
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+/// The file, locked; `None` when somebody else has locked it.
+fn locked(path: &Path, makes_it: bool) -> io::Result<Option<File>> {
+    // A pipe in its place is not waited for, and a link does not lead to another file.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(makes_it)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    expect_regular(&file.metadata()?)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether the path leads to this very file: who held the lock before may have removed it in between.
+fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the lock files that processes left behind when they were killed. Those that are held stay.
+pub(super) fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "lock") {
+            // Taken, it is dropped at once, and removed. What is no lock of ours stays.
+            drop(Lock::take(&path));
+        }
+    }
+    Ok(())
+}
+
+/// The process that holds the lock of a file, as the kernel tells it (proc_locks(5)).
+pub(super) fn holder(path: &Path) -> Option<u32> {
+    let inode = fs::metadata(path).ok()?.ino();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; one who waits has `->` in the second place.
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, file, ..] = fields[..] else { return None };
+        let (_, found) = file.rsplit_once(':')?;
+        (found.parse() == Ok(inode)).then(|| pid.parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_once_and_its_file_goes_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("one.lock");
+        assert!(Lock::is_free(&path).expect("asked"));
+        assert!(!path.exists(), "who asks makes no file");
+        let held = Lock::take(&path).expect("asked").expect("nobody holds it");
+        assert!(Lock::take(&path).expect("asked").is_none());
+        assert!(!Lock::is_free(&path).expect("asked"));
+        sweep(folder.path()).expect("swept");
+        assert!(path.exists(), "what is held stays");
+        assert_eq!(holder(&path), Some(std::process::id()));
+        drop(held);
+        assert!(!path.exists());
+        fs::write(&path, "").expect("left behind");
+        sweep(folder.path()).expect("swept");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_lock_of_a_file_that_was_removed_is_worth_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("one.lock");
+        let early = locked(&path, true).expect("opened").expect("locked");
+        fs::remove_file(&path).expect("removed");
+        assert!(!is_still_at(&early, &path).expect("asked"));
+        let held = Lock::take(&path).expect("asked").expect("it is another file");
+        assert!(!is_still_at(&early, &path).expect("asked"));
+        drop(held);
+    }
+
+    #[test]
+    fn of_many_who_take_and_remove_one_lock_at_most_one_holds_it() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("one.lock");
+        let (n_held, n_taken) = (AtomicU32::new(0), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while n_taken.load(Ordering::SeqCst) < 400 {
+                        let Some(held) = Lock::take(&path).expect("asked") else { continue };
+                        assert_eq!(n_held.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
+                        n_taken.fetch_add(1, Ordering::SeqCst);
+                        n_held.fetch_sub(1, Ordering::SeqCst);
+                        drop(held);
+                    }
+                });
+            }
+        });
+    }
+}

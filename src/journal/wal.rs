@@ -1,0 +1,178 @@
+//! The write-ahead log beside the file: when it is brought into the file, and how a file is known that lacks its log.
+//!
+//! The invariant: the file alone never passes for the whole journal while a run is advanced. Before a run is taken, that is
+//! announced in the file itself; the next commit, which is in the log alone, confirms it. What announces more than it
+//! confirms was copied without its log. When nobody advances a run any more, the log is brought into the file.
+//!
+//! Nothing here is an error of the run: a log that cannot be brought into the file just now stays beside it, where it is
+//! as safe. SQLite does it by itself when the last process closes the file (sqlite.org/wal.html).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::Inner;
+use super::error::JournalError;
+use super::held::is_known_dead;
+use super::open::of_sqlx;
+use super::row::Place;
+use crate::clock::Clock;
+use crate::run::Holder;
+
+/// After so many commits of one process the log is brought into the file, so that it does not grow for ever.
+const COMMITS_BETWEEN: u32 = 200;
+
+const ANNOUNCEMENTS_MOST: u32 = 3;
+
+/// The log of a journal.
+pub(super) fn log_file(journal: &Path) -> PathBuf {
+    let mut name = journal.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Whether a log lay beside the file before that was opened, which makes one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    is_there: bool,
+}
+
+impl Found {
+    pub(super) fn beside(journal: &Path) -> Self {
+        Self { is_there: log_file(journal).exists() }
+    }
+
+    /// Makes sure that the file has the log that it announces.
+    ///
+    /// # Errors
+    /// [`JournalError::WithoutLog`] when there is none, or one of which SQLite takes nothing: then it is another file's.
+    pub(super) async fn check(
+        self,
+        connection: &mut SqliteConnection,
+        path: &Path,
+        clock: Clock,
+    ) -> Result<(), JournalError> {
+        /// A live process may be emptying the log, or beginning it anew, just now.
+        const LOOKS: u32 = 10;
+        const BETWEEN: Duration = Duration::from_millis(50);
+        let failed = |error| of_sqlx(path, error);
+        for _ in 0..LOOKS {
+            if !is_announced(connection).await.map_err(failed)? {
+                return Ok(());
+            }
+            if self.is_there && is_its_own(connection, path).await.map_err(failed)? {
+                // A process was killed in between, or is alive: nothing is missing, and the file must not seem so once it
+                // is closed.
+                confirm(connection).await;
+                return Ok(());
+            }
+            if !self.is_there {
+                break;
+            }
+            clock.sleep(BETWEEN).await;
+        }
+        Err(JournalError::WithoutLog { path: path.to_owned(), log: log_file(path) })
+    }
+}
+
+/// Whether SQLite takes anything from the log: it is empty right before the commit that is announced. While another process
+/// works on it SQLite does not tell, and nobody works on the log of another file.
+async fn is_its_own(connection: &mut SqliteConnection, path: &Path) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await?;
+    let (is_busy, n_frames): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let is_empty = fs::metadata(log_file(path)).is_ok_and(|log| log.len() == 0);
+    Ok(is_busy != 0 || n_frames != 0 || is_empty)
+}
+
+/// Announces, before a run is taken, that the log will hold what the file does not.
+pub(super) async fn announce(connection: &mut SqliteConnection) {
+    // Another process may confirm it before it is in the file.
+    for _ in 0..ANNOUNCEMENTS_MOST {
+        let announced =
+            sqlx::query!("UPDATE wal_mark SET announced = announced + 1 WHERE announced = confirmed")
+                .execute(&mut *connection)
+                .await;
+        if let Err(error) = announced {
+            return tracing::info!(%error, "the log is not announced");
+        }
+        checkpoint(connection).await;
+        if matches!(is_announced(connection).await, Ok(true)) {
+            return;
+        }
+    }
+}
+
+async fn is_announced(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM wal_mark WHERE announced > confirmed) AS "is_announced!: bool""#
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Counts a commit that is about to be made, and keeps the log short.
+pub(super) async fn count_commit(inner: &Inner, connection: &mut SqliteConnection) {
+    if inner.n_commits.fetch_add(1, Ordering::Relaxed) % COMMITS_BETWEEN == COMMITS_BETWEEN - 1 {
+        announce(connection).await;
+    }
+}
+
+/// Confirms what was announced, as a part of a commit.
+pub(super) async fn confirm_within(tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE wal_mark SET confirmed = announced WHERE confirmed < announced")
+        .execute(tx)
+        .await
+        .map(drop)
+}
+
+/// Confirms what was announced where no commit follows.
+async fn confirm(connection: &mut SqliteConnection) {
+    if let Err(error) = confirm_within(connection).await {
+        tracing::info!(%error, "the log is not confirmed");
+    }
+}
+
+/// Brings the log into the file, when nobody advances a run. Otherwise the file would seem to be whole without its log.
+pub(super) async fn settle(inner: &Inner, connection: &mut SqliteConnection) {
+    confirm(connection).await;
+    match is_at_rest(inner, connection).await {
+        Ok(true) => checkpoint(connection).await,
+        Ok(false) => {}
+        Err(error) => tracing::info!(%error, "the log stays beside the file"),
+    }
+}
+
+async fn is_at_rest(inner: &Inner, connection: &mut SqliteConnection) -> Result<bool, JournalError> {
+    let held = sqlx::query!("SELECT id, holder, lease_until FROM runs WHERE holder IS NOT NULL")
+        .fetch_all(connection)
+        .await
+        .map_err(|error| inner.failed(error))?;
+    for row in held {
+        let run = Place("runs", "id").parse(&row.id)?;
+        let holder: Option<Holder> = Place("runs", "holder").json_or_none(row.holder.as_deref())?;
+        let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
+        let is_over = until.is_none_or(|until| until <= inner.clock.now());
+        if !is_over && !holder.is_some_and(|holder| is_known_dead(inner, run, &holder)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// As much of the log as other processes do not need, and all of it where there are none; nobody is waited for.
+async fn checkpoint(connection: &mut SqliteConnection) {
+    let without_waiting = async {
+        sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *connection).await?;
+        let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await;
+        let wait =
+            sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {}", super::open::BUSY_TIMEOUT.as_millis()));
+        sqlx::query(wait).execute(&mut *connection).await?;
+        done
+    };
+    if let Err(error) = without_waiting.await {
+        tracing::info!(%error, "the log stays beside the file");
+    }
+}

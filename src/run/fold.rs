@@ -1,0 +1,183 @@
+//! A run as its events tell it: each is put through the tables of transitions, from the first on.
+//!
+//! What no sequence of events produces is told from what one does, whoever wrote it. Not everything of a run is in its
+//! events: its input and those of its steps, their results and digests, facts, targets, the lease, and since when a step
+//! fails (which a resume of a suspended run forgets) stand in the rows alone.
+
+use super::event::{Direction, Effect, EventKind, Keep};
+use super::state::{IllegalTransition, RunState, StepState};
+
+/// Where a run stands, by its events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// Where it stands.
+    pub state: RunState,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Whether it ever succeeded.
+    pub has_succeeded: bool,
+    /// The steps in order.
+    pub steps: Vec<FoldedStep>,
+}
+
+/// Where a step stands, by the events about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldedStep {
+    /// The activity's name.
+    pub name: String,
+    /// What it acts on.
+    pub subject: Option<String>,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// Where it stands.
+    pub state: StepState,
+    /// How often it was tried.
+    pub attempt: u32,
+    /// How often its compensation was tried.
+    pub undo_attempt: u32,
+}
+
+/// Why events are not those of any run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfoldable {
+    /// The first event is not that the run was started.
+    #[error("a run begins with run-started, and not with {0}")]
+    Beginning(&'static str),
+    /// An event that may not happen where the run or its step stands.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+    /// A step that nothing has begun.
+    #[error("{0} is about a step that was not begun")]
+    NotBegun(&'static str),
+}
+
+impl Folded {
+    /// The run after its first event.
+    ///
+    /// # Errors
+    /// [`Unfoldable::Beginning`] when it is another one than `run-started`.
+    pub fn begin(first: &EventKind) -> Result<Self, Unfoldable> {
+        if !matches!(first, EventKind::RunStarted { .. }) {
+            return Err(Unfoldable::Beginning(first.name()));
+        }
+        Ok(Self {
+            state: RunState::Running,
+            direction: Direction::Forward,
+            has_succeeded: false,
+            steps: Vec::new(),
+        })
+    }
+
+    /// The run after one more event.
+    ///
+    /// # Errors
+    /// When it may not follow.
+    pub fn follow(&mut self, event: &EventKind) -> Result<(), Unfoldable> {
+        self.state = self.state.after(event)?;
+        if matches!(event, EventKind::RollbackStarted | EventKind::RunAbandoned { keep: Keep::Old, .. }) {
+            self.direction = Direction::Backward;
+        }
+        if matches!(event, EventKind::RunAbandoned { keep: Keep::New, .. }) {
+            self.direction = Direction::Forward;
+        }
+        self.has_succeeded |= matches!(event, EventKind::RunFinished { state: RunState::Succeeded });
+        self.follow_step(event)
+    }
+
+    fn follow_step(&mut self, event: &EventKind) -> Result<(), Unfoldable> {
+        let Some(seq) = event.step() else { return Ok(()) };
+        let index = seq.get() as usize - 1;
+        if let EventKind::StepBegun { name, subject, effect, attempt, .. } = event
+            && index == self.steps.len()
+        {
+            self.steps.push(FoldedStep {
+                name: name.clone(),
+                subject: subject.clone(),
+                effect: *effect,
+                state: StepState::BEGUN,
+                attempt: *attempt,
+                undo_attempt: 0,
+            });
+            return Ok(());
+        }
+        let Some(step) = self.steps.get_mut(index) else { return Err(Unfoldable::NotBegun(event.name())) };
+        step.state = step.state.after(event)?;
+        if let EventKind::StepBegun { attempt, .. } | EventKind::StepRetrying { attempt, .. } = event {
+            step.attempt = *attempt;
+        }
+        if let EventKind::UndoBegun { attempt, .. } | EventKind::UndoRetrying { attempt, .. } = event {
+            step.undo_attempt = *attempt;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Seq, StepStatus, UndoStatus};
+
+    fn started() -> EventKind {
+        EventKind::RunStarted { workflow: "redeploy".into(), version: 1, name: "web".into() }
+    }
+
+    fn begun(attempt: u32) -> EventKind {
+        let (name, subject, effect) = ("create".into(), None, Effect::Mutation);
+        EventKind::StepBegun { seq: Seq::FIRST, name, subject, effect, attempt }
+    }
+
+    fn undo_begun(attempt: u32) -> EventKind {
+        EventKind::UndoBegun { seq: Seq::FIRST, name: "create".into(), subject: None, attempt }
+    }
+
+    fn fold(events: &[EventKind]) -> Result<Folded, Unfoldable> {
+        let (first, rest) = events.split_first().expect("at least one");
+        let mut folded = Folded::begin(first)?;
+        for event in rest {
+            folded.follow(event)?;
+        }
+        Ok(folded)
+    }
+
+    #[test]
+    fn a_run_that_came_back_from_its_end_is_what_its_events_say() {
+        let done = EventKind::StepCompleted { seq: Seq::FIRST, note: None };
+        let folded = fold(&[
+            started(),
+            begun(1),
+            begun(2),
+            done,
+            EventKind::RunFinished { state: RunState::Succeeded },
+            EventKind::RollbackStarted,
+            undo_begun(1),
+            undo_begun(2),
+            EventKind::UndoCompleted { seq: Seq::FIRST },
+        ])
+        .expect("a run's events");
+        assert_eq!((folded.state, folded.direction), (RunState::RollingBack, Direction::Backward));
+        assert!(folded.has_succeeded);
+        let [step] = folded.steps.as_slice() else { panic!("{folded:?}") };
+        assert_eq!((step.attempt, step.undo_attempt), (2, 2));
+        let undone = StepState { status: StepStatus::Completed, undo: Some(UndoStatus::Completed) };
+        assert_eq!(step.state, undone);
+    }
+
+    #[test]
+    fn events_that_no_run_has_are_an_error() {
+        assert_eq!(fold(&[begun(1)]), Err(Unfoldable::Beginning("step-begun")));
+        let completed = EventKind::StepCompleted { seq: Seq::FIRST, note: None };
+        assert_eq!(fold(&[started(), completed.clone()]), Err(Unfoldable::NotBegun("step-completed")));
+        let twice = fold(&[started(), begun(1), completed.clone(), completed]);
+        assert!(matches!(twice, Err(Unfoldable::Illegal(_))), "{twice:?}");
+        let over = EventKind::RunFinished { state: RunState::RolledBack };
+        assert!(matches!(fold(&[started(), over]), Err(Unfoldable::Illegal(_))));
+        let gap = EventKind::StepBegun {
+            seq: Seq::FIRST.next(),
+            name: "create".into(),
+            subject: None,
+            effect: Effect::Read,
+            attempt: 1,
+        };
+        assert_eq!(fold(&[started(), gap]), Err(Unfoldable::NotBegun("step-begun")));
+    }
+}
