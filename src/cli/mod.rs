@@ -114,7 +114,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
     let parsed = command_line().try_get_matches_from(&args);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return usage::refused(error, &args),
+        Err(error) => {
+            // The parser does not say which variable it was.
+            let error = match env.check() {
+                Err(odd) if error.kind() == clap::error::ErrorKind::InvalidUtf8 => {
+                    command_line().error(error.kind(), odd)
+                }
+                Ok(()) | Err(_) => error,
+            };
+            return usage::refused(error, &args);
+        }
     };
     let ui = Ui::new(&cli.global, env);
     log::set_up(&ui);

@@ -112,6 +112,12 @@ impl Profile {
 
     /// The identity of the user whose API key the profile describes.
     pub fn api_key(&self) -> Result<Identity, ProfileError> {
+        // What is malformed is told before what is missing is looked for.
+        for key in ["tenancy", "user"] {
+            if self.value(key).is_some() {
+                self.ocid(key)?;
+            }
+        }
         let key = self.key()?;
         let (place, pem) = match key {
             Source::Value(name, pem) => (name.to_owned(), pem),
