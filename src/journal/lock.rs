@@ -89,7 +89,7 @@ pub(super) fn sweep(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The process that holds the lock of a file, as the kernel tells it (proc_locks(5)).
+/// The process that holds the lock of a file, as the kernel tells it (`proc_locks(5)`).
 pub(super) fn holder(path: &Path) -> Option<u32> {
     let inode = fs::metadata(path).ok()?.ino();
     let locks = fs::read_to_string("/proc/locks").ok()?;
