@@ -24,16 +24,17 @@ impl Doors {
     /// Refuses a request that is made to somebody else's name, or by a page of another site.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Reply> {
         let mut hosts = headers.get_all(HOST).iter().peekable();
-        if hosts.peek().is_none() || !hosts.all(|host| self.is_ours(host)) {
+        // Any port: what is forwarded here comes under the one that it was sent to.
+        let is_ours = |host: &HeaderValue| split(host).is_some_and(|(name, _)| self.is_our_name(name));
+        if hosts.peek().is_none() || !hosts.all(is_ours) {
             return Err(Self::refused(format!(
-                "the Host header does not name this sandbox: it is asked as {} or localhost:{}",
-                self.address,
-                self.address.port()
+                "the Host header does not name this sandbox: it is asked as {} or localhost, and by the names of --host",
+                self.address.ip()
             )));
         }
         let is_own = |origin: &HeaderValue| {
             let site = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
-            site.and_then(|site| HeaderValue::from_str(site).ok()).is_some_and(|site| self.is_ours(&site))
+            site.and_then(|site| HeaderValue::from_str(site).ok()).is_some_and(|site| self.is_our_site(&site))
         };
         // Browsers leave the origin out of some requests, and say this instead.
         let sites = headers.get_all("sec-fetch-site");
@@ -48,15 +49,10 @@ impl Doors {
         Reply::error(403, "NotAllowed", why)
     }
 
-    /// Whether a host, with its port, is one of this sandbox.
-    fn is_ours(&self, host: &HeaderValue) -> bool {
-        let Ok(host) = host.to_str() else { return false };
-        let (name, port) = match host.rsplit_once(':') {
-            // The last colon of an IPv6 address without a port is within its brackets.
-            Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
-            Some(_) | None => (host, Some(80)),
-        };
-        port == Some(self.address.port()) && self.is_our_name(name)
+    /// Whether a site, with its port, is this sandbox.
+    fn is_our_site(&self, site: &HeaderValue) -> bool {
+        let own = |(name, port)| port == self.address.port() && self.is_our_name(name);
+        split(site).is_some_and(own)
     }
 
     fn is_our_name(&self, name: &str) -> bool {
@@ -70,6 +66,16 @@ impl Doors {
                     || self.names.iter().any(|one| one.eq_ignore_ascii_case(name))
             }
         }
+    }
+}
+
+/// The name of a host and its port.
+fn split(host: &HeaderValue) -> Option<(&str, u16)> {
+    let host = host.to_str().ok()?;
+    match host.rsplit_once(':') {
+        // The last colon of an IPv6 address without a port is within its brackets.
+        Some((name, port)) if !port.contains(']') => Some((name, port.parse().ok()?)),
+        Some(_) | None => Some((host, 80)),
     }
 }
 
@@ -88,15 +94,14 @@ mod tests {
     #[test]
     fn only_its_own_names_are_answered() {
         let doors = Doors::new(SocketAddr::from(([127, 0, 0, 1], 8080)), vec!["cloud".to_owned()]);
-        for host in ["127.0.0.1:8080", "localhost:8080", "LocalHost:8080", "cloud:8080"] {
+        for host in
+            ["127.0.0.1:8080", "localhost:8080", "LocalHost:8080", "cloud:8080", "localhost", "127.0.0.1:81"]
+        {
             assert_eq!(status(&doors, &[("host", host)]), 200, "{host}");
         }
         let others = [
             "evil.example:8080",
             "evil.example",
-            "localhost",
-            "127.0.0.1",
-            "127.0.0.1:81",
             "127.0.0.2:8080",
             "localhost.evil.example:8080",
             "[::1]:8080",

@@ -71,6 +71,11 @@ impl<'d> Draft<'d> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the name of a draft, which nobody is to guess")]
+fn draft_beside(path: &Path) -> PathBuf {
+    path.with_extension(Uuid::new_v4().simple().to_string())
+}
+
 /// Writes all of the files, and the folders in which they are, or nothing when one is not the sandbox's own.
 pub(super) fn write(folders: &[&Path], drafts: &[Draft<'_>]) -> io::Result<()> {
     for path in folders {
@@ -93,7 +98,7 @@ pub(super) fn write(folders: &[&Path], drafts: &[Draft<'_>]) -> io::Result<()> {
             Plan::Make => make(&draft.path, &draft.text),
             // Beside it, and then in its place: whoever reads it meanwhile reads the old one.
             Plan::Renew => {
-                let beside = draft.path.with_extension(Uuid::new_v4().simple().to_string());
+                let beside = draft_beside(&draft.path);
                 make(&beside, &draft.text).and_then(|()| fs::rename(&beside, &draft.path))
             }
             Plan::Leave => Ok(()),

@@ -123,7 +123,7 @@ fn other_names_and_pages_of_other_sites_are_refused_everywhere() {
             200,
             "{path}"
         );
-        for host in [evil.as_str(), "evil.example", "127.0.0.1:1", ""] {
+        for host in [evil.as_str(), "evil.example", "127.0.0.2:1", ""] {
             assert_eq!(status(world.url(), &request, &[("host", host), bearer]), 403, "{host} {path}");
         }
         for (name, value) in

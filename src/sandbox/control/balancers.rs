@@ -166,13 +166,13 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
     let id = shared.change(|state| {
         let id = state.ocid("loadbalancer");
         let mut head = request.body.clone();
-        let taken = |head: &mut Value, name: &str| head.as_object_mut().and_then(|head| head.remove(name));
-        let sets = taken(&mut head, "backendSets");
-        let listeners = taken(&mut head, "listeners");
+        let part_of = |head: &mut Value, name: &str| head.as_object_mut().and_then(|head| head.remove(name));
+        let sets = part_of(&mut head, "backendSets");
+        let listeners = part_of(&mut head, "listeners");
         let entries = |map: Option<Value>| map.and_then(|map| map.as_object().cloned()).unwrap_or_default();
         let sets = entries(sets).into_iter().map(|(name, body)| {
             let backends = orders::backends(&body).unwrap_or_default();
-            (name, BackendSet { backends, body })
+            (name, BackendSet { body, backends })
         });
         let listeners = entries(listeners).into_iter().map(|(name, mut body)| {
             body["name"] = json!(name);

@@ -38,10 +38,10 @@ pub(super) fn change(method: &str, path: &[&str], body: &Value) -> Option<Result
         ("POST", ["backendSets"]) => {
             named(body).and_then(|name| set(body).map(|()| Change::CreateSet { name, body: body.clone() }))
         }
-        ("PUT", ["backendSets", name]) => match body["backends"].is_array() {
-            true => set(body).map(|()| Change::UpdateSet { name: own(name), body: body.clone() }),
-            false => Err(Reply::missing("backends")),
-        },
+        ("PUT", ["backendSets", _]) if !body["backends"].is_array() => Err(Reply::missing("backends")),
+        ("PUT", ["backendSets", name]) => {
+            set(body).map(|()| Change::UpdateSet { name: own(name), body: body.clone() })
+        }
         ("DELETE", ["backendSets", name]) => Ok(Change::DeleteSet { name: own(name) }),
         ("PUT", ["backendSets", name, "healthChecker"]) => {
             checker(body).map(|()| Change::UpdateChecker { set: own(name), body: body.clone() })
