@@ -37,7 +37,7 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
             let named = subject.as_ref().map_or_else(|| step.clone(), |subject| format!("{step} {subject}"));
             report(
                 "stuck",
-                format!("{} cannot be undone: {failure}", named),
+                format!("{named} cannot be undone: {failure}"),
                 format!(
                     "mend it by hand, then `deployctl rollback {id}` tries again, or `deployctl resolve {id} {} --as undone --reason …`{}",
                     if subject.is_some() { format!("'{named}'") } else { named.clone() },
