@@ -75,13 +75,13 @@ fn a_backend_set_is_made_with_its_backends_and_an_update_replaces_them() {
     assert_eq!(backends(), [("10.0.0.1:2".to_owned(), json!(false)), ("10.0.0.1:3".to_owned(), json!(true))]);
     assert_eq!(world.get(&path)["policy"], "IP_HASH");
     // All of it is replaced, so that all of it must be said.
-    let sent = |body: &Value| world.call("PUT", &path, &[], body);
+    let put = |body: &Value| world.call("PUT", &path, &[], body);
     update["backends"] = json!([one(2, false), one(2, true)]);
-    refused(&sent(&update), 400, "InvalidParameter");
+    refused(&put(&update), 400, "InvalidParameter");
     update["backends"] = json!([{"ipAddress": "10.0.0.1", "port": 4, "backup": true}]);
-    refused(&sent(&update), 400, "InvalidParameter");
+    refused(&put(&update), 400, "InvalidParameter");
     update.as_object_mut().expect("an object").remove("backends");
-    refused(&sent(&update), 400, "MissingParameter");
+    refused(&put(&update), 400, "MissingParameter");
     // One that makes a set serve nobody is noticed, whichever way it is made.
     let violations = || world.audit()["violations"].as_array().map_or(0, Vec::len);
     assert_eq!(violations(), 0);

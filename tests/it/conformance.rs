@@ -60,7 +60,10 @@ fn conform(name: &str) {
     match python() {
         Some(python) => conform_with(Command::new(python), &[&script(name)]),
         None => {
-            skipped(name, "the packages `oci`, `oci-cli` and `jsonschema` (OCI_PYTHON names the interpreter)")
+            skipped(
+                name,
+                "the packages `oci`, `oci-cli` and `jsonschema` (OCI_PYTHON names the interpreter)",
+            );
         }
     }
 }

@@ -93,7 +93,8 @@ fn a_home_of_its_own_is_renewed_until_somebody_changes_it() {
 /// The status of a request with exactly these headers.
 fn status(url: &str, request: &str, headers: &[(&str, &str)]) -> u16 {
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("it listens");
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
     let text = format!("{request} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: 0\r\n\r\n");
     stream.write_all(text.as_bytes()).expect("sent");
     let mut answer = String::new();
@@ -136,8 +137,8 @@ fn other_names_and_pages_of_other_sites_are_refused_everywhere() {
             );
         }
     }
-    let post = "POST /sandbox/crash";
-    assert_eq!(status(world.url(), post, &[("host", &own), ("origin", "http://evil.example")]), 403);
+    let crash = "POST /sandbox/crash";
+    assert_eq!(status(world.url(), crash, &[("host", &own), ("origin", "http://evil.example")]), 403);
     assert_eq!(status(world.url(), "DELETE /sandbox/habits", &[("host", &evil)]), 403);
     // What the load balancer serves is a web site of its users, under whatever name.
     let front = format!("http://{}", world.front());
