@@ -10,7 +10,7 @@ use super::meant::{Meant, meant};
 use super::problem::Report;
 use super::session::{Context, Session};
 use crate::config::{Policy, load_target};
-use crate::engine::{Foresight, Started, Workflow};
+use crate::engine::{Foresight, Started, Stop, Workflow};
 use crate::journal::{Claim, OnFailure, Purpose};
 use crate::oci::InstanceId;
 use crate::run::{RunSelector, RunState};
@@ -58,9 +58,15 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     complete_origin(&mut loaded.deployment, &world).await;
     let deployment = &loaded.deployment;
     let plan = async |foresight: &mut Foresight<'_, World>| {
-        // What the cloud does not hold is refused here as `validate --online` refuses it.
-        foresight.plan::<Validation>(deployment).await?;
-        foresight.plan::<Redeploy>(deployment).await
+        let steps = foresight.plan::<Redeploy>(deployment).await?;
+        // What the cloud does not hold is refused here as `validate --online` refuses it. What it does not tell is not.
+        match foresight.plan::<Validation>(deployment).await {
+            Err(Stop::Suspended(failure)) => {
+                session.ui.warn(&format!("what the deployment names could not be looked at: {failure}"));
+            }
+            looked => drop(looked?),
+        }
+        Ok(steps)
     };
     match foreseen(session, &world, &deployment.policy, plan).await? {
         Foreseen::Seen(steps) => {

@@ -263,7 +263,7 @@ pub enum FindError {
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// The run has no such step.
-    #[error("run {run} has no step `{step}`")]
+    #[error("run {run} has no step {step}")]
     NoSuchStep {
         /// The run.
         run: RunId,

@@ -32,8 +32,9 @@ fn service(world: &World, n: usize) -> String {
 #[test]
 fn a_crowd_of_processes_shares_one_journal_while_another_program_locks_it_again_and_again() {
     let mut world = World::lonely();
-    // What they make stays.
+    // What they make stays, and between the look of one and its change another one's work may begin.
     world.expects_leftovers = true;
+    world.expects_violations = true;
     let files: Vec<String> = (0..N).map(|n| service(&world, n)).collect();
     // The journal is there before somebody locks it.
     world.run(&["destroy", &files[0], "--id", "ocid1.computecontainerinstance.oc1..none", "-y"]).expect(2);

@@ -319,7 +319,7 @@ mod tests {
         assert!(cause.contains("fingerprint 00:00: its own is 4c:ac:37:"), "{cause}");
         let endless = Profile::read(Path::new("/dev/zero"), "DEFAULT", None).expect_err("no end");
         let cause = std::error::Error::source(&endless).map(ToString::to_string).unwrap_or_default();
-        assert_eq!(cause, "it is larger than 1048576 bytes");
+        assert_eq!(cause, "it is a device, and not a regular file");
         fs::remove_file(home.path().join("key.pem")).expect("removed");
         let gone = other.api_key().expect_err("no key").to_string();
         assert!(
