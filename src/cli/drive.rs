@@ -15,7 +15,7 @@ use crate::journal::{Claim, OnFailure, Purpose};
 use crate::oci::InstanceId;
 use crate::run::{RunSelector, RunState};
 use crate::workflows::{
-    Destroy, Destruction, Redeploy, Validation, World, claim, complete_origin, instance_target,
+    Destroy, Destruction, Lookups, Redeploy, World, claim, complete_origin, instance_target,
 };
 
 pub(super) async fn start(
@@ -60,7 +60,7 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     let plan = async |foresight: &mut Foresight<'_, World>| {
         let steps = foresight.plan::<Redeploy>(deployment).await?;
         // What the cloud does not hold is refused here as `validate --online` refuses it. What it does not tell is not.
-        match foresight.plan::<Validation>(deployment).await {
+        match foresight.plan::<Lookups>(deployment).await {
             Err(Stop::Suspended(failure)) => {
                 session.ui.warn(&format!("what the deployment names could not be looked at: {failure}"));
             }

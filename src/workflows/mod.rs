@@ -28,7 +28,7 @@ pub use by_hand::{OldSpecification, RETIRES, Substitute};
 pub use destroy::{Destroy, Destruction};
 pub use redeploy::Redeploy;
 pub use target::{claim, complete_origin, instance as instance_target, locate, of as target_of};
-pub use validation::Validation;
+pub use validation::{Lookups, Validation};
 
 use crate::config::{Register, secret_texts};
 use crate::engine::Registry;

@@ -21,12 +21,7 @@ impl Workflow for Validation {
     type Input = Deployment;
 
     async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
-        run.world().oci.hide(deployment.secret_texts());
-        let mut problems = Vec::new();
-        for look_up in named(deployment) {
-            let found = kept(run.read(look_up).await, &mut problems)?.unwrap_or_default();
-            problems.extend(found.into_iter().map(|problem| format!("ci-config.{problem}")));
-        }
+        let mut problems = missing(run, deployment).await?;
         let balancer = kept(run.read(find_load_balancer(deployment)).await, &mut problems)?;
         let id = balancer.as_ref().map(|balancer| &balancer.id);
         let old = kept(run.read(find_old_instance(deployment, id)).await, &mut problems)?;
@@ -34,11 +29,41 @@ impl Workflow for Validation {
             let find = find_old_backends(deployment, &balancer.id, old.as_ref());
             kept(run.read(find).await, &mut problems)?;
         }
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(Stop::Failed(Failure::permanent("looking at what the deployment names", problems.join("\n"))))
+        refuse(&problems)
     }
+}
+
+/// The part of [`Validation`] that the steps of a redeploy do not look at: what the specification names.
+#[derive(Debug)]
+pub struct Lookups;
+
+impl Workflow for Lookups {
+    const NAME: &'static str = "lookups";
+    const VERSION: u32 = 1;
+    type World = World;
+    type Input = Deployment;
+
+    async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
+        refuse(&missing(run, deployment).await?)
+    }
+}
+
+/// What the specification names and the cloud does not hold.
+async fn missing(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<Vec<String>, Stop> {
+    run.world().oci.hide(deployment.secret_texts());
+    let mut problems = Vec::new();
+    for look_up in named(deployment) {
+        let found = kept(run.read(look_up).await, &mut problems)?.unwrap_or_default();
+        problems.extend(found.into_iter().map(|problem| format!("ci-config.{problem}")));
+    }
+    Ok(problems)
+}
+
+fn refuse(problems: &[String]) -> Result<(), Stop> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::Failed(Failure::permanent("looking at what the deployment names", problems.join("\n"))))
 }
 
 /// Keeps a failure for the end, and passes on whatever else stops a run.
