@@ -1,6 +1,5 @@
 //! `start --detach`: the run goes on in a process of a session of its own, which no terminal ends.
 
-use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, setsid};
@@ -31,11 +30,11 @@ pub(super) fn leave_the_terminal() -> Result<(), Report> {
 }
 
 /// Starts this command again in a process that goes on by itself, and waits until its run is there, or it ended.
-pub(super) async fn hand_over(session: &Session<'_>, args: &[OsString]) -> Result<Exit, Report> {
+pub(super) async fn hand_over(session: &Session<'_>) -> Result<Exit, Report> {
     let failed = |error: std::io::Error| Report::ours(format!("cannot start a process for the run: {error}"));
     let program = std::env::current_exe().map_err(failed)?;
     let mut child = Command::new(program)
-        .args(args.iter().skip(1))
+        .args(session.args.iter().skip(1))
         .env(MARK, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -24,7 +24,7 @@ pub(super) async fn start(
     detach: bool,
 ) -> Result<Exit, Report> {
     if detach && !is_detached(session.env) {
-        return hand_over(session, session.args).await;
+        return hand_over(session).await;
     }
     if detach {
         leave_the_terminal()?;

@@ -143,11 +143,11 @@ pub(super) async fn superseding(
     connection: &mut SqliteConnection,
     run: RunId,
 ) -> Result<Option<Kin>, JournalError> {
-    Ok(superseded_among(&all(inner, connection).await?, run).cloned())
+    Ok(superseding_among(&all(inner, connection).await?, run).cloned())
 }
 
 /// The same, among runs that are known.
-pub(super) fn superseded_among(all: &[Kin], run: RunId) -> Option<&Kin> {
+pub(super) fn superseding_among(all: &[Kin], run: RunId) -> Option<&Kin> {
     let mine = all.iter().find(|kin| kin.run == run)?;
     all.iter().find(|later| mine.is_superseded_by(later))
 }

@@ -1,7 +1,5 @@
 //! How runs came out, in one word each: what a state alone does not tell.
 
-use std::collections::BTreeMap;
-
 use sqlx::SqliteConnection;
 
 use super::error::JournalError;
@@ -9,9 +7,9 @@ use super::row::Place;
 use super::{Inner, kin};
 use crate::run::{EventKind, Outcome, RunId, RunRecord, RunState};
 
-/// What the events of a run say of its way.
-#[derive(Clone, Copy, Default)]
+/// What the rows of a run say of its way.
 struct Way {
+    has_changes: bool,
     has_failed: bool,
     is_by_hand: bool,
 }
@@ -22,47 +20,44 @@ pub(super) async fn tell(
     connection: &mut SqliteConnection,
     records: &mut [RunRecord],
 ) -> Result<(), JournalError> {
-    if !records.iter().any(|record| record.state.is_over() || record.state == RunState::Failed) {
-        return Ok(());
-    }
-    let ways = ways(inner, connection).await?;
-    let kin = kin::all(inner, connection).await?;
+    // Only of a success does it matter what other runs did.
+    let kin = if records.iter().any(|record| record.state == RunState::Succeeded) {
+        kin::all(inner, connection).await?
+    } else {
+        Vec::new()
+    };
     for record in records {
-        let way = ways.get(&record.id).copied().unwrap_or_default();
-        let has_changes = kin.iter().any(|kin| kin.run == record.id && kin.has_changes);
         record.outcome = match record.state {
-            RunState::Succeeded if kin::superseded_among(&kin, record.id).is_some() => {
+            RunState::Succeeded if kin::superseding_among(&kin, record.id).is_some() => {
                 Some(Outcome::Superseded)
             }
             RunState::Succeeded => Some(Outcome::Succeeded),
             RunState::Failed => Some(Outcome::Failed),
-            RunState::RolledBack if way.is_by_hand => Some(Outcome::UndoneByHand),
-            RunState::RolledBack if way.has_failed && !has_changes => Some(Outcome::Refused),
-            RunState::RolledBack if way.has_failed => Some(Outcome::FailedAndUndone),
-            RunState::RolledBack => Some(Outcome::Undone),
+            RunState::RolledBack => Some(match way(inner, connection, record.id).await? {
+                Way { is_by_hand: true, .. } => Outcome::UndoneByHand,
+                Way { has_failed: true, has_changes: false, .. } => Outcome::Refused,
+                Way { has_failed: true, .. } => Outcome::FailedAndUndone,
+                Way { .. } => Outcome::Undone,
+            }),
             RunState::Running | RunState::Suspended | RunState::RollingBack | RunState::Stuck => None,
         };
     }
     Ok(())
 }
 
-async fn ways(
-    inner: &Inner,
-    connection: &mut SqliteConnection,
-) -> Result<BTreeMap<RunId, Way>, JournalError> {
-    let rows = sqlx::query!(
-        r#"SELECT run_id AS "run_id!: String", max(kind LIKE '{"run-failed"%') AS "has_failed!: i64",
-               max(kind LIKE '{"step-resolved"%') AS "is_by_hand!: i64"
-           FROM events WHERE kind LIKE '{"run-failed"%' OR kind LIKE '{"step-resolved"%' GROUP BY run_id"#
+async fn way(inner: &Inner, connection: &mut SqliteConnection, run: RunId) -> Result<Way, JournalError> {
+    let id = run.to_string();
+    sqlx::query_as!(
+        Way,
+        r#"SELECT
+               EXISTS (SELECT 1 FROM steps WHERE run_id = ?1 AND effect = 'mutation') AS "has_changes!: bool",
+               EXISTS (SELECT 1 FROM events WHERE run_id = ?1 AND kind LIKE '{"run-failed"%') AS "has_failed!: bool",
+               EXISTS (SELECT 1 FROM events WHERE run_id = ?1 AND kind LIKE '{"step-resolved"%') AS "is_by_hand!: bool""#,
+        id
     )
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await
-    .map_err(|error| inner.failed(error))?;
-    let ways = rows.into_iter().map(|row| {
-        let way = Way { has_failed: row.has_failed != 0, is_by_hand: row.is_by_hand != 0 };
-        Ok((Place("events", "run_id").parse(&row.run_id)?, way))
-    });
-    ways.collect()
+    .map_err(|error| inner.failed(error))
 }
 
 /// What a run warned of, in order.

@@ -82,10 +82,10 @@ impl Endpoint {
 
     /// Makes sure that an address is meant where one is read: a bare number is one to the standard.
     fn check_host(&self, authority: &str) -> Result<(), EndpointError> {
-        let written = if authority.starts_with('[') { return Ok(()) } else { authority };
-        let written = written.split(':').next().unwrap_or_default();
+        let written = authority.split(':').next().unwrap_or_default();
         let read = self.host();
-        if read.parse::<IpAddr>().is_ok() && !read.eq_ignore_ascii_case(written) {
+        let is_in_brackets = authority.starts_with('[');
+        if !is_in_brackets && read.parse::<IpAddr>().is_ok() && read != written {
             return Err(EndpointError::OtherHost { written: written.to_owned(), read: read.to_owned() });
         }
         Ok(())
