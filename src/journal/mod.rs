@@ -22,6 +22,7 @@ mod open;
 mod outcome;
 mod patience;
 mod read;
+mod resolve;
 mod rotate;
 mod row;
 mod seal;
