@@ -14,6 +14,7 @@ mod history;
 mod key;
 mod log;
 mod meant;
+mod opening;
 mod problem;
 mod regions;
 mod reporter;
