@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import urllib.request
 
@@ -137,16 +136,16 @@ works(resource, "resource")
 for use, path in [("session", profile["security_token_file"]), ("delegation", f"{home}/.oci/delegation_token")]:
     with open(path, "w") as file:
         file.write(sandbox("tokens", {"issue": use})["token"])
-executable = os.path.join(os.path.dirname(sys.executable), "oci")
+import official  # noqa: E402
+
 for flags, who in [
     (["--auth", "security_token", "--profile", "SESSION"], "session"),
     (["--auth", "instance_principal"], "instance"),
     (["--auth", "instance_obo_user", "--profile", "DELEGATED"], "delegation"),
     (["--auth", "resource_principal"], "resource"),
 ]:
-    listed = [executable, "--endpoint", url, *flags]
-    listed += ["container-instances", "container-instance", "list", "-c", compartment, "--limit", "1"]
-    done = subprocess.run(listed, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    listing = ["container-instances", "container-instance", "list", "-c", compartment, "--limit", "1"]
+    done = official.oci("--endpoint", url, *flags, *listing)
     assert done.returncode == 0, (flags, done.stdout, done.stderr)
     assert signers()[-1] == who, (flags, signers())
 print("ok")

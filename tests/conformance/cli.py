@@ -1,20 +1,19 @@
 """The official CLI against the sandbox, unchanged. Usage: cli.py URL, with HOME holding .oci/config."""
 
 import json
-import os
-import subprocess
 import sys
 import urllib.request
+
+from official import oci
 
 url = sys.argv[1]
 state = json.load(urllib.request.urlopen(f"{url}/sandbox/state"))
 balancer = state["seed"]["loadBalancerId"]
-oci = os.path.join(os.path.dirname(sys.executable), "oci")
 quick = ["--wait-for-state", "SUCCEEDED", "--wait-interval-seconds", "1"]
 
 
 def run(*args, expect=0, as_json=True):
-    done = subprocess.run([oci, "--endpoint", url, *args], capture_output=True, text=True)
+    done = oci("--endpoint", url, *args)
     assert done.returncode == expect, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     # Progress of a wait goes to stderr, the result alone to stdout.
     return json.loads(done.stdout) if as_json and done.stdout.strip() else done

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import urllib.request
 
+from official import oci
+
 url = sys.argv[1]
 home = os.environ["HOME"]
 folder = f"{home}/.oci"
@@ -23,7 +25,6 @@ def calls():
 
 
 compartment = sandbox("state")["compartmentId"]
-oci = os.path.join(os.path.dirname(sys.executable), "oci")
 listing = ["container-instances", "container-instance", "list", "-c", compartment, "--limit", "1"]
 base = {name: os.environ[name] for name in ("HOME", "PATH", "NO_PROXY")}
 base["OCI_CLI_SUPPRESS_FILE_PERMISSIONS_WARNING"] = base["SUPPRESS_LABEL_WARNING"] = "True"
@@ -101,9 +102,14 @@ def put(path, text):
         os.chmod(path, 0o600)
 
 
-def signed_by(command, environment):
+def deployctl(*args, env):
+    command = [os.environ["DEPLOYCTL"], *args]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env)
+
+
+def signed_by(program, *args, env):
     first = len(calls())
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
+    done = program(*args, env=env)
     who = {entry["who"] for entry in calls()[first:]} if done.returncode == 0 else {None}
     return who, done
 
@@ -113,11 +119,12 @@ for flags, variables, rc, configuration, expected in cases:
     put(rc_file, rc)
     put(f"{folder}/config", configuration)
     environment = base | variables
-    official = [oci, "--endpoint", url, *flags, *listing]
     # The CLI asks the metadata service for minutes where nobody answers: what it would say is known.
     is_away = environment["OCI_METADATA_BASE_URL"].endswith(":1")
-    theirs, said = ({None}, None) if is_away else signed_by(official, environment)
-    ours, we_said = signed_by([os.environ["DEPLOYCTL"], "plan", "web.json", "--endpoint", url, *flags], environment)
+    theirs, said = ({None}, None) if is_away else signed_by(
+        oci, "--endpoint", url, *flags, *listing, env=environment
+    )
+    ours, we_said = signed_by(deployctl, "plan", "web.json", "--endpoint", url, *flags, env=environment)
     if not theirs == ours == {expected}:
         wrong.append((flags, variables, rc, expected, theirs, said and said.stderr[-300:], ours, we_said.stderr[-300:]))
 assert not wrong, "\n".join(map(str, wrong))
