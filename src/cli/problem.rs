@@ -101,7 +101,8 @@ impl From<JournalError> for Report {
                     .to_owned(),
             ),
             JournalError::WithoutLog { log, .. } => Some(format!(
-                "copy {} as well, from where this file came from: the journal, its -wal and its .key belong together",
+                "copy {} as well, from where this file came from: the journal, its -wal and its .key belong together; \
+                 where it is lost for good, an empty file of that name opens the journal without what was in it",
                 log.file_name().unwrap_or_default().display()
             )),
             JournalError::Pragma { .. }

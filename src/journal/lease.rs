@@ -313,7 +313,7 @@ impl Lease {
         let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
         let failed = |error| WriteError::from(inner.failed(error));
         let mut connection = self.inner.connection.lock().await;
-        wal::count_commit(&inner, &mut connection).await;
+        let announcement = wal::count_commit(&inner, &mut connection).await;
         let mut tx = begin!(&inner.path, connection, self.guard.patience());
         let now = inner.clock.now();
         let lasts = Lasts::from(now);
@@ -329,6 +329,9 @@ impl Lease {
         change(&mut tx, millis(now)).await.map_err(failed)?;
         let renewed = Rows::new(&inner.path, rows, &mut tx).renew(run, &events).await?;
         tx.commit().await.map_err(failed)?;
+        if let Some(announcement) = announcement {
+            announcement.end();
+        }
         crash::committed();
         drop(connection);
         *self.guard.lasts() = lasts;

@@ -77,10 +77,10 @@ impl Journal {
     /// Takes a run, after it was announced that what is committed then is in the log alone for some time. When nothing
     /// was, nothing follows.
     pub(super) async fn announced<T, E>(&self, taking: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        wal::announce(&mut *self.0.connection.lock().await).await;
+        let announcement = wal::announce(&self.0, &mut *self.0.connection.lock().await).await;
         let taken = taking.await;
-        if taken.is_err() {
-            wal::settle(&self.0, &mut *self.0.connection.lock().await).await;
+        if taken.is_ok() || wal::settle(&self.0, &mut *self.0.connection.lock().await).await {
+            announcement.end();
         }
         taken
     }

@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -87,8 +88,28 @@ async fn is_its_own(connection: &mut SqliteConnection, path: &Path) -> Result<bo
     Ok(is_busy != 0 || n_frames != 0 || is_empty)
 }
 
+/// An announcement that is not confirmed yet. Where it is dropped before that, because somebody does not wait for the
+/// taking, the connection stays open until the process ends: the last one to be closed deletes the log, and the file would
+/// announce what nobody has. A process that ends leaves it, as one that is killed does.
+#[must_use = "what is announced is to be confirmed"]
+pub(super) struct Announcement(Option<Arc<Inner>>);
+
+impl Announcement {
+    /// A commit, or [`settle`], has confirmed it.
+    pub(super) fn end(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        std::mem::forget(self.0.take());
+    }
+}
+
 /// Announces, before a run is taken, that the log will hold what the file does not.
-pub(super) async fn announce(connection: &mut SqliteConnection) {
+pub(super) async fn announce(inner: &Arc<Inner>, connection: &mut SqliteConnection) -> Announcement {
+    let announcement = Announcement(Some(Arc::clone(inner)));
     // Another process may confirm it before it is in the file.
     for _ in 0..ANNOUNCEMENTS_MOST {
         let announced =
@@ -96,13 +117,15 @@ pub(super) async fn announce(connection: &mut SqliteConnection) {
                 .execute(&mut *connection)
                 .await;
         if let Err(error) = announced {
-            return tracing::info!(%error, "the log is not announced");
+            tracing::info!(%error, "the log is not announced");
+            break;
         }
         checkpoint(connection).await;
         if matches!(is_announced(connection).await, Ok(true)) {
-            return;
+            break;
         }
     }
+    announcement
 }
 
 async fn is_announced(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
@@ -114,10 +137,12 @@ async fn is_announced(connection: &mut SqliteConnection) -> Result<bool, sqlx::E
 }
 
 /// Counts a commit that is about to be made, and keeps the log short.
-pub(super) async fn count_commit(inner: &Inner, connection: &mut SqliteConnection) {
-    if inner.n_commits.fetch_add(1, Ordering::Relaxed) % COMMITS_BETWEEN == COMMITS_BETWEEN - 1 {
-        announce(connection).await;
-    }
+pub(super) async fn count_commit(
+    inner: &Arc<Inner>,
+    connection: &mut SqliteConnection,
+) -> Option<Announcement> {
+    let is_due = inner.n_commits.fetch_add(1, Ordering::Relaxed) % COMMITS_BETWEEN == COMMITS_BETWEEN - 1;
+    if is_due { Some(announce(inner, connection).await) } else { None }
 }
 
 /// Confirms what was announced, as a part of a commit.
@@ -128,21 +153,24 @@ pub(super) async fn confirm_within(tx: &mut SqliteConnection) -> Result<(), sqlx
         .map(drop)
 }
 
-/// Confirms what was announced where no commit follows.
-async fn confirm(connection: &mut SqliteConnection) {
-    if let Err(error) = confirm_within(connection).await {
-        tracing::info!(%error, "the log is not confirmed");
-    }
+/// Confirms what was announced where no commit follows, and says whether it did.
+async fn confirm(connection: &mut SqliteConnection) -> bool {
+    confirm_within(connection)
+        .await
+        .inspect_err(|error| tracing::info!(%error, "the log is not confirmed"))
+        .is_ok()
 }
 
 /// Brings the log into the file, when nobody advances a run. Otherwise the file would seem to be whole without its log.
-pub(super) async fn settle(inner: &Inner, connection: &mut SqliteConnection) {
-    confirm(connection).await;
+/// Says whether nothing is announced any more.
+pub(super) async fn settle(inner: &Inner, connection: &mut SqliteConnection) -> bool {
+    let is_confirmed = confirm(connection).await;
     match is_at_rest(inner, connection).await {
         Ok(true) => checkpoint(connection).await,
         Ok(false) => {}
         Err(error) => tracing::info!(%error, "the log stays beside the file"),
     }
+    is_confirmed
 }
 
 async fn is_at_rest(inner: &Inner, connection: &mut SqliteConnection) -> Result<bool, JournalError> {
@@ -174,5 +202,24 @@ async fn checkpoint(connection: &mut SqliteConnection) {
     };
     if let Err(error) = without_waiting.await {
         tracing::info!(%error, "the log stays beside the file");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::announce;
+    use crate::clock::Clock;
+    use crate::journal::{Journal, KeySource};
+
+    #[tokio::test]
+    async fn a_taking_that_nobody_waits_for_leaves_a_journal_that_is_whole() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("journal.db");
+        // The connection is closed by a thread of its own, at some time.
+        for _ in 0..20 {
+            let journal = Journal::open(&path, KeySource::default(), Clock::system()).await.expect("whole");
+            let announcement = announce(&journal.0, &mut *journal.0.connection.lock().await).await;
+            drop(announcement);
+        }
     }
 }
