@@ -1,8 +1,9 @@
 //! What every command that drives a run shares: the deployment, the cloud, the signals, and what is said at the end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -23,11 +24,12 @@ use crate::clock::Clock;
 use crate::config::{
     Credentials, CredentialsSource, Flags, Loaded, Policy, Predecessor, Sources, load, reload_credentials,
 };
-use crate::engine::{Engine, Outcome, Trial};
+use crate::engine::{End, Engine, Outcome, Trial};
+use crate::file::expect_regular;
 use crate::journal::{Journal, boot_id};
 use crate::oci::{Endpoint, Endpoints, Http, Oci, Transport};
 use crate::retry::RetryPolicy;
-use crate::run::{Event, EventKind, Holder, Update};
+use crate::run::{EventKind, Holder, RunId, Update};
 use crate::workflows::{Versions, World, registry};
 
 /// How often the reporter is asked whether it has something to say.
@@ -106,7 +108,7 @@ impl Session<'_> {
     pub(super) fn check_credentials(&self, loaded: &Loaded) -> Result<(), Report> {
         let Some(credentials) = &loaded.credentials else { return Ok(()) };
         let context = self.context(loaded.source.clone(), &loaded.deployment.policy)?;
-        let http = Http::new(context.policy.request_timeout, None, self.clock)?;
+        let http = self.http(&context.policy, None)?;
         let sign_in = SignIn {
             settings: &context.sign_in,
             env: self.env,
@@ -135,7 +137,7 @@ impl Session<'_> {
         let settings = Settings::given(self.global, self.env, names_credentials).or(&context.sign_in);
         let policy = &context.policy;
         let bundle = settings.path(Setting::CertBundle).or_else(|| self.other_bundle());
-        let http = Http::new(policy.request_timeout, bundle.as_deref(), self.clock)?;
+        let http = self.http(policy, bundle.as_deref())?;
         let regions = self.regions();
         let said = settings.get(Setting::Region).map(|text| regions.parse(text)).transpose()?;
         let sign_in = SignIn {
@@ -178,6 +180,19 @@ impl Session<'_> {
         Ok(endpoint)
     }
 
+    /// The connections of a command, which trust the machine's own roots where there is no `bundle`. The library that reads
+    /// those waits for a pipe, and reads a device for ever.
+    fn http(&self, policy: &Policy, bundle: Option<&Path>) -> Result<Http, Report> {
+        if bundle.is_none()
+            && let Some(roots) = self.env.get("SSL_CERT_FILE")
+            && let Some(error) = fs::metadata(roots).ok().and_then(|found| expect_regular(&found).err())
+        {
+            return Err(Report::usage(format!("cannot read the certificates in {roots}: {error}"))
+                .hint("SSL_CERT_FILE names them"));
+        }
+        Ok(Http::new(policy.request_timeout, bundle, self.clock)?)
+    }
+
     /// What the CLI trusts when it is told nothing (`set_request_session_properties_from_context`).
     fn other_bundle(&self) -> Option<PathBuf> {
         let named = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].iter().find_map(|name| self.env.get(name));
@@ -205,11 +220,13 @@ impl Session<'_> {
         let reporter = RefCell::new(Reporter::new(self.ui, name));
         let registry = registry();
         let is_detached = is_detached(self.env);
+        let driven = Cell::new(None);
         let mut tell = |update: Update<'_>| {
-            if let Update::Event(Event { run, kind: EventKind::RunStarted { .. }, .. }) = update
-                && is_detached
-            {
-                self.ui.exact(&run.to_string());
+            if let Update::Event(event) = update {
+                driven.set(Some(event.run));
+                if is_detached && matches!(event.kind, EventKind::RunStarted { .. }) {
+                    self.ui.exact(&event.run.to_string());
+                }
             }
             reporter.borrow_mut().update(update);
         };
@@ -228,8 +245,8 @@ impl Session<'_> {
         let working = beside_ticks(&reporter, self.clock, Box::pin(go(&mut engine)));
         let (outcome, signalled) = beside_signals(self.ui, &cancel, working).await?;
         let Some(outcome) = outcome else {
-            // The second signal: the journal is right whatever was under way.
-            return Ok(signalled.unwrap_or(Exit::Interrupted));
+            let exit = signalled.unwrap_or(Exit::Interrupted);
+            return Ok(self.stopped_at_once(journal, driven.get(), exit).await);
         };
         let outcome = outcome.map_err(Into::into)?;
         let exit = match Exit::of(&outcome.end) {
@@ -247,7 +264,35 @@ impl Session<'_> {
         }
         Ok(exit)
     }
+
+    /// What is said after the second signal. The journal is right whatever was under way.
+    async fn stopped_at_once(&self, journal: &Journal, run: Option<RunId>, exit: Exit) -> Exit {
+        let Some(run) = run else {
+            let message = "stopped before a run was taken up".to_owned();
+            let hint = Some("nothing was changed".to_owned());
+            return Report { kind: "interrupted", message, hint, exit }.print(self.ui);
+        };
+        let report = of_end(run, &End::Interrupted).map(|report| Report { exit, ..report });
+        let record = tokio::time::timeout(AT_ONCE, journal.run(run)).await;
+        match (record, report) {
+            // The signal came when everything was done.
+            (Ok(Ok(record)), _) if record.state.is_over() => {
+                if self.ui.is_json {
+                    self.ui.json(&record.to_json());
+                }
+            }
+            (Ok(Ok(record)), report) if self.ui.is_json => {
+                self.ui.json(&with_report(record.to_json(), report.as_ref()));
+            }
+            (_, Some(report)) => drop(report.print(self.ui)),
+            (_, None) => {}
+        }
+        exit
+    }
 }
+
+/// How long the journal is waited for when a person waits for nothing any more.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The published run, with what a person would be told of how it was left.
 fn with_report(mut run: serde_json::Value, report: Option<&Report>) -> serde_json::Value {

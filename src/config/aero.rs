@@ -25,6 +25,7 @@ use super::problem::{NotText, Place, Problem, nearest};
 use super::{edn, interpolation, merge, read};
 use crate::file::folder_of;
 use conversions::{decoded, finite, joined, keyword, merged, parsed, private_key, public_key, read_edn};
+use interpolation::Fault;
 use literals::{instant, uuid};
 pub(super) use surroundings::Surroundings;
 pub(super) use values::first_tag;
@@ -249,7 +250,7 @@ impl<'d> Document<'d> {
             "ref" => self.reference(node, form, refs),
             interpolation::TAG => {
                 let replaced = interpolation::replaced(required_text(form)?, &|name| self.variable(name));
-                let text = replaced.map_err(|fault| node.problem("", fault.message()))?;
+                let text = replaced.map_err(|fault| node.problem("", self.told_with_others(&fault)))?;
                 Ok(Node::new(Tree::Str(text), node.place.clone()))
             }
             known if TAGS.contains(&known) => {
@@ -264,6 +265,16 @@ impl<'d> Document<'d> {
                 },
             )),
         }
+    }
+
+    /// What is wrong with a text, and which other variables of its file are not set either.
+    fn told_with_others(&self, fault: &Fault<NotText>) -> String {
+        let Fault::Unset(name) = fault else { return fault.message() };
+        let mut others = interpolation::unset_in(self.root, &|name| self.variable(name));
+        others.retain(|other| other != name);
+        let others =
+            if others.is_empty() { String::new() } else { format!("; nor is {}", others.join(", ")) };
+        fault.message() + &others
     }
 
     /// What the other tags make of their form, which is evaluated. Apart from `tag`, so that forms within forms take

@@ -3,7 +3,7 @@
 //! What is read is replaced, and never what was replaced, read from elsewhere or is a key: a value of the environment cannot
 //! become anything but text. In a file that says nothing of it such values stay as they are, and are noted once.
 
-use super::node::{LITERAL, Node, Tree};
+use super::node::{LITERAL, Node, Tree, Written};
 use super::problem::Problem;
 
 /// The tag of a text in which variables are to be replaced. Nobody can write it.
@@ -16,6 +16,7 @@ const DEPTH_LIMIT: usize = 16;
 /// A file's tree, in which each text that holds a variable is a form of its own, or noted when the file does not say what
 /// is meant.
 pub(super) fn prepared(mut root: Node, tags: &[&str]) -> Result<Node, Problem> {
+    refuse_comments(&root, tags)?;
     let said = root.entries().iter().find(|(key, _)| is_key(key)).map(|(_, value)| value);
     match said.map(|value| (&value.tree, value)) {
         None => each_text(&mut root, &mut |node| {
@@ -51,6 +52,55 @@ pub(super) fn without_key(mut root: Node, source: &Node) -> Node {
 
 fn is_key(key: &Node) -> bool {
     key.text() == Some(KEY)
+}
+
+/// Refuses what is nothing because YAML takes the tag that was to make it for a comment.
+fn refuse_comments(node: &Node, tags: &[&str]) -> Result<(), Problem> {
+    let refuse = |name: &str, value: &Node| {
+        match (&value.tree, &value.written) {
+        (Tree::Nil, Some(Written::Comment(comment))) => tag_of(comment, tags).map_or(Ok(()), |tag| {
+            let message = format!(
+                "{name} has no value: `#{tag}` begins a comment in YAML. Write `${{NAME}}`, with `interpolate: true` at the \
+                 top of the file, or put the comment on a line of its own"
+            );
+            Err(value.problem("", message))
+        }),
+        _ => refuse_comments(value, tags),
+    }
+    };
+    match &node.tree {
+        Tree::List(items) | Tree::Set(items) => items.iter().try_for_each(|item| refuse("an item", item)),
+        Tree::Map(entries) => entries
+            .iter()
+            .try_for_each(|(key, value)| refuse(&format!("`{}`", key.text().unwrap_or_default()), value)),
+        _ => Ok(()),
+    }
+}
+
+/// The variables that texts want and that are not set, but for what only a tag may choose.
+pub(super) fn unset_in<E>(node: &Node, env: &dyn Fn(&str) -> Result<Option<String>, E>) -> Vec<String> {
+    let mut unset = Vec::new();
+    collect_unset(node, env, &mut unset);
+    unset
+}
+
+fn collect_unset<E>(node: &Node, env: &dyn Fn(&str) -> Result<Option<String>, E>, unset: &mut Vec<String>) {
+    match &node.tree {
+        Tree::Tagged(tag, text) if tag == TAG => {
+            // What is missing counts as empty, so that the same text tells what else is missing.
+            while let Some(Err(Fault::Unset(name))) = text.text().map(|text| {
+                let or_empty = |name: &str| {
+                    if unset.iter().any(|other| other == name) { Ok(Some(String::new())) } else { env(name) }
+                };
+                replaced(text, &or_empty)
+            }) {
+                unset.push(name);
+            }
+        }
+        Tree::List(items) | Tree::Set(items) => items.iter().for_each(|item| collect_unset(item, env, unset)),
+        Tree::Map(entries) => entries.iter().for_each(|(_, value)| collect_unset(value, env, unset)),
+        _ => {}
+    }
 }
 
 /// Does something with each text that is a value, but for those that are read as EDN of their own.

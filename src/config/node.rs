@@ -38,6 +38,8 @@ pub(super) enum Written {
     At(Range<usize>),
     /// In these words.
     As(Arc<str>),
+    /// Not at all: in the place of a value there is this comment of YAML.
+    Comment(Arc<str>),
 }
 
 /// What a part is.

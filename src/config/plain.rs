@@ -83,8 +83,42 @@ fn position<T>(part: &Spanned<T>) -> Option<(usize, usize)> {
 /// The tree of a part, all of it from one source, of which this is the text.
 pub(super) fn tree<'de>(part: impl Part<'de>, source: &Place, text: &str) -> Node {
     let mut node = part.node();
-    put(&mut node, source, text);
+    put(&mut node, &Source { place: source, text, lines: text.lines().collect() });
     node
+}
+
+/// Where a tree comes from.
+struct Source<'s> {
+    place: &'s Place,
+    text: &'s str,
+    lines: Vec<&'s str>,
+}
+
+impl Source<'_> {
+    /// The comment that stands where the value of a key was expected: `key: #env X` is nothing to YAML.
+    fn comment_after_key(&self, (line, column): (usize, usize)) -> Option<Arc<str>> {
+        let rest = self.lines.get(line.checked_sub(1)?)?;
+        let (start, _) = rest.char_indices().nth(column.checked_sub(1)?)?;
+        let rest = &rest[start..];
+        let after = match rest.strip_prefix('"') {
+            Some(text) => after_string(text).trim_start().strip_prefix(':')?,
+            None => rest.split_once(':')?.1,
+        };
+        let comment = after.trim_start();
+        (comment.len() < after.len() && comment.starts_with('#')).then(|| comment.into())
+    }
+
+    /// The same in a list. The reader's place of what is nothing is somewhere in its line.
+    fn comment_after_dash(&self, line: usize) -> Option<Arc<str>> {
+        let mut rest = self.lines.get(line.checked_sub(1)?)?.trim_start();
+        while let Some(after) = rest.strip_prefix("- ") {
+            rest = after.trim_start();
+            if rest.starts_with('#') {
+                return Some(rest.into());
+            }
+        }
+        None
+    }
 }
 
 /// Gives the numbers of a JSON text their spelling. There are as many in the tree, in the same order.
@@ -151,20 +185,29 @@ pub(super) fn locate(node: &mut Node, like: &Node) {
     }
 }
 
-fn put(node: &mut Node, source: &Place, text: &str) {
-    node.place.source.clone_from(&source.source);
+fn put(node: &mut Node, from: &Source<'_>) {
+    node.place.source.clone_from(&from.place.source);
     node.written = match node.written.take() {
         Some(Written::At(range)) if matches!(node.tree, Tree::Int(_) | Tree::Float(_) | Tree::Bool(_)) => {
-            text.get(range).map(|words| Written::As(words.trim().into()))
+            from.text.get(range).map(|words| Written::As(words.trim().into()))
         }
         Some(Written::At(_)) | None => None,
-        Some(Written::As(words)) => Some(Written::As(words)),
+        written @ Some(Written::As(_) | Written::Comment(_)) => written,
     };
     match &mut node.tree {
-        Tree::List(items) | Tree::Set(items) => items.iter_mut().for_each(|item| put(item, source, text)),
+        Tree::List(items) | Tree::Set(items) => items.iter_mut().for_each(|item| {
+            put(item, from);
+            if let (Tree::Nil, Some((line, _))) = (&item.tree, item.place.position) {
+                item.written = from.comment_after_dash(line).map(Written::Comment);
+            }
+        }),
         Tree::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
-            put(key, source, text);
-            put(value, source, text);
+            put(key, from);
+            put(value, from);
+            if let (Tree::Nil, Some(at)) = (&value.tree, key.place.position) {
+                value.written = from.comment_after_key(at).map(Written::Comment);
+                value.place.position = Some(at);
+            }
         }),
         _ => {}
     }

@@ -37,8 +37,8 @@ const HURRIED: &str = "1000";
 /// How fast the sandbox is, try by try, for a run that is to be caught in the middle of waiting.
 pub(crate) const PACES: [u32; 5] = [1000, 250, 60, 15, 4];
 /// Half of what a run computes is signatures: where nobody verifies them, a key of 512 bits is as good.
-const SHORT_KEY: &str = include_str!("short_key.pem");
-const SHORT_KEY_FINGERPRINT: &str = "7d:60:b4:00:0a:28:15:b9:2b:7c:ed:28:09:76:66:42";
+pub(crate) const SHORT_KEY: &str = include_str!("short_key.pem");
+pub(crate) const SHORT_KEY_FINGERPRINT: &str = "7d:60:b4:00:0a:28:15:b9:2b:7c:ed:28:09:76:66:42";
 /// A condition that is not met by then is not met.
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -52,6 +52,7 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
         let bundle = |name| world.command(&["start", file]).env(name, what).output().expect("it starts");
         expect(Ran::of(&bundle("OCI_CLI_CERT_BUNDLE")), 2, message);
         expect(Ran::of(&bundle("REQUESTS_CA_BUNDLE")), 2, message);
+        expect(Ran::of(&bundle("SSL_CERT_FILE")), 2, message);
         expect(Ran::of(&bundle("OCI_CLI_KEY_FILE")), 2, message);
         world.write("reads.edn", &format!("{{:name #file \"{what}\"}}"));
         expect(world.run(&["validate", "reads.edn"]), 2, message);

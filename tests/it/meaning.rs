@@ -76,6 +76,11 @@ fn what_cannot_be_replaced_is_refused_with_its_place_and_without_its_text() {
     let world = World::hurried();
     for (head, argument, expected) in [
         ("\"interpolate\": true,", "\"pw-${NONE}\"", "the variable NONE is not set"),
+        (
+            "\"interpolate\": true,",
+            "\"pw-${NONE} ${MORE:-x}\", \"${OTHER} ${NONE} ${LAST}\"",
+            "write `${NONE:-default}`; nor is OTHER, LAST",
+        ),
         ("\"interpolate\": true,", "\"pw-${A%%b}\"", "begins neither `${NAME}` nor `${NAME:-default}`"),
         ("\"interpolate\": true,", "\"pw-${\"", "is not closed"),
         ("\"interpolate\": \"yes\",", "\"pw\"", "interpolate: expected true or false, found a string"),
@@ -118,6 +123,33 @@ fn what_looks_like_a_variable_or_a_tag_is_sent_as_it_is_and_warned_about_once() 
     world.write("web.json", &text.replacen('{', "{\"interpolate\": false,", 1));
     let validated = world.run(&["validate", "web.json"]).expect(0);
     assert!(!validated.stderr.contains("warning"), "{}", validated.stderr);
+}
+
+#[test]
+fn a_tag_that_yaml_takes_for_a_comment_is_refused() {
+    let world = World::hurried();
+    for (text, place, what) in [
+        (
+            "name: web\nci-config: #include \"ci.edn\"\n",
+            "web.yaml:2:1",
+            "`ci-config` has no value: `#include`",
+        ),
+        ("name: web\nx:\n  \"a: b\" :  #env TAG\n", "web.yaml:3:3", "`a: b` has no value: `#env`"),
+        ("name: web\nx:\n- 1\n- #env TAG\n- 2\n", "web.yaml:4:", "an item has no value: `#env`"),
+    ] {
+        world.write("web.yaml", text);
+        let refused = world.run(&["validate", "web.yaml"]).expect(2);
+        let said = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(place) && said.contains(what), "{said}");
+    }
+    // Comments that are no tags, and tags in the comments of what has a value.
+    for text in
+        ["x: # env of the app\n", "x: 1 #env TAG\n", "x: #env vars\n  a: 1\n", "x:\n#env TAG\n- null #or\n"]
+    {
+        world.write("web.yaml", &format!("name: web\n{text}"));
+        let refused = world.run(&["validate", "web.yaml"]).expect(2);
+        assert!(!refused.stderr.contains("has no value"), "{}", refused.stderr);
+    }
 }
 
 #[test]

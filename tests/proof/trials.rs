@@ -15,7 +15,7 @@ use deployctl::sandbox::{Handle, Options, Sandbox};
 use deployctl::workflows::{self, Destroy, Destruction, Redeploy};
 use serde_json::{Value, json};
 
-use crate::harness::portion;
+use crate::harness::{SHORT_KEY, SHORT_KEY_FINGERPRINT, portion};
 
 /// What is tried: a deployment with these options in a cloud with these habits.
 pub(crate) struct Scene {
@@ -72,8 +72,8 @@ pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment
 /// How the workflows see a sandbox.
 pub(crate) fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
     let user = sandbox.identity();
-    let key = user.private_key_pem.into();
-    let identity = Identity::api_key(&user.tenancy, &user.user, &user.fingerprint, &key, None);
+    let key = SHORT_KEY.to_owned().into();
+    let identity = Identity::api_key(&user.tenancy, &user.user, SHORT_KEY_FINGERPRINT, &key, None);
     let http = Http::new(Duration::from_secs(10), None, Clock::system()).expect("a client");
     let transport = Transport::new(
         http,
