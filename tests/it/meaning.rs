@@ -252,6 +252,33 @@ fn more_backends_than_there_is_room_for_are_refused_without_the_cloud() {
     );
 }
 
+/// Those that are drained take room as well.
+#[test]
+fn a_load_balancer_that_is_full_is_refused_before_anything_is_made() {
+    let mut world = World::hurried();
+    // What fills it is somebody else's.
+    world.expects_leftovers = true;
+    let file = world.write_deployment(&world.deployment());
+    let balancer = world.state()["loadBalancers"][0].clone();
+    let sets = balancer["backendSets"].as_object().expect("sets");
+    let n_there: usize = sets.values().map(|set| set["backends"].as_array().expect("backends").len()).sum();
+    let stranger =
+        |n: usize| json!({"ipAddress": format!("10.9.{}.{}", n / 250, n % 250), "port": 80, "drain": true});
+    let full = json!({
+        "name": "full", "policy": "ROUND_ROBIN", "healthChecker": {"protocol": "HTTP", "urlPath": "/"},
+        "backends": (n_there..512).map(stranger).collect::<Vec<_>>(),
+    });
+    let id = balancer["id"].as_str().expect("an id");
+    world.post(&format!("/20170115/loadBalancers/{id}/backendSets"), &full);
+    world.wait_until("it is full", || !world.state()["loadBalancers"][0]["backendSets"]["full"].is_null());
+    for verb in [&["plan", file][..], &["start", file], &["validate", "--online", file]] {
+        let refused = world.run(verb).expect(2);
+        let said = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("the load balancer has 512 backends, drained ones among them"), "{said}");
+    }
+    assert_eq!(world.versions(), ["1"]);
+}
+
 #[test]
 fn a_message_names_what_was_found() {
     let world = World::hurried();
