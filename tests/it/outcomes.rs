@@ -54,6 +54,21 @@ fn what_ended_a_command_is_in_its_object() {
 }
 
 #[test]
+fn a_second_signal_leaves_an_object_as_well() {
+    let (world, file) = World::with_deployment();
+    let start = ["start", file, "--output", "json"];
+    let early = world.run_with(&start, "run/not started=1*return(INT INT)").expect(130).json();
+    assert_eq!(early["error"]["kind"], "interrupted", "{early}");
+    let stopped = world.run_with(&start, "register-backend/begun=1*return(TERM TERM)").expect(143).json();
+    assert_eq!(stopped["reason"], "interrupted", "{stopped}");
+    assert!(stopped["hint"].as_str().is_some_and(|hint| hint.contains("`deployctl resume ")), "{stopped}");
+    let names = stopped["steps"].as_array().expect("steps").iter().map(|step| &step["name"]);
+    assert!(names.clone().any(|name| name == "register-backend"), "{stopped}");
+    world.run(&["resume", "latest"]).expect(0);
+    assert_eq!(world.versions(), ["2"]);
+}
+
+#[test]
 fn a_command_line_that_is_not_understood_is_told_to_scripts_too() {
     let world = World::hurried();
     let typed = world.run(&["histroy"]).expect(2);
