@@ -350,7 +350,7 @@ impl Taken {
     /// Whether any request that changes something was answered with success, or may have been carried out.
     fn may_have_changed_anything(&self) -> bool {
         self.steps.iter().any(|step| {
-            let is_refused = step.state.status == StepStatus::Failed && step.attempt == 1;
+            let is_refused = step.state.status == StepStatus::Failed && step.forward.attempt == 1;
             step.effect == Effect::Mutation && !is_refused
         })
     }

@@ -14,7 +14,7 @@ use super::stop::Stop;
 use super::trial::{self, Trial};
 use crate::crash;
 use crate::journal::StoredStep;
-use crate::run::{Effect, Failure, Seq, StepStatus, Timestamp, UndoStatus, Update};
+use crate::run::{Direction, Effect, Failure, Seq, StepStatus, Timestamp, UndoStatus, Update};
 
 /// How the walk ended, when it was not stopped.
 pub(super) enum Walked {
@@ -83,17 +83,18 @@ impl<W: 'static> Run<'_, W> {
         };
         crash::within(&step.activity, step.subject.as_deref(), crash::Place::Undo);
         crash::at("not begun");
-        let begun = lease.begin_undo(step, step.undo_attempt + 1, *forget_retries).await?;
+        let begun = lease.take_up(step, Direction::Backward, *forget_retries).await?;
         crash::at("begun");
         (self.teller)(Update::Event(&begun));
-        if let Some(at) = step.undo_next_attempt_at {
+        let before = step.undo.as_ref();
+        if let Some(at) = before.and_then(|undo| undo.next_attempt_at) {
             attempt::wait_until(self.with.clock, self.with.cancel, at).await?;
         }
         let mut now = Standing {
-            attempt: step.undo_attempt + 1,
-            begun_at: step.undo_begun_at.unwrap_or(begun.at),
-            is_first_entry: step.undo_begun_at.is_none(),
-            retry_since: step.undo_retry_since.filter(|_| !*forget_retries),
+            attempt: step.attempts(Direction::Backward) + 1,
+            begun_at: before.map_or(begun.at, |undo| undo.begun_at),
+            is_first_entry: before.is_none(),
+            retry_since: before.and_then(|undo| undo.retry_since).filter(|_| !*forget_retries),
         };
         for _ in 0..PARTS_MOST {
             match self.undo_part(registry, step, &mut now).await? {
@@ -122,7 +123,7 @@ impl<W: 'static> Run<'_, W> {
             clock: self.with.clock,
             run: lease.run(),
             seq: step.seq,
-            step_begun_at: step.begun_at,
+            step_begun_at: step.forward.begun_at,
             begun_at: now.begun_at,
             is_first_entry: now.is_first_entry,
             facts: &self.facts,
@@ -148,7 +149,7 @@ impl<W: 'static> Run<'_, W> {
         };
         let (teller, last) = (self.teller, Cell::new(now.attempt));
         let retrying = async |failure: &Failure, number: u32, delay: Duration| {
-            let event = lease.retrying_undo(step.seq, failure, number, delay).await?;
+            let event = lease.retrying(step.seq, Direction::Backward, failure, number, delay).await?;
             last.set(number);
             teller(Update::Event(&event));
             Ok(())
@@ -157,7 +158,7 @@ impl<W: 'static> Run<'_, W> {
             match attempts.or_spent(&spent).make(self.with.cancel, Effect::Mutation, undo, retrying).await? {
                 Ended::Done(undone) => undone,
                 Ended::Refused(failure) => {
-                    let event = lease.fail_undo(step.seq, &failure).await?;
+                    let event = lease.fail(step.seq, Direction::Backward, &failure).await?;
                     teller(Update::Event(&event));
                     return Ok(Err(failure));
                 }
@@ -199,7 +200,7 @@ fn may_have_happened(step: &StoredStep) -> bool {
     let may_have_happened = match step.state.status {
         StepStatus::Begun | StepStatus::Completed => true,
         // The last answer was a refusal; an attempt before it may have been carried out without our knowing.
-        StepStatus::Failed => step.attempt > 1,
+        StepStatus::Failed => step.forward.attempt > 1,
     };
     step.effect == Effect::Mutation && may_have_happened
 }

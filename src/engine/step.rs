@@ -22,7 +22,9 @@ use crate::clock::Clock;
 use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
 use crate::retry::RetryPolicy;
-use crate::run::{Effect, Event, Facts, Failure, FailureKind, RunId, Seq, StepStatus, Target, Update, mask};
+use crate::run::{
+    Direction, Effect, Event, Facts, Failure, FailureKind, RunId, Seq, StepStatus, Target, Update, mask,
+};
 
 /// A run in progress, or one that is only foreseen.
 pub struct Run<'e, W> {
@@ -198,7 +200,7 @@ impl<W> Run<'_, W> {
                 self.facts.extend(A::facts(&output));
                 return Ok(output);
             }
-            if let (StepStatus::Failed, Some(failure)) = (stored.state.status, &stored.failure) {
+            if let (StepStatus::Failed, Some(failure)) = (stored.state.status, &stored.forward.failure) {
                 return Err(Stop::Failed(failure.clone()));
             }
         }
@@ -208,7 +210,7 @@ impl<W> Run<'_, W> {
         crash::at("not begun");
         let begun = match stored {
             None => lease.begin(&asked).await?,
-            Some(stored) => lease.begin_again(seq, &asked, stored.attempt + 1, *forget_retries).await?,
+            Some(stored) => lease.take_up(stored, Direction::Forward, *forget_retries).await?,
         };
         crash::at("begun");
         (self.teller)(Update::Event(&begun));
@@ -219,8 +221,8 @@ impl<W> Run<'_, W> {
             clock: self.with.clock,
             run: lease.run(),
             seq,
-            step_begun_at: stored.map_or(begun.at, |stored| stored.begun_at),
-            begun_at: stored.map_or(begun.at, |stored| stored.begun_at),
+            step_begun_at: stored.map_or(begun.at, |stored| stored.forward.begun_at),
+            begun_at: stored.map_or(begun.at, |stored| stored.forward.begun_at),
             is_first_entry: stored.is_none(),
             facts: &self.facts,
             teller: self.teller,
@@ -233,11 +235,11 @@ impl<W> Run<'_, W> {
         let attempts = match stored {
             None => Attempts::new(self.with.retry, self.with.clock, 1, None),
             Some(stored) => {
-                if let Some(at) = stored.next_attempt_at {
+                if let Some(at) = stored.forward.next_attempt_at {
                     attempt::wait_until(self.with.clock, self.with.cancel, at).await?;
                 }
-                let since = stored.retry_since.filter(|_| !*forget_retries);
-                Attempts::new(self.with.retry, self.with.clock, stored.attempt + 1, since)
+                let since = stored.forward.retry_since.filter(|_| !*forget_retries);
+                Attempts::new(self.with.retry, self.with.clock, stored.forward.attempt + 1, since)
             }
         };
         // An attempt that failed may have been carried out, just as one whose process died.
@@ -268,7 +270,7 @@ impl<W> Run<'_, W> {
         };
         let teller = self.teller;
         let retrying = async |failure: &Failure, number: u32, delay: Duration| {
-            let event = lease.retrying(seq, failure, number, delay).await?;
+            let event = lease.retrying(seq, Direction::Forward, failure, number, delay).await?;
             teller(Update::Event(&event));
             Ok(())
         };
@@ -281,7 +283,7 @@ impl<W> Run<'_, W> {
             }
             Ended::Refused(failure) | Ended::Blocked(failure) | Ended::Spent(failure) => {
                 crash::at("refused, not failed");
-                let event = lease.fail(seq, &failure).await?;
+                let event = lease.fail(seq, Direction::Forward, &failure).await?;
                 crash::at("failed");
                 teller(Update::Event(&event));
                 return Err(Stop::Failed(failure));

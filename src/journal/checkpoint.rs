@@ -13,7 +13,7 @@ use super::error::{JournalError, WriteError};
 use super::lease::Lease;
 use super::row::{effect_text, later, text};
 use super::seal::Spot;
-use crate::run::{Effect, Event, EventKind, Facts, Failure, Resolution, Seq, StepState};
+use crate::run::{Direction, Effect, Event, EventKind, Facts, Failure, Resolution, Seq, StepState};
 
 /// A step whose intent is about to be committed.
 #[derive(Clone, Debug)]
@@ -75,54 +75,98 @@ impl Lease {
         Ok(event)
     }
 
-    /// Commits that a step which was in doubt is taken up again, as attempt number `attempt`.
-    pub async fn begin_again(
+    /// Commits the intent to go on with a recorded step, or to undo it, before any request of that leaves. Forgetting what
+    /// failed before gives it a whole budget of retries.
+    pub async fn take_up(
         &mut self,
-        seq: Seq,
-        step: &NewStep,
-        attempt: u32,
+        step: &StoredStep,
+        direction: Direction,
         forget_retries: bool,
     ) -> Result<Event, WriteError> {
-        let kind = EventKind::StepBegun {
-            seq,
-            name: step.activity.clone(),
-            subject: step.subject.clone(),
-            effect: step.effect,
-            attempt,
-        };
+        let (seq, attempt) = (step.seq, step.attempts(direction) + 1);
+        let (name, subject) = (step.activity.clone(), step.subject.clone());
         let (run, number) = (self.run().to_string(), seq.get());
-        self.commit(kind, async |tx, _| {
-            sqlx::query!(
-                "UPDATE steps SET attempt = ?1, retry_since = iif(?2, NULL, retry_since) WHERE run_id = ?3 AND seq = ?4",
-                attempt, forget_retries, run, number
-            )
-            .execute(tx)
-            .await
-        })
-        .await
+        match direction {
+            Direction::Forward => {
+                let kind = EventKind::StepBegun { seq, name, subject, effect: step.effect, attempt };
+                self.commit(kind, async |tx, _| {
+                    sqlx::query!(
+                        "UPDATE steps SET attempt = ?1, retry_since = iif(?2, NULL, retry_since)
+                         WHERE run_id = ?3 AND seq = ?4",
+                        attempt,
+                        forget_retries,
+                        run,
+                        number
+                    )
+                    .execute(tx)
+                    .await
+                })
+                .await
+            }
+            Direction::Backward => {
+                let kind = EventKind::UndoBegun { seq, name, subject, attempt };
+                self.commit(kind, async |tx, now| {
+                    sqlx::query!(
+                        "UPDATE steps SET undo_status = 'begun', undo_attempt = ?1, undo_begun_at = coalesce(undo_begun_at, ?2),
+                             undo_finished_at = NULL, undo_retry_since = iif(?3, NULL, undo_retry_since)
+                         WHERE run_id = ?4 AND seq = ?5",
+                        attempt, now, forget_retries, run, number
+                    )
+                    .execute(tx)
+                    .await
+                })
+                .await
+            }
+        }
     }
 
     /// Commits that an attempt failed, and when the next may be made.
     pub async fn retrying(
         &mut self,
         seq: Seq,
+        direction: Direction,
         failure: &Failure,
         attempt: u32,
         delay: Duration,
     ) -> Result<Event, WriteError> {
-        let kind = EventKind::StepRetrying { seq, failure: failure.clone(), attempt, delay };
-        let (run, number, failure) = (self.run().to_string(), seq.get(), text(failure));
-        self.commit(kind, async |tx, now| {
-            let next = later(now, delay);
-            sqlx::query!(
-                "UPDATE steps SET attempt = ?1, failure = ?2, next_attempt_at = ?3, retry_since = coalesce(retry_since, ?4)
-                 WHERE run_id = ?5 AND seq = ?6",
-                attempt, failure, next, now, run, number
-            )
-            .execute(tx)
-            .await
-        })
-        .await
+        let (run, number, error) = (self.run().to_string(), seq.get(), text(failure));
+        let failure = failure.clone();
+        match direction {
+            Direction::Forward => {
+                let kind = EventKind::StepRetrying { seq, failure, attempt, delay };
+                self.commit(kind, async |tx, now| {
+                    let next = later(now, delay);
+                    sqlx::query!(
+                        "UPDATE steps SET attempt = ?1, failure = ?2, next_attempt_at = ?3, retry_since = coalesce(retry_since, ?4)
+                         WHERE run_id = ?5 AND seq = ?6",
+                        attempt, error, next, now, run, number
+                    )
+                    .execute(tx)
+                    .await
+                })
+                .await
+            }
+            Direction::Backward => {
+                let kind = EventKind::UndoRetrying { seq, failure, attempt, delay };
+                self.commit(kind, async |tx, now| {
+                    let next = later(now, delay);
+                    sqlx::query!(
+                        "UPDATE steps SET undo_attempt = ?1, undo_failure = ?2, undo_next_attempt_at = ?3,
+                             undo_retry_since = coalesce(undo_retry_since, ?4)
+                         WHERE run_id = ?5 AND seq = ?6",
+                        attempt,
+                        error,
+                        next,
+                        now,
+                        run,
+                        number
+                    )
+                    .execute(tx)
+                    .await
+                })
+                .await
+            }
+        }
     }
 
     /// Checkpoints a step's result.
@@ -149,76 +193,51 @@ impl Lease {
         .await
     }
 
-    /// Commits that a step failed for good, and with it the run.
-    pub async fn fail(&mut self, seq: Seq, failure: &Failure) -> Result<Event, WriteError> {
-        let kind = EventKind::StepFailed { seq, failure: failure.clone() };
-        let (run, number, failure) = (self.run().to_string(), seq.get(), text(failure));
-        self.commit(kind, async |tx, now| {
-            sqlx::query!(
-                "UPDATE steps SET status = 'failed', failure = ?1, finished_at = ?2, next_attempt_at = NULL
-                 WHERE run_id = ?3 AND seq = ?4",
-                failure,
-                now,
-                run,
-                number
-            )
-            .execute(tx)
-            .await
-        })
-        .await
-    }
-
-    /// Commits the intent to undo a step, before any request of it leaves.
-    pub async fn begin_undo(
-        &mut self,
-        step: &StoredStep,
-        attempt: u32,
-        forget_retries: bool,
-    ) -> Result<Event, WriteError> {
-        let seq = step.seq;
-        let kind =
-            EventKind::UndoBegun { seq, name: step.activity.clone(), subject: step.subject.clone(), attempt };
-        let (run, number) = (self.run().to_string(), seq.get());
-        self.commit(kind, async |tx, now| {
-            sqlx::query!(
-                "UPDATE steps SET undo_status = 'begun', undo_attempt = ?1, undo_begun_at = coalesce(undo_begun_at, ?2),
-                     undo_finished_at = NULL, undo_retry_since = iif(?3, NULL, undo_retry_since)
-                 WHERE run_id = ?4 AND seq = ?5",
-                attempt, now, forget_retries, run, number
-            )
-            .execute(tx)
-            .await
-        })
-        .await
-    }
-
-    /// Commits that an attempt to undo a step failed, and when the next may be made.
-    pub async fn retrying_undo(
+    /// Commits that a step failed for good, or that its compensation did: then the run is stuck.
+    pub async fn fail(
         &mut self,
         seq: Seq,
+        direction: Direction,
         failure: &Failure,
-        attempt: u32,
-        delay: Duration,
     ) -> Result<Event, WriteError> {
-        let kind = EventKind::UndoRetrying { seq, failure: failure.clone(), attempt, delay };
-        let (run, number, failure) = (self.run().to_string(), seq.get(), text(failure));
-        self.commit(kind, async |tx, now| {
-            let next = later(now, delay);
-            sqlx::query!(
-                "UPDATE steps SET undo_attempt = ?1, undo_failure = ?2, undo_next_attempt_at = ?3,
-                     undo_retry_since = coalesce(undo_retry_since, ?4)
-                 WHERE run_id = ?5 AND seq = ?6",
-                attempt,
-                failure,
-                next,
-                now,
-                run,
-                number
-            )
-            .execute(tx)
-            .await
-        })
-        .await
+        let (run, number, error) = (self.run().to_string(), seq.get(), text(failure));
+        let failure = failure.clone();
+        match direction {
+            Direction::Forward => {
+                self.commit(EventKind::StepFailed { seq, failure }, async |tx, now| {
+                    sqlx::query!(
+                        "UPDATE steps SET status = 'failed', failure = ?1, finished_at = ?2, next_attempt_at = NULL
+                         WHERE run_id = ?3 AND seq = ?4",
+                        error,
+                        now,
+                        run,
+                        number
+                    )
+                    .execute(tx)
+                    .await
+                })
+                .await
+            }
+            Direction::Backward => {
+                self.commit(EventKind::UndoFailed { seq, failure }, async |tx, now| {
+                    sqlx::query!("UPDATE runs SET error = ?1 WHERE id = ?2", error, run)
+                        .execute(&mut *tx)
+                        .await?;
+                    sqlx::query!(
+                        "UPDATE steps SET undo_status = 'failed', undo_failure = ?1, undo_finished_at = ?2,
+                             undo_next_attempt_at = NULL
+                         WHERE run_id = ?3 AND seq = ?4",
+                        error,
+                        now,
+                        run,
+                        number
+                    )
+                    .execute(tx)
+                    .await
+                })
+                .await
+            }
+        }
     }
 
     /// Checkpoints that a step is undone, with the facts that earlier compensations need and what the user should know.
@@ -265,27 +284,6 @@ impl Lease {
             sqlx::query!(
                 "UPDATE steps SET undo_failure = NULL, undo_retry_since = NULL, undo_next_attempt_at = NULL
                  WHERE run_id = ?1 AND seq = ?2",
-                run,
-                number
-            )
-            .execute(tx)
-            .await
-        })
-        .await
-    }
-
-    /// Commits that a compensation failed for good: the run is stuck.
-    pub async fn fail_undo(&mut self, seq: Seq, failure: &Failure) -> Result<Event, WriteError> {
-        let kind = EventKind::UndoFailed { seq, failure: failure.clone() };
-        let (run, number, failure) = (self.run().to_string(), seq.get(), text(failure));
-        self.commit(kind, async |tx, now| {
-            sqlx::query!("UPDATE runs SET error = ?1 WHERE id = ?2", failure, run).execute(&mut *tx).await?;
-            sqlx::query!(
-                "UPDATE steps SET undo_status = 'failed', undo_failure = ?1, undo_finished_at = ?2,
-                     undo_next_attempt_at = NULL
-                 WHERE run_id = ?3 AND seq = ?4",
-                failure,
-                now,
                 run,
                 number
             )

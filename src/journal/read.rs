@@ -12,14 +12,11 @@ use super::held::is_known_dead;
 use super::lease::direction;
 use super::row::Place;
 use super::seal::Spot;
-use super::stored::masked;
+use super::step::{StoredStep, load_steps};
 use super::take::{OnFailure, on_failure};
 use super::told;
 use super::{Inner, Journal, outcome};
-use crate::run::{
-    Effect, Event, Facts, Failure, Holder, RunId, RunRecord, RunState, Seq, StepRecord, StepState, Timestamp,
-    UndoRecord,
-};
+use crate::run::{Event, Facts, Failure, Holder, RunId, RunRecord, RunState, StepRecord};
 
 /// Everything that a process needs to take a run up again, loaded once.
 #[derive(Clone, Debug)]
@@ -40,50 +37,6 @@ pub struct History {
     pub steps: Vec<StoredStep>,
     /// The facts.
     pub facts: Facts,
-}
-
-/// One step as the engine needs it: opened, and typed.
-#[derive(Clone, Debug)]
-pub struct StoredStep {
-    /// Its number.
-    pub seq: Seq,
-    /// The activity's name.
-    pub activity: String,
-    /// What the activity acts on.
-    pub subject: Option<String>,
-    /// What it does to the world.
-    pub effect: Effect,
-    /// The activity itself.
-    pub input: Value,
-    /// Of the input without its secrets.
-    pub input_digest: String,
-    /// Where it stands.
-    pub state: StepState,
-    /// How often it was tried.
-    pub attempt: u32,
-    /// Its checkpoint.
-    pub output: Option<Value>,
-    /// Why it, or its last attempt, failed.
-    pub failure: Option<Failure>,
-    /// When it was first begun.
-    pub begun_at: Timestamp,
-    /// Since when its attempts fail.
-    pub retry_since: Option<Timestamp>,
-    /// When the next attempt may be made.
-    pub next_attempt_at: Option<Timestamp>,
-    /// How often its compensation was tried.
-    pub undo_attempt: u32,
-    /// When its compensation was first begun.
-    pub undo_begun_at: Option<Timestamp>,
-    /// When its compensation ended.
-    pub undo_finished_at: Option<Timestamp>,
-    /// Why its compensation, or the last attempt of it, failed.
-    pub undo_failure: Option<Failure>,
-    /// Since when the attempts of its compensation fail.
-    pub undo_retry_since: Option<Timestamp>,
-    /// When the next attempt of its compensation may be made.
-    pub undo_next_attempt_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
 }
 
 impl History {
@@ -310,109 +263,4 @@ async fn load_facts(
         .await
         .map_err(|error| inner.failed(error))?;
     Ok(rows.into_iter().map(|row| (row.name, row.value)).collect())
-}
-
-async fn load_steps(
-    inner: &Inner,
-    connection: &mut SqliteConnection,
-    run: RunId,
-) -> Result<Vec<StoredStep>, JournalError> {
-    let id = run.to_string();
-    let rows = sqlx::query_as!(
-        StepRow,
-        "SELECT seq, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
-             retry_since, next_attempt_at, undo_status, undo_attempt, undo_failure, undo_begun_at, undo_finished_at,
-             undo_retry_since, undo_next_attempt_at
-         FROM steps WHERE run_id = ?1 ORDER BY seq",
-        id
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(|error| inner.failed(error))?;
-    rows.into_iter().zip(1..).map(|(row, number)| row.into_step(number)).collect()
-}
-
-struct StepRow {
-    seq: i64,
-    activity: String,
-    subject: Option<String>,
-    effect: String,
-    input: String,
-    input_digest: String,
-    status: String,
-    attempt: i64,
-    output: Option<String>,
-    failure: Option<String>,
-    begun_at: i64,
-    finished_at: Option<i64>,
-    retry_since: Option<i64>,
-    next_attempt_at: Option<i64>,
-    undo_status: Option<String>,
-    undo_attempt: i64,
-    undo_failure: Option<String>,
-    undo_begun_at: Option<i64>,
-    undo_finished_at: Option<i64>,
-    undo_retry_since: Option<i64>,
-    undo_next_attempt_at: Option<i64>,
-}
-
-impl StepRow {
-    /// The step, which must be number `expected`: a gap would make every later step another one.
-    fn into_step(self, expected: u32) -> Result<StoredStep, JournalError> {
-        let at = |column| Place("steps", column);
-        let seq = at("seq").seq(self.seq)?;
-        if seq.get() != expected {
-            return Err(at("seq").error(format!("step {expected} is missing")));
-        }
-        Ok(StoredStep {
-            seq,
-            effect: at("effect").effect(&self.effect)?,
-            input: at("input").json(&self.input)?,
-            state: StepState {
-                status: at("status").parse(&self.status)?,
-                undo: self.undo_status.map(|status| at("undo_status").parse(&status)).transpose()?,
-            },
-            attempt: at("attempt").number(self.attempt)?,
-            output: at("output").json_or_none(self.output.as_deref())?,
-            failure: at("failure").json_or_none(self.failure.as_deref())?,
-            begun_at: at("begun_at").time(self.begun_at)?,
-            finished_at: at("finished_at").time_or_none(self.finished_at)?,
-            retry_since: at("retry_since").time_or_none(self.retry_since)?,
-            next_attempt_at: at("next_attempt_at").time_or_none(self.next_attempt_at)?,
-            undo_attempt: at("undo_attempt").number(self.undo_attempt)?,
-            undo_begun_at: at("undo_begun_at").time_or_none(self.undo_begun_at)?,
-            undo_finished_at: at("undo_finished_at").time_or_none(self.undo_finished_at)?,
-            undo_failure: at("undo_failure").json_or_none(self.undo_failure.as_deref())?,
-            undo_retry_since: at("undo_retry_since").time_or_none(self.undo_retry_since)?,
-            undo_next_attempt_at: at("undo_next_attempt_at").time_or_none(self.undo_next_attempt_at)?,
-            activity: self.activity,
-            subject: self.subject,
-            input_digest: self.input_digest,
-        })
-    }
-}
-
-impl StoredStep {
-    fn into_record(self) -> StepRecord {
-        let compensation = self.state.undo.zip(self.undo_begun_at).map(|(status, started_at)| UndoRecord {
-            status,
-            attempts: self.undo_attempt,
-            started_at,
-            finished_at: self.undo_finished_at,
-            error: self.undo_failure,
-        });
-        StepRecord {
-            seq: self.seq,
-            name: self.activity,
-            subject: self.subject,
-            effect: self.effect,
-            status: self.state.status,
-            attempts: self.attempt,
-            started_at: self.begun_at,
-            finished_at: self.finished_at,
-            result: self.output.map(masked),
-            error: self.failure,
-            compensation,
-        }
-    }
 }

@@ -1,0 +1,158 @@
+//! One step as it is stored: what was asked, and how its two halves went.
+
+use serde_json::Value;
+use sqlx::SqliteConnection;
+
+use super::Inner;
+use super::error::JournalError;
+use super::row::Place;
+use super::stored::masked;
+use crate::run::{Direction, Effect, Half, RunId, Seq, StepRecord, StepState, UndoRecord};
+
+/// One step as the engine needs it: opened, and typed.
+#[derive(Clone, Debug)]
+pub struct StoredStep {
+    /// Its number.
+    pub seq: Seq,
+    /// The activity's name.
+    pub activity: String,
+    /// What the activity acts on.
+    pub subject: Option<String>,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// The activity itself.
+    pub input: Value,
+    /// The digest of the input without its secrets.
+    pub input_digest: String,
+    /// Where it stands.
+    pub state: StepState,
+    /// Its checkpoint.
+    pub output: Option<Value>,
+    /// The attempts to do it.
+    pub forward: Half,
+    /// The attempts to undo it, once there was one.
+    pub undo: Option<Half>,
+}
+
+/// The steps of a run, in order; what is confidential is still sealed.
+pub(super) async fn load_steps(
+    inner: &Inner,
+    connection: &mut SqliteConnection,
+    run: RunId,
+) -> Result<Vec<StoredStep>, JournalError> {
+    let id = run.to_string();
+    let rows = sqlx::query_as!(
+        StepRow,
+        "SELECT seq, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
+             retry_since, next_attempt_at, undo_status, undo_attempt, undo_failure, undo_begun_at, undo_finished_at,
+             undo_retry_since, undo_next_attempt_at
+         FROM steps WHERE run_id = ?1 ORDER BY seq",
+        id
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(|error| inner.failed(error))?;
+    rows.into_iter().zip(1..).map(|(row, number)| row.into_step(number)).collect()
+}
+
+struct StepRow {
+    seq: i64,
+    activity: String,
+    subject: Option<String>,
+    effect: String,
+    input: String,
+    input_digest: String,
+    status: String,
+    attempt: i64,
+    output: Option<String>,
+    failure: Option<String>,
+    begun_at: i64,
+    finished_at: Option<i64>,
+    retry_since: Option<i64>,
+    next_attempt_at: Option<i64>,
+    undo_status: Option<String>,
+    undo_attempt: i64,
+    undo_failure: Option<String>,
+    undo_begun_at: Option<i64>,
+    undo_finished_at: Option<i64>,
+    undo_retry_since: Option<i64>,
+    undo_next_attempt_at: Option<i64>,
+}
+
+impl StepRow {
+    /// The step, which must be number `expected`: a gap would make every later step another one.
+    fn into_step(self, expected: u32) -> Result<StoredStep, JournalError> {
+        let at = |column| Place("steps", column);
+        let seq = at("seq").seq(self.seq)?;
+        if seq.get() != expected {
+            return Err(at("seq").error(format!("step {expected} is missing")));
+        }
+        let undo = match at("undo_begun_at").time_or_none(self.undo_begun_at)? {
+            None => None,
+            Some(begun_at) => Some(Half {
+                attempt: at("undo_attempt").number(self.undo_attempt)?,
+                failure: at("undo_failure").json_or_none(self.undo_failure.as_deref())?,
+                begun_at,
+                finished_at: at("undo_finished_at").time_or_none(self.undo_finished_at)?,
+                retry_since: at("undo_retry_since").time_or_none(self.undo_retry_since)?,
+                next_attempt_at: at("undo_next_attempt_at").time_or_none(self.undo_next_attempt_at)?,
+            }),
+        };
+        Ok(StoredStep {
+            seq,
+            effect: at("effect").effect(&self.effect)?,
+            input: at("input").json(&self.input)?,
+            state: StepState {
+                status: at("status").parse(&self.status)?,
+                undo: self.undo_status.map(|status| at("undo_status").parse(&status)).transpose()?,
+            },
+            output: at("output").json_or_none(self.output.as_deref())?,
+            forward: Half {
+                attempt: at("attempt").number(self.attempt)?,
+                failure: at("failure").json_or_none(self.failure.as_deref())?,
+                begun_at: at("begun_at").time(self.begun_at)?,
+                finished_at: at("finished_at").time_or_none(self.finished_at)?,
+                retry_since: at("retry_since").time_or_none(self.retry_since)?,
+                next_attempt_at: at("next_attempt_at").time_or_none(self.next_attempt_at)?,
+            },
+            undo,
+            activity: self.activity,
+            subject: self.subject,
+            input_digest: self.input_digest,
+        })
+    }
+}
+
+impl StoredStep {
+    /// How often it was tried to do it, or to undo it.
+    pub fn attempts(&self, direction: Direction) -> u32 {
+        match direction {
+            Direction::Forward => self.forward.attempt,
+            Direction::Backward => self.undo.as_ref().map_or(0, |undo| undo.attempt),
+        }
+    }
+
+    /// The step as others than its process may see it.
+    pub(super) fn into_record(self) -> StepRecord {
+        let compensation = self.state.undo.zip(self.undo).map(|(status, undo)| UndoRecord {
+            status,
+            attempts: undo.attempt,
+            started_at: undo.begun_at,
+            finished_at: undo.finished_at,
+            error: undo.failure,
+        });
+        StepRecord {
+            seq: self.seq,
+            name: self.activity,
+            subject: self.subject,
+            effect: self.effect,
+            status: self.state.status,
+            attempts: self.forward.attempt,
+            started_at: self.forward.begun_at,
+            finished_at: self.forward.finished_at,
+            result: self.output.map(masked),
+            error: self.forward.failure,
+            compensation,
+        }
+    }
+}
