@@ -12,6 +12,7 @@ use crate::config::{DeploymentTag, DeploymentTarget, Problems};
 use crate::engine::Stop;
 use crate::journal::{
     FindError, JournalError, KeyOrigin, Kin, ResolveError, SealError, StartError, TakeError, TargetHeld,
+    WriteError,
 };
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
 use crate::oci::{EndpointError, RegionError, SetupError};
@@ -217,7 +218,17 @@ impl From<StartError> for Report {
     fn from(error: StartError) -> Self {
         match error {
             StartError::TargetHeld(target) => held(&target),
-            StartError::Journal(error) => error.into(),
+            StartError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<WriteError> for Report {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::TargetHeld(target) => held(&target),
+            WriteError::Journal(error) => error.into(),
+            WriteError::LeaseLost { .. } | WriteError::Illegal(_) => Self::ours(error.to_string()),
         }
     }
 }
@@ -272,10 +283,7 @@ impl From<TakeError> for Report {
                 };
                 Self::usage(format!("run {run} is {state}")).hint(hint)
             }
-            TakeError::Write(error) => match error {
-                crate::journal::WriteError::Journal(error) => error.into(),
-                other => Self::ours(other.to_string()),
-            },
+            TakeError::Write(error) => error.into(),
         }
     }
 }

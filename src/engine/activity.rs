@@ -238,7 +238,7 @@ impl<W> Cx<'_, W> {
             WriteError::LeaseLost { .. } => {
                 Failure::ours("renewing the lease", "another process took over this run")
             }
-            WriteError::Illegal(_) | WriteError::Journal(_) => {
+            WriteError::Illegal(_) | WriteError::TargetHeld(_) | WriteError::Journal(_) => {
                 Failure::ours("renewing the lease", error.to_string())
             }
         })

@@ -28,7 +28,9 @@ pub(super) async fn beside<T>(
         // What an activity says of a lost lease is a failure; what became of it is asked here.
         Err(Stop::Ours(failure)) => match guard.renew().await {
             Err(WriteError::LeaseLost { to }) => Err(Stop::LeaseLost(to)),
-            Ok(()) | Err(WriteError::Journal(_) | WriteError::Illegal(_)) => Err(Stop::Ours(failure)),
+            Ok(()) | Err(WriteError::Journal(_) | WriteError::Illegal(_) | WriteError::TargetHeld(_)) => {
+                Err(Stop::Ours(failure))
+            }
         },
         done => done,
     }
@@ -45,7 +47,7 @@ async fn beat(guard: &LeaseGuard, clock: Clock) -> Stop {
             Ok(()) => {}
             Err(WriteError::LeaseLost { to }) => return Stop::LeaseLost(to),
             // The lease has two more renewals in it; the steps themselves notice a journal that stays broken.
-            Err(error @ (WriteError::Journal(_) | WriteError::Illegal(_))) => {
+            Err(error @ (WriteError::Journal(_) | WriteError::Illegal(_) | WriteError::TargetHeld(_))) => {
                 tracing::warn!(%error, "cannot renew the lease");
                 clock.sleep(AFTER_A_FAILURE).await;
             }

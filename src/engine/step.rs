@@ -113,7 +113,7 @@ impl<W> Run<'_, W> {
     /// Holds one more target until the run is over.
     pub async fn hold(&mut self, target: &Target) -> Result<(), Stop> {
         match &mut self.mode {
-            Mode::Live { lease, .. } => lease.hold(target).await?.map_err(Stop::TargetHeld),
+            Mode::Live { lease, .. } => Ok(lease.hold(target).await?),
             Mode::Foresee { .. } => Ok(()),
         }
     }

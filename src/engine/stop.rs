@@ -40,6 +40,7 @@ impl From<WriteError> for Stop {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::LeaseLost { to } => Self::LeaseLost(to),
+            WriteError::TargetHeld(held) => Self::TargetHeld(held),
             WriteError::Illegal(illegal) => illegal.into(),
             WriteError::Journal(error) => Self::Broken(error),
         }

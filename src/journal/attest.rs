@@ -11,11 +11,12 @@ use std::path::Path;
 use sqlx::SqliteConnection;
 
 use super::canonical::{EventRow, Head, Origin, Sets, StepRow};
+use super::change::Change;
 use super::error::JournalError;
 use super::mac::{Authenticator, Mac};
 use super::open::of_sqlx;
 use super::row::Place;
-use crate::run::{Event, EventKind, Fence, RunId, Seq};
+use crate::run::{Event, EventKind, RunId, Seq};
 
 /// Of runs that were there before rows were authenticated: the one that is taken as it stood.
 pub(super) const OF_BEFORE: i64 = 1;
@@ -143,16 +144,10 @@ impl<'t> Rows<'t> {
 
     /// Makes sure, before a run is written, that what is about to change is what this process knows. When the lease
     /// is another's by now, there is nothing to say here.
-    pub(super) async fn assure(
-        &mut self,
-        run: RunId,
-        fence: Fence,
-        known: &Known,
-        kinds: &[EventKind],
-    ) -> Result<(), JournalError> {
-        let id = run.to_string();
+    pub(super) async fn assure(&mut self, change: &Change, known: &Known) -> Result<(), JournalError> {
+        let id = change.run.to_string();
         let head = self.head(&id).await?;
-        if head.fence != fence.get() {
+        if head.fence != change.fence.get() {
             return Ok(());
         }
         if self.codes.mac("runs", &head.cells()) != known.head {
@@ -160,7 +155,7 @@ impl<'t> Rows<'t> {
         }
         let sets = self.sets(&id, &id).await?.remove(&id).unwrap_or_default();
         self.check_sets(&head, &sets)?;
-        for seq in touched(kinds) {
+        for seq in change.steps.keys() {
             let number = i64::from(seq.get());
             let Some(mac) = known.steps.get(seq.get() as usize - 1) else { continue };
             for step in self.steps(&id, number, number).await? {
@@ -302,12 +297,4 @@ pub(super) fn note(last: &mut BTreeMap<i64, i64>, event: &EventRow) -> Result<()
         last.insert(i64::from(seq.get()), event.n);
     }
     Ok(())
-}
-
-/// The steps that events are about, each once.
-fn touched(kinds: &[EventKind]) -> Vec<Seq> {
-    let mut steps: Vec<Seq> = kinds.iter().filter_map(EventKind::step).collect();
-    steps.sort_unstable();
-    steps.dedup();
-    steps
 }

@@ -15,7 +15,7 @@ use super::key::{self, Key, KeyOrigin, KeySource};
 use super::mac::Authenticator;
 use super::open::of_sqlx;
 use super::patience::{Patience, begin};
-use super::rotate::Change;
+use super::rotate::Resealing;
 use super::row::Place;
 use super::seal::{SealError, Sealer, Spot};
 use super::stored::{Forms, forms};
@@ -121,11 +121,11 @@ async fn authenticate(
         .fetch_all(&mut *tx)
         .await
         .map_err(failed)?;
-    let change = Change { path, old: &unlocked.sealer, new: &unlocked.sealer };
+    let resealing = Resealing { path, old: &unlocked.sealer, new: &unlocked.sealer };
     for id in &ids {
         let run: RunId = Place("runs", "id").parse(id)?;
         let mark = if is_of_before(&mut tx, path, id).await? {
-            change.run(&mut tx, run).await?;
+            resealing.run(&mut tx, run).await?;
             OF_BEFORE
         } else {
             NEVER_TAKEN_UP

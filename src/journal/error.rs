@@ -131,6 +131,9 @@ pub enum WriteError {
         /// Who, when it still holds it.
         to: Option<Holder>,
     },
+    /// Another run that is not over holds what this one is to hold.
+    #[error("{} is held by run {} ({})", .0.target, .0.run, .0.state)]
+    TargetHeld(TargetHeld),
     /// A defect of ours: the event may not happen in this state.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
@@ -158,7 +161,24 @@ pub enum StartError {
     TargetHeld(TargetHeld),
     /// The journal failed.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Write(WriteError),
+}
+
+impl From<WriteError> for StartError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::TargetHeld(held) => Self::TargetHeld(held),
+            error @ (WriteError::LeaseLost { .. } | WriteError::Illegal(_) | WriteError::Journal(_)) => {
+                Self::Write(error)
+            }
+        }
+    }
+}
+
+impl From<JournalError> for StartError {
+    fn from(error: JournalError) -> Self {
+        Self::Write(error.into())
+    }
 }
 
 /// Why a run could not be taken up again.
@@ -217,7 +237,18 @@ pub enum TakeError {
     },
     /// The journal failed.
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(WriteError),
+}
+
+impl From<WriteError> for TakeError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::TargetHeld(held) => Self::TargetHeld(held),
+            error @ (WriteError::LeaseLost { .. } | WriteError::Illegal(_) | WriteError::Journal(_)) => {
+                Self::Write(error)
+            }
+        }
+    }
 }
 
 impl From<JournalError> for TakeError {

@@ -9,12 +9,10 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 
 use super::error::{JournalError, TakeError};
-use super::lease::direction;
 use super::lock::Lock;
 use super::row::Place;
-use super::take::{OnFailure, on_failure};
 use super::{Inner, Journal, open};
-use crate::run::{Direction, Fence, Holder, RunId, RunState, Timestamp};
+use crate::run::{Fence, Holder, OnFailure, RunId, RunStanding, Timestamp};
 
 /// What is done about a lease that has not run out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,10 +27,9 @@ pub enum Claim {
 
 /// What the row of a run says of who held it, and how it stands.
 pub(super) struct LeaseRow {
-    pub(super) state: RunState,
-    pub(super) direction: Direction,
+    pub(super) standing: RunStanding,
     pub(super) on_failure: OnFailure,
-    pub(super) next_fence: Fence,
+    pub(super) fence: Fence,
     holder: Option<(Holder, Timestamp)>,
 }
 
@@ -71,7 +68,8 @@ pub(super) async fn lease_row(
 ) -> Result<LeaseRow, JournalError> {
     let id = run.to_string();
     let row = sqlx::query!(
-        "SELECT state, direction, on_failure, fence, holder, lease_until FROM runs WHERE id = ?1",
+        "SELECT state, direction, has_succeeded, error, finished_at, on_failure, fence, holder, lease_until
+         FROM runs WHERE id = ?1",
         id
     )
     .fetch_optional(tx)
@@ -81,10 +79,15 @@ pub(super) async fn lease_row(
     let holder: Option<Holder> = Place("runs", "holder").json_or_none(row.holder.as_deref())?;
     let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
     Ok(LeaseRow {
-        state: Place("runs", "state").parse(&row.state)?,
-        direction: direction(&row.direction)?,
-        on_failure: on_failure(&row.on_failure)?,
-        next_fence: Fence::new(row.fence + 1),
+        standing: RunStanding {
+            state: Place("runs", "state").parse(&row.state)?,
+            direction: Place("runs", "direction").parse(&row.direction)?,
+            has_succeeded: row.has_succeeded != 0,
+            error: Place("runs", "error").json_or_none(row.error.as_deref())?,
+            finished_at: Place("runs", "finished_at").time_or_none(row.finished_at)?,
+        },
+        on_failure: Place("runs", "on_failure").parse(&row.on_failure)?,
+        fence: Fence::new(row.fence),
         holder: holder.zip(until),
     })
 }

@@ -4,14 +4,17 @@
 //! is made under. A run is written through its [`Lease`] only.
 
 mod abandon;
+mod apply;
 mod attest;
 mod canary;
 mod canonical;
+mod change;
 mod check;
 mod checkpoint;
 mod error;
 mod exposure;
 mod find;
+mod guard;
 mod held;
 mod key;
 mod kin;
@@ -26,9 +29,11 @@ mod resolve;
 mod rotate;
 mod row;
 mod seal;
+mod start;
 mod step;
 mod stored;
 mod take;
+mod target;
 mod told;
 mod wal;
 
@@ -39,20 +44,24 @@ use std::sync::atomic::AtomicU32;
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
+pub use crate::run::OnFailure;
 pub use abandon::Abandonment;
-pub use checkpoint::{Completion, NewStep};
+pub use change::NewStep;
+pub use checkpoint::Completion;
 pub use error::{FindError, JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
 pub use exposure::Exposure;
 pub use find::Purpose;
+pub use guard::{LEASE_LENGTH, LeaseGuard};
 pub use held::{Claim, boot_id};
 pub use key::{KeyOrigin, KeySource};
 pub use kin::Kin;
-pub use lease::{Lease, LeaseGuard};
+pub use lease::Lease;
 pub use read::History;
 pub use rotate::{RotateError, Rotated};
 pub use seal::SealError;
+pub use start::NewRun;
 pub use step::StoredStep;
-pub use take::{LEASE_LENGTH, NewRun, OnFailure, Take};
+pub use take::Take;
 
 use crate::clock::Clock;
 use canary::Unlocked;

@@ -9,14 +9,12 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::attest::{self, Rows};
 use super::error::JournalError;
 use super::held::is_known_dead;
-use super::lease::direction;
 use super::row::Place;
 use super::seal::Spot;
 use super::step::{StoredStep, load_steps};
-use super::take::{OnFailure, on_failure};
 use super::told;
 use super::{Inner, Journal, outcome};
-use crate::run::{Event, Facts, Failure, Holder, RunId, RunRecord, RunState, StepRecord};
+use crate::run::{Event, Facts, Failure, Holder, OnFailure, RunId, RunRecord, RunState, StepRecord};
 
 /// Everything that a process needs to take a run up again, loaded once.
 #[derive(Clone, Debug)]
@@ -69,7 +67,7 @@ impl History {
             workflow: row.workflow,
             workflow_version: Place("runs", "workflow_version").number(row.workflow_version)?,
             input,
-            on_failure: on_failure(&row.on_failure)?,
+            on_failure: Place("runs", "on_failure").parse(&row.on_failure)?,
             error: Place("runs", "error").json_or_none(row.error.as_deref())?,
             state_before,
             steps,
@@ -238,7 +236,7 @@ impl RunRow {
             workflow_version: Place("runs", "workflow_version").number(self.workflow_version)?,
             name: self.name,
             state,
-            direction: direction(&self.direction)?,
+            direction: Place("runs", "direction").parse(&self.direction)?,
             interrupted: should_advance && !is_advancing,
             holder: holder.filter(|_| is_advancing),
             created_at: Place("runs", "created_at").time(self.created_at)?,

@@ -1,18 +1,15 @@
-//! What a person did to the step on which a run is stuck: recorded, under a lease that turns nothing.
+//! What a person did to the step on which a run is stuck: recorded, and nothing else.
 
-use std::sync::Arc;
-
-use super::attest::Rows;
-use super::error::{JournalError, ResolveError, TakeError};
-use super::held::{Claim, lease_row, lock_patiently};
-use super::lease::{Lease, LeaseGuard};
+use super::apply::{apply, commit};
+use super::change::{Change, Tenure};
+use super::error::{ResolveError, TakeError, WriteError};
+use super::held::{Claim, LeaseRow, lock_patiently};
 use super::patience::begin;
-use super::row::{after, text};
-use super::take::LEASE_LENGTH;
+use super::step::{StoredStep, load_steps};
+use super::take::Takeable;
 use super::{Journal, wal};
-use crate::crash;
 use crate::run::{
-    Event, EventKind, Facts, Holder, Resolution, RunId, RunRecord, RunState, Seq, StepRecord, StepState,
+    Event, EventKind, Facts, Holder, Resolution, RunId, RunRecord, RunState, Seq, StepRecord, StepStanding,
     UndoStatus,
 };
 
@@ -34,71 +31,40 @@ impl Journal {
     ) -> Result<Event, ResolveError> {
         let record = self.run(run).await.map_err(TakeError::from)?;
         let wanted = stuck_at(&record, step)?;
-        let mut lease = self.take_stuck(run, &record.steps, holder).await?;
-        let kind = EventKind::StepResolved {
+        let resolved = EventKind::StepResolved {
             seq: wanted.seq,
             resolution,
             reason: reason.to_owned(),
             by: format!("{}@{}", holder.user, holder.host),
         };
-        let event = lease.resolve(kind, wanted.seq, facts).await?;
-        lease.release().await?;
-        Ok(event)
+        Ok(self.announced(self.resolve_announced(run, resolved, facts, holder)).await?)
     }
 
-    /// Takes the lease of a stuck run without turning it: only a word about it is to be written.
-    async fn take_stuck(
+    /// The run is taken and let go in one commit: only a word about it is written, and it turns nowhere.
+    async fn resolve_announced(
         &self,
         run: RunId,
-        steps: &[StepRecord],
+        resolved: EventKind,
+        facts: &Facts,
         holder: &Holder,
-    ) -> Result<Lease, TakeError> {
-        self.announced(self.take_stuck_announced(run, steps, holder)).await
-    }
-
-    async fn take_stuck_announced(
-        &self,
-        run: RunId,
-        steps: &[StepRecord],
-        holder: &Holder,
-    ) -> Result<Lease, TakeError> {
+    ) -> Result<Event, TakeError> {
         let inner = &self.0;
         let lock = lock_patiently(inner, run).await?;
-        let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
-        wal::confirm_within(&mut tx).await.map_err(failed)?;
-        let unlocked = inner.unlocked().map_err(JournalError::from)?;
-        unlocked.assure(&mut tx, &inner.path).await?;
-        let mut row = lease_row(inner, &mut tx, run).await?;
-        let now = inner.clock.now();
-        row.let_go(run, lock.as_ref(), Claim::Respects, holder, now)?;
-        let mut known = Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
-        let (id, until, fence, holder) =
-            (run.to_string(), after(now, LEASE_LENGTH), row.next_fence.get(), text(holder));
-        sqlx::query!(
-            "UPDATE runs SET fence = ?1, holder = ?2, lease_until = ?3 WHERE id = ?4",
-            fence,
-            holder,
-            until,
-            id
-        )
-        .execute(&mut *tx)
-        .await
-        .map_err(failed)?;
-        known.learn(Rows::new(&inner.path, &unlocked.rows, &mut tx).renew(run, &[]).await?);
-        tx.commit().await.map_err(failed)?;
-        crash::committed();
-        drop(connection);
-        let states = steps
-            .iter()
-            .map(|step| StepState {
-                status: step.status,
-                undo: step.compensation.as_ref().map(|undo| undo.status),
-            })
-            .collect();
-        let guard = LeaseGuard::new(inner, run, row.next_fence, until);
-        Ok(Lease { inner: Arc::clone(inner), guard, state: row.state, steps: states, known, _lock: lock })
+        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), Claim::Respects, holder).await?;
+        let LeaseRow { fence, standing, .. } = found.row;
+        let steps = load_steps(inner, &mut tx, run).await?;
+        let steps: Vec<StepStanding> = steps.iter().map(StoredStep::standing).collect();
+        let change = Change::new(run, fence, standing, inner.clock.now()).and(resolved, &steps);
+        let mut change = change.map_err(WriteError::from)?;
+        change.tenure = Tenure::Revoked;
+        change.facts = facts.clone();
+        let mut applied = apply(inner, &mut tx, &change).await?;
+        commit(inner, tx).await?;
+        drop(lock);
+        wal::settle(inner, &mut connection).await;
+        Ok(applied.events.remove(0))
     }
 }
 

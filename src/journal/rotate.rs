@@ -140,11 +140,11 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     }
     end_dead_leases(inner, &mut tx).await?;
     let (sealer, rows) = (Sealer::new(new), Authenticator::new(new));
-    let change = Change { path: &inner.path, old: &unlocked.sealer, new: &sealer };
+    let resealing = Resealing { path: &inner.path, old: &unlocked.sealer, new: &sealer };
     let mut unopened = Vec::new();
     for id in &ids {
         let run = Place("runs", "id").parse(id)?;
-        if !change.run(&mut tx, run).await? {
+        if !resealing.run(&mut tx, run).await? {
             unopened.push(run);
         }
         Rows::new(&inner.path, &rows, &mut tx).write_all(id).await?;
@@ -199,13 +199,13 @@ async fn end_dead_leases(inner: &Inner, tx: &mut SqliteConnection) -> Result<(),
 }
 
 /// From one key to another.
-pub(super) struct Change<'c> {
-    pub(super) path: &'c Path,
-    pub(super) old: &'c Sealer,
-    pub(super) new: &'c Sealer,
+pub(super) struct Resealing<'s> {
+    pub(super) path: &'s Path,
+    pub(super) old: &'s Sealer,
+    pub(super) new: &'s Sealer,
 }
 
-impl Change<'_> {
+impl Resealing<'_> {
     /// Seals one run anew; false when something in it does not open with the old key.
     pub(super) async fn run(&self, tx: &mut SqliteConnection, run: RunId) -> Result<bool, JournalError> {
         let failed = |error| of_sqlx(self.path, error);

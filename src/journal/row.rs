@@ -73,10 +73,5 @@ pub(super) fn millis(at: Timestamp) -> i64 {
 }
 
 pub(super) fn after(at: Timestamp, delay: Duration) -> i64 {
-    later(at.timestamp_millis(), delay)
-}
-
-/// The same, of a time that is in milliseconds already.
-pub(super) fn later(millis: i64, delay: Duration) -> i64 {
-    millis.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2))
+    millis(at).saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2))
 }

@@ -7,7 +7,7 @@ use super::Inner;
 use super::error::JournalError;
 use super::row::Place;
 use super::stored::masked;
-use crate::run::{Direction, Effect, Half, RunId, Seq, StepRecord, StepState, UndoRecord};
+use crate::run::{Direction, Effect, Half, RunId, Seq, StepRecord, StepStanding, StepState, UndoRecord};
 
 /// One step as the engine needs it: opened, and typed.
 #[derive(Clone, Debug)]
@@ -124,6 +124,11 @@ impl StepRow {
 }
 
 impl StoredStep {
+    /// Where it stands.
+    pub(super) fn standing(&self) -> StepStanding {
+        StepStanding { state: self.state, forward: self.forward.clone(), undo: self.undo.clone() }
+    }
+
     /// How often it was tried to do it, or to undo it.
     pub fn attempts(&self, direction: Direction) -> u32 {
         match direction {

@@ -1,58 +1,27 @@
-//! How a run comes under a lease: started, or taken up again after its process ended or died.
+//! How a run comes under a lease again, after its process ended or died.
 //!
 //! The lease has two halves. A lock file per run, which the kernel frees within a millisecond of a `kill -9`,
 //! decides among the processes of one machine; holder and expiry in the row decide everything else. The fence in
 //! the row keeps a take-over safe even where both are wrong.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::Value;
 use sqlx::SqliteConnection;
 
 use super::abandon::Abandonment;
+use super::apply::{apply, commit};
 use super::attest::{Known, Rows};
-use super::error::{JournalError, StartError, TakeError, TargetHeld, WriteError};
-use super::held::{lease_row, lock_patiently};
-use super::lease::{Lease, LeaseGuard, number, write_events};
+use super::change::{Change, Standing, Tenure};
+use super::error::{JournalError, TakeError, WriteError};
+use super::guard::LeaseGuard;
+use super::held::{Claim, LeaseRow, lease_row, lock_patiently};
+use super::lease::Lease;
+use super::lock::Lock;
 use super::patience::begin;
 use super::read::History;
-use super::row::{Place, after, millis, text};
-use super::seal::Spot;
-use super::{Inner, Journal, abandon, kin, wal};
-use crate::crash;
-use crate::run::{Direction, Event, EventKind, Fence, Holder, Keep, RunId, RunState, Target};
-
-/// How long a lease lasts without being renewed; the heartbeat renews it three times in that time.
-pub const LEASE_LENGTH: Duration = Duration::from_secs(30);
-
-/// What follows when a step fails for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Roll back at once.
-    Rollback,
-    /// Stop there and leave everything as it is.
-    Halt,
-}
-
-/// A run that is about to be started.
-#[derive(Clone, Debug)]
-pub struct NewRun {
-    /// The workflow's name.
-    pub workflow: String,
-    /// The workflow's version.
-    pub workflow_version: u32,
-    /// The deployment's name.
-    pub name: String,
-    /// What the workflow is given; confidential values are sealed.
-    pub input: Value,
-    /// What the caller needs to resume the run and the workflow does not see; never secret.
-    pub context: Value,
-    /// What follows when a step fails for good.
-    pub on_failure: OnFailure,
-    /// What the run holds from its first moment.
-    pub target: Target,
-}
+use super::step::StoredStep;
+use super::{Inner, Journal, abandon, kin, target, wal};
+use crate::run::{Direction, Event, EventKind, Holder, Keep, OnFailure, RunId, RunState};
 
 /// Which way a run is to be taken up.
 #[derive(Clone, Debug)]
@@ -65,15 +34,36 @@ pub enum Take {
     Abandon(Abandonment),
 }
 
-impl Journal {
-    /// Commits a new run with its target and its first lease, in one transaction.
+/// A run that may be taken: how it stands, who held it before, and the codes that its rows have.
+pub(super) struct Takeable {
+    pub(super) row: LeaseRow,
+    pub(super) from: Option<Holder>,
+    pub(super) known: Known,
+}
+
+impl Takeable {
+    /// Makes sure that nobody else advances the run, and that its rows are as they were written.
     ///
     /// # Errors
-    /// [`StartError::TargetHeld`] when a run that is not over holds the target.
-    pub async fn start(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
-        self.announced(self.start_announced(new, holder)).await
+    /// [`TakeError::Held`] while a live process drives it.
+    pub(super) async fn find(
+        inner: &Inner,
+        tx: &mut SqliteConnection,
+        run: RunId,
+        lock: Option<&Lock>,
+        claim: Claim,
+        holder: &Holder,
+    ) -> Result<Self, TakeError> {
+        let unlocked = inner.unlocked().map_err(JournalError::from)?;
+        unlocked.assure(tx, &inner.path).await?;
+        let mut row = lease_row(inner, tx, run).await?;
+        let from = row.let_go(run, lock, claim, holder, inner.clock.now())?;
+        let known = Rows::new(&inner.path, &unlocked.rows, tx).check(run).await?;
+        Ok(Self { row, from, known })
     }
+}
 
+impl Journal {
     /// Takes a run, after it was announced that what is committed then is in the log alone for some time. When nothing
     /// was, nothing follows.
     pub(super) async fn announced<T, E>(&self, taking: impl Future<Output = Result<T, E>>) -> Result<T, E> {
@@ -83,61 +73,6 @@ impl Journal {
             announcement.end();
         }
         taken
-    }
-
-    async fn start_announced(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
-        let inner = &self.0;
-        let run = RunId::random();
-        let lock = lock_patiently(inner, run).await?;
-        let spot = Spot { run, seq: None, column: "input" };
-        let unlocked = inner.unlocked().map_err(JournalError::from)?;
-        let input = unlocked.sealer.seal(new.input, spot);
-        let kind = EventKind::RunStarted {
-            workflow: new.workflow.clone(),
-            version: new.workflow_version,
-            name: new.name.clone(),
-        };
-        let failed = |error| inner.failed(error);
-        let mut connection = inner.connection.lock().await;
-        let mut tx = begin!(&inner.path, connection, inner.patience());
-        let now = inner.clock.now();
-        wal::confirm_within(&mut tx).await.map_err(failed)?;
-        unlocked.assure(&mut tx, &inner.path).await?;
-        let (id, input, context, at, until) = (
-            run.to_string(),
-            input.to_string(),
-            new.context.to_string(),
-            millis(now),
-            after(now, LEASE_LENGTH),
-        );
-        let (on_failure, holder) = (on_failure_text(new.on_failure), text(holder));
-        sqlx::query!(
-            "INSERT INTO runs (id, number, workflow, workflow_version, name, input, context, on_failure, state, direction,
-                 created_at, fence, holder, lease_until, last_event)
-             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, 'running', 'forward', ?8, 1, ?9, ?10, 1
-             FROM runs",
-            id, new.workflow, new.workflow_version, new.name, input, context, on_failure, at, holder, until
-        )
-        .execute(&mut *tx)
-        .await
-        .map_err(failed)?;
-        hold(inner, &mut tx, run, &new.target).await?;
-        let events = number(run, now, 1, vec![kind]);
-        write_events(&mut tx, &unlocked.rows, &events).await.map_err(failed)?;
-        let mut rows = Rows::new(&inner.path, &unlocked.rows, &mut tx);
-        rows.write_origin(&id).await?;
-        let renewed = rows.renew(run, &events).await?;
-        rows.write_extent().await?;
-        tx.commit().await.map_err(failed)?;
-        crash::committed();
-        drop(connection);
-        let mut known = Known::default();
-        known.learn(renewed);
-        let guard = LeaseGuard::new(inner, run, Fence::new(1), until);
-        let (inner, state) = (Arc::clone(inner), RunState::Running);
-        let lease = Lease { inner, guard, state, steps: Vec::new(), known, _lock: lock };
-        let event = events.into_iter().next().expect("one event was numbered");
-        Ok((lease, event))
     }
 
     /// Takes a run up again, whoever drove it before.
@@ -162,66 +97,60 @@ impl Journal {
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
         let inner = &self.0;
         let lock = lock_patiently(inner, run).await?;
-        let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
-        let now = inner.clock.now();
-        wal::confirm_within(&mut tx).await.map_err(failed)?;
-        let unlocked = inner.unlocked().map_err(JournalError::from)?;
-        unlocked.assure(&mut tx, &inner.path).await?;
-        let mut row = lease_row(inner, &mut tx, run).await?;
-        let from = row.let_go(run, lock.as_ref(), self.1, holder, now)?;
-        let mut known = Rows::new(&inner.path, &unlocked.rows, &mut tx).check(run).await?;
-        // It died between its failure and the way back that it was told to take.
-        let was_to_go_back = row.state == RunState::Failed && row.on_failure == OnFailure::Rollback;
-        let goes_back = match &way {
-            Take::Rollback => true,
-            Take::Resume => row.direction == Direction::Backward || was_to_go_back,
-            Take::Abandon(abandonment) => abandonment.keep == Keep::Old,
-        };
-        if !was_to_go_back || matches!(way, Take::Abandon(_)) {
-            check_way(&mut tx, inner, run, &way, row.state).await?;
+        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), self.1, holder).await?;
+        let Takeable { row, from, mut known } = found;
+        let before = row.standing.state;
+        let taken = EventKind::LeaseTaken { from, by: holder.clone(), fence: row.fence.next() };
+        let turned = turned(inner, &mut tx, run, &row, way, holder).await?;
+        let mut change = Change::new(run, row.fence, row.standing, inner.clock.now());
+        for event in std::iter::once(taken).chain(turned) {
+            change = change.and(event, &[]).map_err(WriteError::from)?;
         }
-        let mut kinds = vec![EventKind::LeaseTaken { from, by: holder.clone(), fence: row.next_fence }];
-        if let Take::Abandon(abandonment) = way {
-            kinds.push(EventKind::RunAbandoned {
-                keep: abandonment.keep,
-                from: abandon::ends_from(inner, &mut tx, run, abandonment.keep).await?,
-                reason: abandonment.reason,
-                by: format!("{}@{}", holder.user, holder.host),
-            });
-        } else if goes_back {
-            kinds.push(EventKind::RollbackStarted);
-        }
-        let mut state = row.state;
-        for kind in &kinds {
-            state = state.after(kind).map_err(WriteError::from)?;
-        }
-        hold_again(inner, &mut tx, run).await?;
-        let until = after(now, LEASE_LENGTH);
-        let n = i64::try_from(kinds.len()).expect("at most two events");
-        let (id, state_text, fence) = (run.to_string(), state.as_str(), row.next_fence.get());
-        let (direction, holder) = (if goes_back { "backward" } else { "forward" }, text(holder));
-        let last = sqlx::query_scalar!(
-            "UPDATE runs SET fence = ?1, holder = ?2, lease_until = ?3, state = ?4, direction = ?5, finished_at = NULL,
-                 error = iif(state = 'suspended' AND direction = 'forward', NULL, error), last_event = last_event + ?6
-             WHERE id = ?7 RETURNING last_event",
-            fence, holder, until, state_text, direction, n, id
-        )
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(failed)?;
-        let events = number(run, now, last, kinds);
-        write_events(&mut tx, &unlocked.rows, &events).await.map_err(failed)?;
-        known.learn(Rows::new(&inner.path, &unlocked.rows, &mut tx).renew(run, &events).await?);
-        let history = History::load(inner, &mut tx, run, row.state).await?;
-        tx.commit().await.map_err(failed)?;
-        crash::committed();
+        change.tenure = Tenure::Taken(holder.clone());
+        change.holds = target::ever_held(inner, &mut tx, run).await?;
+        let applied = apply(inner, &mut tx, &change).await?;
+        let history = History::load(inner, &mut tx, run, before).await?;
+        commit(inner, tx).await?;
         drop(connection);
-        let steps = history.steps.iter().map(|step| step.state).collect();
-        let guard = LeaseGuard::new(inner, run, row.next_fence, until);
-        Ok((Lease { inner: Arc::clone(inner), guard, state, steps, known, _lock: lock }, history, events))
+        known.learn(applied.renewed);
+        let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts);
+        let steps = history.steps.iter().map(StoredStep::standing).collect();
+        let standing = Standing { run: change.standing, steps };
+        let lease = Lease { inner: Arc::clone(inner), guard, standing, known, _lock: lock };
+        Ok((lease, history, applied.events))
     }
+}
+
+/// What happens to a run that is taken that way, besides: whether it turns round, or is ended.
+async fn turned(
+    inner: &Inner,
+    tx: &mut SqliteConnection,
+    run: RunId,
+    row: &LeaseRow,
+    way: Take,
+    holder: &Holder,
+) -> Result<Option<EventKind>, TakeError> {
+    let state = row.standing.state;
+    // It died between its failure and the way back that it was told to take.
+    let was_to_go_back = state == RunState::Failed && row.on_failure == OnFailure::Rollback;
+    if !was_to_go_back || matches!(way, Take::Abandon(_)) {
+        check_way(tx, inner, run, &way, state).await?;
+    }
+    Ok(match way {
+        Take::Rollback => Some(EventKind::RollbackStarted),
+        Take::Resume if row.standing.direction == Direction::Backward || was_to_go_back => {
+            Some(EventKind::RollbackStarted)
+        }
+        Take::Resume => None,
+        Take::Abandon(Abandonment { keep, reason }) => Some(EventKind::RunAbandoned {
+            keep,
+            from: abandon::ends_from(inner, tx, run, keep).await?,
+            reason,
+            by: format!("{}@{}", holder.user, holder.host),
+        }),
+    })
 }
 
 /// Whether a run in `state` can be taken up that way.
@@ -263,74 +192,5 @@ async fn check_way(
                 None => Ok(()),
             }
         }
-    }
-}
-
-/// Takes back every target of the run, for one that was over and is to be rolled back.
-async fn hold_again(inner: &Inner, tx: &mut SqliteConnection, run: RunId) -> Result<(), TakeError> {
-    let id = run.to_string();
-    let targets = sqlx::query_scalar!("SELECT target FROM targets WHERE run_id = ?1 ORDER BY target", id)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(|error| inner.failed(error))?;
-    for target in targets {
-        hold(inner, tx, run, &Target::from(target)).await.map_err(|error| match error {
-            StartError::TargetHeld(held) => TakeError::TargetHeld(held),
-            StartError::Journal(error) => error.into(),
-        })?;
-    }
-    Ok(())
-}
-
-/// Holds `target` for `run`, or says who does.
-pub(super) async fn hold(
-    inner: &Inner,
-    tx: &mut SqliteConnection,
-    run: RunId,
-    target: &Target,
-) -> Result<(), StartError> {
-    let failed = |error| StartError::from(inner.failed(error));
-    let (id, name) = (run.to_string(), target.as_str());
-    let other = sqlx::query!(
-        "SELECT runs.id, runs.state FROM targets JOIN runs ON runs.id = targets.run_id
-         WHERE targets.target = ?1 AND targets.held = 1 AND targets.run_id <> ?2",
-        name,
-        id
-    )
-    .fetch_optional(&mut *tx)
-    .await
-    .map_err(failed)?;
-    if let Some(other) = other {
-        return Err(StartError::TargetHeld(TargetHeld {
-            target: target.clone(),
-            run: Place("runs", "id").parse(&other.id)?,
-            state: Place("runs", "state").parse(&other.state)?,
-        }));
-    }
-    sqlx::query!(
-        "INSERT INTO targets (run_id, target, held) VALUES (?1, ?2, 1)
-         ON CONFLICT (run_id, target) DO UPDATE SET held = 1",
-        id,
-        name
-    )
-    .execute(tx)
-    .await
-    .map_err(failed)?;
-    Ok(())
-}
-
-const fn on_failure_text(on_failure: OnFailure) -> &'static str {
-    match on_failure {
-        OnFailure::Rollback => "rollback",
-        OnFailure::Halt => "halt",
-    }
-}
-
-/// What follows a failure, as the journal holds it.
-pub(super) fn on_failure(stored: &str) -> Result<OnFailure, JournalError> {
-    match stored {
-        "rollback" => Ok(OnFailure::Rollback),
-        "halt" => Ok(OnFailure::Halt),
-        other => Err(Place("runs", "on_failure").error(other)),
     }
 }

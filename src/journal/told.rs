@@ -10,10 +10,9 @@ use sqlx::SqliteConnection;
 
 use super::attest::altered;
 use super::error::JournalError;
-use super::lease::direction;
 use super::open::of_sqlx;
 use super::row::{Place, effect_text};
-use crate::run::{EventKind, Folded, FoldedStep, RunId};
+use crate::run::{EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding};
 
 /// Makes sure that a run and its steps stand where its events put them.
 ///
@@ -33,12 +32,12 @@ pub(super) async fn check(tx: &mut SqliteConnection, path: &Path, run: RunId) ->
     if told.n_events != head.last_event {
         return Err(altered("events", format!("the last of run {id} is not number {}", head.last_event)));
     }
-    let Folded { state, direction: way, has_succeeded, steps } = told.run;
+    let Folded { run: RunStanding { state, direction: way, has_succeeded, .. }, steps } = told.run;
     if head.state != state.as_str() {
         return Err(wrong("state", &head.state, state.as_str()));
     }
-    if direction(&head.direction)? != way {
-        return Err(wrong("direction", &head.direction, &format!("{way:?}").to_lowercase()));
+    if head.direction != way.as_str() {
+        return Err(wrong("direction", &head.direction, way.as_str()));
     }
     if (head.has_succeeded != 0) != has_succeeded {
         return Err(wrong("has_succeeded", &head.has_succeeded.to_string(), &has_succeeded.to_string()));
@@ -76,7 +75,7 @@ struct Told {
 }
 
 async fn fold(tx: &mut SqliteConnection, path: &Path, id: &str) -> Result<Told, JournalError> {
-    let events = sqlx::query!("SELECT n, kind FROM events WHERE run_id = ?1 ORDER BY n", id)
+    let events = sqlx::query!("SELECT n, at, kind FROM events WHERE run_id = ?1 ORDER BY n", id)
         .fetch_all(tx)
         .await
         .map_err(|error| of_sqlx(path, error))?;
@@ -88,8 +87,9 @@ async fn fold(tx: &mut SqliteConnection, path: &Path, id: &str) -> Result<Told, 
             return Err(altered("events", format!("event {n_events} of run {id} is missing")));
         }
         let kind: EventKind = Place("events", "kind").json(&event.kind)?;
+        let at = Place("events", "at").time(event.at)?;
         let followed = match &mut told {
-            Some(told) => told.follow(&kind),
+            Some(told) => told.follow(&kind, at),
             None => Folded::begin(&kind).map(|begun| told = Some(begun)),
         };
         followed.map_err(|error| altered("events", format!("event {n_events} of run {id}: {error}")))?;
@@ -115,15 +115,17 @@ impl StepRow {
     /// The first column that is not what the events say: its name, what it holds, and what they say.
     fn difference(&self, told: &FoldedStep) -> Option<(&'static str, String, String)> {
         let none = || "nothing".to_owned();
-        let undo = told.state.undo.map(|undo| undo.as_str().to_owned());
+        let StepStanding { state, forward, undo: back } = &told.standing;
+        let undo = state.undo.map(|undo| undo.as_str().to_owned());
+        let undo_attempt = back.as_ref().map_or(0, |back| back.attempt);
         [
             ("activity", self.activity.clone(), told.name.clone()),
             ("subject", self.subject.clone().unwrap_or_else(none), told.subject.clone().unwrap_or_else(none)),
             ("effect", self.effect.clone(), effect_text(told.effect).to_owned()),
-            ("status", self.status.clone(), told.state.status.as_str().to_owned()),
-            ("attempt", self.attempt.to_string(), told.attempt.to_string()),
+            ("status", self.status.clone(), state.status.as_str().to_owned()),
+            ("attempt", self.attempt.to_string(), forward.attempt.to_string()),
             ("undo_status", self.undo_status.clone().unwrap_or_else(none), undo.unwrap_or_else(none)),
-            ("undo_attempt", self.undo_attempt.to_string(), told.undo_attempt.to_string()),
+            ("undo_attempt", self.undo_attempt.to_string(), undo_attempt.to_string()),
         ]
         .into_iter()
         .find(|(_, is, told)| is != told)

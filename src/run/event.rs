@@ -51,6 +51,35 @@ pub enum Direction {
     Backward,
 }
 
+impl Direction {
+    /// The direction, as the journal holds it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+        }
+    }
+}
+
+/// What follows when a step fails for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Roll back at once.
+    Rollback,
+    /// Stop there and leave everything as it is.
+    Halt,
+}
+
+impl OnFailure {
+    /// What follows, as the journal and the deployment name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rollback => "rollback",
+            Self::Halt => "halt",
+        }
+    }
+}
+
 /// What a person says about a stuck step that they mended by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,23 +4,20 @@
 //! events: its input and those of its steps, their results and digests, facts, targets, the lease, and since when a step
 //! fails (which a resume of a suspended run forgets) stand in the rows alone.
 
-use super::event::{Direction, Effect, EventKind, Keep};
-use super::state::{IllegalTransition, RunState, StepState};
+use super::event::{Effect, EventKind, Timestamp};
+use super::standing::{RunStanding, StepStanding};
+use super::state::IllegalTransition;
 
-/// Where a run stands, by its events.
+/// A run, by its events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folded {
     /// Where it stands.
-    pub state: RunState,
-    /// Which way it goes.
-    pub direction: Direction,
-    /// Whether it ever succeeded.
-    pub has_succeeded: bool,
+    pub run: RunStanding,
     /// The steps in order.
     pub steps: Vec<FoldedStep>,
 }
 
-/// Where a step stands, by the events about it.
+/// A step, by the events about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoldedStep {
     /// The activity's name.
@@ -30,11 +27,7 @@ pub struct FoldedStep {
     /// What it does to the world.
     pub effect: Effect,
     /// Where it stands.
-    pub state: StepState,
-    /// How often it was tried.
-    pub attempt: u32,
-    /// How often its compensation was tried.
-    pub undo_attempt: u32,
+    pub standing: StepStanding,
 }
 
 /// Why events are not those of any run.
@@ -60,31 +53,15 @@ impl Folded {
         if !matches!(first, EventKind::RunStarted { .. }) {
             return Err(Unfoldable::Beginning(first.name()));
         }
-        Ok(Self {
-            state: RunState::Running,
-            direction: Direction::Forward,
-            has_succeeded: false,
-            steps: Vec::new(),
-        })
+        Ok(Self { run: RunStanding::STARTED, steps: Vec::new() })
     }
 
     /// The run after one more event.
     ///
     /// # Errors
     /// When it may not follow.
-    pub fn follow(&mut self, event: &EventKind) -> Result<(), Unfoldable> {
-        self.state = self.state.after(event)?;
-        if matches!(event, EventKind::RollbackStarted | EventKind::RunAbandoned { keep: Keep::Old, .. }) {
-            self.direction = Direction::Backward;
-        }
-        if matches!(event, EventKind::RunAbandoned { keep: Keep::New, .. }) {
-            self.direction = Direction::Forward;
-        }
-        self.has_succeeded |= matches!(event, EventKind::RunFinished { state: RunState::Succeeded });
-        self.follow_step(event)
-    }
-
-    fn follow_step(&mut self, event: &EventKind) -> Result<(), Unfoldable> {
+    pub fn follow(&mut self, event: &EventKind, at: Timestamp) -> Result<(), Unfoldable> {
+        self.run = self.run.after(event, at)?;
         let Some(seq) = event.step() else { return Ok(()) };
         let index = seq.get() as usize - 1;
         if let EventKind::StepBegun { name, subject, effect, attempt, .. } = event
@@ -94,20 +71,12 @@ impl Folded {
                 name: name.clone(),
                 subject: subject.clone(),
                 effect: *effect,
-                state: StepState::BEGUN,
-                attempt: *attempt,
-                undo_attempt: 0,
+                standing: StepStanding::begun(*attempt, at),
             });
             return Ok(());
         }
         let Some(step) = self.steps.get_mut(index) else { return Err(Unfoldable::NotBegun(event.name())) };
-        step.state = step.state.after(event)?;
-        if let EventKind::StepBegun { attempt, .. } | EventKind::StepRetrying { attempt, .. } = event {
-            step.attempt = *attempt;
-        }
-        if let EventKind::UndoBegun { attempt, .. } | EventKind::UndoRetrying { attempt, .. } = event {
-            step.undo_attempt = *attempt;
-        }
+        step.standing = step.standing.after(event, at)?;
         Ok(())
     }
 }
@@ -115,7 +84,7 @@ impl Folded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{Seq, StepStatus, UndoStatus};
+    use crate::run::{Direction, RunState, Seq, StepState, StepStatus, UndoStatus};
 
     fn started() -> EventKind {
         EventKind::RunStarted { workflow: "redeploy".into(), version: 1, name: "web".into() }
@@ -134,7 +103,7 @@ mod tests {
         let (first, rest) = events.split_first().expect("at least one");
         let mut folded = Folded::begin(first)?;
         for event in rest {
-            folded.follow(event)?;
+            folded.follow(event, Timestamp::UNIX_EPOCH)?;
         }
         Ok(folded)
     }
@@ -154,12 +123,13 @@ mod tests {
             EventKind::UndoCompleted { seq: Seq::FIRST },
         ])
         .expect("a run's events");
-        assert_eq!((folded.state, folded.direction), (RunState::RollingBack, Direction::Backward));
-        assert!(folded.has_succeeded);
+        assert_eq!((folded.run.state, folded.run.direction), (RunState::RollingBack, Direction::Backward));
+        assert!(folded.run.has_succeeded);
         let [step] = folded.steps.as_slice() else { panic!("{folded:?}") };
-        assert_eq!((step.attempt, step.undo_attempt), (2, 2));
+        let undo = step.standing.undo.as_ref().map(|undo| undo.attempt);
+        assert_eq!((step.standing.forward.attempt, undo), (2, Some(2)));
         let undone = StepState { status: StepStatus::Completed, undo: Some(UndoStatus::Completed) };
-        assert_eq!(step.state, undone);
+        assert_eq!(step.standing.state, undone);
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! One half of a step: the attempts to do it, or those to undo it.
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
 use super::event::Timestamp;
 use super::failure::Failure;
 
@@ -18,4 +22,38 @@ pub struct Half {
     pub retry_since: Option<Timestamp>,
     /// When the next attempt may be made.
     pub next_attempt_at: Option<Timestamp>,
+}
+
+impl Half {
+    /// The half whose first attempt begins.
+    pub(super) const fn begun(attempt: u32, at: Timestamp) -> Self {
+        let (failure, finished_at, retry_since, next_attempt_at) = (None, None, None, None);
+        Self { attempt, failure, begun_at: at, finished_at, retry_since, next_attempt_at }
+    }
+
+    pub(super) fn retrying(&mut self, failure: &Failure, attempt: u32, delay: Duration, at: Timestamp) {
+        self.attempt = attempt;
+        self.failure = Some(failure.clone());
+        self.retry_since.get_or_insert(at);
+        // A delay that is longer than the calendar is waited for until its end.
+        let delay = TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX);
+        self.next_attempt_at = Some(at.checked_add_signed(delay).unwrap_or(Timestamp::MAX_UTC));
+    }
+
+    /// A part of it is done: what follows is another request, with attempts of its own.
+    pub(super) fn advanced(&mut self) {
+        (self.failure, self.retry_since, self.next_attempt_at) = (None, None, None);
+    }
+
+    pub(super) fn succeeded(&mut self, at: Timestamp) {
+        self.failure = None;
+        self.finished_at = Some(at);
+        self.next_attempt_at = None;
+    }
+
+    pub(super) fn failed(&mut self, failure: &Failure, at: Timestamp) {
+        self.failure = Some(failure.clone());
+        self.finished_at = Some(at);
+        self.next_attempt_at = None;
+    }
 }

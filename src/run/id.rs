@@ -134,6 +134,12 @@ impl Fence {
     pub const fn get(self) -> i64 {
         self.0
     }
+
+    /// The fence after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 /// The idempotency token of one step: the same after a crash, so that a repeated request is recognised.

@@ -11,14 +11,18 @@ mod half;
 mod id;
 mod record;
 mod secrets;
+mod standing;
 mod state;
 
 pub use confidential::{Confidential, MASK, marker, mask};
-pub use event::{Direction, Effect, Event, EventKind, Facts, Holder, Keep, Resolution, Timestamp, Update};
+pub use event::{
+    Direction, Effect, Event, EventKind, Facts, Holder, Keep, OnFailure, Resolution, Timestamp, Update,
+};
 pub use failure::{Failure, FailureKind};
 pub use fold::{Folded, FoldedStep, Unfoldable};
 pub use half::Half;
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
 pub use record::{RunRecord, StepRecord, UndoRecord, stamp};
 pub use secrets::{Cut, Secrets, passwords};
+pub use standing::{RunStanding, StepStanding};
 pub use state::{IllegalTransition, Outcome, RunState, StepState, StepStatus, UndoStatus, UnknownState};

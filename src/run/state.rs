@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{EventKind, Keep, Resolution};
+use super::event::{Direction, EventKind, Keep, OnFailure, Resolution};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -301,6 +301,8 @@ macro_rules! words {
 words!(RunState: Running, Suspended, Failed, RollingBack, RolledBack, Stuck, Succeeded);
 words!(StepStatus: Begun, Completed, Failed);
 words!(UndoStatus: Begun, Completed, Failed, Skipped);
+words!(Direction: Forward, Backward);
+words!(OnFailure: Rollback, Halt);
 
 #[cfg(test)]
 mod tests {

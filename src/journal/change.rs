@@ -1,0 +1,234 @@
+//! A write of a run, as a value: what happened, and how the rows stand afterwards.
+//!
+//! The invariant: where the run and its steps stand follows from the events by the tables of transitions, and what is
+//! confidential is sealed already. How a change is written is said in one place, `apply`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::run::{
+    Effect, EventKind, Facts, Fence, Holder, IllegalTransition, RunId, RunStanding, Seq, StepStanding,
+    Target, Timestamp,
+};
+
+/// What a process knows of the run that it advances: where its rows stand.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) run: RunStanding,
+    pub(super) steps: Vec<StepStanding>,
+}
+
+/// One write of a run. Several events are written together or not at all.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) run: RunId,
+    /// The fence that the run must have still.
+    pub(super) fence: Fence,
+    /// What becomes of the lease.
+    pub(super) tenure: Tenure,
+    /// When it was decided.
+    pub(super) at: Timestamp,
+    pub(super) events: Vec<EventKind>,
+    /// Where the run stands afterwards.
+    pub(super) standing: RunStanding,
+    /// The steps that the events are about.
+    pub(super) steps: BTreeMap<Seq, StepChange>,
+    pub(super) facts: Facts,
+    /// What the run holds from now on, besides what it holds already.
+    pub(super) holds: Vec<Target>,
+    /// Whether it holds nothing any more.
+    pub(super) lets_go: bool,
+}
+
+/// A step whose intent is about to be committed.
+#[derive(Clone, Debug)]
+pub struct NewStep {
+    /// The activity's name.
+    pub activity: String,
+    /// What it acts on.
+    pub subject: Option<String>,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// The activity itself; its confidential values are sealed before they are stored.
+    pub input: Value,
+    /// The digest of the input without its secrets.
+    pub input_digest: String,
+}
+
+/// What becomes of the lease under which a change is made.
+#[derive(Debug)]
+pub(super) enum Tenure {
+    /// It lasts for its whole length again.
+    Renewed,
+    /// It is given back.
+    Ended,
+    /// It goes to this process, which was not the last to write, under the next fence.
+    Taken(Holder),
+    /// Nobody holds it, and whoever was the last to write must not do so again.
+    Revoked,
+}
+
+/// What is written of one step.
+#[derive(Debug)]
+pub(super) struct StepChange {
+    /// Where it stands afterwards.
+    pub(super) standing: StepStanding,
+    /// What it was given, sealed, when it is new.
+    pub(super) new: Option<NewStep>,
+    /// Its result, sealed, once it has one.
+    pub(super) output: Option<Value>,
+}
+
+impl Change {
+    /// A change of a run that stands there, in which nothing has happened yet.
+    pub(super) fn new(run: RunId, fence: Fence, standing: RunStanding, at: Timestamp) -> Self {
+        Self {
+            run,
+            fence,
+            tenure: Tenure::Renewed,
+            at,
+            events: Vec::new(),
+            standing,
+            steps: BTreeMap::new(),
+            facts: Facts::new(),
+            holds: Vec::new(),
+            lets_go: false,
+        }
+    }
+
+    /// The same change, in which this happened as well. `steps` says where the steps stood before it.
+    ///
+    /// # Errors
+    /// When it may not happen there.
+    pub(super) fn and(mut self, event: EventKind, steps: &[StepStanding]) -> Result<Self, IllegalTransition> {
+        self.standing = self.standing.after(&event, self.at)?;
+        if let Some(seq) = event.step() {
+            let changed = self.steps.get(&seq).map(|step| &step.standing);
+            let before = changed
+                .or_else(|| steps.get(index(seq)))
+                .ok_or_else(|| IllegalTransition { state: "not begun".to_owned(), event: event.name() })?;
+            let standing = before.after(&event, self.at)?;
+            self.step(seq, standing);
+        }
+        self.events.push(event);
+        Ok(self)
+    }
+
+    /// The same change, in which a step begins as well, with an input that is sealed.
+    ///
+    /// # Errors
+    /// When nothing may begin there.
+    pub(super) fn and_new(mut self, seq: Seq, step: NewStep) -> Result<Self, IllegalTransition> {
+        let event = EventKind::StepBegun {
+            seq,
+            name: step.activity.clone(),
+            subject: step.subject.clone(),
+            effect: step.effect,
+            attempt: 1,
+        };
+        self.standing = self.standing.after(&event, self.at)?;
+        self.step(seq, StepStanding::begun(1, self.at)).new = Some(step);
+        self.events.push(event);
+        Ok(self)
+    }
+
+    fn step(&mut self, seq: Seq, standing: StepStanding) -> &mut StepChange {
+        let step = self.steps.entry(seq).or_insert_with(|| StepChange {
+            standing: standing.clone(),
+            new: None,
+            output: None,
+        });
+        step.standing = standing;
+        step
+    }
+
+    /// The fence afterwards.
+    pub(super) const fn next_fence(&self) -> Fence {
+        match self.tenure {
+            Tenure::Renewed | Tenure::Ended => self.fence,
+            Tenure::Taken(_) | Tenure::Revoked => self.fence.next(),
+        }
+    }
+}
+
+impl Standing {
+    /// Takes over where everything stands after a change that is committed.
+    pub(super) fn follow(&mut self, change: Change) {
+        self.run = change.standing;
+        for (seq, step) in change.steps {
+            match self.steps.get_mut(index(seq)) {
+                Some(known) => *known = step.standing,
+                None => self.steps.push(step.standing),
+            }
+        }
+    }
+}
+
+const fn index(seq: Seq) -> usize {
+    seq.get() as usize - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Direction, RunState, StepStatus, UndoStatus};
+
+    const SEQ: Seq = Seq::FIRST;
+
+    fn change(state: RunState) -> Change {
+        let standing = RunStanding { state, ..RunStanding::STARTED };
+        Change::new(RunId::random(), Fence::new(3), standing, Timestamp::UNIX_EPOCH)
+    }
+
+    fn create() -> NewStep {
+        NewStep {
+            activity: "create".to_owned(),
+            subject: None,
+            effect: Effect::Mutation,
+            input: Value::Null,
+            input_digest: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_happens_together_ends_where_the_tables_lead_one_after_the_other() {
+        let begun = [StepStanding::begun(1, Timestamp::UNIX_EPOCH)];
+        let change = change(RunState::Running)
+            .and(EventKind::StepAdopted { seq: SEQ }, &begun)
+            .and_then(|change| change.and(EventKind::StepCompleted { seq: SEQ, note: None }, &begun))
+            .and_then(|change| change.and(EventKind::RollbackStarted, &begun))
+            .and_then(|change| {
+                let (name, subject) = ("create".to_owned(), None);
+                change.and(EventKind::UndoBegun { seq: SEQ, name, subject, attempt: 1 }, &begun)
+            })
+            .expect("each may follow");
+        assert_eq!(change.events.len(), 4);
+        assert_eq!(change.standing.direction, Direction::Backward);
+        let state = change.steps[&SEQ].standing.state;
+        assert_eq!((state.status, state.undo), (StepStatus::Completed, Some(UndoStatus::Begun)));
+    }
+
+    #[test]
+    fn nothing_happens_to_a_step_that_was_not_begun_or_in_a_run_that_is_over() {
+        let completed = || EventKind::StepCompleted { seq: SEQ, note: None };
+        let refused = change(RunState::Running).and(completed(), &[]).expect_err("no step was begun");
+        assert_eq!((refused.state.as_str(), refused.event), ("not begun", "step-completed"));
+        change(RunState::RolledBack).and_new(SEQ, create()).expect_err("the run is over");
+        let twice = change(RunState::Running)
+            .and_new(SEQ, create())
+            .and_then(|change| change.and(completed(), &[]))
+            .and_then(|change| change.and(completed(), &[]));
+        twice.expect_err("it completed");
+    }
+
+    #[test]
+    fn a_change_of_hands_moves_the_fence_and_nothing_else_does() {
+        let mut change = change(RunState::Running);
+        assert_eq!(change.next_fence(), Fence::new(3));
+        change.tenure = Tenure::Ended;
+        assert_eq!(change.next_fence(), Fence::new(3));
+        change.tenure = Tenure::Revoked;
+        assert_eq!(change.next_fence(), Fence::new(4));
+    }
+}

@@ -1,0 +1,133 @@
+//! Knows whether a lease is still ours, and renews it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::SqliteConnection;
+use tokio::time::Instant;
+
+use super::Inner;
+use super::error::WriteError;
+use super::patience::Patience;
+use super::row::{after, millis};
+use crate::clock::Clock;
+use crate::run::{Fence, Holder, RunId};
+
+/// How long a lease lasts without being renewed; the heartbeat renews it three times in that time.
+pub const LEASE_LENGTH: Duration = Duration::from_secs(30);
+
+/// Knows whether the lease is still ours, and renews it. Cheap to clone; the heartbeat and the steps share it.
+#[derive(Clone, Debug)]
+pub struct LeaseGuard {
+    inner: Arc<Inner>,
+    pub(super) run: RunId,
+    pub(super) fence: Fence,
+    lasts: Arc<std::sync::Mutex<Lasts>>,
+}
+
+/// Until when a lease lasts, on both clocks: the wall clock goes on while the machine sleeps, and the monotonic one
+/// does not jump.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lasts {
+    until: i64,
+    renewed: Instant,
+}
+
+/// So long before a lease runs out it is renewed before anything is sent, and nothing is waited for any more.
+const MARGIN: Duration = Duration::from_secs(5);
+
+impl Lasts {
+    /// Of a lease that is taken or renewed now.
+    pub(super) fn from_now(clock: Clock) -> Self {
+        let renewed = Instant::now();
+        Self { until: after(clock.now(), LEASE_LENGTH), renewed }
+    }
+
+    /// Until when, as the journal holds it.
+    pub(super) const fn until(self) -> i64 {
+        self.until
+    }
+}
+
+impl LeaseGuard {
+    pub(super) fn new(inner: &Arc<Inner>, run: RunId, fence: Fence, lasts: Lasts) -> Self {
+        Self { inner: Arc::clone(inner), run, fence, lasts: Arc::new(std::sync::Mutex::new(lasts)) }
+    }
+
+    // A std mutex, never held across an await.
+    fn lasts(&self) -> std::sync::MutexGuard<'_, Lasts> {
+        self.lasts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether the lease has run out, or will within `margin`, unless it is renewed.
+    fn has_run_out(&self, margin: Duration) -> bool {
+        let lasts = *self.lasts();
+        after(self.inner.clock.now(), margin) >= lasts.until
+            || lasts.renewed.elapsed() + margin >= LEASE_LENGTH
+    }
+
+    /// Takes note that a commit renewed the lease.
+    pub(super) fn lasts_until(&self, lasts: Lasts) {
+        *self.lasts() = lasts;
+    }
+
+    /// How long ago the lease was renewed, by a commit or for its own sake.
+    pub fn age(&self) -> Duration {
+        self.lasts().renewed.elapsed()
+    }
+
+    /// A journal that others keep locked is waited for until shortly before the lease runs out.
+    pub(super) fn patience(&self) -> Patience {
+        let lasts = *self.lasts();
+        let on_the_wall = (lasts.until - millis(self.inner.clock.now())).try_into().unwrap_or(0);
+        let left = Duration::from_millis(on_the_wall)
+            .min(LEASE_LENGTH.saturating_sub(lasts.renewed.elapsed()))
+            .saturating_sub(MARGIN);
+        Patience::lasting(left, self.inner.clock)
+    }
+
+    /// Makes the lease last for its whole length from now.
+    ///
+    /// # Errors
+    /// [`WriteError::LeaseLost`] when another process has taken the run over.
+    pub async fn renew(&self) -> Result<(), WriteError> {
+        let (run, fence) = (self.run.to_string(), self.fence.get());
+        let mut connection = self.inner.connection.lock().await;
+        let mut patience = self.patience();
+        loop {
+            let lasts = Lasts::from_now(self.inner.clock);
+            let until = lasts.until();
+            let done = sqlx::query!(
+                "UPDATE runs SET lease_until = ?1 WHERE id = ?2 AND fence = ?3 AND holder IS NOT NULL",
+                until,
+                run,
+                fence
+            )
+            .execute(&mut *connection)
+            .await;
+            match done {
+                Ok(done) if done.rows_affected() == 0 => return Err(lost(&mut connection, &run).await),
+                Ok(_) => {
+                    self.lasts_until(lasts);
+                    return Ok(());
+                }
+                Err(error) => patience.after(self.inner.failed(error)).await?,
+            }
+        }
+    }
+
+    /// Makes sure, at the last moment before something is sent, that the run is still ours: a process may have been
+    /// paused for hours since it looked.
+    pub async fn assure(&self) -> Result<(), WriteError> {
+        if self.has_run_out(MARGIN) { self.renew().await } else { Ok(()) }
+    }
+}
+
+/// Why nothing was written under a fence that the run does not have any more.
+pub(super) async fn lost(connection: &mut SqliteConnection, run: &str) -> WriteError {
+    let holder =
+        sqlx::query_scalar!("SELECT holder FROM runs WHERE id = ?1", run).fetch_one(connection).await;
+    // Who it is only serves the message; that the lease is lost is certain.
+    let to = holder.ok().flatten().and_then(|holder| serde_json::from_str::<Holder>(&holder).ok());
+    WriteError::LeaseLost { to }
+}

@@ -1,0 +1,97 @@
+//! A run's beginning: its row, its target and its first lease, in one commit.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Journal;
+use super::apply::{apply, commit};
+use super::attest::{Known, Rows};
+use super::change::{Change, Standing, Tenure};
+use super::error::{JournalError, StartError};
+use super::guard::LeaseGuard;
+use super::held::lock_patiently;
+use super::lease::Lease;
+use super::patience::begin;
+use super::row::millis;
+use super::seal::Spot;
+use crate::run::{Event, EventKind, Fence, Holder, OnFailure, RunId, RunStanding, Target};
+
+/// The fence of a run that nobody has advanced yet.
+const UNFENCED: Fence = Fence::new(0);
+
+/// A run that is about to be started.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The workflow's version.
+    pub workflow_version: u32,
+    /// The deployment's name.
+    pub name: String,
+    /// What the workflow is given; confidential values are sealed.
+    pub input: Value,
+    /// What the caller needs to resume the run and the workflow does not see; never secret.
+    pub context: Value,
+    /// What follows when a step fails for good.
+    pub on_failure: OnFailure,
+    /// What the run holds from its first moment.
+    pub target: Target,
+}
+
+impl Journal {
+    /// Commits a new run with its target and its first lease, in one transaction.
+    ///
+    /// # Errors
+    /// [`StartError::TargetHeld`] when a run that is not over holds the target.
+    pub async fn start(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
+        self.announced(self.start_announced(new, holder)).await
+    }
+
+    async fn start_announced(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
+        let inner = &self.0;
+        let run = RunId::random();
+        let lock = lock_patiently(inner, run).await?;
+        let unlocked = inner.unlocked().map_err(JournalError::from)?;
+        let input = unlocked.sealer.seal(new.input, Spot { run, seq: None, column: "input" });
+        let mut connection = inner.connection.lock().await;
+        let mut tx = begin!(&inner.path, connection, inner.patience());
+        let now = inner.clock.now();
+        unlocked.assure(&mut tx, &inner.path).await?;
+        let standing = RunStanding::STARTED;
+        let (id, input, context, at) =
+            (run.to_string(), input.to_string(), new.context.to_string(), millis(now));
+        let (on_failure, state, direction) =
+            (new.on_failure.as_str(), standing.state.as_str(), standing.direction.as_str());
+        let fence = UNFENCED.get();
+        sqlx::query!(
+            "INSERT INTO runs (id, number, workflow, workflow_version, name, input, context, on_failure, state, direction,
+                 created_at, fence, last_event)
+             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0
+             FROM runs",
+            id, new.workflow, new.workflow_version, new.name, input, context, on_failure, state, direction, at, fence
+        )
+        .execute(&mut *tx)
+        .await
+        .map_err(|error| inner.failed(error))?;
+        Rows::new(&inner.path, &unlocked.rows, &mut tx).write_origin(&id).await?;
+        let mut change = Change::new(run, UNFENCED, standing.clone(), now);
+        change.events.push(EventKind::RunStarted {
+            workflow: new.workflow,
+            version: new.workflow_version,
+            name: new.name,
+        });
+        change.tenure = Tenure::Taken(holder.clone());
+        change.holds.push(new.target);
+        let mut applied = apply(inner, &mut tx, &change).await?;
+        Rows::new(&inner.path, &unlocked.rows, &mut tx).write_extent().await?;
+        commit(inner, tx).await?;
+        drop(connection);
+        let mut known = Known::default();
+        known.learn(applied.renewed);
+        let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts);
+        let standing = Standing { run: standing, steps: Vec::new() };
+        let lease = Lease { inner: Arc::clone(inner), guard, standing, known, _lock: lock };
+        Ok((lease, applied.events.remove(0)))
+    }
+}
