@@ -1,4 +1,4 @@
-//! The command line (DESIGN 6).
+//! The command line.
 
 #[cfg(feature = "sandbox")]
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The exit codes, one variant each (DESIGN 6). Scripts depend on them.
+//! The exit codes, one variant each. Scripts depend on them.
 
 use std::process::{ExitCode, ExitStatus, Termination};
 

@@ -1,4 +1,4 @@
-//! The tags of Aero and aero-ext that a configuration may use (OCI.md 6.4).
+//! The tags of Aero and aero-ext that a configuration may use (docs/oci.md 6.4).
 //!
 //! Lazy as Aero is: a branch that is not taken is not evaluated. Where Aero yields a marker for a missing file, we
 //! fail and name it.

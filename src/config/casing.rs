@@ -1,5 +1,5 @@
 //! Names as users write them and as the wire wants them: an exact port of camel-snake-kebab, which the library we
-//! succeed used (OCI.md 6.3).
+//! succeed used (docs/oci.md 6.3).
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {

@@ -83,7 +83,7 @@ pub struct BackendTarget {
     pub create: Option<Value>,
 }
 
-/// How a rollout behaves. Every field has a value (DESIGN 5).
+/// How a rollout behaves. Every field has a value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Policy {
@@ -184,13 +184,13 @@ pub enum OldInstance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Register {
-    /// Drained, and admitted once healthy: no request reaches a backend that was not checked (ROLLOUT finding 4).
+    /// Drained, and admitted once healthy: no request reaches a backend that was not checked (docs/design/redeploy.md).
     Drained,
     /// Active at once, for a load balancer that does not check drained backends.
     Active,
 }
 
-/// How failed attempts are spaced. The defaults are the official SDK's (OCI.md 3.3).
+/// How failed attempts are spaced. The defaults are the official SDK's (docs/oci.md 3.3).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Retry {

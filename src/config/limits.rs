@@ -1,5 +1,5 @@
 //! What the parts of an instance's specification must be to one another, which no table of fields can say: names that
-//! lead somewhere, sums, and what a shape has to give (OCI.md section 5 and 2.1).
+//! lead somewhere, sums, and what a shape has to give (docs/oci.md 5 and 2.1).
 
 use std::collections::HashSet;
 use std::net::IpAddr;

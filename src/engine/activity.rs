@@ -87,7 +87,7 @@ pub trait Mutation: Activity {
 
     /// Takes the change back, or one part of it: like `execute`, it makes at most one change of the cloud each time.
     /// Repeated until it succeeds, so it must be idempotent. No default: whoever changes the cloud says how it is changed
-    /// back, and its doc says which of the three correct forms for [`Done::InDoubt`] it uses (DESIGN 3).
+    /// back, and its doc says which of the three correct forms for [`Done::InDoubt`] it uses (docs/design/doubt.md).
     fn compensate(
         &self,
         done: Done<&Self::Output>,

@@ -1,7 +1,7 @@
 //! Opens the journal's file: permissions, file system, settings, integrity, schema.
 //!
 //! The invariant: a connection leaves this file only with every setting read back, because SQLite ignores a
-//! misspelt pragma in silence (ENGINES.md D.2).
+//! misspelt pragma in silence (docs/design/journal.md).
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;

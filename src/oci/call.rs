@@ -29,7 +29,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// The host's first label, and what stands between the region and the realm's domain (OCI.md 1.1).
+    /// The host's first label, and what stands between the region and the realm's domain (docs/oci.md 1.1).
     pub(super) const fn host(self) -> (&'static str, &'static str) {
         match self {
             Self::ContainerInstances => ("compute-containers", ".oci"),
@@ -144,7 +144,7 @@ impl Call {
         self
     }
 
-    /// The same call with a retry token, where the operation has one (OCI.md 1.3, 1.4: not on DELETE).
+    /// The same call with a retry token, where the operation has one (docs/oci.md 1.3, 1.4: not on DELETE).
     #[must_use]
     pub fn with_retry_token(mut self, token: &str) -> Self {
         self.retry_token = Some(token.to_owned());

@@ -1,4 +1,4 @@
-//! Availability domains and fault domains: where an instance can be made (OCI.md 1.6).
+//! Availability domains and fault domains: where an instance can be made (docs/oci.md 1.6).
 
 use serde::Deserialize;
 

@@ -133,7 +133,7 @@ impl OciError {
         }
     }
 
-    /// The error code, when the server sent one. Case sensitive (OCI.md 3.2).
+    /// The error code, when the server sent one. Case sensitive (docs/oci.md 3.2).
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Service { code, .. } => code.as_deref(),
@@ -176,7 +176,7 @@ impl OciError {
     }
 
     /// Whether the cloud has no machine left for us. Comes as a 500, which looks worth a retry and is not
-    /// (OCI.md 2.7).
+    /// (docs/oci.md 2.7).
     pub fn is_out_of_capacity(&self) -> bool {
         match self {
             Self::Service { message, code, .. } => {

@@ -21,7 +21,7 @@ const ANSWER_LIMIT: usize = 16 << 20;
 /// The largest certificate bundle; a machine's whole store has a quarter of a megabyte.
 const BUNDLE_SIZE_LIMIT: u64 = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Beyond this difference the server refuses a signature (OCI.md 2.7).
+/// Beyond this difference the server refuses a signature (docs/oci.md 2.7).
 const SKEW_LIMIT: Duration = Duration::from_mins(5);
 
 /// The HTTP client cannot be set up.
@@ -171,7 +171,7 @@ impl Http {
         body: &[u8],
         request_id: String,
     ) -> OciError {
-        // Gateways answer HTML or nothing (OCI.md 3.1).
+        // Gateways answer HTML or nothing (docs/oci.md 3.1).
         let json: Option<Value> = serde_json::from_slice(body).ok();
         let field = |name: &str| json.as_ref().and_then(|json| json.get(name)).and_then(Value::as_str);
         let (said, most) = match field("message") {
@@ -226,7 +226,7 @@ fn builder(timeout: Duration, connect_timeout: Duration) -> reqwest::ClientBuild
         .pool_max_idle_per_host(1)
 }
 
-/// A fresh id for one attempt: 32 hexadecimal digits (OCI.md 1.2).
+/// A fresh id for one attempt: 32 hexadecimal digits (docs/oci.md 1.2).
 #[expect(clippy::disallowed_methods, reason = "the home of request ids, which name attempts and not runs")]
 pub(super) fn request_id() -> String {
     uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase()

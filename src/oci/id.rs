@@ -51,7 +51,7 @@ opaque!(
     WorkRequestId
 );
 opaque!(
-    /// The version of a resource. A load balancer has one for all of its parts (OCI.md 1.4).
+    /// The version of a resource. A load balancer has one for all of its parts (docs/oci.md 1.4).
     Etag
 );
 opaque!(

@@ -1,4 +1,4 @@
-//! A list that is read page by page (OCI.md 1.2), so that who reads it can stop, wait or look up between two pages, and
+//! A list that is read page by page (docs/oci.md 1.2), so that who reads it can stop, wait or look up between two pages, and
 //! a page that fails need not cost the ones before it.
 
 use std::fmt;

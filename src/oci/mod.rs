@@ -1,7 +1,7 @@
 //! The cloud's API: one attempt per call, signed, with errors that say what the server said.
 //!
 //! Knows nothing of runs and does not retry: whether a failure is worth another attempt is decided in one place,
-//! `workflows::failure`. Facts about the API are from OCI.md, which was read off the official SDK.
+//! `workflows::failure`. Facts about the API are in docs/oci.md, with their sources.
 
 mod call;
 pub mod container_instances;

@@ -1,4 +1,4 @@
-//! The virtual network: the addresses of what we created (OCI.md 1.5).
+//! The virtual network: the addresses of what we created (docs/oci.md 1.5).
 
 use std::net::IpAddr;
 
@@ -45,7 +45,7 @@ pub fn is_same_address(one: &str, other: &str) -> bool {
 }
 
 impl VirtualNetwork<'_> {
-    /// One network card. 404 while it is being made (OCI.md 1.5).
+    /// One network card. 404 while it is being made (docs/oci.md 1.5).
     pub async fn vnic(&self, id: &str) -> Result<Answer<Vnic>, OciError> {
         self.0.send(&get("GetVnic", "vnics", id)).await
     }

@@ -1,5 +1,5 @@
 //! What a specification refers to by its OCID: subnets, security groups, secrets, file systems. Only looked at, never
-//! changed (OCI.md 1.5; the SDK's clients of `vault` and `file_storage`).
+//! changed (docs/oci.md 1.5; the SDK's clients of `vault` and `file_storage`).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Regions and the realms they belong to: from a name to the hosts of the services (OCI.md 1.1).
+//! Regions and the realms they belong to: from a name to the hosts of the services (docs/oci.md 1.1).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The request signature: draft-cavage-http-signatures-08, version "1", with RSA-SHA256 (OCI.md 4.1).
+//! The request signature: draft-cavage-http-signatures-08, version "1", with RSA-SHA256 (docs/oci.md 4.1).
 //!
 //! Pure: the same request, date and key give the same signature. `rsa` is behind this module and
 //! `identity::key` alone (see deny.toml for why).

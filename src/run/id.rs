@@ -152,7 +152,7 @@ const TOKEN_NAMESPACE: Uuid = Uuid::from_u128(0x6f0a_5f1c_2f43_4c8e_9d0e_7b1a_51
 
 impl RetryToken {
     /// The token of step `seq` of `run`. `purpose` tells the step's own request from its compensation's, and
-    /// `generation` one request from the next after the cloud has invalidated the token (OCI.md 1.2).
+    /// `generation` one request from the next after the cloud has invalidated the token (docs/oci.md 1.2).
     pub fn of(run: RunId, seq: Seq, purpose: &str, generation: u32) -> Self {
         let name = format!("{run}/{seq}/{purpose}/{generation}");
         Self(Uuid::new_v5(&TOKEN_NAMESPACE, name.as_bytes()).to_string())

@@ -1,4 +1,4 @@
-//! The read model of a run: what the journal says about it, in the JSON that scripts depend on (DESIGN 6).
+//! The read model of a run: what the journal says about it, in the JSON that scripts depend on.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! How fast things happen: the times of the real service (OCI.md 2.6), divided by a scale.
+//! How fast things happen: the times of the real service (docs/oci.md 2.6), divided by a scale.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! What a compute instance needs to sign in: its metadata service, and the exchange of its certificate for a token
-//! (OCI.md 4.3).
+//! (docs/oci.md 4.3).
 //!
 //! # Design
 //! The certificates are files that were made once, with an issuer of the sandbox's own, and not made at each start:

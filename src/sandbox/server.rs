@@ -331,7 +331,7 @@ fn parse(
     })
 }
 
-/// `<client part>/<32 hex>/<32 hex>`; the client part is empty when none was sent (OCI.md 1.2).
+/// `<client part>/<32 hex>/<32 hex>`; the client part is empty when none was sent (docs/oci.md 1.2).
 fn request_id(shared: &Shared, client: Option<&str>) -> String {
     let n = lock(&shared.audit).next_request();
     let client = client.map(|id| id.split('/').next().unwrap_or_default()).unwrap_or_default();

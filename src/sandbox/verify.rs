@@ -1,4 +1,4 @@
-//! Checks signatures as the service does (OCI.md 4.1), independently of the client's signer.
+//! Checks signatures as the service does (docs/oci.md 4.1), independently of the client's signer.
 
 use std::collections::HashMap;
 

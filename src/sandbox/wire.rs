@@ -64,12 +64,12 @@ impl Reply {
         Self::json(status, &json!({"code": code, "message": message.into()}))
     }
 
-    /// The one answer to what is not there and to what may not be seen (OCI.md 2.7).
+    /// The one answer to what is not there and to what may not be seen (docs/oci.md 2.7).
     pub(super) fn not_found() -> Self {
         Self::error(404, "NotAuthorizedOrNotFound", "Authorization failed or requested resource not found.")
     }
 
-    /// The one answer to a request that is not signed as it must be (OCI.md 4.1).
+    /// The one answer to a request that is not signed as it must be (docs/oci.md 4.1).
     pub(super) fn unauthenticated() -> Self {
         let message =
             "The required information to complete authentication was not provided or was incorrect.";
@@ -118,7 +118,7 @@ impl Reply {
     }
 }
 
-/// One page of a list, with the token of the next (OCI.md 1.2). The token is opaque to clients, and has characters that
+/// One page of a list, with the token of the next (docs/oci.md 1.2). The token is opaque to clients, and has characters that
 /// mean something in a URL. Not every client encodes it: the official TypeScript SDK sends it as it came, so that `+`
 /// arrives as a space.
 pub(super) fn page(

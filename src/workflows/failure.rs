@@ -137,9 +137,9 @@ pub(super) async fn glance<T>(
 }
 
 /// A 404 is an answer for good only to a create: it names what the user has named, while everything else is asked of
-/// what was there (OCI.md 2.7).
+/// what was there (docs/oci.md 2.7).
 ///
-/// OCI.md 3.2 to 3.4; 409 Conflict and 412 are retried because each attempt reads before it writes (OCI.md 2.3).
+/// docs/oci.md 3.2 to 3.4; 409 Conflict and 412 are retried because each attempt reads before it writes (docs/oci.md 2.3).
 fn kind(error: &OciError) -> FailureKind {
     let transient = FailureKind::Transient { retry_after: None };
     match error {
@@ -163,7 +163,7 @@ fn kind(error: &OciError) -> FailureKind {
     }
 }
 
-/// A certificate that does not verify will not verify next time; retried, it looks like a hang (OCI.md 3.3).
+/// A certificate that does not verify will not verify next time; retried, it looks like a hang (docs/oci.md 3.3).
 fn is_about_certificates(detail: &str) -> bool {
     detail.to_ascii_lowercase().contains("certificate")
 }

@@ -17,7 +17,7 @@ use crate::run::Failure;
 
 /// The most that a set's own checker asks for without the user's word.
 const INTERVAL_MOST: Duration = Duration::from_secs(10);
-/// What the service checks by when it is told nothing (OCI.md 2.5).
+/// What the service checks by when it is told nothing (docs/oci.md 2.5).
 const INTERVAL_MILLIS: u64 = 10_000;
 const RETRIES: u32 = 3;
 /// How many looks there are at least while a backend must stay well: a moment of ill health should not fall between two.

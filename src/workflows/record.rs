@@ -36,7 +36,7 @@ const COPIED_OF_CONTAINERS: [&str; 10] = [
     "resourceConfig",
     "securityContext",
 ];
-/// What else either has: copied in another way, or the cloud's own (OCI.md appendix A.1).
+/// What else either has: copied in another way, or the cloud's own (docs/oci.md A.1).
 const NOT_COPIED: [&str; 23] = [
     "availabilityDomain",
     "compartmentId",
@@ -71,7 +71,7 @@ pub(super) struct Recorded {
     pub(super) unknown: BTreeSet<String>,
 }
 
-/// Records an existing instance (OCI.md section 5): what the cloud echoes, without what it adds, and with the containers'
+/// Records an existing instance (docs/oci.md 5): what the cloud echoes, without what it adds, and with the containers'
 /// own details.
 pub(super) async fn of(
     cx: &Cx<'_, World>,

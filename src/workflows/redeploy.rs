@@ -1,4 +1,4 @@
-//! Redeploy: the table of DESIGN 4, top to bottom. Reads first: everything that can be wrong is found before
+//! Redeploy: the table of docs/design/redeploy.md, top to bottom. Reads first: everything that can be wrong is found before
 //! anything is created.
 
 use base64::Engine as _;

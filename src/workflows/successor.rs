@@ -137,7 +137,7 @@ pub(super) async fn not_serving_at(
     let (status, seen) = health(cx, place).await?;
     let is_well = match status {
         HealthStatus::Ok => true,
-        // Where no request goes nothing is checked (OCI.md 2.5).
+        // Where no request goes nothing is checked (docs/oci.md 2.5).
         HealthStatus::Unknown => !guards::has_listener(balancer, &place.backend_set),
         HealthStatus::Warning | HealthStatus::Critical => false,
     };

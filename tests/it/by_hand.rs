@@ -12,7 +12,7 @@ fn an_instance_that_may_not_be_deleted_is_said_to_be_there_still() {
     let mut deployment = world.deployment();
     deployment["retry"]["max-elapsed"] = json!("500ms");
     let file = world.write_deployment(&deployment);
-    // What a policy that does not allow it answers (OCI.md 1.8).
+    // What a policy that does not allow it answers (docs/oci.md 1.8).
     world.fault(&json!({"method": "DELETE", "path": "/containerInstances/", "effect": "not-found"}));
     let ran = world.run(&["start", file]).expect(75);
     assert!(ran.stderr.contains("deleting the container instance: "), "{}", ran.stderr);

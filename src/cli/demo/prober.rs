@@ -1,7 +1,7 @@
 //! An open-loop prober: requests leave on a schedule, whatever became of those before, and none is repeated.
 //!
 //! Latency counts from the intended time, so that a stall is seen by every request that it delayed; a client that
-//! repeats requests by itself would hide what this is to find (ROLLOUT finding 9).
+//! repeats requests by itself would hide what this is to find (docs/design/redeploy.md).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

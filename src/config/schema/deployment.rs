@@ -1,10 +1,10 @@
-//! The deployment around the instance: what is replaced, where its traffic comes from, and how (DESIGN 5).
+//! The deployment around the instance: what is replaced, where its traffic comes from, and how.
 
 use super::instance::{BACKEND_SET, INSTANCE, RESTART_POLICIES};
 use super::{COUNT, Field, Kind, Model, NAME, TEXT, many, may, must, plain, texts};
 use Kind::{Bool, DefinedTags, Duration, Factor, Number, One, Port, Tags, Word};
 
-/// The states in which an instance or a load balancer can be (OCI.md 2.1, 2.3).
+/// The states in which an instance or a load balancer can be (docs/oci.md 2.1, 2.3).
 pub(in crate::config) const STATES: &[&str] =
     &["ACTIVE", "CREATING", "DELETED", "DELETING", "FAILED", "INACTIVE", "UPDATING"];
 
@@ -85,7 +85,7 @@ const fn filter(
     Model { needs_one_of, ..plain(title, fields) }
 }
 
-/// The fields by which an instance can be told (OCI.md appendix A.1, the summary's).
+/// The fields by which an instance can be told (docs/oci.md A.1, the summary's).
 pub(in crate::config) static INSTANCE_FILTER: Model = filter(
     "InstanceFilter",
     &[

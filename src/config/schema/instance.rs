@@ -1,4 +1,4 @@
-//! The specification of a container instance and of a backend set, with the API's limits (OCI.md section 5 and
+//! The specification of a container instance and of a backend set, with the API's limits (docs/oci.md 5 and
 //! appendices A.1 and A.2).
 
 use super::Kind::{

@@ -68,7 +68,7 @@ pub(super) enum Kind {
 
 /// A string that must not be empty.
 const TEXT: Kind = Kind::Text { least: 1, most: usize::MAX };
-/// A name or an id, as long as the API takes it (OCI.md section 5).
+/// A name or an id, as long as the API takes it (docs/oci.md 5).
 const NAME: Kind = Kind::Text { least: 1, most: 255 };
 /// A string that may be empty.
 const ANY_TEXT: Kind = Kind::Text { least: 0, most: usize::MAX };
@@ -85,7 +85,7 @@ const fn many(of: &'static Model) -> Kind {
     Kind::Many { of, least: 0, most: usize::MAX }
 }
 
-/// The longest name of a freeform tag, in characters (OCI.md section 5).
+/// The longest name of a freeform tag, in characters (docs/oci.md 5).
 pub(super) const TAG_NAME_LIMIT: usize = 100;
 /// The longest value of a freeform tag, in characters.
 pub(super) const TAG_VALUE_LIMIT: usize = 256;

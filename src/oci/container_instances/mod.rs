@@ -1,4 +1,4 @@
-//! Container instances: the calls and what they answer (OCI.md 1.3).
+//! Container instances: the calls and what they answer (docs/oci.md 1.3).
 
 mod model;
 

@@ -1,5 +1,5 @@
 //! What the container instances' API answers. Unknown fields are ignored, unknown enum values tolerated, and null
-//! is absent (OCI.md, conventions).
+//! is absent (docs/oci.md, conventions).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::id::InstanceId;
 
-/// Where an instance or a container stands (OCI.md 2.1).
+/// Where an instance or a container stands (docs/oci.md 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum InstanceState {
@@ -86,7 +86,7 @@ pub struct ContainerRef {
     pub display_name: Option<String>,
 }
 
-/// A network card of an instance; without an id while the instance is made (OCI.md B.1).
+/// A network card of an instance; without an id while the instance is made (docs/oci.md A.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VnicAttachment {

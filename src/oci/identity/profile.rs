@@ -1,4 +1,4 @@
-//! `~/.oci/config`: profiles, with `[DEFAULT]` inherited by all of them, and the environment over them (OCI.md 4.7).
+//! `~/.oci/config`: profiles, with `[DEFAULT]` inherited by all of them, and the environment over them (docs/oci.md 4.7).
 
 mod error;
 

@@ -1,4 +1,4 @@
-//! Load balancers: the calls and what they answer (OCI.md 1.4). Every change answers 204 at once and is done by a
+//! Load balancers: the calls and what they answer (docs/oci.md 1.4). Every change answers 204 at once and is done by a
 //! work request, whose end must be waited for.
 
 mod model;
@@ -45,7 +45,7 @@ impl LoadBalancers<'_> {
         self.0.send(&call("GetWorkRequest", Method::Get, path)).await
     }
 
-    /// The health of one backend. 404 while its creation is queued (OCI.md 2.5).
+    /// The health of one backend. 404 while its creation is queued (docs/oci.md 2.5).
     pub async fn backend_health(
         &self,
         id: &LoadBalancerId,

@@ -1,4 +1,4 @@
-//! What the load balancers' API answers (OCI.md appendix A.2). Unknown fields are ignored.
+//! What the load balancers' API answers (docs/oci.md A.2). Unknown fields are ignored.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ pub struct BackendSet {
 pub struct HealthChecker {
     /// Between two checks, in milliseconds.
     pub interval_in_millis: Option<u64>,
-    /// Checks in a row that change the verdict, either way (OCI.md 2.5).
+    /// Checks in a row that change the verdict, either way (docs/oci.md 2.5).
     pub retries: Option<u32>,
 }
 
@@ -81,7 +81,7 @@ pub struct Backend {
     pub flags: Flags,
 }
 
-/// What can be changed of a backend. A PUT replaces all of it: what is left out is reset (OCI.md 2.4).
+/// What can be changed of a backend. A PUT replaces all of it: what is left out is reset (docs/oci.md 2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Flags {
@@ -132,13 +132,13 @@ impl Flags {
 }
 
 impl Default for Flags {
-    /// What the service gives to a backend that says nothing (OCI.md appendix A.2).
+    /// What the service gives to a backend that says nothing (docs/oci.md A.2).
     fn default() -> Self {
         Self { weight: 1, drain: false, backup: false, offline: false, max_connections: None }
     }
 }
 
-/// What the health checks say (OCI.md 2.5).
+/// What the health checks say (docs/oci.md 2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HealthStatus {
@@ -186,7 +186,7 @@ pub struct HealthCheckResult {
     pub health_check_status: String,
 }
 
-/// Work that a change started (OCI.md 2.3).
+/// Work that a change started (docs/oci.md 2.3).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkRequest {

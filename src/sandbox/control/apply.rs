@@ -1,4 +1,4 @@
-//! What a change does when its turn comes (OCI.md 2.3).
+//! What a change does when its turn comes (docs/oci.md 2.3).
 
 use serde_json::Value;
 
@@ -195,7 +195,7 @@ fn a_last_one(guests: &[String], balancer: &Balancer, set: &str, name: &str, wha
     is_last.then(|| format!("the last healthy backend {name} of the set {set} was {what}"))
 }
 
-/// The flags of a backend, checked (OCI.md 2.4).
+/// The flags of a backend, checked (docs/oci.md 2.4).
 pub(super) fn flags_of(body: &Value) -> Result<Backend, Reply> {
     let flag = |name: &str| body[name].as_bool().unwrap_or(false);
     let weight = body.get("weight").filter(|weight| !weight.is_null()).map_or(Some(1), Value::as_u64);

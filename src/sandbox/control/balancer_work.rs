@@ -1,4 +1,4 @@
-//! The work requests of load balancers (OCI.md 2.3).
+//! The work requests of load balancers (docs/oci.md 2.3).
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};

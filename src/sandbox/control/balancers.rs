@@ -1,4 +1,4 @@
-//! Load balancers: their API (OCI.md 1.4) over the state. Changes are only accepted here; `changes` does them.
+//! Load balancers: their API (docs/oci.md 1.4) over the state. Changes are only accepted here; `changes` does them.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! Changes of a load balancer: accepted at once, done one after the other, visible only once they have succeeded
-//! (OCI.md 2.3).
+//! (docs/oci.md 2.3).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +91,7 @@ pub(super) fn replay(
     }
 }
 
-/// The text is not known of the real service; the code is what its SDKs retry (OCI.md 2.3).
+/// The text is not known of the real service; the code is what its SDKs retry (docs/oci.md 2.3).
 fn busy(balancer: &str, work: &str) -> Reply {
     let message =
         format!("Load balancer {balancer} is being updated by work request {work}; try again later");

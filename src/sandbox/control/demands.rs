@@ -1,4 +1,4 @@
-//! What the service asks of a container instance before it makes one (OCI.md section 5), and of everybody's tags and
+//! What the service asks of a container instance before it makes one (docs/oci.md 5), and of everybody's tags and
 //! names. What it finds out later only comes out in the work request.
 
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What is told of health: of a backend, a set, a load balancer, and all of them (OCI.md 2.5).
+//! What is told of health: of a backend, a set, a load balancer, and all of them (docs/oci.md 2.5).
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The work requests of container instances (OCI.md 2.2).
+//! The work requests of container instances (docs/oci.md 2.2).
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};

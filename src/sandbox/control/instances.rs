@@ -1,4 +1,4 @@
-//! Container instances: their API (OCI.md 1.3) over the state.
+//! Container instances: their API (docs/oci.md 1.3) over the state.
 
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
     }
 }
 
-/// How the service says in a work request that the network is not there (OCI.md 2.2).
+/// How the service says in a work request that the network is not there (docs/oci.md 2.2).
 fn no_network() -> String {
     "An error occurred on creating the VNIC: : Error returned by Unknown operation operation in Unknown service \
      service.(404, NotAuthorizedOrNotFound, false) Authorization failed or requested resource not found."
@@ -232,7 +232,7 @@ pub(super) fn etag(instance: &Instance) -> String {
     format!("{:016x}{:08x}", instance.number, instance.version)
 }
 
-/// The card is made together with its instance (OCI.md 1.5), or comes a while later.
+/// The card is made together with its instance (docs/oci.md 1.5), or comes a while later.
 pub(super) fn has_vnic(shared: &Shared, habits: &Habits, instance: &Instance) -> bool {
     let is_late = || {
         let age = instance.active_since.and_then(|since| (shared.now() - since).to_std().ok());
@@ -255,7 +255,7 @@ fn defined_tags(shared: &Shared, instance: &Instance) -> Value {
     tags
 }
 
-/// A list's entry: without containers, VNICs and volumes (OCI.md 1.3).
+/// A list's entry: without containers, VNICs and volumes (docs/oci.md 1.3).
 pub(in crate::sandbox) fn summary(shared: &Shared, instance: &Instance) -> Value {
     let specification = &instance.specification;
     json!({

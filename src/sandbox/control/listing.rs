@@ -1,4 +1,4 @@
-//! What a list is asked for: whose, which of them, and in which order (OCI.md 1.3 to 1.6).
+//! What a list is asked for: whose, which of them, and in which order (docs/oci.md 1.3 to 1.6).
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What a request would have changed of a load balancer, checked as the service does before it accepts it (OCI.md 1.4).
+//! What a request would have changed of a load balancer, checked as the service does before it accepts it (docs/oci.md 1.4).
 
 use serde_json::{Map, Value, json};
 
@@ -158,7 +158,7 @@ fn backend(body: &Value) -> Result<Backend, Reply> {
     Ok(Backend { ip: ip.to_owned(), port, ..flags_of(body)? })
 }
 
-/// An update of a backend says all of its flags (OCI.md 2.4).
+/// An update of a backend says all of its flags (docs/oci.md 2.4).
 fn flags(body: &Value) -> Result<Value, Reply> {
     for name in ["weight", "backup", "drain", "offline"] {
         if body.get(name).is_none_or(Value::is_null) {
@@ -240,7 +240,7 @@ fn port(body: &Value) -> Option<u16> {
     body["port"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
 }
 
-/// 0 and nothing are no limit (OCI.md 2.4).
+/// 0 and nothing are no limit (docs/oci.md 2.4).
 pub(super) fn max_connections(body: &Value, name: &str) -> Result<Option<u32>, Reply> {
     match body[name].as_u64() {
         None | Some(0) => Ok(None),

@@ -13,7 +13,7 @@ use crate::sandbox::server::Shared;
 use crate::sandbox::state::{Instance, State, is_compartment};
 use crate::sandbox::wire::{Reply, Request};
 
-/// What can be changed of an instance and of a container; nothing else can (OCI.md section 5).
+/// What can be changed of an instance and of a container; nothing else can (docs/oci.md 5).
 const CHANGEABLE: [&str; 3] = ["displayName", "freeformTags", "definedTags"];
 
 pub(super) fn instance(shared: &Shared, request: &Request, id: &str) -> Reply {

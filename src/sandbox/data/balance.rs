@@ -6,7 +6,7 @@ use crate::sandbox::state::{Backend, BackendSet};
 /// is busy with.
 ///
 /// A backend that was not checked yet gets requests, as with real load balancers: registering one that is not
-/// ready loses some (ROLLOUT finding 4).
+/// ready loses some (docs/design/redeploy.md).
 pub(super) fn choose(
     set: &BackendSet,
     n: u64,

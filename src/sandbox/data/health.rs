@@ -48,7 +48,7 @@ fn to_check(state: &State) -> Vec<(String, String, Backend, Value)> {
     let mut round = Vec::new();
     for balancer in state.balancers.values().filter(|balancer| !balancer.is_deleted) {
         for (name, set) in &balancer.sets {
-            // Without a listener a set is not checked (OCI.md 2.5).
+            // Without a listener a set is not checked (docs/oci.md 2.5).
             if balancer.listeners.values().any(|listener| listener.set() == name) {
                 let is_checked =
                     |backend: &&Backend| !backend.drain || state.habits.drained_backends == Drained::Checked;

@@ -1,7 +1,7 @@
 //! Makes a backend set that the deployment describes and the load balancer lacks.
 //!
 //! Undone by deleting it, if it is empty: somebody else may use it by now. In doubt: finished with the same token, then
-//! undone (DESIGN 3, form b).
+//! undone (docs/design/doubt.md, form b).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

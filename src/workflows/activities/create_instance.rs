@@ -2,7 +2,7 @@
 //!
 //! Undone by deleting it. In doubt: look for its tags; if there is none and the token still counts, send the create
 //! again with the same token, which returns the original, and delete that. So a list that lags cannot hide a
-//! machine (DESIGN 3, form b).
+//! machine (docs/design/doubt.md, form b).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -187,7 +187,7 @@ fn flags_for(target: &BackendTarget, old: &[OldBackend]) -> Flags {
     Flags { drain: false, offline: false, ..flags }
 }
 
-/// A pinned client goes on reaching a drained backend, and is lost with it (OCI.md 2.4).
+/// A pinned client goes on reaching a drained backend, and is lost with it (docs/oci.md 2.4).
 fn warn_of_stickiness(cx: &Cx<'_, World>, set: &BackendSet) {
     let by_application = set.session_persistence_configuration.as_ref().filter(|value| !value.is_null());
     let by_cookie = set.lb_cookie_session_persistence_configuration.as_ref().filter(|value| !value.is_null());
@@ -228,7 +228,7 @@ async fn emptied(
 }
 
 /// Old and new are there at once for a while, and drained backends count: where both do not fit, nothing is begun
-/// (FACTS: 512 backends in a set and in a load balancer).
+/// (docs/oci.md 2.4).
 fn refuse_too_many(balancer: &LoadBalancer, found: &Surroundings) -> Result<(), Failure> {
     let refuse = |what: String, n_there: usize, n_new: usize| {
         let message = format!(

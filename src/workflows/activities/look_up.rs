@@ -180,7 +180,7 @@ fn not_among<'n>(place: &str, name: &str, there: impl Iterator<Item = &'n String
     format!("{place}: there is no {name}; there are {}", there.join(", "))
 }
 
-/// What the cloud says is not there may as well be there and forbidden (OCI.md 3.2).
+/// What the cloud says is not there may as well be there and forbidden (docs/oci.md 3.2).
 fn unseen(place: &str, id: &str, error: &OciError) -> Result<Found, Failure> {
     if error.is_not_found() {
         return Ok(vec![format!("{place}: {id} does not exist, or this user may not see it")]);

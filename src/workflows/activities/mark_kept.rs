@@ -5,7 +5,7 @@
 //! the mark spares a question, and nothing rests on it.
 //!
 //! Undone by giving the tag what it had before, and leaving the others as they are by then. In doubt it is looked at
-//! until it is sure that no mark has come (DESIGN 3, form c); one that is on its way still is then outrun.
+//! until it is sure that no mark has come (docs/design/doubt.md, form c); one that is on its way still is then outrun.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

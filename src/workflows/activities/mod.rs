@@ -91,7 +91,7 @@ fn preview_of(call: &Call) -> Preview {
     Preview { method: call.method.as_str().to_owned(), path: call.target(), body: call.body.clone() }
 }
 
-/// A token counts for 24 hours (OCI.md 1.2); an hour less, so that it cannot run out on the way.
+/// A token counts for 24 hours (docs/oci.md 1.2); an hour less, so that it cannot run out on the way.
 const TOKEN_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(23);
 
 /// Whether a request of this step that is sent again, with the same token, is still known as the same.

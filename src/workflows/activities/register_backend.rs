@@ -1,7 +1,7 @@
 //! Registers the new instance in a backend set, drained: no request reaches it before it was checked.
 //!
 //! Undone by removing it, if the one that it replaced serves; where it is in service, it is drained first. In doubt:
-//! finished with the same token, then undone (DESIGN 3, form b), so that a request which is still on its way cannot
+//! finished with the same token, then undone (docs/design/doubt.md, form b), so that a request which is still on its way cannot
 //! register it after we looked.
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
 //! Removes a drained old backend, before its instance goes: the load balancer keeps connections open even to an
-//! idle backend, and answers 502 when they break (OCI.md 2.4).
+//! idle backend, and answers 502 when they break (docs/oci.md 2.4).
 //!
 //! Undone by registering it again, drained, at the address where its instance is now; the undo of its drain gives it the
 //! flags with which it was found, once it is healthy. In doubt: from the input.

@@ -2,7 +2,7 @@
 //!
 //! Undone by creating it again from what was recorded, or starting it, and waiting until it runs; where it is
 //! reachable then is left as a fact for the compensations before. In doubt a delete is never finished: it is looked
-//! at until it is sure what became of the instance (DESIGN 3, form c). An instance that is there still is then given
+//! at until it is sure what became of the instance (docs/design/doubt.md, form c). An instance that is there still is then given
 //! another version, since what is on its way to it carries the one that was read: so the cloud refuses it.
 
 use serde::{Deserialize, Serialize};

@@ -30,7 +30,7 @@ pub(in crate::workflows) async fn until_checked(cx: &Cx<'_, World>, place: &Plac
         let has_listener = guards::has_listener(&balancer, &place.backend_set);
         let set = balancer.backend_sets.get(&place.backend_set);
         let checker = set.and_then(|set| set.health_checker.as_ref());
-        // Without a listener nothing is checked, as far as is known (OCI.md 2.5).
+        // Without a listener nothing is checked, as far as is known (docs/oci.md 2.5).
         let patience = if has_listener || is_checked {
             cx.world.backend_timeout
         } else {

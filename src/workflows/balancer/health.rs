@@ -33,7 +33,7 @@ pub(in crate::workflows) async fn health(
                 .collect();
             Ok((answer.value.status, seen.join(", ")))
         }
-        // Not visible yet (OCI.md 2.5).
+        // Not visible yet (docs/oci.md 2.5).
         Err(error) if error.is_not_found() => Ok((HealthStatus::Unknown, "not visible yet".to_owned())),
         Err(error) => Err(failure::of(doing, &error)),
     }

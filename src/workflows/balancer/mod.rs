@@ -24,5 +24,5 @@ pub use versions::Versions;
 pub(super) use work::{Expected, failed, follow_to, work_failure};
 
 /// How long something must look gone, or untouched, until it counts as that: reads may lag a little behind writes, and
-/// a request whose client died may still be on its way (OCI.md 2.7).
+/// a request whose client died may still be on its way (docs/oci.md 2.7).
 pub(super) const SURE_AFTER: Duration = Duration::from_secs(5);

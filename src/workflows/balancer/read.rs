@@ -92,7 +92,7 @@ pub(super) fn overdue(cx: &Cx<'_, World>, doing: &str, work: &str) -> Failure {
 }
 
 /// Whether the load balancer is gone: its compartment can be listed, and it is not there. The 404 alone may as well
-/// mean that we are not allowed to see it (OCI.md 2.7).
+/// mean that we are not allowed to see it (docs/oci.md 2.7).
 async fn is_gone(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<bool, Failure> {
     let Some(compartment) = cx.fact(COMPARTMENT_FACT) else { return Ok(false) };
     let api = cx.world.oci.load_balancers();

@@ -12,7 +12,7 @@ use crate::run::{Failure, FailureKind};
 use crate::workflows::{World, failure};
 
 /// What the work on a load balancer was to bring about. Work that failed because it was done before is no failure
-/// (OCI.md 2.3).
+/// (docs/oci.md 2.3).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) enum Expected {
@@ -91,7 +91,7 @@ pub(in crate::workflows) async fn failed(
 }
 
 /// Follows a work request to its end. `None` when it is not to be seen, and what it was to bring about is there: the
-/// service may not know the work that it carries out (reported for the real one: FACTS, terraform-provider-oci#1593).
+/// service may not know the work that it carries out (docs/oci.md 2.3).
 pub(super) async fn follow(
     cx: &Cx<'_, World>,
     id: &WorkRequestId,

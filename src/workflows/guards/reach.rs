@@ -2,7 +2,7 @@
 
 use crate::oci::load_balancers::LoadBalancer;
 
-/// Whether any request can reach a set: without a listener its backends are never checked (OCI.md 2.5).
+/// Whether any request can reach a set: without a listener its backends are never checked (docs/oci.md 2.5).
 pub(in crate::workflows) fn has_listener(balancer: &LoadBalancer, set: &str) -> bool {
     let by_default = balancer.listeners.values().any(|listener| listener.default_backend_set_name == set);
     // The rules are looked into only for the name, whatever their version calls it.

@@ -9,7 +9,7 @@ const KEPT_TAG: &str = "deployctl-kept";
 const SPECIFICATION_TAG: &str = "deployctl-spec";
 /// What stands before the run in the tag of the specification.
 const KEPT_BY: &str = "kept-by-";
-/// How many freeform tags a resource takes (OCI.md section 5).
+/// How many freeform tags a resource takes (docs/oci.md 5).
 const TAGS_LIMIT: usize = 10;
 
 /// The run that kept the instance with these tags.

@@ -1,4 +1,4 @@
-//! The tags by which an instance is known to be a run's (DESIGN 3), and what is found by them.
+//! The tags by which an instance is known to be a run's (docs/design/doubt.md), and what is found by them.
 
 use serde_json::{Map, Value, json};
 

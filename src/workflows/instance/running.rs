@@ -61,7 +61,7 @@ async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>)
     let api = cx.world.oci.container_instances();
     let instance = match failure::look(cx, DOING, async || api.get(id).await).await? {
         Ok(answer) => answer.value,
-        // Right after it was created it may not be visible yet (OCI.md 2.7).
+        // Right after it was created it may not be visible yet (docs/oci.md 2.7).
         Err(error) if error.is_not_found() => return Ok(Look::NotYet("not visible yet".to_owned())),
         Err(error) => return Err(failure::of(DOING, &error)),
     };
@@ -132,7 +132,7 @@ pub(in crate::workflows) async fn still_runs(
     let instance = match failure::look(cx, DOING, async || api.get(id).await).await? {
         Ok(answer) => answer.value,
         Err(error) if error.is_not_found() => {
-            // The 404 alone may as well mean that we may not see it (OCI.md 2.7): the list tells.
+            // The 404 alone may as well mean that we may not see it (docs/oci.md 2.7): the list tells.
             return match state(cx, compartment, id).await? {
                 None | Some(InstanceState::Deleting | InstanceState::Deleted) => Err(deleted(id)),
                 Some(state) => Ok(Some(state.to_string())),
@@ -143,7 +143,7 @@ pub(in crate::workflows) async fn still_runs(
     not_ready(cx, &instance, None).await
 }
 
-/// Why a container is not ready, if it is not. ACTIVE alone does not say: a crash loop leaves it so (OCI.md 2.1).
+/// Why a container is not ready, if it is not. ACTIVE alone does not say: a crash loop leaves it so (docs/oci.md 2.1).
 async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<String>, Failure> {
     const DOING: &str = "looking at the containers";
     let api = cx.world.oci.container_instances();

@@ -55,7 +55,7 @@ pub(in crate::workflows) async fn delete(
 
 /// Where an instance stands; `None` when it is not there any more.
 ///
-/// A 404 may also mean that we may not see it, or not yet (OCI.md 2.7): the compartment's list is asked as well.
+/// A 404 may also mean that we may not see it, or not yet (docs/oci.md 2.7): the compartment's list is asked as well.
 ///
 /// # Errors
 /// Transient when the list shows it alive and it cannot be read.
