@@ -22,13 +22,7 @@ async fn measure() {
     let journal = Journal::open(&folder.path().join("journal.db"), KeySource::default(), clock)
         .await
         .expect("a journal");
-    let holder = Holder {
-        host: "bench".to_owned(),
-        boot_id: String::new(),
-        pid: std::process::id(),
-        since: clock.now(),
-        user: "bench".to_owned(),
-    };
+    let holder = Holder::of_this_process("bench");
     let new = NewRun {
         workflow: "bench".to_owned(),
         workflow_version: 1,

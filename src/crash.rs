@@ -87,7 +87,8 @@ mod armed {
     /// How long after a signal the next one comes.
     const BETWEEN_SIGNALS: Duration = Duration::from_millis(3);
 
-    // A process drives one run, so the step in progress is one for the whole of it: its names, the shortest first.
+    // A process that is tested by crash points drives one run, so the step in progress is one for the whole of it: its
+    // names, the shortest first. In a process that drives several at once, points mean nothing and must not be named.
     static STEP: Mutex<Vec<String>> = Mutex::new(Vec::new());
     // The last change, by name and subject.
     static CHANGE: Mutex<Option<(String, String)>> = Mutex::new(None);

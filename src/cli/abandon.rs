@@ -69,7 +69,7 @@ pub(super) async fn of_run(
         return Err(Report::ours("a run has two sides"));
     };
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
-    let serves = async |foresight: &mut Foresight<'_, World>| kept.serves(foresight, &past).await;
+    let serves = async |foresight: &Foresight<'_, World>| kept.serves(foresight, &past).await;
     match foreseen(session, &world, &context.policy, serves).await? {
         Foreseen::Seen(()) => {}
         Foreseen::Stopped(stop) => return Err(stop.into()),

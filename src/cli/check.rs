@@ -84,8 +84,7 @@ pub(super) async fn validate(
         let world = session.world(&context, loaded.credentials.as_ref()).await?;
         let mut deployment = loaded.deployment.clone();
         complete_origin(&mut deployment, &world).await;
-        let look =
-            async |foresight: &mut Foresight<'_, World>| foresight.plan::<Validation>(&deployment).await;
+        let look = async |foresight: &Foresight<'_, World>| foresight.plan::<Validation>(&deployment).await;
         match foreseen(session, &world, policy, look).await? {
             Foreseen::Seen(steps) => seen = steps,
             Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json => {

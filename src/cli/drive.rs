@@ -57,7 +57,7 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     let world = session.world(&context, loaded.credentials.as_ref()).await?;
     complete_origin(&mut loaded.deployment, &world).await;
     let deployment = &loaded.deployment;
-    let plan = async |foresight: &mut Foresight<'_, World>| {
+    let plan = async |foresight: &Foresight<'_, World>| {
         let steps = foresight.plan::<Redeploy>(deployment).await?;
         // What the cloud does not hold is refused here as `validate --online` refuses it. What it does not tell is not.
         match foresight.plan::<Lookups>(deployment).await {
@@ -161,7 +161,7 @@ pub(super) async fn destroy(
     };
     let asks = way.confirmation.asks();
     if way.is_dry || asks {
-        let plan = async |foresight: &mut Foresight<'_, World>| foresight.plan::<Destroy>(&destruction).await;
+        let plan = async |foresight: &Foresight<'_, World>| foresight.plan::<Destroy>(&destruction).await;
         let steps = match foreseen(session, &world, &target.policy, plan).await? {
             Foreseen::Seen(steps) => steps,
             Foreseen::Stopped(stop) => return Err(stop.into()),

@@ -32,20 +32,19 @@ pub(super) async fn foreseen<T>(
     session: &Session<'_>,
     world: &World,
     policy: &Policy,
-    look: impl AsyncFnOnce(&mut Foresight<'_, World>) -> Result<T, Stop>,
+    look: impl AsyncFnOnce(&Foresight<'_, World>) -> Result<T, Stop>,
 ) -> Result<Foreseen<T>, Report> {
     let cancel = CancellationToken::new();
     // Somebody is looking at it: what cannot be foreseen says so soon.
     let max_elapsed = policy.retry.max_elapsed.min(Duration::from_mins(1));
     let retry = RetryPolicy { max_elapsed, ..retry(policy) };
-    let mut tell = |update: Update<'_>| match update {
+    let tell = |update: Update<'_>| match update {
         Update::Progress { text, .. } => session.ui.note(&plain(text)),
         Update::Trouble { failure, .. } => session.ui.note(&plain(&failure.to_string())),
         Update::Event(_) => {}
     };
-    let mut foresight =
-        Foresight { world, clock: session.clock, retry, cancel: cancel.clone(), tell: &mut tell };
-    let (seen, signalled) = beside_signals(session.ui, &cancel, look(&mut foresight)).await?;
+    let foresight = Foresight::new(world).retry(retry).cancel(cancel.clone()).tell(tell);
+    let (seen, signalled) = beside_signals(session.ui, &cancel, look(&foresight)).await?;
     Ok(match seen {
         Some(Ok(seen)) => Foreseen::Seen(seen),
         Some(Err(stop)) => Foreseen::Stopped(stop),

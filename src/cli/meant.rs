@@ -121,7 +121,7 @@ async fn by_target(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant
     let deployment = &loaded.deployment;
     let name = &deployment.name;
     let Some(journal) = session.journal_to_drive().await? else { return Err(session.no_journal(name)) };
-    let look = async |foresight: &mut Foresight<'_, World>| locate(foresight, deployment).await;
+    let look = async |foresight: &Foresight<'_, World>| locate(foresight, deployment).await;
     let balancer = match foreseen(session, &world, &deployment.policy, look).await? {
         Foreseen::Seen(balancer) => balancer,
         Foreseen::Stopped(stop) => return Err(stop.into()),

@@ -65,7 +65,7 @@ async fn facts_of(
     let (_, context) = journal.context(run).await?;
     let context = restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
-    let look = async |foresight: &mut Foresight<'_, World>| substitute.facts(foresight, &past).await;
+    let look = async |foresight: &Foresight<'_, World>| substitute.facts(foresight, &past).await;
     foreseen(session, &world, &context.policy, look).await
 }
 

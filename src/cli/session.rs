@@ -1,9 +1,9 @@
 //! What every command that drives a run shares: the deployment, the cloud, the signals, and what is said at the end.
 
-use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,9 +24,9 @@ use crate::clock::Clock;
 use crate::config::{
     Credentials, CredentialsSource, Flags, Loaded, Policy, Predecessor, Sources, load, reload_credentials,
 };
-use crate::engine::{End, Engine, Outcome, Trial};
+use crate::engine::{End, Engine, Outcome};
 use crate::file::expect_regular;
-use crate::journal::{Journal, boot_id};
+use crate::journal::Journal;
 use crate::oci::{Endpoint, Endpoints, Http, Oci, Transport};
 use crate::retry::RetryPolicy;
 use crate::run::{EventKind, Holder, RunId, Update};
@@ -201,10 +201,8 @@ impl Session<'_> {
 
     /// This process, and who runs it.
     pub(super) fn holder(&self) -> Holder {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let user =
-            ["USER", "LOGNAME"].iter().find_map(|name| self.env.get(name)).unwrap_or("unknown").to_owned();
-        Holder { host, boot_id: boot_id(), pid: std::process::id(), since: self.clock.now(), user }
+        let user = ["USER", "LOGNAME"].iter().find_map(|name| self.env.get(name));
+        Holder::of_this_process(user.unwrap_or("unknown"))
     }
 
     /// Drives a run with `go`, beside the signals, and says how it was left.
@@ -214,39 +212,35 @@ impl Session<'_> {
         world: &World,
         policy: &Policy,
         name: &str,
-        go: impl AsyncFnOnce(&mut Engine<'_, World>) -> Result<Outcome, E>,
+        go: impl AsyncFnOnce(&Engine<'_, World>) -> Result<Outcome, E>,
     ) -> Result<Exit, Report> {
         let cancel = CancellationToken::new();
-        let reporter = RefCell::new(Reporter::new(self.ui, name));
+        // A std mutex, never held across an await.
+        let reporter = Mutex::new(Reporter::new(self.ui, name));
         let registry = registry();
         let is_detached = is_detached(self.env);
-        let driven = Cell::new(None);
-        let mut tell = |update: Update<'_>| {
-            if let Update::Event(event) = update {
-                driven.set(Some(event.run));
-                if is_detached && matches!(event.kind, EventKind::RunStarted { .. }) {
-                    self.ui.exact(&event.run.to_string());
-                }
+        let driven = OnceLock::new();
+        let note_which = |update: Update<'_>| {
+            if let Update::Event(event) = update
+                && driven.set(event.run).is_ok()
+                && is_detached
+                && matches!(event.kind, EventKind::RunStarted { .. })
+            {
+                self.ui.exact(&event.run.to_string());
             }
-            reporter.borrow_mut().update(update);
         };
-        let mut engine = Engine {
-            journal,
-            world,
-            registry: &registry,
-            clock: self.clock,
-            retry: retry(policy),
-            cancel: cancel.clone(),
-            holder: self.holder(),
-            trial: Trial::None,
-            tell: &mut tell,
-        };
+        let engine = Engine::new(journal, world, &registry)
+            .retry(retry(policy))
+            .cancel(cancel.clone())
+            .holder(self.holder())
+            .tell(note_which)
+            .tell(|update| locked(&reporter).update(update));
         // Boxed: a workflow within the engine within a command is deeper than the compiler likes to lay out.
-        let working = beside_ticks(&reporter, self.clock, Box::pin(go(&mut engine)));
+        let working = beside_ticks(&reporter, self.clock, Box::pin(go(&engine)));
         let (outcome, signalled) = beside_signals(self.ui, &cancel, working).await?;
         let Some(outcome) = outcome else {
             let exit = signalled.unwrap_or(Exit::Interrupted);
-            return Ok(self.stopped_at_once(journal, driven.get(), exit).await);
+            return Ok(self.stopped_at_once(journal, driven.get().copied(), exit).await);
         };
         let outcome = outcome.map_err(Into::into)?;
         let exit = match Exit::of(&outcome.end) {
@@ -342,9 +336,13 @@ pub(super) fn retry(policy: &Policy) -> RetryPolicy {
     }
 }
 
+fn locked(reporter: &Mutex<Reporter>) -> MutexGuard<'_, Reporter> {
+    reporter.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Drives `work` to its end, and lets the reporter say that it goes on.
 async fn beside_ticks<T>(
-    reporter: &RefCell<Reporter>,
+    reporter: &Mutex<Reporter>,
     clock: Clock,
     mut work: impl Future<Output = T> + Unpin,
 ) -> T {
@@ -352,7 +350,7 @@ async fn beside_ticks<T>(
         tokio::select! {
             biased;
             done = &mut work => return done,
-            () = clock.sleep(TICK) => reporter.borrow_mut().tick(clock.now()),
+            () = clock.sleep(TICK) => locked(reporter).tick(clock.now()),
         }
     }
 }

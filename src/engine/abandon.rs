@@ -10,10 +10,10 @@ use super::stop::{End, Outcome};
 use crate::journal::{Abandonment, History, OnFailure, StoredStep, Take, TakeError};
 use crate::run::{Event, EventKind, Facts, Failure, Keep, RunId, Seq};
 
-impl<W: 'static> Engine<'_, W> {
+impl<W: Sync + 'static> Engine<'_, W> {
     /// Keeps the new side: takes the old one away, as the workflow `F` says.
     pub async fn keep_new<F: Workflow<World = W>>(
-        &mut self,
+        &self,
         run: RunId,
         reason: Option<String>,
         input: &F::Input,
@@ -31,7 +31,7 @@ impl<W: 'static> Engine<'_, W> {
 
     /// Keeps the old side: undoes every step of these activities, which the new one is made of.
     pub async fn keep_old(
-        &mut self,
+        &self,
         run: RunId,
         reason: Option<String>,
         new_side: &'static [&'static str],

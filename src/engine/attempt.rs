@@ -1,10 +1,12 @@
 //! The one retry loop, and its parts: one attempt, what follows a failed one, and the wait in between.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::cx::Entry;
+use super::ground::Ground;
 use super::stop::Stop;
 use crate::clock::Clock;
 use crate::crash;
@@ -13,6 +15,24 @@ use crate::run::{Effect, Failure, FailureKind, Timestamp};
 
 /// The longest that we obey a server's `Retry-After`; beyond it the run is better suspended.
 const RETRY_AFTER_MOST: Duration = Duration::from_mins(2);
+
+/// What is attempted. A trait and not closures, because the future of a run must be `Send`, which those of async
+/// closures cannot be asked to be.
+pub(super) trait Attempt: Send {
+    type Output: Send;
+
+    /// One attempt.
+    fn attempt(&mut self) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
+
+    /// Gets each failure that another attempt follows, with that attempt's number and the delay until then, before the
+    /// wait.
+    fn retrying(
+        &mut self,
+        failure: &Failure,
+        number: u32,
+        delay: Duration,
+    ) -> impl Future<Output = Result<(), Stop>> + Send;
+}
 
 /// Carries out one attempt. A read or a wait is dropped when the user interrupts; a mutation never is, so that its
 /// answer is read and checkpointed.
@@ -81,10 +101,15 @@ pub(super) struct Attempts<'p> {
     number: u32,
     n_failed: u32,
     since: Option<Timestamp>,
-    spent: Option<&'p Cell<bool>>,
+    spent: Option<&'p AtomicBool>,
 }
 
 impl<'p> Attempts<'p> {
+    /// The attempts of a step, or of its compensation, that is taken up like this.
+    pub(super) const fn of<W>(ground: &'p Ground<'_, W>, entry: &Entry) -> Self {
+        Self::new(&ground.retry, ground.clock, entry.attempt, entry.retry_since)
+    }
+
     /// The attempts from `number` on; `since` is when an earlier process first saw this step fail.
     pub(super) const fn new(
         policy: &'p RetryPolicy,
@@ -96,27 +121,25 @@ impl<'p> Attempts<'p> {
     }
 
     /// The same, whose budget may be spent by a part of an attempt.
-    pub(super) const fn or_spent(self, spent: &'p Cell<bool>) -> Self {
+    pub(super) const fn or_spent(self, spent: &'p AtomicBool) -> Self {
         Self { spent: Some(spent), ..self }
     }
 
-    /// Makes attempts until one succeeds or none may follow. `retrying` gets each failure that another attempt
-    /// follows, with that attempt's number and the delay until then, before the wait.
-    pub(super) async fn make<O>(
+    /// Makes attempts until one succeeds or none may follow.
+    pub(super) async fn make<T: Attempt>(
         mut self,
         cancel: &CancellationToken,
         effect: Effect,
-        mut attempt: impl AsyncFnMut() -> Result<O, Failure>,
-        mut retrying: impl AsyncFnMut(&Failure, u32, Duration) -> Result<(), Stop>,
-    ) -> Result<Ended<O>, Stop> {
+        tried: &mut T,
+    ) -> Result<Ended<T::Output>, Stop> {
         loop {
-            let failure = match once(cancel, effect, attempt()).await? {
+            let failure = match once(cancel, effect, tried.attempt()).await? {
                 Ok(output) => return Ok(Ended::Done(output)),
                 Err(failure) => failure,
             };
             match self.after(&failure)? {
                 Gave::Delay(delay) => {
-                    retrying(&failure, self.number, delay).await?;
+                    tried.retrying(&failure, self.number, delay).await?;
                     wait(self.clock, cancel, delay).await?;
                 }
                 Gave::Up if failure.kind == FailureKind::Permanent => return Ok(Ended::Refused(failure)),
@@ -140,7 +163,7 @@ impl<'p> Attempts<'p> {
         let own = self.policy.delay_after(self.n_failed);
         let delay = own.max(retry_after.unwrap_or_default().min(RETRY_AFTER_MOST));
         let elapsed = (now - since).to_std().unwrap_or_default();
-        let is_spent = self.spent.is_some_and(Cell::get);
+        let is_spent = self.spent.is_some_and(|spent| spent.load(Ordering::Relaxed));
         if is_spent || elapsed + delay > self.policy.max_elapsed {
             return Ok(Gave::Up);
         }

@@ -4,14 +4,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Teller, shared};
+use super::ground::Ground;
 use super::heartbeat;
 use super::registry::Registry;
 use super::rollback::{Walk, Walked};
-use super::step::{Mode, Run, With};
+use super::step::{Live, Mode, Run};
 use super::stop::{End, Outcome, Stop};
 use super::trial::Trial;
-use crate::clock::Clock;
 use crate::crash;
 use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError, TargetHeld};
 use crate::retry::RetryPolicy;
@@ -24,12 +23,15 @@ pub trait Workflow {
     /// Grows when a run of the version before could not be continued.
     const VERSION: u32;
     /// What its activities may touch.
-    type World: 'static;
+    type World: Sync + 'static;
     /// What it is given; stored with the run.
-    type Input: Serialize + DeserializeOwned;
+    type Input: Serialize + DeserializeOwned + Send + Sync;
 
     /// The steps. Must ask for the same steps in the same order whenever it gets the same results.
-    fn steps(run: &mut Run<'_, Self::World>, input: &Self::Input) -> impl Future<Output = Result<(), Stop>>;
+    fn steps(
+        run: &mut Run<'_, Self::World>,
+        input: &Self::Input,
+    ) -> impl Future<Output = Result<(), Stop>> + Send;
 }
 
 /// What a run is started with, besides the workflow's input.
@@ -45,32 +47,62 @@ pub struct Started {
     pub target: Target,
 }
 
-/// Everything that a run is driven with.
+/// Drives runs: made with [`Engine::new`], and told by its other methods what is not as usual.
 pub struct Engine<'e, W> {
-    /// Where runs are kept.
-    pub journal: &'e Journal,
-    /// What activities may touch.
-    pub world: &'e W,
-    /// What can be undone.
-    pub registry: &'e Registry<W>,
-    /// Time.
-    pub clock: Clock,
-    /// How failed attempts are spaced.
-    pub retry: RetryPolicy,
-    /// Set when the user interrupts.
-    pub cancel: CancellationToken,
-    /// This process.
-    pub holder: Holder,
-    /// What is done to the run besides.
-    pub trial: Trial,
-    /// Gets every event after it is committed.
-    pub tell: &'e mut dyn FnMut(Update<'_>),
+    journal: &'e Journal,
+    registry: &'e Registry<W>,
+    holder: Holder,
+    ground: Ground<'e, W>,
 }
 
-impl<W: 'static> Engine<'_, W> {
+impl<'e, W: Sync + 'static> Engine<'e, W> {
+    /// An engine that keeps its runs in `journal`, lets activities touch `world`, and can undo what is in `registry`.
+    /// It tells nobody, retries by the default policy, and is interrupted by nobody.
+    pub fn new(journal: &'e Journal, world: &'e W, registry: &'e Registry<W>) -> Self {
+        let ground = Ground::new(world);
+        Self { journal, registry, holder: Holder::of_this_process("unknown"), ground }
+    }
+
+    /// How failed attempts are spaced.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.ground.retry = policy;
+        self
+    }
+
+    /// A token that is cancelled when the user interrupts.
+    #[must_use]
+    pub fn cancel(mut self, token: CancellationToken) -> Self {
+        self.ground.cancel = token;
+        self
+    }
+
+    /// What other processes are told of who holds the runs.
+    #[must_use]
+    pub fn holder(mut self, holder: Holder) -> Self {
+        self.holder = holder;
+        self
+    }
+
+    /// What is done to runs besides driving them.
+    #[must_use]
+    pub fn trial(mut self, trial: Trial) -> Self {
+        self.ground.trial = trial;
+        self
+    }
+
+    /// One more listener: it gets every event after it is committed, and what is shown without being recorded.
+    #[must_use]
+    pub fn tell(mut self, listener: impl FnMut(Update<'_>) + Send + 'e) -> Self {
+        self.ground.listen(listener);
+        self
+    }
+}
+
+impl<W: Sync + 'static> Engine<'_, W> {
     /// Starts a run and drives it until it is over or cannot go on.
     pub async fn start<F: Workflow<World = W>>(
-        &mut self,
+        &self,
         started: Started,
         input: &F::Input,
     ) -> Result<Outcome, StartError> {
@@ -88,7 +120,7 @@ impl<W: 'static> Engine<'_, W> {
         crash::at("not started");
         let (lease, event) = self.journal.start(new, &self.holder).await?;
         crash::at("started");
-        (self.tell)(Update::Event(&event));
+        self.ground.tell(Update::Event(&event));
         let history = Taken {
             on_failure: started.on_failure,
             steps: Vec::new(),
@@ -101,7 +133,7 @@ impl<W: 'static> Engine<'_, W> {
     }
 
     /// Goes on from the last checkpoint, whichever way the run was going.
-    pub async fn resume<F: Workflow<World = W>>(&mut self, run: RunId) -> Result<Outcome, TakeError> {
+    pub async fn resume<F: Workflow<World = W>>(&self, run: RunId) -> Result<Outcome, TakeError> {
         let (lease, history, _) = self.take(run, Take::Resume).await?;
         if lease.state() == RunState::RollingBack {
             let failure = history.error.clone();
@@ -125,13 +157,13 @@ impl<W: 'static> Engine<'_, W> {
     }
 
     /// Replays the compensations of a run in reverse. Works on every run that is not rolled back already.
-    pub async fn rollback(&mut self, run: RunId) -> Result<Outcome, TakeError> {
+    pub async fn rollback(&self, run: RunId) -> Result<Outcome, TakeError> {
         let (lease, history, _) = self.take(run, Take::Rollback).await?;
         Ok(self.backward(lease, Taken::from(history), None).await)
     }
 
     pub(super) async fn take(
-        &mut self,
+        &self,
         run: RunId,
         way: Take,
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
@@ -139,14 +171,12 @@ impl<W: 'static> Engine<'_, W> {
         crash::at("not taken");
         let (lease, history, events) = self.journal.take(run, way, &self.holder).await?;
         crash::at("taken");
-        for event in &events {
-            (self.tell)(Update::Event(event));
-        }
+        self.ground.tell_all(&events);
         Ok((lease, history, events))
     }
 
     pub(super) async fn forward<F: Workflow<World = W>>(
-        &mut self,
+        &self,
         mut lease: Lease,
         taken: Taken,
         input: &F::Input,
@@ -154,16 +184,8 @@ impl<W: 'static> Engine<'_, W> {
         let (run_id, on_failure) = (lease.run(), taken.on_failure);
         let guard = lease.guard();
         let done = {
-            let teller = shared(self.tell);
-            let with = With {
-                world: self.world,
-                clock: self.clock,
-                retry: &self.retry,
-                cancel: &self.cancel,
-                trial: self.trial,
-            };
-            let mut run = taken.run(with, &teller, &mut lease);
-            heartbeat::beside(&guard, self.clock, F::steps(&mut run, input)).await
+            let mut run = taken.run(&self.ground, &mut lease);
+            heartbeat::beside(&guard, self.ground.clock, Box::pin(F::steps(&mut run, input))).await
         };
         let failure = match done {
             Ok(()) => return self.finish(lease, RunState::Succeeded, End::Succeeded).await,
@@ -190,7 +212,7 @@ impl<W: 'static> Engine<'_, W> {
             },
             OnFailure::Rollback => match lease.turn_back().await {
                 Ok(event) => {
-                    (self.tell)(Update::Event(&event));
+                    self.ground.tell(Update::Event(&event));
                     self.backward(lease, taken, Some(failure)).await
                 }
                 Err(error) => self.leave(lease, error.into()).await,
@@ -200,7 +222,7 @@ impl<W: 'static> Engine<'_, W> {
 
     /// Ends a run that found another one on a target. Targets are taken before anything is changed; a run of before,
     /// which did not take this one, may have changed something, and goes on once the other is over.
-    async fn held_by_another(&mut self, mut lease: Lease, held: TargetHeld) -> Outcome {
+    async fn held_by_another(&self, mut lease: Lease, held: TargetHeld) -> Outcome {
         match self.journal.history(lease.run()).await {
             Ok(history) => {
                 if Taken::from(history).has_tried_to() {
@@ -216,45 +238,32 @@ impl<W: 'static> Engine<'_, W> {
         }
     }
 
-    async fn fail(&mut self, lease: &mut Lease, failure: &Failure) -> Result<(), Stop> {
+    async fn fail(&self, lease: &mut Lease, failure: &Failure) -> Result<(), Stop> {
         crash::within("run", None, crash::Place::Itself);
         crash::at("not failed");
         let event = lease.fail_run(failure).await?;
         crash::at("failed");
-        (self.tell)(Update::Event(&event));
+        self.ground.tell(Update::Event(&event));
         Ok(())
     }
 
     /// Ends a failed run that changed nothing: there is nothing to roll back, and nothing to hold.
-    async fn close_untouched(&mut self, mut lease: Lease, end: End) -> Outcome {
+    async fn close_untouched(&self, mut lease: Lease, end: End) -> Outcome {
         match lease.turn_back().await {
             Ok(event) => {
-                (self.tell)(Update::Event(&event));
+                self.ground.tell(Update::Event(&event));
                 self.finish(lease, RunState::RolledBack, end).await
             }
             Err(error) => self.leave(lease, error.into()).await,
         }
     }
 
-    pub(super) async fn backward(
-        &mut self,
-        mut lease: Lease,
-        taken: Taken,
-        failure: Option<Failure>,
-    ) -> Outcome {
+    pub(super) async fn backward(&self, mut lease: Lease, taken: Taken, failure: Option<Failure>) -> Outcome {
         let guard = lease.guard();
         let walked = {
-            let teller = shared(self.tell);
-            let with = With {
-                world: self.world,
-                clock: self.clock,
-                retry: &self.retry,
-                cancel: &self.cancel,
-                trial: self.trial,
-            };
             let walk = taken.walk;
-            let mut run = taken.run(with, &teller, &mut lease);
-            heartbeat::beside(&guard, self.clock, run.walk_back(self.registry, walk)).await
+            let mut run = taken.run(&self.ground, &mut lease);
+            heartbeat::beside(&guard, self.ground.clock, run.walk_back(self.registry, walk)).await
         };
         match walked {
             Ok(Walked::ToTheBeginning) => {
@@ -271,14 +280,14 @@ impl<W: 'static> Engine<'_, W> {
         }
     }
 
-    async fn finish(&mut self, lease: Lease, state: RunState, end: End) -> Outcome {
+    async fn finish(&self, lease: Lease, state: RunState, end: End) -> Outcome {
         let run = lease.run();
         crash::within("run", None, crash::Place::Itself);
         crash::at("not finished");
         match lease.finish(state).await {
             Ok(event) => {
                 crash::at("finished");
-                (self.tell)(Update::Event(&event));
+                self.ground.tell(Update::Event(&event));
                 Outcome { run, end }
             }
             Err(error) => Outcome { run, end: ended(error.into()) },
@@ -286,7 +295,7 @@ impl<W: 'static> Engine<'_, W> {
     }
 
     /// Leaves a run that cannot go on in this process, with as much said in the journal as can be.
-    async fn leave(&mut self, lease: Lease, stop: Stop) -> Outcome {
+    async fn leave(&self, lease: Lease, stop: Stop) -> Outcome {
         let run = lease.run();
         let left = match &stop {
             Stop::Suspended(failure) => lease.suspend(failure).await.map(Some),
@@ -299,7 +308,7 @@ impl<W: 'static> Engine<'_, W> {
         match left {
             Ok(event) => {
                 if let Some(event) = &event {
-                    (self.tell)(Update::Event(event));
+                    self.ground.tell(Update::Event(event));
                 }
                 Outcome { run, end: ended(stop) }
             }
@@ -337,9 +346,9 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    fn run<'r, W>(self, with: With<'r, W>, teller: &'r Teller<'r>, lease: &'r mut Lease) -> Run<'r, W> {
-        let mode = Mode::Live { lease, recorded: self.steps, forget_retries: self.forget_retries };
-        Run { with, teller, mode, facts: self.facts, next: self.next, has_changes: false }
+    fn run<'r, W>(self, ground: &'r Ground<'r, W>, lease: &'r mut Lease) -> Run<'r, W> {
+        let live = Live { lease, recorded: self.steps, forget_retries: self.forget_retries };
+        Run { ground, mode: Mode::Live(live), facts: self.facts, next: self.next, has_changes: false }
     }
 
     /// Whether any step that changes something was begun at all.

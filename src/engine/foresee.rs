@@ -2,41 +2,57 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Read, Teller, shared};
+use super::activity::Read;
 use super::drive::Workflow;
-use super::step::{Mode, PlannedStep, Run, With};
+use super::ground::Ground;
+use super::step::{Mode, PlannedStep, Run};
 use super::stop::Stop;
-use super::trial::Trial;
-use crate::clock::Clock;
 use crate::retry::RetryPolicy;
 use crate::run::{Facts, RunId, Seq, Update};
 
-/// Everything that the cloud is looked at with outside of a run.
-pub struct Foresight<'f, W> {
-    /// What activities may touch.
-    pub world: &'f W,
-    /// Time.
-    pub clock: Clock,
+/// Looks at the world outside of a run: made with [`Foresight::new`], and told by its other methods what is not as usual.
+pub struct Foresight<'f, W>(Ground<'f, W>);
+
+impl<'f, W> Foresight<'f, W> {
+    /// Foresight of what would be done to `world`. It tells nobody, and is interrupted by nobody.
+    pub fn new(world: &'f W) -> Self {
+        Self(Ground::new(world))
+    }
+
     /// How failed attempts are spaced.
-    pub retry: RetryPolicy,
-    /// Set when the user interrupts.
-    pub cancel: CancellationToken,
-    /// Gets what is worth showing.
-    pub tell: &'f mut dyn FnMut(Update<'_>),
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.0.retry = policy;
+        self
+    }
+
+    /// A token that is cancelled when the user interrupts.
+    #[must_use]
+    pub fn cancel(mut self, token: CancellationToken) -> Self {
+        self.0.cancel = token;
+        self
+    }
+
+    /// One more listener: it gets what is worth showing.
+    #[must_use]
+    pub fn tell(mut self, listener: impl FnMut(Update<'_>) + Send + 'f) -> Self {
+        self.0.listen(listener);
+        self
+    }
 }
 
-impl<W> Foresight<'_, W> {
+impl<W: Sync> Foresight<'_, W> {
     /// The steps that a workflow would take.
     ///
     /// # Errors
     /// Whatever stops the workflow before its end.
-    pub async fn plan<F: Workflow<World = W>>(&mut self, input: &F::Input) -> Result<Vec<PlannedStep>, Stop> {
-        let teller = shared(self.tell);
-        let mut run = foreseen(self.world, self.clock, &self.retry, &self.cancel, &teller, Facts::new());
-        F::steps(&mut run, input).await?;
+    pub async fn plan<F: Workflow<World = W>>(&self, input: &F::Input) -> Result<Vec<PlannedStep>, Stop> {
+        let mut run = self.run(Facts::new());
+        // On the heap, so that the caller's future is not as deep as the workflow's.
+        Box::pin(F::steps(&mut run, input)).await?;
         match run.mode {
             Mode::Foresee { steps, .. } => Ok(steps),
-            Mode::Live { .. } => unreachable!("a plan stays a plan"),
+            Mode::Live(_) => unreachable!("a plan stays a plan"),
         }
     }
 
@@ -44,27 +60,12 @@ impl<W> Foresight<'_, W> {
     ///
     /// # Errors
     /// Whatever is in the way.
-    pub async fn look<A: Read<World = W>>(&mut self, activity: A, facts: &Facts) -> Result<A::Output, Stop> {
-        let teller = shared(self.tell);
-        let mut run = foreseen(self.world, self.clock, &self.retry, &self.cancel, &teller, facts.clone());
-        run.read(activity).await
+    pub async fn look<A: Read<World = W>>(&self, activity: A, facts: &Facts) -> Result<A::Output, Stop> {
+        self.run(facts.clone()).read(activity).await
     }
-}
 
-fn foreseen<'f, W>(
-    world: &'f W,
-    clock: Clock,
-    retry: &'f RetryPolicy,
-    cancel: &'f CancellationToken,
-    teller: &'f Teller<'f>,
-    facts: Facts,
-) -> Run<'f, W> {
-    Run {
-        with: With { world, clock, retry, cancel, trial: Trial::None },
-        teller,
-        mode: Mode::Foresee { run: RunId::random(), steps: Vec::new() },
-        facts,
-        next: Seq::FIRST,
-        has_changes: false,
+    fn run(&self, facts: Facts) -> Run<'_, W> {
+        let mode = Mode::Foresee { run: RunId::random(), steps: Vec::new() };
+        Run { ground: &self.0, mode, facts, next: Seq::FIRST, has_changes: false }
     }
 }

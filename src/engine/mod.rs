@@ -7,8 +7,11 @@
 mod abandon;
 mod activity;
 mod attempt;
+mod cx;
 mod drive;
 mod foresee;
+mod forward;
+mod ground;
 mod heartbeat;
 mod registry;
 mod rollback;
@@ -18,7 +21,8 @@ mod trial;
 mod trials;
 
 pub use abandon::Past;
-pub use activity::{Activity, Cx, Done, Looks, Mutation, Preview, Read, Undone, Wait};
+pub use activity::{Activity, Done, Mutation, Preview, Read, Undone, Wait};
+pub use cx::{Cx, Looks};
 pub use drive::{Engine, Started, Workflow};
 pub use foresee::Foresight;
 pub use registry::Registry;

@@ -7,10 +7,11 @@ use std::pin::Pin;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::activity::{Cx, Done, Mutation, Undone};
+use super::activity::{Done, Mutation, Undone};
+use super::cx::Cx;
 use crate::run::{Facts, Failure};
 
-type Undoing<'a> = Pin<Box<dyn Future<Output = Result<Undone, Failure>> + 'a>>;
+type Undoing<'a> = Pin<Box<dyn Future<Output = Result<Undone, Failure>> + Send + 'a>>;
 type Undo<W> = for<'a> fn(&'a Value, Option<&'a Value>, &'a Cx<'a, W>) -> Undoing<'a>;
 
 /// What is known of a mutation by its name alone.
@@ -25,7 +26,7 @@ pub struct Registry<W> {
     entries: BTreeMap<&'static str, Entry<W>>,
 }
 
-impl<W: 'static> Registry<W> {
+impl<W: Sync + 'static> Registry<W> {
     /// A registry without mutations.
     pub const fn new() -> Self {
         Self { entries: BTreeMap::new() }
@@ -78,7 +79,7 @@ impl<W: 'static> Registry<W> {
     }
 }
 
-impl<W: 'static> Default for Registry<W> {
+impl<W: Sync + 'static> Default for Registry<W> {
     fn default() -> Self {
         Self::new()
     }

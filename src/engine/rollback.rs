@@ -2,19 +2,19 @@
 //!
 //! It walks the journal and not the code, so that a newer binary can undo what an older one did.
 
-use std::cell::Cell;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use super::activity::{Cx, Undone};
-use super::attempt::{self, Attempts, Ended};
+use super::activity::Undone;
+use super::attempt::{Attempt, Attempts, Ended};
+use super::cx::{Cx, Entry, Noted};
+use super::forward::{Taken, enter};
 use super::registry::{Registry, unknown};
-use super::step::{Mode, Run, tell_all};
+use super::step::{Live, Mode, Run};
 use super::stop::Stop;
 use super::trial::{self, Trial};
 use crate::crash;
-use crate::journal::StoredStep;
-use crate::run::{Direction, Effect, Failure, Seq, StepStatus, Timestamp, UndoStatus, Update};
+use crate::journal::{Lease, StoredStep};
+use crate::run::{Direction, Effect, Failure, Seq, StepStatus, UndoStatus, Update};
 
 /// How the walk ended, when it was not stopped.
 pub(super) enum Walked {
@@ -46,13 +46,13 @@ impl Walk {
     }
 }
 
-impl<W: 'static> Run<'_, W> {
+impl<W: Sync + 'static> Run<'_, W> {
     /// Undoes the recorded steps, newest first.
     pub(super) async fn walk_back(&mut self, registry: &Registry<W>, walk: Walk) -> Result<Walked, Stop> {
-        let Mode::Live { recorded, .. } = &mut self.mode else { unreachable!("a plan is not rolled back") };
-        let steps = std::mem::take(recorded);
+        let Mode::Live(live) = &mut self.mode else { unreachable!("a plan is not rolled back") };
+        let steps = std::mem::take(&mut live.recorded);
         for step in &steps {
-            registry.conceal(&step.activity, &step.input, self.with.world);
+            registry.conceal(&step.activity, &step.input, self.ground.world);
         }
         // Said before anything is changed.
         if let Some(step) = steps.iter().find(|step| walk.undoes(step) && !registry.knows(&step.activity)) {
@@ -75,29 +75,14 @@ impl<W: 'static> Run<'_, W> {
 
     /// Undoes one step, part by part; the inner error is a failure for good, which is recorded.
     async fn undo(&mut self, registry: &Registry<W>, step: &StoredStep) -> Result<Result<(), Failure>, Stop> {
-        if self.with.cancel.is_cancelled() {
-            return Err(Stop::Interrupted);
-        }
-        let Mode::Live { lease, forget_retries, .. } = &mut self.mode else {
+        let Mode::Live(Live { lease, forget_retries, .. }) = &mut self.mode else {
             unreachable!("a plan is not rolled back")
         };
         crash::within(&step.activity, step.subject.as_deref(), crash::Place::Undo);
-        crash::at("not begun");
-        let begun = lease.take_up(step, Direction::Backward, *forget_retries).await?;
-        crash::at("begun");
-        (self.teller)(Update::Event(&begun));
-        let before = step.undo.as_ref();
-        if let Some(at) = before.and_then(|undo| undo.next_attempt_at) {
-            attempt::wait_until(self.with.clock, self.with.cancel, at).await?;
-        }
-        let mut now = Standing {
-            attempt: step.attempts(Direction::Backward) + 1,
-            begun_at: before.map_or(begun.at, |undo| undo.begun_at),
-            is_first_entry: before.is_none(),
-            retry_since: before.and_then(|undo| undo.retry_since).filter(|_| !*forget_retries),
-        };
+        let taken = Taken::Back { step, forget_retries: *forget_retries };
+        let mut entry = enter(self.ground, lease, taken).await?;
         for _ in 0..PARTS_MOST {
-            match self.undo_part(registry, step, &mut now).await? {
+            match self.undo_part(registry, step, &mut entry).await? {
                 Ok(Undone::Whole(_)) => return Ok(Ok(())),
                 Ok(Undone::Part { .. }) => {}
                 Err(failure) => return Ok(Err(failure)),
@@ -106,88 +91,93 @@ impl<W: 'static> Run<'_, W> {
         Err(Stop::Ours(Failure::ours(format!("undoing {}", step.activity), "it does not come to an end")))
     }
 
+    /// Makes the next part of a compensation, and commits it. What follows is another request, with retries of its own.
     async fn undo_part(
         &mut self,
         registry: &Registry<W>,
         step: &StoredStep,
-        now: &mut Standing,
+        entry: &mut Entry,
     ) -> Result<Result<Undone, Failure>, Stop> {
-        if self.with.cancel.is_cancelled() {
+        if self.ground.cancel.is_cancelled() {
             return Err(Stop::Interrupted);
         }
-        let Mode::Live { lease, .. } = &mut self.mode else { unreachable!("a plan is not rolled back") };
-        let (warnings, spent) = (Mutex::default(), Cell::new(false));
-        let guard = lease.guard();
-        let cx = Cx {
-            world: self.with.world,
-            clock: self.with.clock,
-            run: lease.run(),
-            seq: step.seq,
-            step_begun_at: step.forward.begun_at,
-            begun_at: now.begun_at,
-            is_first_entry: now.is_first_entry,
-            facts: &self.facts,
-            teller: self.teller,
-            cancel: self.with.cancel,
-            retry: self.with.retry,
-            spent: &spent,
-            guard: Some(&guard),
-            warnings: &warnings,
+        let Mode::Live(Live { lease, .. }) = &mut self.mode else {
+            unreachable!("a plan is not rolled back")
         };
-        let attempts = Attempts::new(self.with.retry, self.with.clock, now.attempt, now.retry_since.take());
-        let trial = self.with.trial;
-        let mut is_lost = trial != Trial::AnswerLost;
-        let undo = async || {
-            let undone = registry.undo(&step.activity, &step.input, step.output.as_ref(), &cx).await?;
-            if !std::mem::replace(&mut is_lost, true) {
-                return Err(trial::answer_lost(&step.activity));
+        let (ground, noted, guard) = (self.ground, Noted::default(), lease.guard());
+        let cx = ground.cx(lease.run(), entry, &self.facts, &noted, Some(&guard));
+        let attempts = Attempts::of(ground, entry).or_spent(&noted.is_spent);
+        let mut undoing = Undoing { registry, step, cx: &cx, lease, is_lost: false, last: entry.attempt };
+        let ended = attempts.make(&ground.cancel, Effect::Mutation, &mut undoing).await?;
+        let last = undoing.last;
+        let undone = match ended {
+            Ended::Done(undone) => undone,
+            // What is missing is not given up on a 404 alone.
+            Ended::Spent(failure) | Ended::Blocked(failure) => return Err(Stop::Suspended(failure)),
+            Ended::Refused(failure) => {
+                let event = lease.fail(step.seq, Direction::Backward, &failure).await?;
+                ground.tell(Update::Event(&event));
+                return Ok(Err(failure));
             }
-            if trial == Trial::Twice {
-                registry.undo(&step.activity, &step.input, step.output.as_ref(), &cx).await?;
-            }
-            Ok(undone)
         };
-        let (teller, last) = (self.teller, Cell::new(now.attempt));
-        let retrying = async |failure: &Failure, number: u32, delay: Duration| {
-            let event = lease.retrying(step.seq, Direction::Backward, failure, number, delay).await?;
-            last.set(number);
-            teller(Update::Event(&event));
-            Ok(())
+        (entry.attempt, entry.retry_since) = (last, None);
+        self.settle_part(step.seq, undone, noted.into_warnings()).await.map(Ok)
+    }
+
+    /// Checkpoints a part of a compensation, and what it leaves for the next one and for earlier steps.
+    async fn settle_part(&mut self, seq: Seq, undone: Undone, warnings: Vec<String>) -> Result<Undone, Stop> {
+        let Mode::Live(Live { lease, .. }) = &mut self.mode else {
+            unreachable!("a plan is not rolled back")
         };
-        let undone =
-            match attempts.or_spent(&spent).make(self.with.cancel, Effect::Mutation, undo, retrying).await? {
-                Ended::Done(undone) => undone,
-                Ended::Refused(failure) => {
-                    let event = lease.fail(step.seq, Direction::Backward, &failure).await?;
-                    teller(Update::Event(&event));
-                    return Ok(Err(failure));
-                }
-                Ended::Spent(failure) | Ended::Blocked(failure) => return Err(Stop::Suspended(failure)),
-            };
         crash::at("done, not completed");
-        let warnings = warnings.into_inner().unwrap_or_default();
         let events = match &undone {
-            Undone::Whole(facts) => lease.complete_undo(step.seq, facts, warnings).await?,
-            Undone::Part { facts, note } => lease.advance_undo(step.seq, facts, warnings, note).await?,
+            Undone::Whole(facts) => lease.complete_undo(seq, facts, warnings).await?,
+            Undone::Part { facts, note } => lease.advance_undo(seq, facts, warnings, note).await?,
         };
         crash::at("completed");
-        tell_all(self.teller, &events);
+        self.ground.tell_all(&events);
         let (Undone::Whole(facts) | Undone::Part { facts, .. }) = &undone;
         self.facts.extend(facts.clone());
-        now.attempt = last.get();
-        Ok(Ok(undone))
+        Ok(undone)
     }
 }
 
 /// The most parts of a compensation: none has more than a few.
 const PARTS_MOST: u32 = 20;
 
-/// Where a compensation stands, from one part to the next.
-struct Standing {
-    attempt: u32,
-    begun_at: Timestamp,
-    is_first_entry: bool,
-    retry_since: Option<Timestamp>,
+/// The attempts of one part of a compensation.
+struct Undoing<'u, W> {
+    registry: &'u Registry<W>,
+    step: &'u StoredStep,
+    cx: &'u Cx<'u, W>,
+    lease: &'u mut Lease,
+    is_lost: bool,
+    /// The number of the attempt that was made last.
+    last: u32,
+}
+
+impl<W: Sync + 'static> Attempt for Undoing<'_, W> {
+    type Output = Undone;
+
+    async fn attempt(&mut self) -> Result<Undone, Failure> {
+        let (registry, step, cx) = (self.registry, self.step, self.cx);
+        let output = step.output.as_ref();
+        let undone = registry.undo(&step.activity, &step.input, output, cx).await?;
+        if cx.ground.trial == Trial::AnswerLost && !std::mem::replace(&mut self.is_lost, true) {
+            return Err(trial::answer_lost(&step.activity));
+        }
+        if cx.ground.trial == Trial::Twice {
+            registry.undo(&step.activity, &step.input, output, cx).await?;
+        }
+        Ok(undone)
+    }
+
+    async fn retrying(&mut self, failure: &Failure, number: u32, delay: Duration) -> Result<(), Stop> {
+        let event = self.lease.retrying(self.step.seq, Direction::Backward, failure, number, delay).await?;
+        self.last = number;
+        self.cx.ground.tell(Update::Event(&event));
+        Ok(())
+    }
 }
 
 /// Whether a step changed the cloud, or may have, and that was not taken back yet.

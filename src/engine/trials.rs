@@ -11,9 +11,9 @@ use super::registry::Registry;
 use super::stop::{End, Outcome};
 use super::trial::Trial;
 use crate::clock::Clock;
-use crate::journal::{Journal, JournalError, KeySource, OnFailure, StartError, TakeError, boot_id};
+use crate::journal::{Journal, JournalError, KeySource, OnFailure, StartError, TakeError};
 use crate::retry::RetryPolicy;
-use crate::run::{Holder, RunId, Seq, Target};
+use crate::run::{RunId, Seq, Target};
 
 /// A fresh world for one trial, and what the workflow is given in it.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub struct Trials<'t, W> {
     pub retry: RetryPolicy,
 }
 
-impl<W: 'static> Trials<'_, W> {
+impl<W: Sync + 'static> Trials<'_, W> {
     /// Fails each step in turn, each time in a fresh world, until the workflow comes to its end without reaching the
     /// step. `check` sees every world after its run is unwound, and must find it as it was. Returns how many steps
     /// there are.
@@ -123,8 +123,7 @@ impl<W: 'static> Trials<'_, W> {
         let (outcome, journal) = self.start::<F>(trial, arranged).await?;
         let End::Succeeded = outcome.end else { return Err(failed(outcome.end, "success")) };
         check(&arranged.world, true).await;
-        let mut tell = |_: crate::run::Update<'_>| {};
-        let outcome = self.engine(trial, &journal, &arranged.world, &mut tell).rollback(outcome.run).await?;
+        let outcome = self.engine(trial, &journal, &arranged.world).rollback(outcome.run).await?;
         let End::RolledBack(None) = outcome.end else { return Err(failed(outcome.end, "a rollback")) };
         check(&arranged.world, false).await;
         journal.close().await?;
@@ -144,8 +143,7 @@ impl<W: 'static> Trials<'_, W> {
             on_failure: OnFailure::Rollback,
             target: Target::new("trial", F::NAME),
         };
-        let mut tell = |_: crate::run::Update<'_>| {};
-        let mut engine = self.engine(trial, &journal, &arranged.world, &mut tell);
+        let engine = self.engine(trial, &journal, &arranged.world);
         // Boxed, so that the caller's future is not as deep as the workflow's.
         let started: Pin<Box<dyn Future<Output = _> + '_>> =
             Box::pin(engine.start::<F>(started, &arranged.input));
@@ -154,26 +152,7 @@ impl<W: 'static> Trials<'_, W> {
         Ok((outcome, journal))
     }
 
-    fn engine<'e>(
-        &'e self,
-        trial: Trial,
-        journal: &'e Journal,
-        world: &'e W,
-        tell: &'e mut dyn FnMut(crate::run::Update<'_>),
-    ) -> Engine<'e, W> {
-        let clock = Clock::system();
-        let (host, user) = ("trial".to_owned(), "trial".to_owned());
-        let holder = Holder { host, boot_id: boot_id(), pid: std::process::id(), since: clock.now(), user };
-        Engine {
-            journal,
-            world,
-            registry: self.registry,
-            clock,
-            retry: self.retry.clone(),
-            cancel: tokio_util::sync::CancellationToken::new(),
-            holder,
-            trial,
-            tell,
-        }
+    fn engine<'e>(&'e self, trial: Trial, journal: &'e Journal, world: &'e W) -> Engine<'e, W> {
+        Engine::new(journal, world, self.registry).retry(self.retry.clone()).trial(trial)
     }
 }

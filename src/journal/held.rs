@@ -12,6 +12,7 @@ use super::error::{JournalError, TakeError};
 use super::lock::Lock;
 use super::row::Place;
 use super::{Inner, Journal, open};
+use crate::clock::Clock;
 use crate::run::{Fence, Holder, OnFailure, RunId, RunStanding, Timestamp};
 
 /// What is done about a lease that has not run out.
@@ -96,6 +97,15 @@ pub(super) async fn lease_row(
 /// where the kernel has none to offer.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+impl Holder {
+    /// This process, from now on, in the hands of `user`.
+    pub fn of_this_process(user: impl Into<String>) -> Self {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let (pid, since) = (std::process::id(), Clock::system().now());
+        Self { host, boot_id: boot_id(), pid, since, user: user.into() }
+    }
 }
 
 impl Journal {

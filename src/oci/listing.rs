@@ -22,6 +22,14 @@ pub fn is_terminated(resource: &Value) -> bool {
     matches!(resource["lifecycleState"].as_str(), Some("DELETED" | "DELETING"))
 }
 
+/// One page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    items: Vec<T>,
+    next: Option<String>,
+    n_bytes: usize,
+}
+
 /// A list that is being read.
 #[must_use = "nothing is sent before a page is turned"]
 pub struct Listing<'t, T> {
@@ -41,9 +49,8 @@ impl<'t, T> Listing<'t, T> {
         Self { transport, call, decode, next: None, n_pages: 0, n_bytes: 0, items: Vec::new() }
     }
 
-    /// Reads the next page with one request, and returns whether there is one more. After an error the same page can be
-    /// asked for again.
-    pub async fn turn(&mut self) -> Result<bool, OciError> {
+    /// Reads the next page with one request. It is read again until it is added.
+    pub async fn page(&self) -> Result<Page<T>, OciError> {
         if self.n_pages == PAGES_LIMIT {
             return Err(self.endless(format!("more than {PAGES_LIMIT} pages")));
         }
@@ -60,9 +67,21 @@ impl<'t, T> Listing<'t, T> {
         if next.is_some() && next == self.next {
             return Err(self.endless("a page names itself as the next".to_owned()));
         }
-        self.items.extend((self.decode)(&call, answer, self.transport.veil())?);
-        (self.next, self.n_pages, self.n_bytes) = (next, self.n_pages + 1, n_bytes);
-        Ok(self.next.is_some())
+        let items = (self.decode)(&call, answer, self.transport.veil())?;
+        Ok(Page { items, next, n_bytes })
+    }
+
+    /// Adds a page, and returns whether there is one more.
+    pub fn add(&mut self, page: Page<T>) -> bool {
+        self.items.extend(page.items);
+        (self.next, self.n_pages, self.n_bytes) = (page.next, self.n_pages + 1, page.n_bytes);
+        self.next.is_some()
+    }
+
+    /// Reads the next page and adds it, and returns whether there is one more.
+    pub async fn turn(&mut self) -> Result<bool, OciError> {
+        let page = self.page().await?;
+        Ok(self.add(page))
     }
 
     /// What was read.

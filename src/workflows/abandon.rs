@@ -111,7 +111,7 @@ impl Side {
     ///
     /// # Errors
     /// When it does not.
-    pub async fn serves(&self, foresight: &mut Foresight<'_, World>, past: &Past) -> Result<(), Stop> {
+    pub async fn serves(&self, foresight: &Foresight<'_, World>, past: &Past) -> Result<(), Stop> {
         foresight.look(self.check(), &past.facts).await
     }
 

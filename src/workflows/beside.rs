@@ -41,7 +41,7 @@ impl Around {
     pub(super) async fn balancer(&self, cx: &Cx<'_, World>) -> Result<Option<LoadBalancer>, Failure> {
         let Some(id) = &self.load_balancer else { return Ok(None) };
         let api = cx.world.oci.load_balancers();
-        let read = failure::must_look(cx, "looking at the load balancer", async || api.get(id).await).await?;
+        let read = failure::must_look(cx, "looking at the load balancer", || api.get(id)).await?;
         Ok(Some(read.value))
     }
 }

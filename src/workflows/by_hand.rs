@@ -66,7 +66,7 @@ impl Substitute {
     ///
     /// # Errors
     /// When it cannot take the old one's place.
-    pub async fn facts(self, foresight: &mut Foresight<'_, World>, past: &Past) -> Result<Facts, Stop> {
+    pub async fn facts(self, foresight: &Foresight<'_, World>, past: &Past) -> Result<Facts, Stop> {
         foresight.look(self.0, &past.facts).await
     }
 }

@@ -97,7 +97,7 @@ impl Candidate {
 async fn read(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Option<ContainerInstance>, Failure> {
     const DOING: &str = "looking at an instance";
     let api = cx.world.oci.container_instances();
-    match failure::look(cx, DOING, async || api.get(id).await).await? {
+    match failure::look(cx, DOING, || api.get(id)).await? {
         Ok(read) => Ok(Some(read.value)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(failure::of(DOING, &error)),
@@ -111,7 +111,7 @@ async fn images(cx: &Cx<'_, World>, containers: &[ContainerRef]) -> Result<Vec<S
     let mut images = Vec::new();
     for container in containers.iter().take(TOLD_LIMIT) {
         let id = &container.container_id;
-        let read = failure::look(cx, DOING, async || api.container_raw(id).await).await?;
+        let read = failure::look(cx, DOING, || api.container_raw(id)).await?;
         images.extend(read.ok().and_then(|answer| answer.value["imageUrl"].as_str().map(printable)));
     }
     Ok(images)

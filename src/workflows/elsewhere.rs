@@ -58,7 +58,7 @@ impl Elsewhere {
             ));
         }
         let api = cx.world.oci.load_balancers();
-        let list = async |compartment: &str| failure::list_named(cx, DOING, api.list(compartment)).await;
+        let list = |compartment| failure::list_named(cx, DOING, api.list(compartment));
         self.judge(cx, &self.senders(&own.id, addresses, list).await?)
     }
 
@@ -73,17 +73,20 @@ impl Elsewhere {
         addresses: &[String],
     ) -> Result<(), Failure> {
         let api = cx.world.oci.load_balancers();
-        let list = async |compartment: &str| failure::must_look_all(cx, DOING, api.list(compartment)).await;
+        let list = |compartment| failure::must_look_all(cx, DOING, api.list(compartment));
         self.judge(cx, &self.senders(own, addresses, list).await?)
     }
 
     /// Every backend that sends to the instance, on what `list` lists of a compartment.
-    async fn senders(
-        &self,
+    async fn senders<'s, L>(
+        &'s self,
         own: &LoadBalancerId,
         addresses: &[String],
-        list: impl AsyncFn(&str) -> Result<Vec<Value>, Failure>,
-    ) -> Result<Vec<String>, Failure> {
+        list: impl Fn(&'s str) -> L + Send + Sync,
+    ) -> Result<Vec<String>, Failure>
+    where
+        L: Future<Output = Result<Vec<Value>, Failure>> + Send,
+    {
         let all: Vec<String> = addresses.iter().chain(&self.ipv6_addresses).cloned().collect();
         let mut senders = Vec::new();
         for compartment in self.compartments.iter().filter(|_| !all.is_empty()) {

@@ -20,70 +20,106 @@ pub(super) fn of(doing: impl Into<String>, error: &OciError) -> Failure {
 }
 
 /// Makes one read. What is worth another attempt is made again by itself; the other errors are the caller's to judge.
-pub(super) async fn look<T>(
+pub(super) async fn look<T: Send, R>(
     cx: &Cx<'_, World>,
     doing: &str,
-    mut read: impl AsyncFnMut() -> Result<T, OciError>,
-) -> Result<Result<T, OciError>, Failure> {
-    cx.look(async || match read().await {
-        Ok(answer) => Ok(Ok(answer)),
-        Err(error) if matches!(kind(&error), FailureKind::Permanent | FailureKind::Missing) => Ok(Err(error)),
-        Err(error) => Err(of(doing, &error)),
+    mut read: impl FnMut() -> R + Send,
+) -> Result<Result<T, OciError>, Failure>
+where
+    R: Future<Output = Result<T, OciError>> + Send,
+{
+    cx.look(|| {
+        let reading = read();
+        async move {
+            match reading.await {
+                Ok(answer) => Ok(Ok(answer)),
+                Err(error) => match kind(&error) {
+                    FailureKind::Permanent | FailureKind::Missing => Ok(Err(error)),
+                    FailureKind::Transient { .. } | FailureKind::Blocked | FailureKind::Ours => {
+                        Err(of(doing, &error))
+                    }
+                },
+            }
+        }
     })
     .await
 }
 
 /// The same for something that was there: its 404 is tried again as well.
-pub(super) async fn must_look<T>(
+pub(super) async fn must_look<T: Send, R>(
     cx: &Cx<'_, World>,
     doing: &str,
-    mut read: impl AsyncFnMut() -> Result<T, OciError>,
-) -> Result<T, Failure> {
-    cx.look(async || read().await.map_err(|error| of(doing, &error))).await
+    mut read: impl FnMut() -> R + Send,
+) -> Result<T, Failure>
+where
+    R: Future<Output = Result<T, OciError>> + Send,
+{
+    cx.look(|| {
+        let reading = read();
+        async move { reading.await.map_err(|error| of(doing, &error)) }
+    })
+    .await
 }
 
 /// The same, unless `is_gone` says after a 404 that it is gone for sure: then `None`.
-pub(super) async fn look_unless<T>(
+pub(super) async fn look_unless<T: Send, R, G>(
     cx: &Cx<'_, World>,
     doing: &str,
-    mut read: impl AsyncFnMut() -> Result<T, OciError>,
-    mut is_gone: impl AsyncFnMut() -> Result<bool, Failure>,
-) -> Result<Option<T>, Failure> {
-    cx.look(async || match read().await {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.is_not_found() && Box::pin(is_gone()).await? => Ok(None),
-        Err(error) => Err(of(doing, &error)),
+    mut read: impl FnMut() -> R + Send,
+    is_gone: impl Fn() -> G + Send + Sync,
+) -> Result<Option<T>, Failure>
+where
+    R: Future<Output = Result<T, OciError>> + Send,
+    G: Future<Output = Result<bool, Failure>> + Send,
+{
+    let is_gone = &is_gone;
+    cx.look(|| {
+        let reading = read();
+        async move {
+            match reading.await {
+                Ok(answer) => Ok(Some(answer)),
+                Err(error) if error.is_not_found() && Box::pin(is_gone()).await? => Ok(None),
+                Err(error) => Err(of(doing, &error)),
+            }
+        }
     })
     .await
 }
 
 /// Reads a list to its end, each page by itself.
-pub(super) async fn look_all<T>(
+pub(super) async fn look_all<T: Send + Sync>(
     cx: &Cx<'_, World>,
     doing: &str,
     mut listing: Listing<'_, T>,
 ) -> Result<Result<Vec<T>, OciError>, Failure> {
     loop {
-        match look(cx, doing, async || listing.turn().await).await? {
-            Ok(true) => {}
-            Ok(false) => return Ok(Ok(listing.into_items())),
+        match look(cx, doing, || listing.page()).await? {
             Err(error) => return Ok(Err(error)),
+            Ok(page) => {
+                if !listing.add(page) {
+                    return Ok(Ok(listing.into_items()));
+                }
+            }
         }
     }
 }
 
 /// The same for a list of something that was there: its 404 is tried again as well.
-pub(super) async fn must_look_all<T>(
+pub(super) async fn must_look_all<T: Send + Sync>(
     cx: &Cx<'_, World>,
     doing: &str,
     mut listing: Listing<'_, T>,
 ) -> Result<Vec<T>, Failure> {
-    while must_look(cx, doing, async || listing.turn().await).await? {}
-    Ok(listing.into_items())
+    loop {
+        let page = must_look(cx, doing, || listing.page()).await?;
+        if !listing.add(page) {
+            return Ok(listing.into_items());
+        }
+    }
 }
 
 /// The same for a list of what the user has named, and may have named wrongly: its 404 is final.
-pub(super) async fn look_all_named<T>(
+pub(super) async fn look_all_named<T: Send + Sync>(
     cx: &Cx<'_, World>,
     doing: &str,
     listing: Listing<'_, T>,

@@ -86,11 +86,11 @@ pub(super) async fn of(
     body.insert("shapeConfig".to_owned(), Value::Object(shape));
     insert_tags(&mut body, instance);
     // What failed or has ended may have lost its parts.
-    let is_lost = async || Ok(instance["lifecycleState"] != "ACTIVE");
+    let is_lost = || std::future::ready(Ok(instance["lifecycleState"] != "ACTIVE"));
     let mut containers = Vec::new();
     for container in instance["containers"].as_array().into_iter().flatten() {
         let id = container["containerId"].as_str().unwrap_or_default();
-        let read = failure::look_unless(cx, DOING, async || api.container_raw(id).await, is_lost);
+        let read = failure::look_unless(cx, DOING, || api.container_raw(id), is_lost);
         let Some(fields) = read.await?.map(|answer| answer.value) else { continue };
         let mut container = copied(&fields, &COPIED_OF_CONTAINERS);
         unknown.extend(unknown_of(&fields, &COPIED_OF_CONTAINERS));
@@ -107,7 +107,7 @@ pub(super) async fn of(
     for vnic in instance["vnics"].as_array().into_iter().flatten() {
         // One that failed may never have had one.
         let Some(id) = vnic["vnicId"].as_str() else { continue };
-        let read = failure::look_unless(cx, DOING, async || network.vnic_raw(id).await, is_lost);
+        let read = failure::look_unless(cx, DOING, || network.vnic_raw(id), is_lost);
         let Some(vnic) = read.await?.map(|answer| answer.value) else { continue };
         let mut card =
             copied(&vnic, &["subnetId", "displayName", "hostnameLabel", "nsgIds", "skipSourceDestCheck"]);

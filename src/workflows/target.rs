@@ -49,7 +49,7 @@ pub async fn complete_origin(deployment: &mut Deployment, world: &World) {
 /// # Errors
 /// When it is not there, or not the only one.
 pub async fn locate(
-    foresight: &mut Foresight<'_, World>,
+    foresight: &Foresight<'_, World>,
     deployment: &Deployment,
 ) -> Result<LoadBalancerId, Stop> {
     Ok(foresight.look(find_load_balancer(deployment), &Facts::new()).await?.id)

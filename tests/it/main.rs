@@ -52,6 +52,7 @@ mod journal;
 mod kept;
 mod keys;
 mod layers;
+mod library;
 mod meaning;
 mod names;
 mod numbers;

@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use deployctl::clock::Clock;
 use deployctl::engine::{
-    Activity, Cx, Done, Engine, Mutation, Outcome, Preview, Read, Registry, Run, Started, Stop, Trial,
-    Undone, Wait, Workflow,
+    Activity, Cx, Done, Engine, Mutation, Outcome, Preview, Read, Registry, Run, Started, Stop, Undone, Wait,
+    Workflow,
 };
-use deployctl::journal::{Journal, KeySource, OnFailure, boot_id};
+use deployctl::journal::{Journal, KeySource, OnFailure};
 use deployctl::retry::RetryPolicy;
-use deployctl::run::{Facts, Failure, Holder, RunId, RunState, StepStatus, Target, UndoStatus};
+use deployctl::run::{Facts, Failure, RunId, RunState, StepStatus, Target, UndoStatus};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 fn impatient() -> RetryPolicy {
     RetryPolicy {
@@ -205,27 +204,10 @@ async fn process(
     verb: Verb,
     run: Option<RunId>,
 ) -> Option<Outcome> {
-    let clock = Clock::system();
-    let journal = Journal::open(path, KeySource { from_env: None }, clock).await.expect("the journal opens");
+    let key = KeySource { from_env: None };
+    let journal = Journal::open(path, key, Clock::system()).await.expect("the journal opens");
     let registry = Registry::new().mutation::<Change>();
-    let mut tell = |_: deployctl::run::Update<'_>| {};
-    let mut engine = Engine {
-        journal: &journal,
-        world: model,
-        registry: &registry,
-        clock,
-        retry: impatient(),
-        cancel: CancellationToken::new(),
-        holder: Holder {
-            host: "here".to_owned(),
-            boot_id: boot_id(),
-            pid: std::process::id(),
-            since: clock.now(),
-            user: "ann".to_owned(),
-        },
-        trial: Trial::None,
-        tell: &mut tell,
-    };
+    let engine = Engine::new(&journal, model, &registry).retry(impatient());
     let driven = async {
         match (verb, run) {
             (Verb::Start, _) | (_, None) => {

@@ -65,10 +65,10 @@ impl CheckKept {
             return Ok(vec![format!("{} is {state}", self.id)]);
         }
         let api = cx.world.oci.container_instances();
-        let found = failure::must_look(cx, DOING, async || api.get(&self.id).await).await?.value;
+        let found = failure::must_look(cx, DOING, || api.get(&self.id)).await?.value;
         for container in &found.containers {
             let id = &container.container_id;
-            let container = failure::must_look(cx, DOING, async || api.container(id).await).await?.value;
+            let container = failure::must_look(cx, DOING, || api.container(id)).await?.value;
             if container.lifecycle_state != InstanceState::Active {
                 let name = crate::oci::printable(&container.display_name);
                 missing.push(format!("container `{name}` is {}", container.lifecycle_state));

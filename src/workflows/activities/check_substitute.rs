@@ -37,7 +37,7 @@ impl Activity for CheckSubstitute {
             return refused(format!("{id} is the new version, which the rollback takes away"));
         }
         let api = cx.world.oci.container_instances();
-        let raw = failure::look(cx, DOING, async || api.get_raw(id).await).await?;
+        let raw = failure::look(cx, DOING, || api.get_raw(id)).await?;
         let raw = raw.map_err(|error| failure::of_named(DOING, &error))?.value;
         let found: ContainerInstance = serde_json::from_value(raw.clone()).map_err(|error| {
             let why = cx.world.oci.heard(&error.to_string());

@@ -59,8 +59,8 @@ impl CreateInstance {
         const DOING: &str = "looking at the new instance";
         let own = instance::own_tags(cx, "");
         let api = cx.world.oci.container_instances();
-        let is_gone = async || Ok(instance::state(cx, &self.compartment_id, id).await?.is_none());
-        let read = failure::look_unless(cx, DOING, async || api.get(id).await, is_gone).await?;
+        let is_gone = || async { Ok(instance::state(cx, &self.compartment_id, id).await?.is_none()) };
+        let read = failure::look_unless(cx, DOING, || api.get(id), is_gone).await?;
         let read = read.map(|answer| answer.value).filter(|found| !found.lifecycle_state.is_terminated());
         if let Some(found) = read {
             guards::carries(id, &found.freeform_tags, &own, cx)?;

@@ -57,7 +57,7 @@ impl Activity for FindLeftovers {
                 if id == self.kept || found.iter().any(|known| known.id == id) {
                     continue;
                 }
-                let read = failure::must_look(cx, DOING, async || api.get(&id).await).await?.value;
+                let read = failure::must_look(cx, DOING, || api.get(&id)).await?.value;
                 let addresses = instance::addresses(cx, &read).await?.unwrap_or_default();
                 let compartment_id = compartment.clone();
                 found.push(Leftover { id, is_there: true, compartment_id, addresses, backends: Vec::new() });

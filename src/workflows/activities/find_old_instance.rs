@@ -74,7 +74,7 @@ impl Activity for FindOldInstance {
         const DOING: &str = "finding the instance to replace";
         let Some(id) = self.find(cx).await? else { return Ok(None) };
         let api = cx.world.oci.container_instances();
-        let get = async || api.get_raw(&id).await;
+        let get = || api.get_raw(&id);
         let raw = match &self.which {
             Which::Id(_) => {
                 failure::look(cx, DOING, get).await?.map_err(|error| failure::of_named(DOING, &error))

@@ -76,7 +76,7 @@ impl Activity for LookUp {
             }
             Self::Resource { reference, place, id, availability_domain } => {
                 let api = cx.world.oci.references();
-                let get = async || api.get(*reference, id).await;
+                let get = || api.get(*reference, id);
                 match failure::look(cx, "looking up what the specification refers to", get).await? {
                     Ok(answer) => Ok(of_resource(&answer.value, place, id, availability_domain)),
                     Err(error) => unseen(place, id, &error),

@@ -50,12 +50,12 @@ impl MarkKept {
     /// `None` when it is gone.
     async fn now(&self, cx: &Cx<'_, World>) -> Result<Option<Now>, Failure> {
         let api = cx.world.oci.container_instances();
-        let is_gone = async || {
+        let is_gone = || async {
             Ok(instance::state(cx, &self.compartment_id, &self.id)
                 .await?
                 .is_none_or(InstanceState::is_terminated))
         };
-        let read = failure::look_unless(cx, DOING, async || api.get_raw(&self.id).await, is_gone).await?;
+        let read = failure::look_unless(cx, DOING, || api.get_raw(&self.id), is_gone).await?;
         let there = read.filter(|answer| !is_terminated(&answer.value));
         Ok(there.map(|answer| Now {
             tags: answer.value["freeformTags"].as_object().cloned().unwrap_or_default(),

@@ -17,7 +17,7 @@ pub(in crate::workflows) async fn health(
     let name = place.name();
     let api = cx.world.oci.load_balancers();
     let doing = format!("reading the health of {}", place.subject());
-    let read = async || api.backend_health(&place.load_balancer, &place.backend_set, &name).await;
+    let read = || api.backend_health(&place.load_balancer, &place.backend_set, &name);
     match failure::look(cx, &doing, read).await? {
         Ok(answer) => {
             let results = answer.value.health_check_results;

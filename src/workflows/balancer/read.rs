@@ -38,16 +38,10 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
     for wait in Looks::at_most(cx.world.poll_interval) {
         let mut listing = api.work_requests(id);
         loop {
-            let turned = failure::look_unless(
-                cx,
-                READING,
-                async || listing.turn().await,
-                async || is_gone(cx, id).await,
-            );
-            match turned.await? {
-                Some(true) => {}
-                Some(false) => break,
-                None => return Ok(None),
+            let read = failure::look_unless(cx, READING, || listing.page(), || is_gone(cx, id));
+            let Some(page) = read.await? else { return Ok(None) };
+            if !listing.add(page) {
+                break;
             }
         }
         let requests = listing.into_items();
@@ -63,8 +57,7 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
     }
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let read =
-            failure::look_unless(cx, READING, async || api.get(id).await, async || is_gone(cx, id).await);
+        let read = failure::look_unless(cx, READING, || api.get(id), || is_gone(cx, id));
         let Some(answer) = read.await? else { return Ok(None) };
         if !cx.world.versions.has_left(id, answer.etag.as_ref()) {
             return Ok(Some((answer.value, answer.etag)));

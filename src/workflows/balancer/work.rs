@@ -100,10 +100,10 @@ pub(super) async fn follow(
     const DOING: &str = "following the load balancer's work";
     let started = Instant::now();
     // What is read right after a change may be of before it.
-    let is_done = async || Ok(started.elapsed() > SURE_AFTER && Box::pin(expected.is_there(cx)).await?);
+    let is_done = || async { Ok(started.elapsed() > SURE_AFTER && Box::pin(expected.is_there(cx)).await?) };
     for wait in Looks::at_most(cx.world.poll_interval) {
         let api = cx.world.oci.load_balancers();
-        let read = failure::look_unless(cx, DOING, async || api.work_request(id).await, &is_done);
+        let read = failure::look_unless(cx, DOING, || api.work_request(id), &is_done);
         let Some(answer) = read.await? else { return Ok(None) };
         let request = answer.value;
         match request.lifecycle_state {

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::engine::{Cx, Looks};
 use crate::oci::LoadBalancerId;
+use crate::oci::load_balancers::LoadBalancer;
 use crate::oci::network::is_same_address;
 use crate::run::Failure;
 use crate::workflows::World;
@@ -24,23 +25,28 @@ pub(in crate::workflows) async fn is_no_backend(
     for wait in Looks::at_most(cx.world.poll_interval) {
         // Without a load balancer there is no backend.
         let Some((balancer, _)) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
-        let backends =
-            balancer.backend_sets.values().flat_map(|set| set.backends.iter().map(move |b| (set, b)));
-        let mut own = backends
-            .filter(|(_, backend)| addresses.iter().any(|one| is_same_address(one, &backend.ip_address)));
-        // One that was there before the instance had the address is none of its own.
-        let Some((set, backend)) =
-            own.find(|(set, backend)| !was_there_before(cx, &format!("{}/{}", set.name, backend.name)))
-        else {
-            return Ok(());
-        };
+        let Some((set, name)) = own_backend(cx, &balancer, addresses) else { return Ok(()) };
         if started.elapsed() > SURE_AFTER {
             return Err(Failure::permanent(
                 DOING,
-                format!("it is still the backend {} of the set `{}`", backend.name, set.name),
+                format!("it is still the backend {name} of the set `{set}`"),
             ));
         }
         cx.pause(wait).await?;
     }
     unreachable!("looks never end")
+}
+
+/// A backend at one of these addresses, as its set and its name. One that was there before the instance had the address
+/// is none of its own.
+fn own_backend<'b>(
+    cx: &Cx<'_, World>,
+    balancer: &'b LoadBalancer,
+    addresses: &[String],
+) -> Option<(&'b str, &'b str)> {
+    let backends = balancer.backend_sets.values().flat_map(|set| set.backends.iter().map(move |b| (set, b)));
+    let mut own =
+        backends.filter(|(_, backend)| addresses.iter().any(|one| is_same_address(one, &backend.ip_address)));
+    own.find(|(set, backend)| !was_there_before(cx, &format!("{}/{}", set.name, backend.name)))
+        .map(|(set, backend)| (set.name.as_str(), backend.name.as_str()))
 }

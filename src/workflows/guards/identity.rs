@@ -18,7 +18,7 @@ pub(in crate::workflows) async fn is_still_retiring(
     const DOING: &str = "making sure whose backend was removed by somebody else";
     let Some(id) = cx.fact("old-instance-id").map(InstanceId::from) else { return Ok(()) };
     let api = cx.world.oci.container_instances();
-    let instance = match failure::look(cx, DOING, async || api.get(&id).await).await? {
+    let instance = match failure::look(cx, DOING, || api.get(&id)).await? {
         Ok(answer) => answer.value,
         // Where it is gone there is nobody left to drain; what is to become of it is looked at when it is retired.
         Err(error) if error.is_not_found() => return Ok(()),

@@ -87,7 +87,7 @@ async fn readable(cx: &Cx<'_, World>, id: Option<&str>) -> Result<Option<Contain
     let api = cx.world.oci.container_instances();
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.poll_interval) {
-        match failure::look(cx, DOING, async || api.get(&id).await).await? {
+        match failure::look(cx, DOING, || api.get(&id)).await? {
             Ok(answer) => {
                 return Ok(Some(answer.value).filter(|found| !found.lifecycle_state.is_terminated()));
             }

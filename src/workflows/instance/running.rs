@@ -59,7 +59,7 @@ enum Look {
 async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>) -> Result<Look, Failure> {
     const DOING: &str = "waiting for the container instance";
     let api = cx.world.oci.container_instances();
-    let instance = match failure::look(cx, DOING, async || api.get(id).await).await? {
+    let instance = match failure::look(cx, DOING, || api.get(id)).await? {
         Ok(answer) => answer.value,
         // Right after it was created it may not be visible yet (docs/oci.md 2.7).
         Err(error) if error.is_not_found() => return Ok(Look::NotYet("not visible yet".to_owned())),
@@ -129,7 +129,7 @@ pub(in crate::workflows) async fn still_runs(
 ) -> Result<Option<String>, Failure> {
     const DOING: &str = "looking at the container instance";
     let api = cx.world.oci.container_instances();
-    let instance = match failure::look(cx, DOING, async || api.get(id).await).await? {
+    let instance = match failure::look(cx, DOING, || api.get(id)).await? {
         Ok(answer) => answer.value,
         Err(error) if error.is_not_found() => {
             // The 404 alone may as well mean that we may not see it (docs/oci.md 2.7): the list tells.
@@ -147,7 +147,7 @@ pub(in crate::workflows) async fn still_runs(
 async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<String>, Failure> {
     const DOING: &str = "looking at the containers";
     let api = cx.world.oci.container_instances();
-    let container = match failure::look(cx, DOING, async || api.container(id).await).await? {
+    let container = match failure::look(cx, DOING, || api.container(id)).await? {
         Ok(answer) => answer.value,
         Err(error) if error.is_not_found() => return Ok(Some("containers not visible yet".to_owned())),
         Err(error) => return Err(failure::of(DOING, &error)),
@@ -237,7 +237,7 @@ pub(in crate::workflows) async fn reached(
     for vnic in &instance.vnics {
         let mut address = None;
         if let Some(id) = &vnic.vnic_id {
-            match failure::look(cx, DOING, async || api.vnic(id).await).await? {
+            match failure::look(cx, DOING, || api.vnic(id)).await? {
                 Ok(answer) => {
                     address = answer.value.private_ip;
                     ipv6.extend(answer.value.ipv6_addresses.unwrap_or_default());

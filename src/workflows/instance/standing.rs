@@ -82,7 +82,7 @@ pub(in crate::workflows) async fn standing(
 ) -> Result<Option<Standing>, Failure> {
     const DOING: &str = "looking at the container instance";
     let api = cx.world.oci.container_instances();
-    match failure::look(cx, DOING, async || api.get(id).await).await? {
+    match failure::look(cx, DOING, || api.get(id)).await? {
         Ok(answer) => {
             let (state, tags) = (answer.value.lifecycle_state, answer.value.freeform_tags);
             return Ok(Some(Standing { state, etag: answer.etag, tags }));
@@ -114,13 +114,13 @@ pub(in crate::workflows) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) ->
             failure::of(DOING, &error)
         }
     };
-    let before = failure::look(cx, DOING, async || api.get(id).await).await?.map_err(unseen)?;
+    let before = failure::look(cx, DOING, || api.get(id)).await?.map_err(unseen)?;
     cx.assure_lease().await?;
     let call = api::rename(id, &before.value.display_name).only_if(before.etag.clone());
     cx.world.oci.send(&call).await.map_err(unseen)?;
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.poll_interval) {
-        let now = failure::look(cx, DOING, async || api.get(id).await).await?.map_err(unseen)?;
+        let now = failure::look(cx, DOING, || api.get(id)).await?.map_err(unseen)?;
         let has_moved = now.etag != before.etag;
         if has_moved && now.value.lifecycle_state != InstanceState::Updating {
             return Ok(());

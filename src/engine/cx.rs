@@ -1,0 +1,219 @@
+//! What an activity gets besides its input: the world, and its own place in the run.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::attempt::{Attempt, Attempts, Ended};
+use super::ground::Ground;
+use super::stop::Stop;
+use crate::clock::Clock;
+use crate::crash;
+use crate::journal::{LeaseGuard, WriteError};
+use crate::run::{Effect, Facts, Failure, RetryToken, RunId, Seq, Timestamp, Update};
+
+/// The world, time, and the activity's own place in the run.
+pub struct Cx<'a, W> {
+    /// What it may touch.
+    pub world: &'a W,
+    /// Time.
+    pub clock: Clock,
+    pub(super) ground: &'a Ground<'a, W>,
+    pub(super) run: RunId,
+    pub(super) entry: &'a Entry,
+    pub(super) facts: &'a Facts,
+    pub(super) noted: &'a Noted,
+    pub(super) guard: Option<&'a LeaseGuard>,
+}
+
+/// How a step, or its compensation, is taken up.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) seq: Seq,
+    /// When the step itself was first begun.
+    pub(super) step_begun_at: Timestamp,
+    /// When this half of it was first begun.
+    pub(super) begun_at: Timestamp,
+    pub(super) is_first: bool,
+    /// The number of the next attempt.
+    pub(super) attempt: u32,
+    /// Since when the attempts fail, if they do.
+    pub(super) retry_since: Option<Timestamp>,
+}
+
+impl Entry {
+    /// The first entry of a step that is begun now.
+    pub(super) const fn first(seq: Seq, now: Timestamp) -> Self {
+        Self { seq, step_begun_at: now, begun_at: now, is_first: true, attempt: 1, retry_since: None }
+    }
+}
+
+/// What the attempts of a step note down beside their results.
+#[derive(Default)]
+pub(super) struct Noted {
+    warnings: Mutex<Vec<String>>,
+    /// Whether a part of an attempt has spent the budget of the step.
+    pub(super) is_spent: AtomicBool,
+}
+
+impl Noted {
+    pub(super) fn into_warnings(self) -> Vec<String> {
+        self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W: Sync> Cx<'_, W> {
+    /// The run.
+    pub const fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// The step.
+    pub const fn seq(&self) -> Seq {
+        self.entry.seq
+    }
+
+    /// The token of this step's own request, the same after a crash, also while the step is being undone.
+    /// `generation` is 0 until the cloud says that it has invalidated the token, then 1, and so on.
+    pub fn token(&self, generation: u32) -> RetryToken {
+        RetryToken::of(self.run, self.entry.seq, "execute", generation)
+    }
+
+    /// The token of a request that the step's compensation makes.
+    pub fn undo_token(&self, generation: u32) -> RetryToken {
+        RetryToken::of(self.run, self.entry.seq, "undo", generation)
+    }
+
+    /// When the step itself was first begun, also while it is being undone.
+    pub const fn step_begun_at(&self) -> Timestamp {
+        self.entry.step_begun_at
+    }
+
+    /// When the step, or its compensation, was first begun, in whichever process: the start of a durable timer.
+    pub const fn begun_at(&self) -> Timestamp {
+        self.entry.begun_at
+    }
+
+    /// Whether this process is the first to take the step, or its compensation, up: then a durable timer begins now.
+    pub const fn is_first_entry(&self) -> bool {
+        self.entry.is_first
+    }
+
+    /// A fact that an earlier step or a later compensation left.
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.get(name).map(String::as_str)
+    }
+
+    /// Shows how the step is getting on. Not recorded.
+    pub fn progress(&self, text: impl Display) {
+        self.ground.tell(Update::Progress { seq: self.entry.seq, text: &text.to_string() });
+    }
+
+    /// Records something unusual, with the step's result.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.noted.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.into());
+    }
+
+    /// Makes sure that the run is still this process's. To be called at the last moment before each change;
+    /// [`Cx::look`] does it before each read.
+    pub async fn assure_lease(&self) -> Result<(), Failure> {
+        let Some(guard) = self.guard else {
+            return Err(Failure::ours("changing the cloud", "a plan must not change anything"));
+        };
+        guard.assure().await.map_err(|error| match error {
+            WriteError::LeaseLost { .. } => {
+                Failure::ours("renewing the lease", "another process took over this run")
+            }
+            WriteError::Illegal(_) | WriteError::TargetHeld(_) | WriteError::Journal(_) => {
+                Failure::ours("renewing the lease", error.to_string())
+            }
+        })
+    }
+
+    /// Makes one of the reads of an activity that makes several: what fails for a while is tried again by itself, so
+    /// that the activity need not begin anew. When the budget is spent on it, so is that of the step.
+    pub async fn look<O, R>(&self, look: impl FnMut() -> R + Send) -> Result<O, Failure>
+    where
+        O: Send,
+        R: Future<Output = Result<O, Failure>> + Send,
+    {
+        let attempts = Attempts::new(&self.ground.retry, self.clock, 1, None);
+        let mut looking = Looking { cx: self, look };
+        match attempts.make(&self.ground.cancel, Effect::Read, &mut looking).await {
+            Ok(Ended::Done(output)) => Ok(output),
+            Ok(Ended::Refused(failure) | Ended::Blocked(failure)) | Err(Stop::Ours(failure)) => Err(failure),
+            Ok(Ended::Spent(failure)) => {
+                self.noted.is_spent.store(true, Ordering::Relaxed);
+                Err(failure)
+            }
+            // Nothing else stops a read.
+            Err(_) => Err(Failure::transient("looking", "interrupted")),
+        }
+    }
+
+    /// Waits, unless the user interrupts.
+    ///
+    /// # Errors
+    /// When the user interrupted: pass it on, the engine knows what it means.
+    pub async fn pause(&self, duration: Duration) -> Result<(), Failure> {
+        crash::at("waiting");
+        tokio::select! {
+            () = self.clock.sleep(duration) => Ok(()),
+            () = self.ground.cancel.cancelled() => Err(Failure::transient("waiting", "interrupted")),
+        }
+    }
+}
+
+/// One read of an activity that makes several.
+struct Looking<'l, 'a, W, F> {
+    cx: &'l Cx<'a, W>,
+    look: F,
+}
+
+impl<W, F, O, R> Attempt for Looking<'_, '_, W, F>
+where
+    W: Sync,
+    F: FnMut() -> R + Send,
+    O: Send,
+    R: Future<Output = Result<O, Failure>> + Send,
+{
+    type Output = O;
+
+    async fn attempt(&mut self) -> Result<O, Failure> {
+        if self.cx.guard.is_some() {
+            self.cx.assure_lease().await?;
+        }
+        (self.look)().await
+    }
+
+    async fn retrying(&mut self, failure: &Failure, _: u32, delay: Duration) -> Result<(), Stop> {
+        self.cx.ground.tell(Update::Trouble { seq: self.cx.entry.seq, failure, delay });
+        Ok(())
+    }
+}
+
+/// A wait between two looks: starts at a second, or less when the longest wait is shorter, and doubles up to the
+/// longest.
+#[derive(Clone, Debug)]
+pub struct Looks {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Looks {
+    /// Looks that are never further apart than `longest`.
+    pub fn at_most(longest: Duration) -> Self {
+        Self { next: longest.min(Duration::from_secs(1)), longest }
+    }
+}
+
+impl Iterator for Looks {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let now = self.next;
+        self.next = (now * 2).min(self.longest);
+        Some(now)
+    }
+}

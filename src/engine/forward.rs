@@ -1,0 +1,311 @@
+//! One step on the way forwards: read from the journal, or carried out and checkpointed.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::activity::{Activity, Mutation, Read, Wait};
+use super::attempt::{self, Attempt, Attempts, Ended};
+use super::cx::{Cx, Entry, Noted};
+use super::ground::Ground;
+use super::step::{Live, Mode, Run};
+use super::stop::{Diverged, Stop};
+use super::trial::{self, Trial};
+use crate::crash::{self, Place};
+use crate::journal::{Completion, Lease, NewStep, StoredStep};
+use crate::run::{Direction, Effect, Failure, FailureKind, Seq, StepStatus, Update, mask};
+
+/// A kind of activities: its effect, and how an attempt in doubt is taken for done.
+pub(super) trait Kind<A: Activity> {
+    const EFFECT: Effect;
+
+    fn adopt(
+        activity: &A,
+        cx: &Cx<'_, A::World>,
+    ) -> impl Future<Output = Result<Option<A::Output>, Failure>> + Send;
+}
+
+pub(super) struct Reading;
+pub(super) struct Waiting;
+pub(super) struct Changing;
+
+impl<A: Read> Kind<A> for Reading {
+    const EFFECT: Effect = Effect::Read;
+
+    async fn adopt(_: &A, _: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
+        Ok(None)
+    }
+}
+
+impl<A: Wait> Kind<A> for Waiting {
+    const EFFECT: Effect = Effect::Wait;
+
+    async fn adopt(_: &A, _: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
+        Ok(None)
+    }
+}
+
+impl<A: Mutation> Kind<A> for Changing {
+    const EFFECT: Effect = Effect::Mutation;
+
+    async fn adopt(activity: &A, cx: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
+        activity.adopt(cx).await
+    }
+}
+
+impl<W: Sync> Run<'_, W> {
+    /// Carries one step out under the journal, or returns its checkpoint.
+    pub(super) async fn step<A: Activity<World = W>, K: Kind<A>>(
+        &mut self,
+        activity: &A,
+    ) -> Result<A::Output, Stop> {
+        let seq = self.next;
+        self.next = seq.next();
+        self.has_changes |= K::EFFECT == Effect::Mutation;
+        let asked = new_step(activity, K::EFFECT)?;
+        activity.conceal(self.ground.world);
+        let place = if K::EFFECT == Effect::Mutation { Place::Itself } else { Place::Following };
+        // Before a checkpoint is returned: what follows is named after it.
+        crash::within(A::NAME, asked.subject.as_deref(), place);
+        if let Some(output) = self.recorded::<A>(seq, &asked)? {
+            return Ok(output);
+        }
+        let Mode::Live(live) = &mut self.mode else { unreachable!("a plan has no steps of its own") };
+        let entry = match live.recorded.get(seq.get() as usize - 1) {
+            None => enter(self.ground, live.lease, Taken::New(seq, &asked)).await?,
+            Some(stored) => {
+                let taken = Taken::Up { step: stored, forget_retries: live.forget_retries };
+                enter(self.ground, live.lease, taken).await?
+            }
+        };
+        let attempted = self.attempt::<A, K>(activity, &entry).await?;
+        self.settle::<A>(seq, attempted).await
+    }
+
+    /// What the journal holds of the step already.
+    fn recorded<A: Activity<World = W>>(
+        &mut self,
+        seq: Seq,
+        asked: &NewStep,
+    ) -> Result<Option<A::Output>, Stop> {
+        let Mode::Live(live) = &self.mode else { return Ok(None) };
+        let Some(stored) = live.recorded.get(seq.get() as usize - 1) else { return Ok(None) };
+        same(stored, asked)?;
+        match (stored.state.status, &stored.output, &stored.forward.failure) {
+            (StepStatus::Completed, Some(output), _) => {
+                let output = decode::<A>(seq, output)?;
+                A::conceal_output(&output, self.ground.world);
+                self.facts.extend(A::facts(&output));
+                Ok(Some(output))
+            }
+            (StepStatus::Failed, _, Some(failure)) => Err(Stop::Failed(failure.clone())),
+            (StepStatus::Begun | StepStatus::Completed | StepStatus::Failed, _, _) => Ok(None),
+        }
+    }
+
+    /// Makes the attempts of the step, and commits that it failed when it did for good.
+    async fn attempt<A: Activity<World = W>, K: Kind<A>>(
+        &mut self,
+        activity: &A,
+        entry: &Entry,
+    ) -> Result<Attempted<A::Output>, Stop> {
+        let Mode::Live(Live { lease, .. }) = &mut self.mode else { unreachable!("a plan attempts nothing") };
+        let (ground, noted, guard) = (self.ground, Noted::default(), lease.guard());
+        let cx = ground.cx(lease.run(), entry, &self.facts, &noted, Some(&guard));
+        let attempts = Attempts::of(ground, entry).or_spent(&noted.is_spent);
+        let mut doing = Doing::<A, K> {
+            activity,
+            cx: &cx,
+            lease,
+            is_repeated: !entry.is_first,
+            is_lost: false,
+            adopted: false,
+            kind: std::marker::PhantomData,
+        };
+        let ended = attempts.make(&ground.cancel, K::EFFECT, &mut doing).await?;
+        let adopted = doing.adopted;
+        match ended {
+            Ended::Done(output) => Ok(Attempted { output, adopted, warnings: noted.into_warnings() }),
+            Ended::Blocked(failure) if self.has_changes => Err(Stop::Suspended(failure)),
+            Ended::Spent(failure) if failure.kind != FailureKind::Missing => Err(Stop::Suspended(failure)),
+            Ended::Refused(failure) | Ended::Blocked(failure) | Ended::Spent(failure) => {
+                crash::at("refused, not failed");
+                let event = lease.fail(entry.seq, Direction::Forward, &failure).await?;
+                crash::at("failed");
+                ground.tell(Update::Event(&event));
+                Err(Stop::Failed(failure))
+            }
+        }
+    }
+
+    /// Checkpoints the result.
+    async fn settle<A: Activity<World = W>>(
+        &mut self,
+        seq: Seq,
+        attempted: Attempted<A::Output>,
+    ) -> Result<A::Output, Stop> {
+        let Mode::Live(Live { lease, .. }) = &mut self.mode else { unreachable!("a plan settles nothing") };
+        let Attempted { output, adopted, warnings } = attempted;
+        A::conceal_output(&output, self.ground.world);
+        let facts = A::facts(&output);
+        let done = Completion {
+            output: encode(&output)?,
+            note: A::note(&output),
+            facts: facts.clone(),
+            warnings,
+            adopted,
+        };
+        crash::at("done, not completed");
+        let events = lease.complete(seq, done).await?;
+        crash::at("completed");
+        self.ground.tell_all(&events);
+        self.facts.extend(facts);
+        Ok(output)
+    }
+}
+
+/// What came of the attempts of a step that succeeded.
+struct Attempted<O> {
+    output: O,
+    adopted: bool,
+    warnings: Vec<String>,
+}
+
+/// The attempts of one step.
+struct Doing<'d, A: Activity, K> {
+    activity: &'d A,
+    cx: &'d Cx<'d, A::World>,
+    lease: &'d mut Lease,
+    /// An attempt that failed may have been carried out, just as one whose process died.
+    is_repeated: bool,
+    is_lost: bool,
+    adopted: bool,
+    kind: std::marker::PhantomData<fn() -> K>,
+}
+
+impl<A: Activity, K: Kind<A>> Attempt for Doing<'_, A, K> {
+    type Output = A::Output;
+
+    async fn attempt(&mut self) -> Result<A::Output, Failure> {
+        let trial = self.cx.ground.trial;
+        if trial == Trial::FailAt(self.cx.seq()) {
+            return Err(Failure::permanent(A::NAME, "it was to fail, for a trial"));
+        }
+        if std::mem::replace(&mut self.is_repeated, true)
+            && let Some(output) = K::adopt(self.activity, self.cx).await?
+        {
+            self.adopted = true;
+            return Ok(output);
+        }
+        // On the heap: a workflow's future would hold those of all its steps otherwise, and outgrow a stack.
+        let output = Box::pin(self.activity.execute(self.cx)).await?;
+        if trial == Trial::AnswerLost && !std::mem::replace(&mut self.is_lost, true) {
+            return Err(trial::answer_lost(A::NAME));
+        }
+        if trial == Trial::Twice {
+            K::adopt(self.activity, self.cx).await?;
+            K::adopt(self.activity, self.cx).await?;
+            Box::pin(self.activity.execute(self.cx)).await?;
+        }
+        Ok(output)
+    }
+
+    async fn retrying(&mut self, failure: &Failure, number: u32, delay: Duration) -> Result<(), Stop> {
+        let event = self.lease.retrying(self.cx.seq(), Direction::Forward, failure, number, delay).await?;
+        self.cx.ground.tell(Update::Event(&event));
+        Ok(())
+    }
+}
+
+/// Which half of which step is taken up.
+#[derive(Clone, Copy)]
+pub(super) enum Taken<'t> {
+    /// A step that the journal does not know.
+    New(Seq, &'t NewStep),
+    /// A step that is recorded.
+    Up { step: &'t StoredStep, forget_retries: bool },
+    /// The compensation of one that is.
+    Back { step: &'t StoredStep, forget_retries: bool },
+}
+
+/// Commits the intent of what is taken up, and waits for the attempt that an earlier process had planned.
+pub(super) async fn enter<W: Sync>(
+    ground: &Ground<'_, W>,
+    lease: &mut Lease,
+    taken: Taken<'_>,
+) -> Result<Entry, Stop> {
+    if ground.cancel.is_cancelled() {
+        return Err(Stop::Interrupted);
+    }
+    crash::at("not begun");
+    let (step, before, begun, forget_retries) = match taken {
+        Taken::New(seq, step) => {
+            let begun = lease.begin(step).await?;
+            crash::at("begun");
+            ground.tell(Update::Event(&begun));
+            return Ok(Entry::first(seq, begun.at));
+        }
+        Taken::Up { step, forget_retries } => {
+            let begun = lease.take_up(step, Direction::Forward, forget_retries).await?;
+            (step, Some(&step.forward), begun, forget_retries)
+        }
+        Taken::Back { step, forget_retries } => {
+            let begun = lease.take_up(step, Direction::Backward, forget_retries).await?;
+            (step, step.undo.as_ref(), begun, forget_retries)
+        }
+    };
+    crash::at("begun");
+    ground.tell(Update::Event(&begun));
+    if let Some(at) = before.and_then(|half| half.next_attempt_at) {
+        attempt::wait_until(ground.clock, &ground.cancel, at).await?;
+    }
+    Ok(Entry {
+        seq: step.seq,
+        step_begun_at: step.forward.begun_at,
+        begun_at: before.map_or(begun.at, |half| half.begun_at),
+        is_first: before.is_none(),
+        attempt: before.map_or(0, |half| half.attempt) + 1,
+        retry_since: before.and_then(|half| half.retry_since).filter(|_| !forget_retries),
+    })
+}
+
+fn new_step<A: Activity>(activity: &A, effect: Effect) -> Result<NewStep, Stop> {
+    let input = encode(activity)?;
+    let mut open = input.clone();
+    mask(&mut open);
+    let input_digest = STANDARD_NO_PAD.encode(Sha256::digest(open.to_string()));
+    Ok(NewStep { activity: A::NAME.to_owned(), subject: activity.subject(), effect, input, input_digest })
+}
+
+/// A resume whose code asks for another step stops before any change.
+fn same(stored: &StoredStep, asked: &NewStep) -> Result<(), Stop> {
+    let name = |activity: &str, subject: Option<&str>, digest: &str| {
+        let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();
+        format!("{activity}{subject} (input {})", digest.get(..8).unwrap_or(digest))
+    };
+    let recorded = name(&stored.activity, stored.subject.as_deref(), &stored.input_digest);
+    let asked = name(&asked.activity, asked.subject.as_deref(), &asked.input_digest);
+    if recorded == asked {
+        Ok(())
+    } else {
+        Err(Stop::Diverged(Diverged { seq: stored.seq, recorded, asked }))
+    }
+}
+
+fn encode(value: &impl Serialize) -> Result<Value, Stop> {
+    serde_json::to_value(value)
+        .map_err(|error| Stop::Ours(Failure::ours("encoding a step", error.to_string())))
+}
+
+fn decode<A: Activity>(seq: Seq, output: &Value) -> Result<A::Output, Stop> {
+    serde_json::from_value(output.clone()).map_err(|error| {
+        Stop::Ours(Failure::ours(
+            format!("reading the checkpoint of step {seq} ({})", A::NAME),
+            error.to_string(),
+        ))
+    })
+}

@@ -1,0 +1,71 @@
+//! What every step is driven with, in a run and in a plan, and the one way to an activity's context.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::cx::{Cx, Entry, Noted};
+use super::trial::Trial;
+use crate::clock::Clock;
+use crate::journal::LeaseGuard;
+use crate::retry::RetryPolicy;
+use crate::run::{Event, Facts, RunId, Update};
+
+/// Gets the updates of the runs that one engine drives.
+type Listener<'e> = dyn Fn(Update<'_>) + Send + Sync + 'e;
+
+/// The world, time, and whoever listens.
+pub(super) struct Ground<'e, W> {
+    pub(super) world: &'e W,
+    pub(super) clock: Clock,
+    pub(super) retry: RetryPolicy,
+    pub(super) cancel: CancellationToken,
+    pub(super) trial: Trial,
+    listeners: Vec<Box<Listener<'e>>>,
+}
+
+impl<'e, W> Ground<'e, W> {
+    pub(super) fn new(world: &'e W) -> Self {
+        Self {
+            world,
+            clock: Clock::system(),
+            retry: RetryPolicy::default(),
+            cancel: CancellationToken::new(),
+            trial: Trial::None,
+            listeners: Vec::new(),
+        }
+    }
+
+    /// One more listener gets every update from now on.
+    pub(super) fn listen(&mut self, listener: impl FnMut(Update<'_>) + Send + 'e) {
+        // A std mutex, because it is never held across an await.
+        let listener = Mutex::new(listener);
+        self.listeners.push(Box::new(move |update| {
+            listener.lock().unwrap_or_else(PoisonError::into_inner)(update);
+        }));
+    }
+
+    pub(super) fn tell(&self, update: Update<'_>) {
+        for listener in &self.listeners {
+            listener(update);
+        }
+    }
+
+    pub(super) fn tell_all(&self, events: &[Event]) {
+        for event in events {
+            self.tell(Update::Event(event));
+        }
+    }
+
+    /// What an activity gets in this step of this run; without a guard in a plan.
+    pub(super) const fn cx<'c>(
+        &'c self,
+        run: RunId,
+        entry: &'c Entry,
+        facts: &'c Facts,
+        noted: &'c Noted,
+        guard: Option<&'c LeaseGuard>,
+    ) -> Cx<'c, W> {
+        Cx { world: self.world, clock: self.clock, ground: self, run, entry, facts, noted, guard }
+    }
+}

@@ -1,0 +1,113 @@
+//! The engine as somebody else's program uses it: workflows of their own, in a world of their own.
+
+mod many;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use deployctl::clock::Clock;
+use deployctl::engine::{
+    Activity, Cx, Done, Mutation, Preview, Registry, Run, Started, Stop, Undone, Workflow,
+};
+use deployctl::journal::{Journal, KeySource, OnFailure};
+use deployctl::retry::RetryPolicy;
+use deployctl::run::{Failure, Target};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Somebody else's world: names of things that are there.
+#[derive(Debug, Default)]
+struct Shelf {
+    things: Mutex<BTreeSet<String>>,
+}
+
+impl Shelf {
+    fn things(&self) -> Vec<String> {
+        self.things.lock().expect("no panic holds it").iter().cloned().collect()
+    }
+}
+
+/// Puts one thing on the shelf.
+#[derive(Debug, Serialize, Deserialize)]
+struct Put {
+    name: String,
+}
+
+impl Activity for Put {
+    const NAME: &'static str = "put";
+    type World = Shelf;
+    type Output = usize;
+
+    fn subject(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    async fn execute(&self, cx: &Cx<'_, Shelf>) -> Result<usize, Failure> {
+        // Elsewhere for a moment, so that other runs come to their turn in between.
+        tokio::task::yield_now().await;
+        let mut things = cx.world.things.lock().expect("no panic holds it");
+        things.insert(self.name.clone());
+        Ok(self.name.len())
+    }
+}
+
+impl Mutation for Put {
+    fn foresee(&self) -> usize {
+        self.name.len()
+    }
+
+    fn preview(&self) -> Preview {
+        Preview { method: "PUT".to_owned(), path: self.name.clone(), body: None }
+    }
+
+    async fn compensate(&self, _: Done<&usize>, cx: &Cx<'_, Shelf>) -> Result<Undone, Failure> {
+        cx.world.things.lock().expect("no panic holds it").remove(&self.name);
+        Ok(Undone::whole())
+    }
+}
+
+/// Puts several things on the shelf, one after the other.
+struct Fill;
+
+impl Workflow for Fill {
+    const NAME: &'static str = "fill";
+    const VERSION: u32 = 1;
+    type World = Shelf;
+    type Input = Vec<String>;
+
+    async fn steps(run: &mut Run<'_, Shelf>, names: &Vec<String>) -> Result<(), Stop> {
+        for name in names {
+            run.change(Put { name: name.clone() }).await?;
+        }
+        Ok(())
+    }
+}
+
+fn registry() -> Registry<Shelf> {
+    Registry::new().mutation::<Put>()
+}
+
+async fn journal(folder: &Path) -> Journal {
+    let path = folder.join("jobs.db");
+    Journal::open(&path, KeySource { from_env: None }, Clock::system()).await.expect("the journal opens")
+}
+
+fn started(name: &str) -> Started {
+    Started {
+        name: name.to_owned(),
+        context: Value::Null,
+        on_failure: OnFailure::Rollback,
+        target: Target::new("shelf", name),
+    }
+}
+
+fn impatient() -> RetryPolicy {
+    RetryPolicy {
+        initial_interval: Duration::from_millis(1),
+        max_interval: Duration::from_millis(2),
+        multiplier: 2.0,
+        max_elapsed: Duration::from_millis(200),
+    }
+}
