@@ -69,10 +69,7 @@ pub(super) fn table(steps: &[PlannedStep]) -> String {
     table.load_style(presets::NOTHING).set_header(["step", "what", "found, or call"]);
     for step in steps {
         let call = match (&step.request, step.effect) {
-            (Some(request), _) => {
-                let body = request.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
-                format!("{} {}{body}", request.method, request.path)
-            }
+            (Some(request), _) => request.what.clone(),
             (None, Effect::Wait) => "waits".to_owned(),
             (None, Effect::Read | Effect::Mutation) => step.note.clone().unwrap_or_default(),
         };

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::cx::Cx;
 use crate::run::{Facts, Failure};
@@ -62,7 +63,7 @@ pub trait Mutation: Activity {
     /// What stands in for the result in a plan.
     fn foresee(&self) -> Self::Output;
 
-    /// The request that [`Activity::execute`] would send. Confidential values in it are masked.
+    /// The change that [`Activity::execute`] would make. Confidential values in it are masked.
     fn preview(&self) -> Preview;
 
     /// What an earlier, in-doubt attempt of this very step left behind; asked before anything is repeated, on resume
@@ -121,13 +122,26 @@ pub enum Done<O> {
     InDoubt,
 }
 
-/// A request, as a plan shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A change, as a plan shows it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
-    /// The HTTP method.
-    pub method: String,
-    /// The path below the service's host.
-    pub path: String,
-    /// The JSON body, if there is one.
-    pub body: Option<serde_json::Value>,
+    /// In a line, for people.
+    pub what: String,
+    /// The same for scripts, in whatever form they read.
+    pub details: Value,
+}
+
+impl Preview {
+    /// A change that scripts see as people do: `{"what": …}`.
+    pub fn of(what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { details: json!({"what": what}), what }
+    }
+}
+
+/// As scripts read it.
+impl Serialize for Preview {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.details.serialize(serializer)
+    }
 }

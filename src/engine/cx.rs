@@ -115,8 +115,9 @@ impl<W: Sync> Cx<'_, W> {
         self.noted.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.into());
     }
 
-    /// Makes sure that the run is still this process's. To be called at the last moment before each change;
-    /// [`Cx::look`] does it before each read.
+    /// Makes sure that the run is still this process's. The engine does it right before a mutation is carried out or
+    /// taken back, and [`Cx::look`] before each read. An activity that does something else before its change, or makes
+    /// a second call, calls it at the last moment before that.
     pub async fn assure_lease(&self) -> Result<(), Failure> {
         let Some(guard) = self.guard else {
             return Err(Failure::ours("changing the cloud", "a plan must not change anything"));

@@ -201,6 +201,10 @@ impl<A: Activity, K: Kind<A>> Attempt for Doing<'_, A, K> {
             self.adopted = true;
             return Ok(output);
         }
+        if K::EFFECT == Effect::Mutation {
+            // At the last moment: an activity that asks nothing before it changes something need not think of it.
+            self.cx.assure_lease().await?;
+        }
         // On the heap: a workflow's future would hold those of all its steps otherwise, and outgrow a stack.
         let output = Box::pin(self.activity.execute(self.cx)).await?;
         if trial == Trial::AnswerLost && !std::mem::replace(&mut self.is_lost, true) {

@@ -162,6 +162,7 @@ impl<W: Sync + 'static> Attempt for Undoing<'_, W> {
     async fn attempt(&mut self) -> Result<Undone, Failure> {
         let (registry, step, cx) = (self.registry, self.step, self.cx);
         let output = step.output.as_ref();
+        cx.assure_lease().await?;
         let undone = registry.undo(&step.activity, &step.input, output, cx).await?;
         if cx.ground.trial == Trial::AnswerLost && !std::mem::replace(&mut self.is_lost, true) {
             return Err(trial::answer_lost(&step.activity));

@@ -49,7 +49,7 @@ pub struct PlannedStep {
     pub subject: Option<String>,
     /// What it does to the world.
     pub effect: Effect,
-    /// The request, for a mutation.
+    /// The change, for a mutation.
     pub request: Option<Preview>,
     /// What was found, for a read.
     pub note: Option<String>,

@@ -148,7 +148,7 @@ impl Mutation for Change {
     }
 
     fn preview(&self) -> Preview {
-        Preview { method: "PUT".to_owned(), path: format!("/{}", self.id), body: None }
+        Preview::of(format!("change {}", self.id))
     }
 
     async fn adopt(&self, cx: &Cx<'_, Model>) -> Result<Option<u32>, Failure> {

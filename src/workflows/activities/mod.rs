@@ -45,6 +45,7 @@ pub(super) use remove_backend::RemoveBackend;
 pub(super) use retire_instance::RetireInstance;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::engine::{Cx, Preview};
 use crate::oci::{Call, WorkRequestId};
@@ -88,7 +89,12 @@ impl Sent {
 
 /// The request of `call`, as a plan shows it.
 fn preview_of(call: &Call) -> Preview {
-    Preview { method: call.method.as_str().to_owned(), path: call.target(), body: call.body.clone() }
+    let (method, path) = (call.method.as_str(), call.target());
+    let body = call.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+    Preview {
+        what: format!("{method} {path}{body}"),
+        details: json!({"method": method, "path": path, "body": call.body}),
+    }
 }
 
 /// A token counts for 24 hours (docs/oci.md 1.2); an hour less, so that it cannot run out on the way.

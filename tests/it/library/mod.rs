@@ -59,7 +59,7 @@ impl Mutation for Put {
     }
 
     fn preview(&self) -> Preview {
-        Preview { method: "PUT".to_owned(), path: self.name.clone(), body: None }
+        Preview::of(format!("put {}", self.name))
     }
 
     async fn compensate(&self, _: Done<&usize>, cx: &Cx<'_, Shelf>) -> Result<Undone, Failure> {
