@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::args::DeploymentArgs;
 use super::exit::Exit;
-use super::foresee::{Foreseen, foreseen};
+use super::foresee::{Foreseen, foreseen, unfound};
 use super::problem::Report;
 use super::session::Session;
 use super::ui::plain;
 use crate::config::{MinReady, Predecessor, Problem, load};
 use crate::engine::{Foresight, Stop};
-use crate::workflows::{Validation, World, complete_origin};
+use crate::workflows::{Unfound, Validation, World, complete_origin};
 
 pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let deployment = session.deployment(args)?.deployment;
@@ -86,10 +86,16 @@ pub(super) async fn validate(
         complete_origin(&mut deployment, &world).await;
         let look = async |foresight: &Foresight<'_, World>| foresight.plan::<Validation>(&deployment).await;
         match foreseen(session, &world, policy, look).await? {
-            Foreseen::Seen(steps) => seen = steps,
-            Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json => {
-                let problems: Vec<Value> = problems_of(&failure.message).map(told_of_the_cloud).collect();
+            Foreseen::Seen((steps, problems)) if problems.is_empty() => seen = steps,
+            Foreseen::Seen((_, problems)) if session.ui.is_json => {
+                let problems: Vec<Value> = problems.iter().map(told_of_the_cloud).collect();
                 return Ok(invalid(session, &problems, &warnings));
+            }
+            Foreseen::Seen((_, problems)) => return Err(unfound(&problems)),
+            // What is refused everywhere is a problem like the others.
+            Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json => {
+                let problem = Unfound { path: None, message: failure.message };
+                return Ok(invalid(session, &[told_of_the_cloud(&problem)], &warnings));
             }
             Foreseen::Stopped(stop) => return Err(stop.into()),
             Foreseen::Signalled(exit) => return Ok(exit),
@@ -122,26 +128,10 @@ fn invalid(session: &Session<'_>, problems: &[Value], warnings: &[Value]) -> Exi
     Exit::Usage
 }
 
-/// One problem each; the lines of one that follow its first are indented.
-fn problems_of(message: &str) -> impl Iterator<Item = &str> {
-    let mut rest = message;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let ends = rest.match_indices('\n').map(|(end, _)| end);
-        let end = ends.into_iter().find(|end| !rest[end + 1..].starts_with(' ')).unwrap_or(rest.len());
-        let problem = &rest[..end];
-        rest = rest[end..].trim_start_matches('\n');
-        Some(problem)
-    })
-}
-
-/// What the cloud does not hold has no place in a file, but the path of what names it.
-fn told_of_the_cloud(line: &str) -> Value {
-    let (path, message) =
-        line.split_once(": ").filter(|(path, _)| path.starts_with("ci-config.")).unwrap_or(("", line));
-    json!({"file": null, "line": null, "column": null, "path": path, "message": message})
+/// What a deployment names and the cloud does not hold has no place in a file, but the path of what names it.
+fn told_of_the_cloud(problem: &Unfound) -> Value {
+    let path = problem.path.as_deref().unwrap_or_default();
+    json!({"file": null, "line": null, "column": null, "path": path, "message": problem.message})
 }
 
 fn told(problem: &Problem) -> Value {

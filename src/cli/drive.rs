@@ -5,12 +5,12 @@ use super::args::DeploymentArgs;
 use super::confirm::{Confirmation, undoing};
 use super::detach::{hand_over, is_detached, leave_the_terminal};
 use super::exit::Exit;
-use super::foresee::{Foreseen, foreseen, print_plan, table};
+use super::foresee::{Foreseen, foreseen, print_plan, table, unfound};
 use super::meant::{Meant, meant};
 use super::problem::Report;
 use super::session::{Context, Session};
 use crate::config::{Policy, load_target};
-use crate::engine::{Foresight, Started, Stop, Workflow};
+use crate::engine::{Foresight, Started, Stop};
 use crate::journal::{Claim, OnFailure, Purpose};
 use crate::oci::InstanceId;
 use crate::run::{RunSelector, RunState};
@@ -58,21 +58,23 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     complete_origin(&mut loaded.deployment, &world).await;
     let deployment = &loaded.deployment;
     let plan = async |foresight: &Foresight<'_, World>| {
-        let steps = foresight.plan::<Redeploy>(deployment).await?;
+        let (steps, ()) = foresight.plan::<Redeploy>(deployment).await?;
+        let mut missing = Vec::new();
         // What the cloud does not hold is refused here as `validate --online` refuses it. What it does not tell is not.
         match foresight.plan::<Lookups>(deployment).await {
             Err(Stop::Suspended(failure)) => {
                 session.ui.warn(&format!("what the deployment names could not be looked at: {failure}"));
             }
-            looked => drop(looked?),
+            looked => missing = looked?.1,
         }
-        Ok(steps)
+        Ok((steps, missing))
     };
     match foreseen(session, &world, &deployment.policy, plan).await? {
-        Foreseen::Seen(steps) => {
+        Foreseen::Seen((steps, missing)) if missing.is_empty() => {
             print_plan(session, &deployment.name, &steps);
             Ok(Exit::Done)
         }
+        Foreseen::Seen((_, missing)) => Err(unfound(&missing)),
         Foreseen::Stopped(stop) => Err(stop.into()),
         Foreseen::Signalled(exit) => Ok(exit),
     }
@@ -93,18 +95,12 @@ pub(super) async fn resume(
         let word = Word { keep, reason: None, confirmation: Confirmation::Given };
         return of_run(session, journal, run, word).await;
     }
-    let (workflow, context) = journal.context(run).await?;
+    let (_, context) = journal.context(run).await?;
     let context = restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let name = journal.run(run).await?.name;
     let exit = session
-        .drive(&journal, &world, &context.policy, &name, async |engine| {
-            if workflow == Destroy::NAME {
-                engine.resume::<Destroy>(run).await
-            } else {
-                engine.resume::<Redeploy>(run).await
-            }
-        })
+        .drive(&journal, &world, &context.policy, &name, async |engine| engine.resume(run).await)
         .await?;
     journal.close().await?;
     Ok(exit)
@@ -163,7 +159,7 @@ pub(super) async fn destroy(
     if way.is_dry || asks {
         let plan = async |foresight: &Foresight<'_, World>| foresight.plan::<Destroy>(&destruction).await;
         let steps = match foreseen(session, &world, &target.policy, plan).await? {
-            Foreseen::Seen(steps) => steps,
+            Foreseen::Seen((steps, ())) => steps,
             Foreseen::Stopped(stop) => return Err(stop.into()),
             Foreseen::Signalled(exit) => return Ok(exit),
         };

@@ -77,7 +77,7 @@ impl Exit {
             End::TargetHeld(_) | End::LeaseLost(_) => Self::Refused,
             End::Suspended(_) => Self::Suspended,
             End::Interrupted => Self::Interrupted,
-            End::Diverged(_) | End::Ours(_) | End::Broken(_) => Self::Ours,
+            End::Diverged(_) | End::UnknownWorkflow(_) | End::Ours(_) | End::Broken(_) => Self::Ours,
         }
     }
 

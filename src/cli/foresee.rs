@@ -14,8 +14,8 @@ use super::ui::{plain, plural, short};
 use crate::config::Policy;
 use crate::engine::{Foresight, PlannedStep, Stop};
 use crate::retry::RetryPolicy;
-use crate::run::{Effect, Update};
-use crate::workflows::World;
+use crate::run::{Effect, Failure, Update};
+use crate::workflows::{Unfound, World};
 
 /// What came of looking ahead.
 pub(super) enum Foreseen<T> {
@@ -61,6 +61,12 @@ pub(super) fn print_plan(session: &Session<'_>, name: &str, steps: &[PlannedStep
     session.ui.out(&table(steps));
     let n = steps.iter().filter(|step| step.effect == Effect::Mutation).count();
     session.ui.out(&plain(&format!("\nPlan of {name}: {}. Nothing was changed.", plural(n, "change"))));
+}
+
+/// What is said of what a deployment names and the cloud does not hold.
+pub(super) fn unfound(problems: &[Unfound]) -> Report {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Stop::Failed(Failure::permanent("looking at what the deployment names", lines.join("\n"))).into()
 }
 
 /// A plan as a table.

@@ -399,6 +399,7 @@ impl From<Stop> for Report {
             Stop::Broken(error) => error.into(),
             Stop::LeaseLost(_) => Self::ours("the lease was lost"),
             Stop::Diverged(diverged) => Self::ours(diverged.to_string()),
+            Stop::UnknownWorkflow(unknown) => Self::ours(unknown.to_string()),
         }
     }
 }

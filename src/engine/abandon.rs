@@ -4,9 +4,10 @@
 //! stand behind those of the run; when one of them fails, nothing is rolled back.
 
 use super::activity::Activity;
-use super::drive::{Engine, Taken, Workflow};
+use super::drive::{Engine, Taken};
 use super::rollback::Walk;
 use super::stop::{End, Outcome};
+use super::workflow::Workflow;
 use crate::journal::{Abandonment, History, OnFailure, StoredStep, Take, TakeError};
 use crate::run::{Event, EventKind, Facts, Failure, Keep, RunId, Seq};
 

@@ -1,58 +1,28 @@
 //! Starts, resumes and rolls back runs, and says how they were left.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::ground::Ground;
 use super::heartbeat;
+use super::leave::ended;
 use super::registry::Registry;
 use super::rollback::{Walk, Walked};
 use super::step::{Live, Mode, Run};
 use super::stop::{End, Outcome, Stop};
 use super::trial::Trial;
+use super::workflow::{Started, Workflow};
 use crate::crash;
-use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError, TargetHeld};
+use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError};
 use crate::retry::RetryPolicy;
-use crate::run::{Effect, Event, Facts, Failure, Holder, RunId, RunState, Seq, StepStatus, Target, Update};
-
-/// A sequence of steps with a name and a version.
-pub trait Workflow {
-    /// The name, as the journal holds it.
-    const NAME: &'static str;
-    /// Grows when a run of the version before could not be continued.
-    const VERSION: u32;
-    /// What its activities may touch.
-    type World: Sync + 'static;
-    /// What it is given; stored with the run.
-    type Input: Serialize + DeserializeOwned + Send + Sync;
-
-    /// The steps. Must ask for the same steps in the same order whenever it gets the same results.
-    fn steps(
-        run: &mut Run<'_, Self::World>,
-        input: &Self::Input,
-    ) -> impl Future<Output = Result<(), Stop>> + Send;
-}
-
-/// What a run is started with, besides the workflow's input.
-#[derive(Clone, Debug)]
-pub struct Started {
-    /// The deployment's name.
-    pub name: String,
-    /// What the caller needs to resume the run; never secret.
-    pub context: serde_json::Value,
-    /// What follows when a step fails for good.
-    pub on_failure: OnFailure,
-    /// What the run holds from its first moment.
-    pub target: Target,
-}
+use crate::run::{Effect, Event, Facts, Failure, Holder, RunId, RunState, Seq, StepStatus, Update};
 
 /// Drives runs: made with [`Engine::new`], and told by its other methods what is not as usual.
 pub struct Engine<'e, W> {
-    journal: &'e Journal,
+    pub(super) journal: &'e Journal,
     registry: &'e Registry<W>,
     holder: Holder,
-    ground: Ground<'e, W>,
+    pub(super) ground: Ground<'e, W>,
 }
 
 impl<'e, W: Sync + 'static> Engine<'e, W> {
@@ -132,28 +102,37 @@ impl<W: Sync + 'static> Engine<'_, W> {
         Ok(self.forward::<F>(lease, history, input).await)
     }
 
-    /// Goes on from the last checkpoint, whichever way the run was going.
-    pub async fn resume<F: Workflow<World = W>>(&self, run: RunId) -> Result<Outcome, TakeError> {
+    /// Goes on from the last checkpoint, whichever way the run was going. Forwards, the registry must have its workflow,
+    /// in the version that the journal names.
+    pub async fn resume(&self, run: RunId) -> Result<Outcome, TakeError> {
         let (lease, history, _) = self.take(run, Take::Resume).await?;
         if lease.state() == RunState::RollingBack {
             let failure = history.error.clone();
             return Ok(self.backward(lease, Taken::from(history), failure).await);
         }
-        if history.workflow != F::NAME || history.workflow_version != F::VERSION {
-            let failure = Failure::ours(
-                format!("resuming {} version {}", history.workflow, history.workflow_version),
-                format!("this deployctl runs {} version {}", F::NAME, F::VERSION),
-            );
-            return Ok(self.leave(lease, Stop::Ours(failure)).await);
+        match self.registry.resuming(&history.workflow, history.workflow_version) {
+            Ok(resume) => {
+                let input = history.input.clone();
+                Ok(resume(self, lease, Taken::from(history), input).await)
+            }
+            Err(unknown) => Ok(self.leave(lease, Stop::UnknownWorkflow(unknown)).await),
         }
-        let input: F::Input = match serde_json::from_value(history.input.clone()) {
-            Ok(input) => input,
+    }
+
+    /// Goes on with a run of this very workflow.
+    pub(super) async fn resume_as<F: Workflow<World = W>>(
+        &self,
+        lease: Lease,
+        taken: Taken,
+        input: Value,
+    ) -> Outcome {
+        match serde_json::from_value::<F::Input>(input) {
+            Ok(input) => self.forward::<F>(lease, taken, &input).await,
             Err(error) => {
                 let failure = Failure::ours("reading the run's input from the journal", error.to_string());
-                return Ok(self.leave(lease, Stop::Ours(failure)).await);
+                self.leave(lease, Stop::Ours(failure)).await
             }
-        };
-        Ok(self.forward::<F>(lease, Taken::from(history), &input).await)
+        }
     }
 
     /// Replays the compensations of a run in reverse. Works on every run that is not rolled back already.
@@ -188,7 +167,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
             heartbeat::beside(&guard, self.ground.clock, Box::pin(F::steps(&mut run, input))).await
         };
         let failure = match done {
-            Ok(()) => return self.finish(lease, RunState::Succeeded, End::Succeeded).await,
+            Ok(output) => return self.succeed(lease, serde_json::to_value(output)).await,
             Err(Stop::Failed(failure)) => failure,
             Err(Stop::TargetHeld(held)) => return self.held_by_another(lease, held).await,
             Err(stop) => return self.leave(lease, stop).await,
@@ -207,8 +186,8 @@ impl<W: Sync + 'static> Engine<'_, W> {
         }
         match on_failure {
             OnFailure::Halt => match lease.release().await {
-                Ok(()) => Outcome { run: run_id, end: End::Halted(failure) },
-                Err(error) => Outcome { run: run_id, end: ended(error.into()) },
+                Ok(()) => Outcome::of(run_id, End::Halted(failure)),
+                Err(error) => Outcome::of(run_id, ended(error.into())),
             },
             OnFailure::Rollback => match lease.turn_back().await {
                 Ok(event) => {
@@ -220,41 +199,16 @@ impl<W: Sync + 'static> Engine<'_, W> {
         }
     }
 
-    /// Ends a run that found another one on a target. Targets are taken before anything is changed; a run of before,
-    /// which did not take this one, may have changed something, and goes on once the other is over.
-    async fn held_by_another(&self, mut lease: Lease, held: TargetHeld) -> Outcome {
-        match self.journal.history(lease.run()).await {
-            Ok(history) => {
-                if Taken::from(history).has_tried_to() {
-                    return self.leave(lease, Stop::TargetHeld(held)).await;
-                }
+    async fn succeed(&self, lease: Lease, output: serde_json::Result<Value>) -> Outcome {
+        match output {
+            Ok(output) => {
+                let outcome = self.finish(lease, RunState::Succeeded, End::Succeeded).await;
+                Outcome { output: Some(output), ..outcome }
             }
-            Err(error) => return self.leave(lease, Stop::Broken(error)).await,
-        }
-        let failure = Failure::permanent("holding the target", held.target.to_string());
-        match self.fail(&mut lease, &failure).await {
-            Ok(()) => self.close_untouched(lease, End::TargetHeld(held)).await,
-            Err(stop) => self.leave(lease, stop).await,
-        }
-    }
-
-    async fn fail(&self, lease: &mut Lease, failure: &Failure) -> Result<(), Stop> {
-        crash::within("run", None, crash::Place::Itself);
-        crash::at("not failed");
-        let event = lease.fail_run(failure).await?;
-        crash::at("failed");
-        self.ground.tell(Update::Event(&event));
-        Ok(())
-    }
-
-    /// Ends a failed run that changed nothing: there is nothing to roll back, and nothing to hold.
-    async fn close_untouched(&self, mut lease: Lease, end: End) -> Outcome {
-        match lease.turn_back().await {
-            Ok(event) => {
-                self.ground.tell(Update::Event(&event));
-                self.finish(lease, RunState::RolledBack, end).await
+            Err(error) => {
+                let failure = Failure::ours("encoding what the workflow comes to", error.to_string());
+                self.leave(lease, Stop::Ours(failure)).await
             }
-            Err(error) => self.leave(lease, error.into()).await,
         }
     }
 
@@ -272,64 +226,12 @@ impl<W: Sync + 'static> Engine<'_, W> {
             Ok(Walked::Stuck { step, subject, failure }) => {
                 let run = lease.run();
                 match lease.release().await {
-                    Ok(()) => Outcome { run, end: End::Stuck { step, subject, failure } },
-                    Err(error) => Outcome { run, end: ended(error.into()) },
+                    Ok(()) => Outcome::of(run, End::Stuck { step, subject, failure }),
+                    Err(error) => Outcome::of(run, ended(error.into())),
                 }
             }
             Err(stop) => self.leave(lease, stop).await,
         }
-    }
-
-    async fn finish(&self, lease: Lease, state: RunState, end: End) -> Outcome {
-        let run = lease.run();
-        crash::within("run", None, crash::Place::Itself);
-        crash::at("not finished");
-        match lease.finish(state).await {
-            Ok(event) => {
-                crash::at("finished");
-                self.ground.tell(Update::Event(&event));
-                Outcome { run, end }
-            }
-            Err(error) => Outcome { run, end: ended(error.into()) },
-        }
-    }
-
-    /// Leaves a run that cannot go on in this process, with as much said in the journal as can be.
-    async fn leave(&self, lease: Lease, stop: Stop) -> Outcome {
-        let run = lease.run();
-        let left = match &stop {
-            Stop::Suspended(failure) => lease.suspend(failure).await.map(Some),
-            Stop::Interrupted => lease.interrupt().await.map(Some),
-            Stop::LeaseLost(_) => Ok(None),
-            Stop::Failed(_) | Stop::TargetHeld(_) | Stop::Diverged(_) | Stop::Ours(_) | Stop::Broken(_) => {
-                lease.release().await.map(|()| None)
-            }
-        };
-        match left {
-            Ok(event) => {
-                if let Some(event) = &event {
-                    self.ground.tell(Update::Event(event));
-                }
-                Outcome { run, end: ended(stop) }
-            }
-            // The journal was broken before: that is what the user must hear.
-            Err(_) if matches!(stop, Stop::Broken(_)) => Outcome { run, end: ended(stop) },
-            Err(error) => Outcome { run, end: ended(error.into()) },
-        }
-    }
-}
-
-/// The end that a stop amounts to.
-fn ended(stop: Stop) -> End {
-    match stop {
-        Stop::Suspended(failure) => End::Suspended(failure),
-        Stop::Failed(failure) => End::Halted(failure),
-        Stop::Interrupted => End::Interrupted,
-        Stop::LeaseLost(to) => End::LeaseLost(to),
-        Stop::TargetHeld(held) => End::TargetHeld(held),
-        Stop::Diverged(diverged) => End::Diverged(diverged),
-        Stop::Ours(failure) => End::Ours(failure),
-        Stop::Broken(error) => End::Broken(error),
     }
 }
 
@@ -352,7 +254,7 @@ impl Taken {
     }
 
     /// Whether any step that changes something was begun at all.
-    fn has_tried_to(&self) -> bool {
+    pub(super) fn has_tried_to(&self) -> bool {
         self.steps.iter().any(|step| step.effect == Effect::Mutation)
     }
 

@@ -3,10 +3,10 @@
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Read;
-use super::drive::Workflow;
 use super::ground::Ground;
 use super::step::{Mode, PlannedStep, Run};
 use super::stop::Stop;
+use super::workflow::Workflow;
 use crate::retry::RetryPolicy;
 use crate::run::{Facts, RunId, Seq, Update};
 
@@ -42,16 +42,19 @@ impl<'f, W> Foresight<'f, W> {
 }
 
 impl<W: Sync> Foresight<'_, W> {
-    /// The steps that a workflow would take.
+    /// The steps that a workflow would take, and what it would come to.
     ///
     /// # Errors
     /// Whatever stops the workflow before its end.
-    pub async fn plan<F: Workflow<World = W>>(&self, input: &F::Input) -> Result<Vec<PlannedStep>, Stop> {
+    pub async fn plan<F: Workflow<World = W>>(
+        &self,
+        input: &F::Input,
+    ) -> Result<(Vec<PlannedStep>, F::Output), Stop> {
         let mut run = self.run(Facts::new());
         // On the heap, so that the caller's future is not as deep as the workflow's.
-        Box::pin(F::steps(&mut run, input)).await?;
+        let output = Box::pin(F::steps(&mut run, input)).await?;
         match run.mode {
-            Mode::Foresee { steps, .. } => Ok(steps),
+            Mode::Foresee { steps, .. } => Ok((steps, output)),
             Mode::Live(_) => unreachable!("a plan stays a plan"),
         }
     }

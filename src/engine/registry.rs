@@ -1,5 +1,5 @@
-//! From the name of a mutation in the journal to the code that undoes it. Only rollback needs it: it walks the
-//! journal, not the workflow.
+//! From a name in the journal to the code: a mutation's undo, since a rollback walks the journal and not the workflow,
+//! and the workflow of a run that is resumed.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -9,6 +9,10 @@ use serde_json::Value;
 
 use super::activity::{Done, Mutation, Undone};
 use super::cx::Cx;
+use super::drive::{Engine, Taken};
+use super::stop::{Outcome, UnknownWorkflow};
+use super::workflow::Workflow;
+use crate::journal::Lease;
 use crate::run::{Facts, Failure};
 
 type Undoing<'a> = Pin<Box<dyn Future<Output = Result<Undone, Failure>> + Send + 'a>>;
@@ -21,15 +25,44 @@ struct Entry<W> {
     conceal: fn(&Value, &W),
 }
 
-/// The mutations that a binary can undo.
+/// Goes on with a run that was taken, as one of its workflow.
+pub(super) type Resume<W> =
+    for<'a> fn(&'a Engine<'a, W>, Lease, Taken, Value) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// The mutations that a binary can undo, and the workflows whose runs it can go on with.
 pub struct Registry<W> {
     entries: BTreeMap<&'static str, Entry<W>>,
+    workflows: BTreeMap<&'static str, (u32, Resume<W>)>,
 }
 
 impl<W: Sync + 'static> Registry<W> {
-    /// A registry without mutations.
+    /// An empty registry.
     pub const fn new() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self { entries: BTreeMap::new(), workflows: BTreeMap::new() }
+    }
+
+    /// Adds a workflow: its runs are found by the name and the version that the journal holds.
+    ///
+    /// # Panics
+    /// When two workflows have one name: the journal could not tell them apart.
+    #[must_use]
+    pub fn workflow<F: Workflow<World = W> + 'static>(mut self) -> Self {
+        let resume: Resume<W> =
+            |engine, lease, taken, input| Box::pin(engine.resume_as::<F>(lease, taken, input));
+        let earlier = self.workflows.insert(F::NAME, (F::VERSION, resume));
+        assert!(earlier.is_none(), "two workflows are named {}", F::NAME);
+        self
+    }
+
+    /// How a run of this workflow is gone on with.
+    pub(super) fn resuming(&self, workflow: &str, version: u32) -> Result<Resume<W>, UnknownWorkflow> {
+        match self.workflows.get(workflow) {
+            Some((own, resume)) if *own == version => Ok(*resume),
+            Some(_) | None => {
+                let known = self.workflows.iter().map(|(name, (version, _))| (*name, *version)).collect();
+                Err(UnknownWorkflow { workflow: workflow.to_owned(), version, known })
+            }
+        }
     }
 
     /// Adds a mutation.

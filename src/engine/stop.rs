@@ -1,5 +1,7 @@
 //! Why a workflow returned early, and how a run ended.
 
+use serde_json::Value;
+
 use crate::journal::{JournalError, TargetHeld, WriteError};
 use crate::run::{Failure, Holder, IllegalTransition, RunId, Seq};
 
@@ -18,6 +20,8 @@ pub enum Stop {
     TargetHeld(TargetHeld),
     /// On resume the code asked for another step than the journal holds.
     Diverged(Diverged),
+    /// The run belongs to a workflow that is not registered.
+    UnknownWorkflow(UnknownWorkflow),
     /// A defect of ours.
     Ours(Failure),
     /// The journal failed.
@@ -34,6 +38,27 @@ pub struct Diverged {
     pub recorded: String,
     /// What the code asked for.
     pub asked: String,
+}
+
+/// A run cannot go on forwards here: its workflow, in its version, is none of those that are registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is a run of `{workflow}` version {version}, and this program has {}", listed(.known))]
+pub struct UnknownWorkflow {
+    /// The workflow's name in the journal.
+    pub workflow: String,
+    /// Its version there.
+    pub version: u32,
+    /// The names and versions that are registered.
+    pub known: Vec<(&'static str, u32)>,
+}
+
+fn listed(known: &[(&'static str, u32)]) -> String {
+    if known.is_empty() {
+        return "no workflow".to_owned();
+    }
+    let named: Vec<String> =
+        known.iter().map(|(name, version)| format!("`{name}` version {version}")).collect();
+    named.join(", ")
 }
 
 impl From<WriteError> for Stop {
@@ -55,11 +80,20 @@ impl From<IllegalTransition> for Stop {
 
 /// How a process left a run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The run.
     pub run: RunId,
     /// How it was left.
     pub end: End,
+    /// What its workflow came to, if it came to its end in this process: an [`Output`](super::Workflow::Output).
+    pub output: Option<Value>,
+}
+
+impl Outcome {
+    pub(super) const fn of(run: RunId, end: End) -> Self {
+        Self { run, end, output: None }
+    }
 }
 
 /// How a process left a run: one variant for each thing that a user must be told.
@@ -94,6 +128,8 @@ pub enum End {
     LeaseLost(Option<Holder>),
     /// The journal belongs to another version of the code.
     Diverged(Diverged),
+    /// The run belongs to a workflow that is not registered.
+    UnknownWorkflow(UnknownWorkflow),
     /// A defect of ours; the run can be resumed once it is mended.
     Ours(Failure),
     /// The journal failed; the run can be resumed once it is mended.

@@ -6,10 +6,11 @@
 use std::path::Path;
 use std::pin::Pin;
 
-use super::drive::{Engine, Started, Workflow};
+use super::drive::Engine;
 use super::registry::Registry;
 use super::stop::{End, Outcome};
 use super::trial::Trial;
+use super::workflow::{Started, Workflow};
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, KeySource, OnFailure, StartError, TakeError};
 use crate::retry::RetryPolicy;

@@ -57,6 +57,7 @@ impl Workflow for KeepNew {
     const VERSION: u32 = 1;
     type World = World;
     type Input = NewSide;
+    type Output = ();
 
     async fn steps(run: &mut Run<'_, World>, side: &NewSide) -> Result<(), Stop> {
         run.read(side.kept.check()).await?;

@@ -55,6 +55,7 @@ impl Workflow for Destroy {
     const VERSION: u32 = 1;
     type World = World;
     type Input = Destruction;
+    type Output = ();
 
     async fn steps(run: &mut Run<'_, World>, destruction: &Destruction) -> Result<(), Stop> {
         let find = FindLoadBalancer {

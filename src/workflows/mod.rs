@@ -23,6 +23,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use abandon::{KeepNew, NEW_SIDE, NewSide, Side, old_side};
+pub use activities::Unfound;
 pub use balancer::Versions;
 pub use by_hand::{OldSpecification, RETIRES, Substitute};
 pub use destroy::{Destroy, Destruction};
@@ -66,9 +67,11 @@ impl World {
     }
 }
 
-/// Every mutation of these workflows, by its name in the journal.
+/// These workflows, and every mutation of them, by its name in the journal.
 pub fn registry() -> Registry<World> {
     Registry::new()
+        .workflow::<Redeploy>()
+        .workflow::<Destroy>()
         .mutation::<AdmitBackend>()
         .mutation::<CreateBackendSet>()
         .mutation::<CreateInstance>()

@@ -30,6 +30,7 @@ impl Workflow for Redeploy {
     const VERSION: u32 = 1;
     type World = World;
     type Input = Deployment;
+    type Output = ();
 
     async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
         run.world().oci.hide(deployment.secret_texts());

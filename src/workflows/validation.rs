@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use super::World;
-use super::activities::LookUp;
+use super::activities::{LookUp, Unfound};
 use super::redeploy::{find_load_balancer, find_old_backends, find_old_instance, instance_compartment};
 use crate::config::Deployment;
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::Reference;
-use crate::run::{Failure, FailureKind};
+use crate::run::FailureKind;
 
-/// Looks at what a deployment names, and finds everything that is wrong at once.
+/// Looks at what a deployment names, and comes to everything that is wrong at once.
 #[derive(Debug)]
 pub struct Validation;
 
@@ -19,8 +19,9 @@ impl Workflow for Validation {
     const VERSION: u32 = 1;
     type World = World;
     type Input = Deployment;
+    type Output = Vec<Unfound>;
 
-    async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
+    async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<Vec<Unfound>, Stop> {
         let mut problems = missing(run, deployment).await?;
         let balancer = kept(run.read(find_load_balancer(deployment)).await, &mut problems)?;
         let id = balancer.as_ref().map(|balancer| &balancer.id);
@@ -29,7 +30,7 @@ impl Workflow for Validation {
             let find = find_old_backends(deployment, &balancer.id, old.as_ref());
             kept(run.read(find).await, &mut problems)?;
         }
-        refuse(&problems)
+        Ok(problems)
     }
 }
 
@@ -42,37 +43,31 @@ impl Workflow for Lookups {
     const VERSION: u32 = 1;
     type World = World;
     type Input = Deployment;
+    type Output = Vec<Unfound>;
 
-    async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
-        refuse(&missing(run, deployment).await?)
+    async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<Vec<Unfound>, Stop> {
+        missing(run, deployment).await
     }
 }
 
 /// What the specification names and the cloud does not hold.
-async fn missing(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<Vec<String>, Stop> {
+async fn missing(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<Vec<Unfound>, Stop> {
     run.world().oci.hide(deployment.secret_texts());
     let mut problems = Vec::new();
     for look_up in named(deployment) {
         let found = kept(run.read(look_up).await, &mut problems)?.unwrap_or_default();
-        problems.extend(found.into_iter().map(|problem| format!("ci-config.{problem}")));
+        problems.extend(found);
     }
     Ok(problems)
 }
 
-fn refuse(problems: &[String]) -> Result<(), Stop> {
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(Stop::Failed(Failure::permanent("looking at what the deployment names", problems.join("\n"))))
-}
-
 /// Keeps a failure for the end, and passes on whatever else stops a run.
-fn kept<T>(result: Result<T, Stop>, problems: &mut Vec<String>) -> Result<Option<T>, Stop> {
+fn kept<T>(result: Result<T, Stop>, problems: &mut Vec<Unfound>) -> Result<Option<T>, Stop> {
     match result {
         Ok(value) => Ok(Some(value)),
         // A key that is refused is refused everywhere: once is enough.
         Err(Stop::Failed(failure)) if failure.kind != FailureKind::Blocked => {
-            problems.push(failure.to_string());
+            problems.push(Unfound { path: None, message: failure.to_string() });
             Ok(None)
         }
         Err(stop) => Err(stop),

@@ -174,6 +174,7 @@ impl Workflow for Random {
     const VERSION: u32 = 1;
     type World = Model;
     type Input = Vec<Kind>;
+    type Output = ();
 
     async fn steps(run: &mut Run<'_, Model>, kinds: &Vec<Kind>) -> Result<(), Stop> {
         for (id, kind) in (1..).zip(kinds) {
@@ -206,7 +207,7 @@ async fn process(
 ) -> Option<Outcome> {
     let key = KeySource { from_env: None };
     let journal = Journal::open(path, key, Clock::system()).await.expect("the journal opens");
-    let registry = Registry::new().mutation::<Change>();
+    let registry = Registry::new().workflow::<Random>().mutation::<Change>();
     let engine = Engine::new(&journal, model, &registry).retry(impatient());
     let driven = async {
         match (verb, run) {
@@ -219,7 +220,7 @@ async fn process(
                 };
                 Some(engine.start::<Random>(started, kinds).await.expect("the target is free"))
             }
-            (Verb::Resume, Some(run)) => engine.resume::<Random>(run).await.ok(),
+            (Verb::Resume, Some(run)) => engine.resume(run).await.ok(),
             (Verb::Rollback, Some(run)) => engine.rollback(run).await.ok(),
         }
     };

@@ -78,6 +78,11 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
             diverged.to_string(),
             format!("use the version of deployctl that started run {id}, or `deployctl rollback {id}`"),
         ),
+        End::UnknownWorkflow(unknown) => report(
+            "ours",
+            unknown.to_string(),
+            format!("use the version of deployctl that started run {id}, or `deployctl rollback {id}`"),
+        ),
         End::Ours(failure) => report(
             "ours",
             failure.to_string(),

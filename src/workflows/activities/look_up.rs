@@ -1,5 +1,7 @@
 //! Looks whether what a specification names is there, and takes what is asked of it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Activity, Cx, Read};
@@ -38,8 +40,33 @@ pub(in crate::workflows) enum LookUp {
     },
 }
 
-/// What is wrong with it: each with the place in the specification.
-type Found = Vec<String>;
+/// Something that a deployment names and that the cloud does not hold, or does not show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Unfound {
+    /// Where in the deployment it is named; `None` when it is looked for by a filter.
+    pub path: Option<String>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl fmt::Display for Unfound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(formatter, "{path}: {}", self.message),
+            None => formatter.write_str(&self.message),
+        }
+    }
+}
+
+impl Unfound {
+    fn at(place: &str, message: String) -> Self {
+        Self { path: Some(format!("ci-config.{place}")), message }
+    }
+}
+
+/// What is wrong with it.
+type Found = Vec<Unfound>;
 
 impl Activity for LookUp {
     const NAME: &'static str = "look-up";
@@ -136,8 +163,9 @@ async fn hostname_label(
         |ip: &&PrivateIp| ip.hostname_label.as_ref().is_some_and(|taken| taken.eq_ignore_ascii_case(label));
     let taken = listed.iter().find(is_taken).map(|ip| {
         let address = ip.ip_address.as_deref().map_or_else(|| "another address".to_owned(), printable);
-        format!(
-            "{place}: {label} is taken in the subnet by {address}, and the new instance could not be created"
+        Unfound::at(
+            place,
+            format!("{label} is taken in the subnet by {address}, and the new instance could not be created"),
         )
     });
     Ok(taken.into_iter().collect())
@@ -146,10 +174,10 @@ async fn hostname_label(
 fn of_resource(referred: &Referred, place: &str, id: &str, availability: &str) -> Found {
     let mut found = Found::new();
     if !referred.is_there() {
-        found.push(format!("{place}: {id} is {}", referred.lifecycle_state));
+        found.push(Unfound::at(place, format!("{id} is {}", referred.lifecycle_state)));
     }
     if let Some(own) = referred.availability_domain.as_ref().filter(|own| *own != availability) {
-        found.push(format!("{place}: {id} is in {own} alone"));
+        found.push(Unfound::at(place, format!("{id} is in {own} alone")));
     }
     found
 }
@@ -161,9 +189,9 @@ fn of_shapes(shapes: &[Shape], name: &str, ocpus: f64, memory: Option<f64>) -> F
     let mut found = Found::new();
     let mut check = |place: &str, asked: f64, least: f64, most: f64| {
         if !(least..=most).contains(&asked) {
-            found.push(format!(
-                "shape-config.{place}: {asked} is out of bounds: {name} takes {least} to {most}"
-            ));
+            let place = format!("shape-config.{place}");
+            let message = format!("{asked} is out of bounds: {name} takes {least} to {most}");
+            found.push(Unfound::at(&place, message));
         }
     };
     if let Some(options) = &shape.ocpu_options {
@@ -175,15 +203,16 @@ fn of_shapes(shapes: &[Shape], name: &str, ocpus: f64, memory: Option<f64>) -> F
     found
 }
 
-fn not_among<'n>(place: &str, name: &str, there: impl Iterator<Item = &'n String>) -> String {
+fn not_among<'n>(place: &str, name: &str, there: impl Iterator<Item = &'n String>) -> Unfound {
     let there: Vec<&str> = there.map(String::as_str).collect();
-    format!("{place}: there is no {name}; there are {}", there.join(", "))
+    Unfound::at(place, format!("there is no {name}; there are {}", there.join(", ")))
 }
 
 /// What the cloud says is not there may as well be there and forbidden (docs/oci.md 3.2).
 fn unseen(place: &str, id: &str, error: &OciError) -> Result<Found, Failure> {
     if error.is_not_found() {
-        return Ok(vec![format!("{place}: {id} does not exist, or this user may not see it")]);
+        let message = format!("{id} does not exist, or this user may not see it");
+        return Ok(vec![Unfound::at(place, message)]);
     }
     Err(failure::of(format!("looking up {id}"), error))
 }

@@ -39,6 +39,7 @@ pub(super) use find_old_backends::{FindOldBackends, NewBackend, OldBackend};
 pub(super) use find_old_instance::{FindOldInstance, OldInstance, Which};
 pub(super) use left::restored_address;
 pub(super) use look_up::LookUp;
+pub use look_up::Unfound;
 pub(super) use mark_kept::MarkKept;
 pub(super) use register_backend::RegisterBackend;
 pub(super) use remove_backend::RemoveBackend;

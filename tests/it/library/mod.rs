@@ -1,6 +1,7 @@
 //! The engine as somebody else's program uses it: workflows of their own, in a world of their own.
 
 mod many;
+mod named;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -68,7 +69,7 @@ impl Mutation for Put {
     }
 }
 
-/// Puts several things on the shelf, one after the other.
+/// Puts several things on the shelf, one after the other, and comes to how many letters their names have.
 struct Fill;
 
 impl Workflow for Fill {
@@ -76,17 +77,19 @@ impl Workflow for Fill {
     const VERSION: u32 = 1;
     type World = Shelf;
     type Input = Vec<String>;
+    type Output = usize;
 
-    async fn steps(run: &mut Run<'_, Shelf>, names: &Vec<String>) -> Result<(), Stop> {
+    async fn steps(run: &mut Run<'_, Shelf>, names: &Vec<String>) -> Result<usize, Stop> {
+        let mut n_letters = 0;
         for name in names {
-            run.change(Put { name: name.clone() }).await?;
+            n_letters += run.change(Put { name: name.clone() }).await?;
         }
-        Ok(())
+        Ok(n_letters)
     }
 }
 
 fn registry() -> Registry<Shelf> {
-    Registry::new().mutation::<Put>()
+    Registry::new().workflow::<Fill>().mutation::<Put>()
 }
 
 async fn journal(folder: &Path) -> Journal {

@@ -1,0 +1,103 @@
+//! How a run is left: over, closed because it changed nothing, or as far as it came.
+
+use super::drive::{Engine, Taken};
+use super::stop::{End, Outcome, Stop};
+use crate::crash;
+use crate::journal::{Lease, TargetHeld};
+use crate::run::{Failure, RunState, Update};
+
+impl<W: Sync + 'static> Engine<'_, W> {
+    /// Ends a run that found another one on a target. Targets are taken before anything is changed; a run of before,
+    /// which did not take this one, may have changed something, and goes on once the other is over.
+    pub(super) async fn held_by_another(&self, mut lease: Lease, held: TargetHeld) -> Outcome {
+        match self.journal.history(lease.run()).await {
+            Ok(history) => {
+                if Taken::from(history).has_tried_to() {
+                    return self.leave(lease, Stop::TargetHeld(held)).await;
+                }
+            }
+            Err(error) => return self.leave(lease, Stop::Broken(error)).await,
+        }
+        let failure = Failure::permanent("holding the target", held.target.to_string());
+        match self.fail(&mut lease, &failure).await {
+            Ok(()) => self.close_untouched(lease, End::TargetHeld(held)).await,
+            Err(stop) => self.leave(lease, stop).await,
+        }
+    }
+
+    pub(super) async fn fail(&self, lease: &mut Lease, failure: &Failure) -> Result<(), Stop> {
+        crash::within("run", None, crash::Place::Itself);
+        crash::at("not failed");
+        let event = lease.fail_run(failure).await?;
+        crash::at("failed");
+        self.ground.tell(Update::Event(&event));
+        Ok(())
+    }
+
+    /// Ends a failed run that changed nothing: there is nothing to roll back, and nothing to hold.
+    pub(super) async fn close_untouched(&self, mut lease: Lease, end: End) -> Outcome {
+        match lease.turn_back().await {
+            Ok(event) => {
+                self.ground.tell(Update::Event(&event));
+                self.finish(lease, RunState::RolledBack, end).await
+            }
+            Err(error) => self.leave(lease, error.into()).await,
+        }
+    }
+
+    pub(super) async fn finish(&self, lease: Lease, state: RunState, end: End) -> Outcome {
+        let run = lease.run();
+        crash::within("run", None, crash::Place::Itself);
+        crash::at("not finished");
+        match lease.finish(state).await {
+            Ok(event) => {
+                crash::at("finished");
+                self.ground.tell(Update::Event(&event));
+                Outcome::of(run, end)
+            }
+            Err(error) => Outcome::of(run, ended(error.into())),
+        }
+    }
+
+    /// Leaves a run that cannot go on in this process, with as much said in the journal as can be.
+    pub(super) async fn leave(&self, lease: Lease, stop: Stop) -> Outcome {
+        let run = lease.run();
+        let left = match &stop {
+            Stop::Suspended(failure) => lease.suspend(failure).await.map(Some),
+            Stop::Interrupted => lease.interrupt().await.map(Some),
+            Stop::LeaseLost(_) => Ok(None),
+            Stop::Failed(_)
+            | Stop::TargetHeld(_)
+            | Stop::Diverged(_)
+            | Stop::UnknownWorkflow(_)
+            | Stop::Ours(_)
+            | Stop::Broken(_) => lease.release().await.map(|()| None),
+        };
+        match left {
+            Ok(event) => {
+                if let Some(event) = &event {
+                    self.ground.tell(Update::Event(event));
+                }
+                Outcome::of(run, ended(stop))
+            }
+            // The journal was broken before: that is what the user must hear.
+            Err(_) if matches!(stop, Stop::Broken(_)) => Outcome::of(run, ended(stop)),
+            Err(error) => Outcome::of(run, ended(error.into())),
+        }
+    }
+}
+
+/// The end that a stop amounts to.
+pub(super) fn ended(stop: Stop) -> End {
+    match stop {
+        Stop::Suspended(failure) => End::Suspended(failure),
+        Stop::Failed(failure) => End::Halted(failure),
+        Stop::Interrupted => End::Interrupted,
+        Stop::LeaseLost(to) => End::LeaseLost(to),
+        Stop::TargetHeld(held) => End::TargetHeld(held),
+        Stop::Diverged(diverged) => End::Diverged(diverged),
+        Stop::UnknownWorkflow(unknown) => End::UnknownWorkflow(unknown),
+        Stop::Ours(failure) => End::Ours(failure),
+        Stop::Broken(error) => End::Broken(error),
+    }
+}

@@ -1,0 +1,42 @@
+//! A workflow, and what a run of it is started with.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::step::Run;
+use super::stop::Stop;
+use crate::journal::OnFailure;
+use crate::run::Target;
+
+/// A sequence of steps with a name and a version.
+pub trait Workflow {
+    /// The name, as the journal holds it.
+    const NAME: &'static str;
+    /// Grows when a run of the version before could not be continued.
+    const VERSION: u32;
+    /// What its activities may touch.
+    type World: Sync + 'static;
+    /// What it is given; stored with the run.
+    type Input: Serialize + DeserializeOwned + Send + Sync;
+    /// What it comes to, in a plan as in a run.
+    type Output: Serialize + DeserializeOwned + Send;
+
+    /// The steps. Must ask for the same steps in the same order whenever it gets the same results.
+    fn steps(
+        run: &mut Run<'_, Self::World>,
+        input: &Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, Stop>> + Send;
+}
+
+/// What a run is started with, besides the workflow's input.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The deployment's name.
+    pub name: String,
+    /// What the caller needs to resume the run; never secret.
+    pub context: serde_json::Value,
+    /// What follows when a step fails for good.
+    pub on_failure: OnFailure,
+    /// What the run holds from its first moment.
+    pub target: Target,
+}

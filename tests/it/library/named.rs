@@ -1,0 +1,48 @@
+//! What a workflow comes to, and how its runs are found again by its name.
+
+use deployctl::engine::{End, Engine, Foresight, Registry};
+use deployctl::run::RunState;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{Fill, Put, Shelf, impatient, journal, registry, started};
+
+#[tokio::test]
+async fn a_run_and_its_plan_come_to_the_same_output() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, registry) = (Shelf::default(), registry());
+    let names = vec!["cup".to_owned(), "plate".to_owned()];
+    let (steps, foreseen) = Foresight::new(&shelf).plan::<Fill>(&names).await.expect("nothing is in the way");
+    assert_eq!(steps.len(), 2);
+    assert_eq!(foreseen, 8);
+    assert_eq!(shelf.things(), Vec::<String>::new());
+    let engine = Engine::new(&journal, &shelf, &registry);
+    let outcome = engine.start::<Fill>(started("a"), &names).await.expect("the target is free");
+    assert_eq!(outcome.output, Some(json!(8)), "{:?}", outcome.end);
+}
+
+#[tokio::test]
+async fn a_run_is_resumed_by_the_name_of_its_workflow() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, registry) = (Shelf::default(), registry());
+    let names = vec!["cup".to_owned(), "plate".to_owned()];
+    let cancel = CancellationToken::new();
+    let engine = Engine::new(&journal, &shelf, &registry).cancel(cancel.clone()).tell(|_| cancel.cancel());
+    let outcome = engine.start::<Fill>(started("a"), &names).await.expect("the target is free");
+    assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
+    let run = outcome.run;
+
+    // A program without this workflow does not take it for another one, and leaves the run as it is.
+    let without = Registry::new().mutation::<Put>();
+    let outcome = Engine::new(&journal, &shelf, &without).resume(run).await.expect("nobody holds it");
+    let End::UnknownWorkflow(unknown) = outcome.end else { panic!("{outcome:?}") };
+    assert_eq!(unknown.to_string(), "it is a run of `fill` version 1, and this program has no workflow");
+    assert_eq!(journal.run(run).await.expect("it is there").state, RunState::Running);
+
+    let engine = Engine::new(&journal, &shelf, &registry).retry(impatient());
+    let outcome = engine.resume(run).await.expect("nobody holds it");
+    assert_eq!(outcome.output, Some(json!(8)), "{:?}", outcome.end);
+    assert_eq!(shelf.things(), names);
+}
