@@ -218,6 +218,7 @@ impl From<StartError> for Report {
     fn from(error: StartError) -> Self {
         match error {
             StartError::TargetHeld(target) => held(&target),
+            StartError::Unfit(failure) => Self::ours(failure.to_string()),
             StartError::Write(error) => error.into(),
         }
     }

@@ -32,6 +32,9 @@ use crate::retry::RetryPolicy;
 use crate::run::{EventKind, Holder, RunId, Update};
 use crate::workflows::{Versions, World, registry};
 
+/// What a change has besides the time of its request, and of a read, to come to its end after a signal.
+const GRACE: Duration = Duration::from_secs(30);
+
 /// How often the reporter is asked whether it has something to say.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
@@ -232,6 +235,7 @@ impl Session<'_> {
         let engine = Engine::new(journal, world, &registry)
             .retry(retry(policy))
             .cancel(cancel.clone())
+            .grace(policy.request_timeout * 2 + GRACE)
             .holder(self.holder())
             .tell(note_which)
             .tell(|update| locked(&reporter).update(update));

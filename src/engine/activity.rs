@@ -3,6 +3,8 @@
 //! The value of an activity is its own input: the journal stores the struct itself. Three traits instead of a
 //! flag, so that a workflow shows the effect at the call, and a mutation without an undo does not compile.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -40,11 +42,17 @@ pub trait Activity: Serialize + DeserializeOwned + Send + Sync {
     /// The same of its result, also of one that was checkpointed.
     fn conceal_output(_output: &Self::Output, _world: &Self::World) {}
 
+    /// How long one attempt may take. One that takes longer is dropped and tried again, as after a transient failure; a
+    /// mutation is in doubt then, so that [`Mutation::adopt`] is asked first.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
+
     /// Does it once. The engine retries transient failures and passes on the others.
     ///
     /// # Cancellation
-    /// Reads and waits may be dropped at any await. A mutation is never dropped by an interruption, but may be
-    /// when the lease is lost: its step is then in doubt.
+    /// Reads and waits may be dropped at any await. A mutation is dropped when it takes longer than its limit or, after
+    /// an interruption, than the engine's grace, and when the lease is lost: its step is then in doubt.
     fn execute(&self, cx: &Cx<'_, Self::World>)
     -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 }

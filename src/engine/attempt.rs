@@ -21,6 +21,11 @@ const RETRY_AFTER_MOST: Duration = Duration::from_mins(2);
 pub(super) trait Attempt: Send {
     type Output: Send;
 
+    /// How long one attempt may take.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
+
     /// One attempt.
     fn attempt(&mut self) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 
@@ -34,26 +39,48 @@ pub(super) trait Attempt: Send {
     ) -> impl Future<Output = Result<(), Stop>> + Send;
 }
 
-/// Carries out one attempt. A read or a wait is dropped when the user interrupts; a mutation never is, so that its
-/// answer is read and checkpointed.
-async fn once<O>(
-    cancel: &CancellationToken,
+/// Carries out one attempt. A read or a wait is dropped when the user interrupts. A mutation has a grace until then, so
+/// that its answer is read and checkpointed; one that hangs is left in doubt.
+async fn once<W: Sync, T: Attempt>(
+    ground: &Ground<'_, W>,
     effect: Effect,
-    attempt: impl Future<Output = Result<O, Failure>>,
-) -> Result<Result<O, Failure>, Stop> {
-    match effect {
-        Effect::Read | Effect::Wait => {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => Err(Stop::Interrupted),
-                done = attempt => Ok(done),
-            }
+    tried: &mut T,
+) -> Result<Result<T::Output, Failure>, Stop> {
+    let grace = match effect {
+        Effect::Read | Effect::Wait => Duration::ZERO,
+        Effect::Mutation => ground.grace,
+    };
+    let limit = tried.limit();
+    let overdue = async {
+        ground.cancel.cancelled().await;
+        if !grace.is_zero() {
+            ground.clock.sleep(grace).await;
         }
-        Effect::Mutation => match attempt.await {
+    };
+    tokio::select! {
+        biased;
+        () = overdue => Err(Stop::Interrupted),
+        done = within(ground.clock, limit, tried.attempt()) => match done {
             // A pause inside a mutation or a compensation ends with this when the user interrupts.
-            Err(_) if cancel.is_cancelled() => Err(Stop::Interrupted),
+            Err(_) if ground.cancel.is_cancelled() => Err(Stop::Interrupted),
             done => Ok(done),
         },
+    }
+}
+
+/// Drops an attempt that takes longer than it may: nobody knows what came of it, as of one whose answer was lost.
+async fn within<O>(
+    clock: Clock,
+    limit: Option<Duration>,
+    attempt: impl Future<Output = Result<O, Failure>>,
+) -> Result<O, Failure> {
+    let Some(limit) = limit else { return attempt.await };
+    tokio::select! {
+        biased;
+        done = attempt => done,
+        () = clock.sleep(limit) => {
+            Err(Failure::transient("waiting for its end", format!("it has taken longer than {limit:?}")))
+        }
     }
 }
 
@@ -126,21 +153,21 @@ impl<'p> Attempts<'p> {
     }
 
     /// Makes attempts until one succeeds or none may follow.
-    pub(super) async fn make<T: Attempt>(
+    pub(super) async fn make<W: Sync, T: Attempt>(
         mut self,
-        cancel: &CancellationToken,
+        ground: &Ground<'_, W>,
         effect: Effect,
         tried: &mut T,
     ) -> Result<Ended<T::Output>, Stop> {
         loop {
-            let failure = match once(cancel, effect, tried.attempt()).await? {
+            let failure = match once(ground, effect, tried).await? {
                 Ok(output) => return Ok(Ended::Done(output)),
                 Err(failure) => failure,
             };
             match self.after(&failure)? {
                 Gave::Delay(delay) => {
                     tried.retrying(&failure, self.number, delay).await?;
-                    wait(self.clock, cancel, delay).await?;
+                    wait(self.clock, &ground.cancel, delay).await?;
                 }
                 Gave::Up if failure.kind == FailureKind::Permanent => return Ok(Ended::Refused(failure)),
                 Gave::Up if failure.kind == FailureKind::Blocked => return Ok(Ended::Blocked(failure)),

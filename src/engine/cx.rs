@@ -141,7 +141,7 @@ impl<W: Sync> Cx<'_, W> {
     {
         let attempts = Attempts::new(&self.ground.retry, self.clock, 1, None);
         let mut looking = Looking { cx: self, look };
-        match attempts.make(&self.ground.cancel, Effect::Read, &mut looking).await {
+        match attempts.make(self.ground, Effect::Read, &mut looking).await {
             Ok(Ended::Done(output)) => Ok(output),
             Ok(Ended::Refused(failure) | Ended::Blocked(failure)) | Err(Stop::Ours(failure)) => Err(failure),
             Ok(Ended::Spent(failure)) => {

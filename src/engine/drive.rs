@@ -1,8 +1,11 @@
 //! Starts, resumes and rolls back runs, and says how they were left.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::codec::{Unfit, decode, through};
 use super::ground::Ground;
 use super::heartbeat;
 use super::leave::ended;
@@ -47,6 +50,14 @@ impl<'e, W: Sync + 'static> Engine<'e, W> {
         self
     }
 
+    /// How long a change that is under way has to come to its end after an interruption. One that takes longer is left in
+    /// doubt, and a resume asks what came of it. A minute, unless it is said otherwise.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.ground.grace = grace;
+        self
+    }
+
     /// What other processes are told of who holds the runs.
     #[must_use]
     pub fn holder(mut self, holder: Holder) -> Self {
@@ -76,12 +87,13 @@ impl<W: Sync + 'static> Engine<'_, W> {
         started: Started,
         input: &F::Input,
     ) -> Result<Outcome, StartError> {
-        let input_json = serde_json::to_value(input).expect("a workflow's input has string keys only");
+        let (stored, input) = through(input)
+            .map_err(|unfit| StartError::Unfit(unfit.failure(&format!("the input of {}", F::NAME))))?;
         let new = NewRun {
             workflow: F::NAME.to_owned(),
             workflow_version: F::VERSION,
             name: started.name,
-            input: input_json,
+            input: stored,
             context: started.context,
             on_failure: started.on_failure,
             target: started.target,
@@ -99,7 +111,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
             next: Seq::FIRST,
             walk: Walk::Everything,
         };
-        Ok(self.forward::<F>(lease, history, input).await)
+        Ok(self.forward::<F>(lease, history, &input).await)
     }
 
     /// Goes on from the last checkpoint, whichever way the run was going. Forwards, the registry must have its workflow,
@@ -126,10 +138,10 @@ impl<W: Sync + 'static> Engine<'_, W> {
         taken: Taken,
         input: Value,
     ) -> Outcome {
-        match serde_json::from_value::<F::Input>(input) {
+        match decode::<F::Input>(&input) {
             Ok(input) => self.forward::<F>(lease, taken, &input).await,
-            Err(error) => {
-                let failure = Failure::ours("reading the run's input from the journal", error.to_string());
+            Err(unfit) => {
+                let failure = Failure::ours("reading the run's input from the journal", unfit.to_string());
                 self.leave(lease, Stop::Ours(failure)).await
             }
         }
@@ -163,11 +175,15 @@ impl<W: Sync + 'static> Engine<'_, W> {
         let (run_id, on_failure) = (lease.run(), taken.on_failure);
         let guard = lease.guard();
         let done = {
-            let mut run = taken.run(&self.ground, &mut lease);
-            heartbeat::beside(&guard, self.ground.clock, Box::pin(F::steps(&mut run, input))).await
+            let mut run = taken.run(self, &mut lease);
+            let steps = async {
+                let done = Box::pin(F::steps(&mut run, input)).await;
+                run.end(done)
+            };
+            heartbeat::beside(&guard, self.ground.clock, steps).await
         };
         let failure = match done {
-            Ok(output) => return self.succeed(lease, serde_json::to_value(output)).await,
+            Ok(output) => return self.succeed(lease, through(&output).map(|(stored, _)| stored)).await,
             Err(Stop::Failed(failure)) => failure,
             Err(Stop::TargetHeld(held)) => return self.held_by_another(lease, held).await,
             Err(stop) => return self.leave(lease, stop).await,
@@ -199,15 +215,15 @@ impl<W: Sync + 'static> Engine<'_, W> {
         }
     }
 
-    async fn succeed(&self, lease: Lease, output: serde_json::Result<Value>) -> Outcome {
+    async fn succeed(&self, lease: Lease, output: Result<Value, Unfit>) -> Outcome {
         match output {
             Ok(output) => {
                 let outcome = self.finish(lease, RunState::Succeeded, End::Succeeded).await;
                 Outcome { output: Some(output), ..outcome }
             }
-            Err(error) => {
-                let failure = Failure::ours("encoding what the workflow comes to", error.to_string());
-                self.leave(lease, Stop::Ours(failure)).await
+            Err(unfit) => {
+                let stop = Stop::Ours(unfit.failure("what the workflow comes to"));
+                self.leave(lease, stop).await
             }
         }
     }
@@ -216,7 +232,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         let guard = lease.guard();
         let walked = {
             let walk = taken.walk;
-            let mut run = taken.run(&self.ground, &mut lease);
+            let mut run = taken.run(self, &mut lease);
             heartbeat::beside(&guard, self.ground.clock, run.walk_back(self.registry, walk)).await
         };
         match walked {
@@ -248,9 +264,10 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    fn run<'r, W>(self, ground: &'r Ground<'r, W>, lease: &'r mut Lease) -> Run<'r, W> {
-        let live = Live { lease, recorded: self.steps, forget_retries: self.forget_retries };
-        Run { ground, mode: Mode::Live(live), facts: self.facts, next: self.next, has_changes: false }
+    fn run<'r, W>(self, engine: &'r Engine<'r, W>, lease: &'r mut Lease) -> Run<'r, W> {
+        let (registry, forget_retries) = (engine.registry, self.forget_retries);
+        let live = Live { lease, registry, recorded: self.steps, forget_retries };
+        Run::new(&engine.ground, Mode::Live(live), self.facts, self.next)
     }
 
     /// Whether any step that changes something was begun at all.

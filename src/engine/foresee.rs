@@ -41,7 +41,7 @@ impl<'f, W> Foresight<'f, W> {
     }
 }
 
-impl<W: Sync> Foresight<'_, W> {
+impl<W: Sync + 'static> Foresight<'_, W> {
     /// The steps that a workflow would take, and what it would come to.
     ///
     /// # Errors
@@ -69,6 +69,6 @@ impl<W: Sync> Foresight<'_, W> {
 
     fn run(&self, facts: Facts) -> Run<'_, W> {
         let mode = Mode::Foresee { run: RunId::random(), steps: Vec::new() };
-        Run { ground: &self.0, mode, facts, next: Seq::FIRST, has_changes: false }
+        Run::new(&self.0, mode, facts, Seq::FIRST)
     }
 }

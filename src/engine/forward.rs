@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::activity::{Activity, Mutation, Read, Wait};
 use super::attempt::{self, Attempt, Attempts, Ended};
+use super::codec::{decode, sort, through};
 use super::cx::{Cx, Entry, Noted};
 use super::ground::Ground;
 use super::step::{Live, Mode, Run};
@@ -57,7 +57,7 @@ impl<A: Mutation> Kind<A> for Changing {
     }
 }
 
-impl<W: Sync> Run<'_, W> {
+impl<W: Sync + 'static> Run<'_, W> {
     /// Carries one step out under the journal, or returns its checkpoint.
     pub(super) async fn step<A: Activity<World = W>, K: Kind<A>>(
         &mut self,
@@ -66,12 +66,12 @@ impl<W: Sync> Run<'_, W> {
         let seq = self.next;
         self.next = seq.next();
         self.has_changes |= K::EFFECT == Effect::Mutation;
-        let asked = new_step(activity, K::EFFECT)?;
+        let (asked, as_written) = new_step(seq, activity, K::EFFECT)?;
         activity.conceal(self.ground.world);
         let place = if K::EFFECT == Effect::Mutation { Place::Itself } else { Place::Following };
         // Before a checkpoint is returned: what follows is named after it.
         crash::within(A::NAME, asked.subject.as_deref(), place);
-        if let Some(output) = self.recorded::<A>(seq, &asked)? {
+        if let Some(output) = self.recorded::<A>(seq, &asked, &as_written)? {
             return Ok(output);
         }
         let Mode::Live(live) = &mut self.mode else { unreachable!("a plan has no steps of its own") };
@@ -91,13 +91,17 @@ impl<W: Sync> Run<'_, W> {
         &mut self,
         seq: Seq,
         asked: &NewStep,
+        as_written: &str,
     ) -> Result<Option<A::Output>, Stop> {
         let Mode::Live(live) = &self.mode else { return Ok(None) };
         let Some(stored) = live.recorded.get(seq.get() as usize - 1) else { return Ok(None) };
-        same(stored, asked)?;
+        same(stored, asked, as_written)?;
         match (stored.state.status, &stored.output, &stored.forward.failure) {
             (StepStatus::Completed, Some(output), _) => {
-                let output = decode::<A>(seq, output)?;
+                let output = decode(output).map_err(|unfit| {
+                    let doing = format!("reading the checkpoint of step {seq} ({})", A::NAME);
+                    Stop::Ours(Failure::ours(doing, unfit.to_string()))
+                })?;
                 A::conceal_output(&output, self.ground.world);
                 self.facts.extend(A::facts(&output));
                 Ok(Some(output))
@@ -126,7 +130,7 @@ impl<W: Sync> Run<'_, W> {
             adopted: false,
             kind: std::marker::PhantomData,
         };
-        let ended = attempts.make(&ground.cancel, K::EFFECT, &mut doing).await?;
+        let ended = attempts.make(ground, K::EFFECT, &mut doing).await?;
         let adopted = doing.adopted;
         match ended {
             Ended::Done(output) => Ok(Attempted { output, adopted, warnings: noted.into_warnings() }),
@@ -151,14 +155,12 @@ impl<W: Sync> Run<'_, W> {
         let Mode::Live(Live { lease, .. }) = &mut self.mode else { unreachable!("a plan settles nothing") };
         let Attempted { output, adopted, warnings } = attempted;
         A::conceal_output(&output, self.ground.world);
+        // What goes on is what was stored, so that a resume sees the same.
+        let (stored, output) = through(&output)
+            .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the result of step {seq} ({})", A::NAME))))?;
         let facts = A::facts(&output);
-        let done = Completion {
-            output: encode(&output)?,
-            note: A::note(&output),
-            facts: facts.clone(),
-            warnings,
-            adopted,
-        };
+        let done =
+            Completion { output: stored, note: A::note(&output), facts: facts.clone(), warnings, adopted };
         crash::at("done, not completed");
         let events = lease.complete(seq, done).await?;
         crash::at("completed");
@@ -189,6 +191,10 @@ struct Doing<'d, A: Activity, K> {
 
 impl<A: Activity, K: Kind<A>> Attempt for Doing<'_, A, K> {
     type Output = A::Output;
+
+    fn limit(&self) -> Option<Duration> {
+        self.activity.limit()
+    }
 
     async fn attempt(&mut self) -> Result<A::Output, Failure> {
         let trial = self.cx.ground.trial;
@@ -277,39 +283,38 @@ pub(super) async fn enter<W: Sync>(
     })
 }
 
-fn new_step<A: Activity>(activity: &A, effect: Effect) -> Result<NewStep, Stop> {
-    let input = encode(activity)?;
+/// The step that is asked for, and the digest that older versions made of it.
+fn new_step<A: Activity>(seq: Seq, activity: &A, effect: Effect) -> Result<(NewStep, String), Stop> {
+    let (input, _) = through(activity)
+        .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the input of step {seq} ({})", A::NAME))))?;
     let mut open = input.clone();
     mask(&mut open);
-    let input_digest = STANDARD_NO_PAD.encode(Sha256::digest(open.to_string()));
-    Ok(NewStep { activity: A::NAME.to_owned(), subject: activity.subject(), effect, input, input_digest })
+    let as_written = digest(&open);
+    sort(&mut open);
+    let (activity, subject, input_digest) = (A::NAME.to_owned(), activity.subject(), digest(&open));
+    Ok((NewStep { activity, subject, effect, input, input_digest }, as_written))
 }
 
-/// A resume whose code asks for another step stops before any change.
-fn same(stored: &StoredStep, asked: &NewStep) -> Result<(), Stop> {
-    let name = |activity: &str, subject: Option<&str>, digest: &str| {
-        let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();
-        format!("{activity}{subject} (input {})", digest.get(..8).unwrap_or(digest))
-    };
-    let recorded = name(&stored.activity, stored.subject.as_deref(), &stored.input_digest);
-    let asked = name(&asked.activity, asked.subject.as_deref(), &asked.input_digest);
-    if recorded == asked {
-        Ok(())
-    } else {
-        Err(Stop::Diverged(Diverged { seq: stored.seq, recorded, asked }))
+fn digest(open: &Value) -> String {
+    STANDARD_NO_PAD.encode(Sha256::digest(open.to_string()))
+}
+
+/// A resume whose code asks for another step stops before any change. Older versions made the digest of an input with
+/// its keys in the order in which they were written.
+fn same(stored: &StoredStep, asked: &NewStep, as_written: &str) -> Result<(), Stop> {
+    let is_same = stored.activity == asked.activity
+        && stored.subject == asked.subject
+        && (stored.input_digest == asked.input_digest || stored.input_digest == as_written);
+    if is_same {
+        return Ok(());
     }
+    let recorded = named(&stored.activity, stored.subject.as_deref(), &stored.input_digest);
+    let asked = named(&asked.activity, asked.subject.as_deref(), &asked.input_digest);
+    Err(Stop::Diverged(Diverged { seq: stored.seq, recorded, asked }))
 }
 
-fn encode(value: &impl Serialize) -> Result<Value, Stop> {
-    serde_json::to_value(value)
-        .map_err(|error| Stop::Ours(Failure::ours("encoding a step", error.to_string())))
-}
-
-fn decode<A: Activity>(seq: Seq, output: &Value) -> Result<A::Output, Stop> {
-    serde_json::from_value(output.clone()).map_err(|error| {
-        Stop::Ours(Failure::ours(
-            format!("reading the checkpoint of step {seq} ({})", A::NAME),
-            error.to_string(),
-        ))
-    })
+/// A step, as a divergence tells it.
+pub(super) fn named(activity: &str, subject: Option<&str>, digest: &str) -> String {
+    let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();
+    format!("{activity}{subject} (input {})", digest.get(..8).unwrap_or(digest))
 }

@@ -1,6 +1,7 @@
 //! What every step is driven with, in a run and in a plan, and the one way to an activity's context.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,9 @@ use crate::journal::LeaseGuard;
 use crate::retry::RetryPolicy;
 use crate::run::{Event, Facts, RunId, Update};
 
+/// A change that is interrupted has so long to come to its end, unless it is said otherwise.
+const GRACE: Duration = Duration::from_mins(1);
+
 /// Gets the updates of the runs that one engine drives.
 type Listener<'e> = dyn Fn(Update<'_>) + Send + Sync + 'e;
 
@@ -20,6 +24,8 @@ pub(super) struct Ground<'e, W> {
     pub(super) clock: Clock,
     pub(super) retry: RetryPolicy,
     pub(super) cancel: CancellationToken,
+    /// How long a change that is under way has after that.
+    pub(super) grace: Duration,
     pub(super) trial: Trial,
     listeners: Vec<Box<Listener<'e>>>,
 }
@@ -31,6 +37,7 @@ impl<'e, W> Ground<'e, W> {
             clock: Clock::system(),
             retry: RetryPolicy::default(),
             cancel: CancellationToken::new(),
+            grace: GRACE,
             trial: Trial::None,
             listeners: Vec::new(),
         }

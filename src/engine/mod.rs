@@ -7,6 +7,7 @@
 mod abandon;
 mod activity;
 mod attempt;
+mod codec;
 mod cx;
 mod drive;
 mod foresee;

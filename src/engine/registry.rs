@@ -118,6 +118,11 @@ impl<W: Sync + 'static> Default for Registry<W> {
     }
 }
 
+/// A mutation that could not be undone must not be carried out.
+pub(super) fn unregistered(name: &str) -> Failure {
+    Failure::ours(format!("carrying out {name}"), "it is not registered, and could not be undone")
+}
+
 pub(super) fn unknown(name: &str) -> Failure {
     Failure::ours(
         format!("undoing {name}"),

@@ -108,7 +108,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         let cx = ground.cx(lease.run(), entry, &self.facts, &noted, Some(&guard));
         let attempts = Attempts::of(ground, entry).or_spent(&noted.is_spent);
         let mut undoing = Undoing { registry, step, cx: &cx, lease, is_lost: false, last: entry.attempt };
-        let ended = attempts.make(&ground.cancel, Effect::Mutation, &mut undoing).await?;
+        let ended = attempts.make(ground, Effect::Mutation, &mut undoing).await?;
         let last = undoing.last;
         let undone = match ended {
             Ended::Done(undone) => undone,

@@ -10,31 +10,38 @@ use serde::Serialize;
 use super::activity::{Activity, Mutation, Preview, Read, Wait};
 use super::attempt::{Attempt, Attempts, Ended};
 use super::cx::{Cx, Entry, Noted};
-use super::forward::{Changing, Reading, Waiting};
+use super::forward::{Changing, Reading, Waiting, named};
 use super::ground::Ground;
-use super::stop::Stop;
+use super::registry::{Registry, unregistered};
+use super::stop::{Diverged, Stop};
 use crate::journal::{Lease, StoredStep};
 use crate::run::{Effect, Facts, Failure, FailureKind, RunId, Seq, Target, Update};
 
 /// A run in progress, or one that is only foreseen.
 pub struct Run<'e, W> {
     pub(super) ground: &'e Ground<'e, W>,
-    pub(super) mode: Mode<'e>,
+    pub(super) mode: Mode<'e, W>,
     pub(super) facts: Facts,
     pub(super) next: Seq,
     /// Whether a step that changes something was come to.
     pub(super) has_changes: bool,
+    /// What has stopped the run, whatever its workflow makes of it. A failure of a step does not: a workflow may know
+    /// better.
+    stopped: Option<Stop>,
+    /// The step that was begun and has not come back.
+    underway: Option<Seq>,
 }
 
 /// Whether things are done or only foreseen.
-pub(super) enum Mode<'e> {
-    Live(Live<'e>),
+pub(super) enum Mode<'e, W> {
+    Live(Live<'e, W>),
     Foresee { run: RunId, steps: Vec<PlannedStep> },
 }
 
 /// What only a run has that is driven.
-pub(super) struct Live<'e> {
+pub(super) struct Live<'e, W> {
     pub(super) lease: &'e mut Lease,
+    pub(super) registry: &'e Registry<W>,
     pub(super) recorded: Vec<StoredStep>,
     /// A user asked to resume a suspended run: its retry budgets start anew.
     pub(super) forget_retries: bool,
@@ -55,7 +62,13 @@ pub struct PlannedStep {
     pub note: Option<String>,
 }
 
-impl<W: Sync> Run<'_, W> {
+impl<'e, W> Run<'e, W> {
+    pub(super) const fn new(ground: &'e Ground<'e, W>, mode: Mode<'e, W>, facts: Facts, next: Seq) -> Self {
+        Self { ground, mode, facts, next, has_changes: false, stopped: None, underway: None }
+    }
+}
+
+impl<W: Sync + 'static> Run<'_, W> {
     /// What the steps may touch.
     pub const fn world(&self) -> &W {
         self.ground.world
@@ -69,7 +82,9 @@ impl<W: Sync> Run<'_, W> {
             self.foreseen(&activity, Effect::Read, None, A::note(&output));
             return Ok(output);
         }
-        self.step::<A, Reading>(&activity).await
+        self.set_out()?;
+        let done = self.step::<A, Reading>(&activity).await;
+        self.come_back(done)
     }
 
     /// Waits until something is so.
@@ -78,7 +93,9 @@ impl<W: Sync> Run<'_, W> {
             self.foreseen(&activity, Effect::Wait, None, None);
             return Ok(activity.foresee());
         }
-        self.step::<A, Waiting>(&activity).await
+        self.set_out()?;
+        let done = self.step::<A, Waiting>(&activity).await;
+        self.come_back(done)
     }
 
     /// Changes the cloud.
@@ -87,14 +104,78 @@ impl<W: Sync> Run<'_, W> {
             self.foreseen(&activity, Effect::Mutation, Some(activity.preview()), None);
             return Ok(activity.foresee());
         }
-        self.step::<A, Changing>(&activity).await
+        self.set_out()?;
+        let done = match &self.mode {
+            Mode::Live(live) if !live.registry.knows(A::NAME) => Err(Stop::Ours(unregistered(A::NAME))),
+            Mode::Live(_) | Mode::Foresee { .. } => self.step::<A, Changing>(&activity).await,
+        };
+        self.come_back(done)
     }
 
     /// Holds one more target until the run is over.
     pub async fn hold(&mut self, target: &Target) -> Result<(), Stop> {
-        match &mut self.mode {
-            Mode::Live(live) => Ok(live.lease.hold(target).await?),
+        if matches!(self.mode, Mode::Foresee { .. }) {
+            return Ok(());
+        }
+        self.set_out()?;
+        let held = match &mut self.mode {
+            Mode::Live(live) => live.lease.hold(target).await.map_err(Stop::from),
             Mode::Foresee { .. } => Ok(()),
+        };
+        self.come_back(held)
+    }
+
+    /// Nothing follows a stop, nor a step that its workflow has dropped on the way.
+    fn set_out(&mut self) -> Result<(), Stop> {
+        if let Some(stop) = &self.stopped {
+            return Err(stop.again());
+        }
+        if let Some(seq) = self.underway {
+            let dropped = Stop::Ours(Failure::ours(
+                format!("waiting for step {seq}"),
+                "its workflow has dropped it on the way, and nobody knows what came of it",
+            ));
+            let again = dropped.again();
+            self.stopped = Some(dropped);
+            return Err(again);
+        }
+        self.underway = Some(self.next);
+        Ok(())
+    }
+
+    fn come_back<T>(&mut self, done: Result<T, Stop>) -> Result<T, Stop> {
+        self.underway = None;
+        match done {
+            Ok(done) => Ok(done),
+            Err(Stop::Failed(failure)) => Err(Stop::Failed(failure)),
+            Err(stop) => {
+                let again = stop.again();
+                self.stopped = Some(stop);
+                Err(again)
+            }
+        }
+    }
+
+    /// What the run comes to when its workflow is through.
+    ///
+    /// # Errors
+    /// What has stopped the run, also when the workflow says that it succeeded; and steps that are recorded and were not
+    /// asked for.
+    pub(super) fn end<O>(&mut self, done: Result<O, Stop>) -> Result<O, Stop> {
+        if let Some(stop) = self.stopped.take() {
+            return Err(stop);
+        }
+        let output = done?;
+        // The last step may have been dropped as well.
+        self.set_out()?;
+        let Mode::Live(live) = &self.mode else { return Ok(output) };
+        match live.recorded.get(self.next.get() as usize - 1) {
+            Some(left) => Err(Stop::Diverged(Diverged {
+                seq: left.seq,
+                recorded: named(&left.activity, left.subject.as_deref(), &left.input_digest),
+                asked: "the end".to_owned(),
+            })),
+            None => Ok(output),
         }
     }
 
@@ -124,7 +205,7 @@ impl<W: Sync> Run<'_, W> {
         activity.conceal(ground.world);
         let attempts = Attempts::of(ground, &entry).or_spent(&noted.is_spent);
         let mut looking = Looking { activity, cx: &cx };
-        match attempts.make(&ground.cancel, Effect::Read, &mut looking).await? {
+        match attempts.make(ground, Effect::Read, &mut looking).await? {
             Ended::Refused(failure) | Ended::Blocked(failure) => Err(Stop::Failed(failure)),
             Ended::Spent(failure) if failure.kind == FailureKind::Missing => Err(Stop::Failed(failure)),
             Ended::Spent(failure) => Err(Stop::Suspended(failure)),
@@ -147,6 +228,10 @@ struct Looking<'l, A: Read> {
 
 impl<A: Read> Attempt for Looking<'_, A> {
     type Output = A::Output;
+
+    fn limit(&self) -> Option<Duration> {
+        self.activity.limit()
+    }
 
     async fn attempt(&mut self) -> Result<A::Output, Failure> {
         // On the heap, as in a run.

@@ -28,6 +28,23 @@ pub enum Stop {
     Broken(JournalError),
 }
 
+impl Stop {
+    /// The same once more, for a workflow that goes on all the same. What the journal said is told in words.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Suspended(failure) => Self::Suspended(failure.clone()),
+            Self::Failed(failure) => Self::Failed(failure.clone()),
+            Self::Interrupted => Self::Interrupted,
+            Self::LeaseLost(to) => Self::LeaseLost(to.clone()),
+            Self::TargetHeld(held) => Self::TargetHeld(held.clone()),
+            Self::Diverged(diverged) => Self::Diverged(diverged.clone()),
+            Self::UnknownWorkflow(unknown) => Self::UnknownWorkflow(unknown.clone()),
+            Self::Ours(failure) => Self::Ours(failure.clone()),
+            Self::Broken(error) => Self::Ours(Failure::ours("writing the journal", error.to_string())),
+        }
+    }
+}
+
 /// On resume the code asked for another step than the one that was recorded: it must not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("step {seq} of the run is `{recorded}`, but this version of deployctl would do `{asked}`")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::kin::Kin;
 use super::seal::SealError;
-use crate::run::{Holder, IllegalTransition, Keep, RunId, RunState, Target, Timestamp};
+use crate::run::{Failure, Holder, IllegalTransition, Keep, RunId, RunState, Target, Timestamp};
 
 /// The journal cannot be read or written: this program's own trouble, exit 1.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +159,9 @@ pub enum StartError {
     /// An earlier run of the same target is not over.
     #[error("{} is held by run {} ({})", .0.target, .0.run, .0.state)]
     TargetHeld(TargetHeld),
+    /// What the workflow is given cannot be stored and read again.
+    #[error("{0}")]
+    Unfit(Failure),
     /// The journal failed.
     #[error(transparent)]
     Write(WriteError),

@@ -1,7 +1,10 @@
 //! The engine as somebody else's program uses it: workflows of their own, in a world of their own.
 
+mod kept;
 mod many;
 mod named;
+mod poisoned;
+mod slow;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,15 +25,22 @@ use serde_json::Value;
 #[derive(Debug, Default)]
 struct Shelf {
     things: Mutex<BTreeSet<String>>,
+    /// What was asked for before.
+    known: Mutex<BTreeSet<String>>,
 }
 
 impl Shelf {
+    fn is_new(&self, name: &str) -> bool {
+        self.known.lock().expect("no panic holds it").insert(name.to_owned())
+    }
+
     fn things(&self) -> Vec<String> {
         self.things.lock().expect("no panic holds it").iter().cloned().collect()
     }
 }
 
-/// Puts one thing on the shelf.
+/// Puts one thing on the shelf. What is called `hang…` never comes to its end, what is called `slow…` does at the second
+/// attempt, and what is called `away…` cannot be had.
 #[derive(Debug, Serialize, Deserialize)]
 struct Put {
     name: String,
@@ -45,9 +55,20 @@ impl Activity for Put {
         Some(self.name.clone())
     }
 
+    fn limit(&self) -> Option<Duration> {
+        self.name.starts_with("slow").then_some(Duration::from_millis(20))
+    }
+
     async fn execute(&self, cx: &Cx<'_, Shelf>) -> Result<usize, Failure> {
         // Elsewhere for a moment, so that other runs come to their turn in between.
         tokio::task::yield_now().await;
+        let is_slow = self.name.starts_with("slow");
+        if self.name.starts_with("hang") || is_slow && cx.world.is_new(&self.name) {
+            std::future::pending::<()>().await;
+        }
+        if self.name.starts_with("away") {
+            return Err(Failure::transient("fetching it", "it is away"));
+        }
         let mut things = cx.world.things.lock().expect("no panic holds it");
         things.insert(self.name.clone());
         Ok(self.name.len())

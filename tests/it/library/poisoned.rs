@@ -1,0 +1,101 @@
+//! A workflow cannot make a success of a run that was stopped.
+
+use std::time::Duration;
+
+use deployctl::engine::{End, Engine, Registry, Run, Stop, Workflow};
+use deployctl::run::RunState;
+
+use super::{Fill, Put, Shelf, impatient, journal, registry, started};
+
+/// Puts things on the shelf as fast as it can, and makes nothing of what goes wrong.
+struct Careless;
+
+impl Workflow for Careless {
+    const NAME: &'static str = "careless";
+    const VERSION: u32 = 1;
+    type World = Shelf;
+    type Input = Vec<String>;
+    type Output = ();
+
+    async fn steps(run: &mut Run<'_, Shelf>, names: &Vec<String>) -> Result<(), Stop> {
+        for name in names {
+            let put = run.change(Put { name: name.clone() });
+            drop(tokio::time::timeout(Duration::from_secs(1), put).await);
+        }
+        Ok(())
+    }
+}
+
+/// The same run after an update that has taken its last steps away.
+struct Shorter;
+
+impl Workflow for Shorter {
+    const NAME: &'static str = Fill::NAME;
+    const VERSION: u32 = Fill::VERSION;
+    type World = Shelf;
+    type Input = Vec<String>;
+    type Output = ();
+
+    async fn steps(run: &mut Run<'_, Shelf>, names: &Vec<String>) -> Result<(), Stop> {
+        run.change(Put { name: names[0].clone() }).await.map(drop)
+    }
+}
+
+/// Runs the careless workflow, and returns how it ended and what is on the shelf.
+async fn carelessly(names: &[&str]) -> (End, RunState, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, registry) = (Shelf::default(), registry());
+    let engine = Engine::new(&journal, &shelf, &registry).retry(impatient());
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let outcome = engine.start::<Careless>(started("a"), &names).await.expect("the target is free");
+    let state = journal.run(outcome.run).await.expect("it is there").state;
+    (outcome.end, state, shelf.things())
+}
+
+#[tokio::test]
+async fn a_stop_that_is_not_passed_on_stops_the_run_all_the_same() {
+    let (end, state, things) = carelessly(&["cup", "away with it", "plate"]).await;
+    assert!(matches!(end, End::Suspended(_)), "{end:?}");
+    assert_eq!((state, things), (RunState::Suspended, vec!["cup".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_step_that_is_dropped_on_the_way_is_no_success() {
+    for names in [&["cup", "hanging cup", "plate"][..], &["cup", "hanging cup"]] {
+        let (end, state, things) = carelessly(names).await;
+        let End::Ours(failure) = end else { panic!("{end:?}") };
+        assert_eq!(failure.doing, "waiting for step 2");
+        assert_eq!((state, things), (RunState::Running, vec!["cup".to_owned()]));
+    }
+}
+
+#[tokio::test]
+async fn steps_that_are_not_asked_for_any_more_are_no_success() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, own) = (Shelf::default(), registry());
+    let names = ["cup", "plate", "away"].map(ToOwned::to_owned).to_vec();
+    let engine = Engine::new(&journal, &shelf, &own).retry(impatient());
+    let run = engine.start::<Fill>(started("a"), &names).await.expect("the target is free").run;
+
+    let shorter = Registry::new().workflow::<Shorter>().mutation::<Put>();
+    let outcome = Engine::new(&journal, &shelf, &shorter).resume(run).await.expect("nobody holds it");
+    let End::Diverged(diverged) = outcome.end else { panic!("{outcome:?}") };
+    assert_eq!((diverged.seq.get(), diverged.asked.as_str()), (2, "the end"));
+    assert!(diverged.recorded.starts_with("put plate"), "{diverged:?}");
+    assert!(!journal.run(run).await.expect("it is there").state.is_over());
+}
+
+#[tokio::test]
+async fn a_mutation_that_could_not_be_undone_is_not_carried_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, without) = (Shelf::default(), Registry::new().workflow::<Fill>());
+    let engine = Engine::new(&journal, &shelf, &without);
+    let outcome = engine.start::<Fill>(started("a"), &vec!["cup".to_owned()]).await.expect("free");
+    let End::Ours(failure) = outcome.end else { panic!("{outcome:?}") };
+    assert_eq!(failure.to_string(), "carrying out put: it is not registered, and could not be undone");
+    assert_eq!(shelf.things(), Vec::<String>::new());
+    assert!(journal.run(outcome.run).await.expect("it is there").steps.is_empty());
+}
