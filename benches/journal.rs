@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use deployctl::clock::Clock;
-use deployctl::journal::{Completion, Journal, KeySource, NewRun, NewStep, OnFailure};
-use deployctl::run::{Effect, Holder, Seq, Target};
+use deployctl::journal::{Completion, Journal, KeySource, NewRun, NewStep};
+use deployctl::run::{Effect, Holder, OnFailure, Seq, Target};
 use serde_json::json;
 
 fn main() {

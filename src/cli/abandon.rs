@@ -1,7 +1,7 @@
 //! Ends a run by hand, for the side that serves.
 
 use super::confirm::Confirmation;
-use super::drive::restored;
+use super::context::Context;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
 use super::problem::{Report, refused};
@@ -55,7 +55,7 @@ pub(super) async fn of_run(
         return Err(report.hint("there is nothing left to abandon"));
     }
     let (_, context) = journal.context(run).await?;
-    let context = restored(&context)?;
+    let context = Context::restored(&context)?;
     let past = Past::from(journal.history(run).await?);
     let new = match said.keep {
         Keep::New => Some(NewSide::of(&past).map_err(|failure| refused(&failure))?),

@@ -8,21 +8,13 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::Env;
+use super::env::DETACHED;
 use super::exit::Exit;
 use super::problem::Report;
 use super::session::Session;
 use super::signals::beside_signals;
 use super::ui::Ui;
 use crate::run::RunId;
-
-/// The variable that tells a process that it is the one that goes on.
-const MARK: &str = "DEPLOYCTL_DETACHED";
-
-/// Whether this process is the one that goes on.
-pub(super) fn is_detached(env: &Env) -> bool {
-    env.get(MARK) == Some("1")
-}
 
 /// Leaves the session of the terminal, whose end is then none of ours.
 pub(super) fn leave_the_terminal() -> Result<(), Report> {
@@ -35,7 +27,7 @@ pub(super) async fn hand_over(session: &Session<'_>) -> Result<Exit, Report> {
     let program = std::env::current_exe().map_err(failed)?;
     let mut child = Command::new(program)
         .args(session.args.iter().skip(1))
-        .env(MARK, "1")
+        .env(DETACHED, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

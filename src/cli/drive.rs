@@ -3,17 +3,18 @@
 use super::abandon::{Word, of_run};
 use super::args::DeploymentArgs;
 use super::confirm::{Confirmation, undoing};
-use super::detach::{hand_over, is_detached, leave_the_terminal};
+use super::context::Context;
+use super::detach::{hand_over, leave_the_terminal};
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen, print_plan, table, unfound};
 use super::meant::{Meant, meant};
 use super::problem::Report;
-use super::session::{Context, Session};
+use super::session::Session;
 use crate::config::{Policy, load_target};
 use crate::engine::{Foresight, Started, Stop};
-use crate::journal::{Claim, OnFailure, Purpose};
+use crate::journal::{Claim, Purpose};
 use crate::oci::InstanceId;
-use crate::run::{RunSelector, RunState};
+use crate::run::{OnFailure, RunSelector, RunState};
 use crate::workflows::{
     Destroy, Destruction, Lookups, Redeploy, World, claim, complete_origin, instance_target,
 };
@@ -23,7 +24,7 @@ pub(super) async fn start(
     args: &DeploymentArgs,
     detach: bool,
 ) -> Result<Exit, Report> {
-    if detach && !is_detached(session.env) {
+    if detach && !session.env.is_detached() {
         return hand_over(session).await;
     }
     if detach {
@@ -38,7 +39,7 @@ pub(super) async fn start(
     let name = loaded.deployment.name.clone();
     let started = Started {
         name: name.clone(),
-        context: stored(&context),
+        context: context.stored(),
         on_failure: on_failure(policy),
         target: claim(&loaded.deployment),
     };
@@ -96,7 +97,7 @@ pub(super) async fn resume(
         return of_run(session, journal, run, word).await;
     }
     let (_, context) = journal.context(run).await?;
-    let context = restored(&context)?;
+    let context = Context::restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let name = journal.run(run).await?.name;
     let exit = session
@@ -119,7 +120,7 @@ pub(super) async fn rollback(
     };
     session.say_whom_it_disowns(&journal, run, claim).await?;
     let (_, context) = journal.context(run).await?;
-    let context = restored(&context)?;
+    let context = Context::restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let record = journal.run(run).await?;
     if record.state == RunState::Succeeded {
@@ -172,7 +173,7 @@ pub(super) async fn destroy(
     let journal = session.journal().await?;
     let started = Started {
         name: id.to_owned(),
-        context: stored(&context),
+        context: context.stored(),
         on_failure: on_failure(&target.policy),
         target: instance_target(&destruction.id),
     };
@@ -198,15 +199,4 @@ const fn on_failure(policy: &Policy) -> OnFailure {
         crate::config::OnFailure::Rollback => OnFailure::Rollback,
         crate::config::OnFailure::Halt => OnFailure::Halt,
     }
-}
-
-fn stored(context: &Context) -> serde_json::Value {
-    serde_json::to_value(context).expect("paths and names serialise, as they came from text")
-}
-
-pub(super) fn restored(context: &serde_json::Value) -> Result<Context, Report> {
-    serde_json::from_value(context.clone()).map_err(|error| {
-        Report::ours(format!("the journal's context of the run cannot be read: {error}"))
-            .hint("use the version of deployctl that started it, or a newer one")
-    })
 }

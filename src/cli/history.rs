@@ -10,9 +10,10 @@ use super::exit::Exit;
 use super::problem::Report;
 use super::reporter::Reporter;
 use super::session::Session;
+use super::status::status;
 use super::ui::{Tone, Ui, between, plain, short};
 use crate::journal::{Journal, LEASE_LENGTH, Purpose};
-use crate::run::{Direction, RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
+use crate::run::{RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
 
 /// Between two looks at a run that another process drives.
 const LOOK: Duration = Duration::from_millis(250);
@@ -83,16 +84,6 @@ pub(super) fn print(ui: &Ui, record: &RunRecord, doubt: Option<String>) {
         ui.json(&with_doubt(record.to_json(), doubt));
     } else {
         ui.out(&run_screen(ui, record));
-    }
-}
-
-/// Where a run stands, or how it came out.
-pub(super) fn status(record: &RunRecord) -> String {
-    match (record.interrupted, record.direction, record.outcome) {
-        (true, Direction::Forward, _) => "interrupted".to_owned(),
-        (true, Direction::Backward, _) => "interrupted (rolling back)".to_owned(),
-        (false, _, Some(outcome)) => outcome.to_string(),
-        (false, _, None) => record.state.to_string(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a person does by hand: a stuck step is resolved, and the old instance is made again.
 
-use super::drive::restored;
+use super::context::Context;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
 use super::history;
@@ -63,7 +63,7 @@ async fn facts_of(
     let past = Past::from(journal.history(run).await?);
     let substitute = Substitute::of(&past, seq, id).map_err(|failure| refused(&failure))?;
     let (_, context) = journal.context(run).await?;
-    let context = restored(&context)?;
+    let context = Context::restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let look = async |foresight: &Foresight<'_, World>| substitute.facts(foresight, &past).await;
     foreseen(session, &world, &context.policy, look).await

@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{DeploymentArgs, Global};
-use super::detach::is_detached;
+use super::context::Context;
+use super::env::Env;
 use super::exit::Exit;
-use super::history::status;
+use super::problem;
 use super::problem::{Report, of_end};
 use super::reporter::Reporter;
 use super::settings::{Setting, Settings};
 use super::sign_in::SignIn;
 use super::signals::beside_signals;
+use super::status::status;
 use super::ui::{Ui, plain};
-use super::{Env, problem};
 use crate::clock::Clock;
 use crate::config::{
     Credentials, CredentialsSource, Flags, Loaded, Policy, Predecessor, Sources, load, reload_credentials,
@@ -37,16 +37,6 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// How often the reporter is asked whether it has something to say.
 pub(super) const TICK: Duration = Duration::from_secs(1);
-
-/// What a run needs to be driven again by another process, besides its input. Kept with it; never secret.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct Context {
-    source: CredentialsSource,
-    env: String,
-    sign_in: Settings,
-    pub(super) policy: Policy,
-}
 
 /// The program as one command sees it.
 pub(super) struct Session<'s> {
@@ -221,7 +211,7 @@ impl Session<'_> {
         // A std mutex, never held across an await.
         let reporter = Mutex::new(Reporter::new(self.ui, name));
         let registry = registry();
-        let is_detached = is_detached(self.env);
+        let is_detached = self.env.is_detached();
         let driven = OnceLock::new();
         let note_which = |update: Update<'_>| {
             if let Update::Event(event) = update

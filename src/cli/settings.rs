@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum as _;
 use serde::{Deserialize, Serialize};
 
-use super::Env;
 use super::args::{Auth, Global};
+use super::env::Env;
 use super::problem::Report;
 use crate::oci::identity::{RcFile, at_home};
 

@@ -4,8 +4,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Env;
 use super::args::Auth;
+use super::env::Env;
 use super::problem::Report;
 use super::settings::{Setting, Settings};
 use super::ui::Ui;

@@ -10,6 +10,7 @@ mod credentials;
 mod deployment;
 mod deps;
 mod edn;
+mod exact;
 mod filter;
 mod identity;
 mod instance;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::casing::folded;
-use super::number::{self, Exact};
+use super::exact::{Exact, ExactKind, double};
 use super::problem::{Place, Problem};
 
 /// The flag of what came from the environment; no metadata can be called so.
@@ -96,7 +96,7 @@ impl Node {
         match &self.tree {
             Tree::Str(text) | Tree::Key(text) => Some(text.clone()),
             Tree::Int(number) => Some(number.to_string()),
-            Tree::Float(number) => Some(number::double(*number)),
+            Tree::Float(number) => Some(double(*number)),
             Tree::Exact(number) => Some(number.text().to_owned()),
             Tree::Bool(value) => Some(value.to_string()),
             Tree::Nil => Some(String::new()),
@@ -113,7 +113,7 @@ impl Node {
     pub(super) fn settled(self) -> Self {
         let all = |items: Vec<Self>| items.into_iter().map(Self::settled).collect();
         let tree = match self.tree {
-            Tree::Exact(number) => number.settled().unwrap_or(Tree::Exact(number)),
+            Tree::Exact(number) => settled(&number).unwrap_or(Tree::Exact(number)),
             Tree::List(items) => Tree::List(all(items)),
             Tree::Set(items) => Tree::Set(all(items)),
             Tree::Map(entries) => {
@@ -196,5 +196,16 @@ impl Node {
 
     pub(super) fn entries(&self) -> &[(Self, Self)] {
         if let Tree::Map(entries) = &self.tree { entries } else { &[] }
+    }
+}
+
+/// The number of JSON that it stands for, where there is one.
+fn settled(number: &Exact) -> Option<Tree> {
+    match number.kind {
+        ExactKind::Whole => number.text.parse().ok().map(Tree::Int),
+        ExactKind::Decimal => {
+            number.text.parse().ok().filter(|value: &f64| value.is_finite()).map(Tree::Float)
+        }
+        ExactKind::Ratio => None,
     }
 }

@@ -1,80 +1,11 @@
 //! Numbers as Clojure reads and prints them. A number in a text is part of a name: `#join ["httpd:" 2.0]` is another
 //! image than `httpd:2`, so a number keeps what it was until it becomes JSON.
 
+use super::exact::{Exact, ExactKind};
 use super::node::Tree;
 
 /// The most digits of a whole number, so that a file of digits is an error and not a computation without end.
 const DIGITS_LIMIT: usize = 1_000;
-
-/// A number that is neither 64 bits wide nor a double: Clojure's `BigInt`, `BigDecimal` and `Ratio`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Exact {
-    /// As `str` prints it.
-    text: String,
-    kind: ExactKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ExactKind {
-    Whole,
-    Decimal,
-    Ratio,
-}
-
-impl Exact {
-    /// As `str` prints it.
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// As `pr-str` prints it: what reads as the same number.
-    pub(super) fn printed(&self) -> String {
-        let suffix = match self.kind {
-            ExactKind::Whole => "N",
-            ExactKind::Decimal => "M",
-            ExactKind::Ratio => "",
-        };
-        format!("{}{suffix}", self.text)
-    }
-
-    /// What it is, for an error.
-    pub(super) const fn name(&self) -> &'static str {
-        match self.kind {
-            ExactKind::Whole => "a number too large to mean anything here",
-            ExactKind::Decimal => "a decimal number too large to mean anything here",
-            ExactKind::Ratio => "a ratio: write a decimal number",
-        }
-    }
-
-    /// The number of JSON that it stands for, where there is one.
-    pub(super) fn settled(&self) -> Option<Tree> {
-        match self.kind {
-            ExactKind::Whole => self.text.parse().ok().map(Tree::Int),
-            ExactKind::Decimal => {
-                self.text.parse().ok().filter(|value: &f64| value.is_finite()).map(Tree::Float)
-            }
-            ExactKind::Ratio => None,
-        }
-    }
-}
-
-/// A double as Java prints it (`Double.toString`): the fewest digits that read as the same number, with an exponent
-/// below a thousandth and from ten million on.
-pub(super) fn double(value: f64) -> String {
-    // The one number whose second digit Java writes although the first tells it.
-    if value.abs().to_bits() == 1 {
-        return format!("{}4.9E-324", if value < 0.0 { "-" } else { "" });
-    }
-    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) || !value.is_finite() {
-        return format!("{value:?}");
-    }
-    let text = format!("{value:e}");
-    match text.split_once('e') {
-        Some((digits, exponent)) if digits.contains('.') => format!("{digits}E{exponent}"),
-        Some((digits, exponent)) => format!("{digits}.0E{exponent}"),
-        None => text,
-    }
-}
 
 /// Whether a word is meant as a number: it begins with a digit, or with a sign and a digit.
 pub(super) fn is_meant(word: &str) -> bool {
@@ -226,6 +157,7 @@ impl Decimal {
 mod tests {
     use super::super::{edn, node::Node, problem::Place};
     use super::*;
+    use crate::config::exact::double;
 
     /// What Clojure's `edn/read-string`, `str` and `pr-str` make of each word, written down from Clojure itself.
     const TABLE: &str = include_str!("testdata/numbers.tsv");

@@ -8,8 +8,8 @@ use super::drive::{Engine, Taken};
 use super::rollback::Walk;
 use super::stop::{End, Outcome};
 use super::workflow::Workflow;
-use crate::journal::{Abandonment, History, OnFailure, StoredStep, Take, TakeError};
-use crate::run::{Event, EventKind, Facts, Failure, Keep, RunId, Seq};
+use crate::journal::{Abandonment, History, StoredStep, Take, TakeError};
+use crate::run::{Event, EventKind, Facts, Failure, Keep, OnFailure, RunId, Seq};
 
 impl<W: Sync + 'static> Engine<'_, W> {
     /// Keeps the new side: takes the old one away, as the workflow `F` says.

@@ -16,9 +16,11 @@ use super::stop::{End, Outcome, Stop};
 use super::trial::Trial;
 use super::workflow::{Started, Workflow};
 use crate::crash;
-use crate::journal::{History, Journal, Lease, NewRun, OnFailure, StartError, Take, TakeError};
+use crate::journal::{History, Journal, Lease, NewRun, StartError, Take, TakeError};
 use crate::retry::RetryPolicy;
-use crate::run::{Effect, Event, Facts, Failure, Holder, RunId, RunState, Seq, StepStatus, Update};
+use crate::run::{
+    Effect, Event, Facts, Failure, Holder, OnFailure, RunId, RunState, Seq, StepStatus, Update,
+};
 
 /// Drives runs: made with [`Engine::new`], and told by its other methods what is not as usual.
 pub struct Engine<'e, W> {

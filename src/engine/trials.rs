@@ -12,9 +12,9 @@ use super::stop::{End, Outcome};
 use super::trial::Trial;
 use super::workflow::{Started, Workflow};
 use crate::clock::Clock;
-use crate::journal::{Journal, JournalError, KeySource, OnFailure, StartError, TakeError};
+use crate::journal::{Journal, JournalError, KeySource, StartError, TakeError};
 use crate::retry::RetryPolicy;
-use crate::run::{RunId, Seq, Target};
+use crate::run::{OnFailure, RunId, Seq, Target};
 
 /// A fresh world for one trial, and what the workflow is given in it.
 #[derive(Debug)]

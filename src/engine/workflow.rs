@@ -5,8 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::step::Run;
 use super::stop::Stop;
-use crate::journal::OnFailure;
-use crate::run::Target;
+use crate::run::{OnFailure, Target};
 
 /// A sequence of steps with a name and a version.
 pub trait Workflow {

@@ -3,8 +3,8 @@
 use sqlx::SqliteConnection;
 
 use super::error::JournalError;
+use super::handle::{Inner, Journal};
 use super::row::Place;
-use super::{Inner, Journal};
 use crate::run::{EventKind, Keep, RunId, Seq};
 
 /// How a person ends a run.

@@ -8,8 +8,9 @@ use super::canonical::of_event;
 use super::change::{Change, StepChange, Tenure};
 use super::error::{JournalError, WriteError};
 use super::guard::{Lasts, lost};
+use super::handle::Inner;
 use super::row::{effect_text, millis, text};
-use super::{Inner, target, wal};
+use super::{target, wal};
 use crate::crash;
 use crate::run::{Event, Half, Seq, UndoStatus};
 

@@ -14,8 +14,8 @@ use super::canonical::{EventRow, Head, Origin, Sets, StepRow};
 use super::change::Change;
 use super::error::JournalError;
 use super::mac::{Authenticator, Mac};
-use super::open::of_sqlx;
 use super::row::Place;
+use super::sqlite::of_sqlx;
 use crate::run::{Event, EventKind, RunId, Seq};
 
 /// Of runs that were there before rows were authenticated: the one that is taken as it stood.

@@ -12,12 +12,13 @@ use sqlx::SqliteConnection;
 use super::attest::{NEVER_TAKEN_UP, OF_BEFORE, Rows, altered};
 use super::error::JournalError;
 use super::key::{self, Key, KeyOrigin, KeySource};
+use super::key_file;
 use super::mac::Authenticator;
-use super::open::of_sqlx;
 use super::patience::{Patience, begin};
-use super::rotate::Resealing;
+use super::reseal::Resealing;
 use super::row::Place;
 use super::seal::{SealError, Sealer, Spot};
+use super::sqlite::of_sqlx;
 use super::stored::{Forms, forms};
 use crate::clock::Clock;
 use crate::run::RunId;
@@ -64,7 +65,7 @@ pub(super) async fn unlock(
     source: &KeySource,
     clock: Clock,
 ) -> Result<Unlocked, JournalError> {
-    let found = key::load(source, path)?;
+    let found = key_file::load(source, path)?;
     let mut unlocked = match stored(connection, path).await? {
         Some(stored) => {
             let key = of_canary(&stored.sealed, found, source, path)?;
@@ -94,7 +95,7 @@ pub(super) async fn unlock_to_look(
         return Ok(None);
     };
     // Without a key that can be used, what is looked at is not verified.
-    let Ok(Some((key, _))) = key::load(source, path) else { return Ok(None) };
+    let Ok(Some((key, _))) = key_file::load(source, path) else { return Ok(None) };
     let unlocked = Unlocked::new(&key, stored.sealed);
     Ok(unlocked.sealer.knows(&unlocked.canary).then_some(unlocked))
 }
@@ -195,7 +196,7 @@ fn of_canary(
     source: &KeySource,
     path: &Path,
 ) -> Result<Key, SealError> {
-    let (file, draft) = (key::key_file(path), key::draft_file(path));
+    let (file, draft) = (key_file::path(path), key_file::draft(path));
     let failed = |source| SealError::File { path: draft.clone(), source };
     let origin = match found {
         Some((key, _)) if Sealer::new(&key).knows(canary) => {
@@ -212,11 +213,11 @@ fn of_canary(
         None => None,
     };
     if source.from_env.is_none()
-        && let Some(key) = key::read(&draft)?
+        && let Some(key) = key_file::read(&draft)?
         && Sealer::new(&key).knows(canary)
     {
         // A rotation was killed after its commit: this is the rest of it.
-        key::put(&draft, &file).map_err(failed)?;
+        key_file::put(&draft, &file).map_err(failed)?;
         return Ok(key);
     }
     Err(match origin {
@@ -245,10 +246,10 @@ async fn of_a_journal_without(
         None => None,
     };
     match (found, sealed) {
-        (None, Some(_)) => Err(SealError::Missing { path: key::key_file(path) }.into()),
+        (None, Some(_)) => Err(SealError::Missing { path: key_file::path(path) }.into()),
         (None, None) => {
             let key = key::random();
-            key::write(&key::key_file(path), &key)?;
+            key_file::write(&key_file::path(path), &key)?;
             Ok(key)
         }
         (Some((key, _)), None) => Ok(key),

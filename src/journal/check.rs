@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::attest::{Known, LAST_ID, NEVER_TAKEN_UP, Rows, altered, note};
 use super::canonical::{Head, Origin, Sets};
 use super::error::JournalError;
-use super::open::of_sqlx;
 use super::row::Place;
+use super::sqlite::of_sqlx;
 use super::told;
 use crate::run::RunId;
 

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::kin::Kin;
 use super::seal::SealError;
 use crate::run::{Failure, Holder, IllegalTransition, Keep, RunId, RunState, Target, Timestamp};
 
@@ -258,39 +257,6 @@ impl From<JournalError> for TakeError {
     fn from(error: JournalError) -> Self {
         Self::Write(error.into())
     }
-}
-
-/// Why a selector names no run.
-#[derive(Debug, thiserror::Error)]
-pub enum FindError {
-    /// Nothing begins with it.
-    #[error("no run matches `{selector}`")]
-    None {
-        /// What was asked for.
-        selector: String,
-    },
-    /// Several begin with it.
-    #[error("`{selector}` matches {} runs", candidates.len())]
-    Ambiguous {
-        /// What was asked for.
-        selector: String,
-        /// What it may mean, newest first; at most ten.
-        candidates: Vec<RunId>,
-    },
-    /// No run has changed anything, and none is to go on.
-    #[error("no run has changed anything")]
-    NothingChanged,
-    /// It may be a run of several deployments.
-    #[error("`{selector}` may be a run of {} deployments", newest.len())]
-    SeveralDeployments {
-        /// What was asked for.
-        selector: String,
-        /// The newest run of each.
-        newest: Vec<Kin>,
-    },
-    /// The journal failed.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
 }
 
 /// Why a person's word about a step was not recorded.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::key::key_file;
+use super::key_file;
 
 /// A file of the journal's that others have a hand on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl std::fmt::Display for Exposure {
 pub(super) fn of_journal(journal: &Path) -> Vec<Exposure> {
     let us = rustix::process::geteuid().as_raw();
     let mut found = Vec::new();
-    for path in [journal.to_owned(), key_file(journal)] {
+    for path in [journal.to_owned(), key_file::path(journal)] {
         // A key may be elsewhere; what cannot be looked at is said by who opens it.
         let Ok(metadata) = fs::metadata(&path) else { continue };
         let mode = metadata.permissions().mode() & 0o7777;

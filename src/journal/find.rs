@@ -1,7 +1,7 @@
 //! Finds the run that a user means: by the beginning of its id, as `latest`, or as the newest of a deployment.
 
-use super::Journal;
-use super::error::{FindError, JournalError};
+use super::error::JournalError;
+use super::handle::Journal;
 use super::kin::{self, Kin};
 use super::row::Place;
 use crate::run::{RunId, RunSelector};
@@ -16,6 +16,39 @@ pub enum Purpose {
     /// To undo or to end it: the newest that changed something. One that was refused, or came to nothing yet, has no
     /// part in it, unless there is no other.
     Undo,
+}
+
+/// Why a selector names no run.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// Nothing begins with it.
+    #[error("no run matches `{selector}`")]
+    None {
+        /// What was asked for.
+        selector: String,
+    },
+    /// Several begin with it.
+    #[error("`{selector}` matches {} runs", candidates.len())]
+    Ambiguous {
+        /// What was asked for.
+        selector: String,
+        /// What it may mean, newest first; at most ten.
+        candidates: Vec<RunId>,
+    },
+    /// No run has changed anything, and none is to go on.
+    #[error("no run has changed anything")]
+    NothingChanged,
+    /// It may be a run of several deployments.
+    #[error("`{selector}` may be a run of {} deployments", newest.len())]
+    SeveralDeployments {
+        /// What was asked for.
+        selector: String,
+        /// The newest run of each.
+        newest: Vec<Kin>,
+    },
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 impl Journal {

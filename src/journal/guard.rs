@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 use tokio::time::Instant;
 
-use super::Inner;
 use super::error::WriteError;
+use super::handle::Inner;
 use super::patience::Patience;
 use super::row::{after, millis};
 use crate::clock::Clock;

@@ -9,22 +9,11 @@ use std::time::Duration;
 use sqlx::SqliteConnection;
 
 use super::error::{JournalError, TakeError};
-use super::lock::Lock;
+use super::handle::{Claim, Inner, Journal};
+use super::lock::{Lock, lock_folder};
 use super::row::Place;
-use super::{Inner, Journal, open};
 use crate::clock::Clock;
 use crate::run::{Fence, Holder, OnFailure, RunId, RunStanding, Timestamp};
-
-/// What is done about a lease that has not run out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Claim {
-    /// It is respected, unless its process is known to be dead.
-    #[default]
-    Respects,
-    /// A person says that its process is gone, which cannot be seen from here: it is taken away. Not from a process of this
-    /// machine that is alive.
-    Disowns,
-}
 
 /// What the row of a run says of who held it, and how it stands.
 pub(super) struct LeaseRow {
@@ -141,5 +130,5 @@ pub(super) fn lock(inner: &Inner, run: RunId) -> Result<Option<Lock>, JournalErr
 }
 
 fn lock_file(inner: &Inner, run: RunId) -> PathBuf {
-    open::lock_folder(&inner.path).join(format!("{run}.lock"))
+    lock_folder(&inner.path).join(format!("{run}.lock"))
 }

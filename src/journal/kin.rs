@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::SqliteConnection;
 
-use super::Inner;
 use super::error::JournalError;
+use super::handle::Inner;
 use super::row::Place;
 use crate::run::{RunId, RunState, Target};
 

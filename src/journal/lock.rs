@@ -77,6 +77,18 @@ fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
+/// The folder of the lock files: one a run, and one for opening.
+pub(super) fn lock_folder(journal: &Path) -> PathBuf {
+    let mut folder = journal.as_os_str().to_owned();
+    folder.push(".locks");
+    folder.into()
+}
+
+/// The file whose lock is held by who opens the journal.
+pub(super) fn opening_file(journal: &Path) -> PathBuf {
+    lock_folder(journal).join("open")
+}
+
 /// Removes the lock files that processes left behind when they were killed. Those that are held stay.
 pub(super) fn sweep(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {

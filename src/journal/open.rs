@@ -6,7 +6,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::error::JournalError;
-use super::lock::{self, Lock};
+use super::lock::{self, Lock, lock_folder, opening_file};
 use super::patience::Patience;
+use super::sqlite::{BUSY_TIMEOUT, of_sqlx};
 use super::wal;
 use crate::clock::Clock;
 use crate::file::{expect_regular, folder_of};
@@ -25,9 +26,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// "dply" in ASCII: tells our files from other people's databases.
 const APPLICATION_ID: i64 = 0x6470_6c79;
-
-/// How long SQLite waits for another process's write; ours take milliseconds. Longer waits are [`Patience`]'s.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A journal's file that was just opened.
 pub(super) struct Opened {
@@ -75,13 +73,6 @@ async fn open_under_lock(path: &Path, clock: Clock) -> Result<(SqliteConnection,
             Err(error)
         }
     }
-}
-
-/// The folder of the lock files: one a run, and one for opening.
-pub(super) fn lock_folder(path: &Path) -> PathBuf {
-    let mut folder = path.as_os_str().to_owned();
-    folder.push(".locks");
-    folder.into()
 }
 
 fn prepare_file(path: &Path) -> Result<(), JournalError> {
@@ -153,11 +144,6 @@ pub(super) async fn lock_for_opening(path: &Path, clock: Clock) -> Result<Lock, 
             None => clock.sleep(BETWEEN).await,
         }
     }
-}
-
-/// The file whose lock is held by who opens the journal.
-pub(super) fn opening_file(path: &Path) -> PathBuf {
-    lock_folder(path).join("open")
 }
 
 async fn connect(path: &Path) -> Result<SqliteConnection, JournalError> {
@@ -259,30 +245,4 @@ fn pragma_text(row: &sqlx::sqlite::SqliteRow) -> String {
 /// Closes the connection, which brings the WAL into the file.
 pub(super) async fn close(connection: SqliteConnection, path: &Path) -> Result<(), JournalError> {
     connection.close().await.map_err(|source| of_sqlx(path, source))
-}
-
-/// Says what SQLite's refusal means for the user.
-pub(super) fn of_sqlx(path: &Path, source: sqlx::Error) -> JournalError {
-    const BUSY: u32 = 5;
-    const LOCKED: u32 = 6;
-    const READ_ONLY: u32 = 8;
-    const CORRUPT: u32 = 11;
-    const FULL: u32 = 13;
-    const CANNOT_OPEN: u32 = 14;
-    const NOT_A_DATABASE: u32 = 26;
-    // The low byte of an extended code is the primary one (sqlite.org/rescode.html).
-    let code = source
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .and_then(|code| code.parse::<u32>().ok())
-        .map(|code| code & 0xff);
-    let path = path.to_owned();
-    match code {
-        Some(BUSY | LOCKED) => JournalError::Locked { path },
-        Some(READ_ONLY | CANNOT_OPEN) => JournalError::ReadOnly { path },
-        Some(FULL) => JournalError::Full { path },
-        Some(CORRUPT) => JournalError::Damaged { path, detail: source.to_string() },
-        Some(NOT_A_DATABASE) => JournalError::NotOurs { path },
-        Some(_) | None => JournalError::Sqlite { path, source },
-    }
 }

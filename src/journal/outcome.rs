@@ -3,8 +3,9 @@
 use sqlx::SqliteConnection;
 
 use super::error::JournalError;
+use super::handle::Inner;
+use super::kin;
 use super::row::Place;
-use super::{Inner, kin};
 use crate::run::{EventKind, Outcome, RunId, RunRecord, RunState};
 
 /// What the rows of a run say of its way.

@@ -55,7 +55,7 @@ macro_rules! begin {
         loop {
             match sqlx::Connection::begin_with(&mut *$connection, "BEGIN IMMEDIATE").await {
                 Ok(begun) => break begun,
-                Err(error) => patience.after(crate::journal::open::of_sqlx($path, error)).await?,
+                Err(error) => patience.after(crate::journal::sqlite::of_sqlx($path, error)).await?,
             }
         }
     }};

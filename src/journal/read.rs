@@ -8,12 +8,13 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::attest::{self, Rows};
 use super::error::JournalError;
+use super::handle::{Inner, Journal};
 use super::held::is_known_dead;
+use super::outcome;
 use super::row::Place;
 use super::seal::Spot;
 use super::step::{StoredStep, load_steps};
 use super::told;
-use super::{Inner, Journal, outcome};
 use crate::run::{Event, Facts, Failure, Holder, OnFailure, RunId, RunRecord, RunState, StepRecord};
 
 /// Everything that a process needs to take a run up again, loaded once.

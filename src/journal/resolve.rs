@@ -3,11 +3,13 @@
 use super::apply::{apply, commit};
 use super::change::{Change, Tenure};
 use super::error::{ResolveError, TakeError, WriteError};
-use super::held::{Claim, LeaseRow, lock_patiently};
+use super::handle::Claim;
+use super::handle::Journal;
+use super::held::{LeaseRow, lock_patiently};
 use super::patience::begin;
 use super::step::{StoredStep, load_steps};
 use super::take::Takeable;
-use super::{Journal, wal};
+use super::wal;
 use crate::run::{
     Event, EventKind, Facts, Holder, Resolution, RunId, RunRecord, RunState, Seq, StepRecord, StepStanding,
     UndoStatus,

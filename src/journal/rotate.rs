@@ -6,19 +6,20 @@
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
 use sqlx::SqliteConnection;
 
 use super::attest::Rows;
 use super::error::JournalError;
+use super::handle::{Inner, Journal};
 use super::held::{is_known_dead, lock};
 use super::key::{self, Key, KeySource};
+use super::key_file;
 use super::mac::Authenticator;
-use super::open::of_sqlx;
 use super::patience::begin;
+use super::reseal::Resealing;
 use super::row::Place;
-use super::seal::{SealError, Sealer, Spot};
-use super::{Inner, Journal, open, wal};
+use super::seal::{SealError, Sealer};
+use super::{open, wal};
 use crate::clock::Clock;
 use crate::crash;
 use crate::run::{Holder, RunId};
@@ -106,7 +107,7 @@ impl Journal {
             }
             opened => opened?.ok_or_else(no_journal)?,
         };
-        if let (Some(chosen), Some((old, _))) = (&chosen, key::load(source, path)?)
+        if let (Some(chosen), Some((old, _))) = (&chosen, key_file::load(source, path)?)
             && *chosen == old
         {
             return Err(RotateError::SameKey);
@@ -122,7 +123,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     crash::within("key rotate", None, crash::Place::Itself);
     crash::at("not begun");
     let failed = |error| inner.failed(error);
-    let (file, draft) = (key::key_file(&inner.path), key::draft_file(&inner.path));
+    let (file, draft) = (key_file::path(&inner.path), key_file::draft(&inner.path));
     // Nobody looks for the journal's key until it is in its place.
     let opening = open::lock_for_opening(&inner.path, inner.clock).await?;
     let mut connection = inner.connection.lock().await;
@@ -153,13 +154,13 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     sqlx::query!("UPDATE canary SET sealed = ?1", canary).execute(&mut *tx).await.map_err(failed)?;
     Rows::new(&inner.path, &rows, &mut tx).write_extent().await?;
     if in_file {
-        key::write(&draft, new)?;
+        key_file::write(&draft, new)?;
     }
     crash::at("begun");
     tx.commit().await.map_err(failed)?;
     crash::at("done, not completed");
     if in_file {
-        key::put(&draft, &file).map_err(|source| SealError::File { path: draft, source })?;
+        key_file::put(&draft, &file).map_err(|source| SealError::File { path: draft, source })?;
     }
     crash::at("completed");
     // What was sealed with the old key stays behind in free pages, and within others, until the file is written anew.
@@ -196,71 +197,4 @@ async fn end_dead_leases(inner: &Inner, tx: &mut SqliteConnection) -> Result<(),
     .await
     .map_err(failed)?;
     Ok(())
-}
-
-/// From one key to another.
-pub(super) struct Resealing<'s> {
-    pub(super) path: &'s Path,
-    pub(super) old: &'s Sealer,
-    pub(super) new: &'s Sealer,
-}
-
-impl Resealing<'_> {
-    /// Seals one run anew; false when something in it does not open with the old key.
-    pub(super) async fn run(&self, tx: &mut SqliteConnection, run: RunId) -> Result<bool, JournalError> {
-        let failed = |error| of_sqlx(self.path, error);
-        let id = run.to_string();
-        let input = sqlx::query_scalar!("SELECT input FROM runs WHERE id = ?1", id)
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(failed)?;
-        let steps = sqlx::query!("SELECT seq, input, output FROM steps WHERE run_id = ?1", id)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(failed)?;
-        let Some(input) = self.text(&input, Spot { run, seq: None, column: "input" })? else {
-            return Ok(false);
-        };
-        let mut texts = Vec::with_capacity(steps.len());
-        for step in steps {
-            let seq = Place("steps", "seq").seq(step.seq)?;
-            let spot = |column| Spot { run, seq: Some(seq), column };
-            let Some(input) = self.text(&step.input, spot("input"))? else { return Ok(false) };
-            let output = match step.output {
-                Some(output) => match self.text(&output, spot("output"))? {
-                    Some(output) => Some(output),
-                    None => return Ok(false),
-                },
-                None => None,
-            };
-            texts.push((step.seq, input, output));
-        }
-        sqlx::query!("UPDATE runs SET input = ?1 WHERE id = ?2", input, id)
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
-        for (seq, input, output) in texts {
-            sqlx::query!(
-                "UPDATE steps SET input = ?1, output = ?2 WHERE run_id = ?3 AND seq = ?4",
-                input,
-                output,
-                id,
-                seq
-            )
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
-        }
-        Ok(true)
-    }
-
-    /// One column's text, sealed anew; `None` when it does not open.
-    fn text(&self, stored: &str, spot: Spot) -> Result<Option<String>, JournalError> {
-        let stored: Value = Place("steps", spot.column).json(stored)?;
-        match self.old.open(stored, spot) {
-            Ok(opened) => Ok(Some(self.new.seal(opened, spot).to_string())),
-            Err(SealError::Unopened { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
 }

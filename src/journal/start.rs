@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Journal;
 use super::apply::{apply, commit};
 use super::attest::{Known, Rows};
 use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, StartError};
 use super::guard::LeaseGuard;
+use super::handle::Journal;
 use super::held::lock_patiently;
 use super::lease::Lease;
 use super::patience::begin;

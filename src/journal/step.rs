@@ -3,8 +3,8 @@
 use serde_json::Value;
 use sqlx::SqliteConnection;
 
-use super::Inner;
 use super::error::JournalError;
+use super::handle::Inner;
 use super::row::Place;
 use super::stored::masked;
 use crate::run::{Direction, Effect, Half, RunId, Seq, StepRecord, StepStanding, StepState, UndoRecord};

@@ -14,13 +14,15 @@ use super::attest::{Known, Rows};
 use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, TakeError, WriteError};
 use super::guard::LeaseGuard;
-use super::held::{Claim, LeaseRow, lease_row, lock_patiently};
+use super::handle::Claim;
+use super::handle::{Inner, Journal};
+use super::held::{LeaseRow, lease_row, lock_patiently};
 use super::lease::Lease;
 use super::lock::Lock;
 use super::patience::begin;
 use super::read::History;
 use super::step::StoredStep;
-use super::{Inner, Journal, abandon, kin, target, wal};
+use super::{abandon, kin, target, wal};
 use crate::run::{Direction, Event, EventKind, Holder, Keep, OnFailure, RunId, RunState};
 
 /// Which way a run is to be taken up.

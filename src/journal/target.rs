@@ -2,8 +2,8 @@
 
 use sqlx::SqliteConnection;
 
-use super::Inner;
 use super::error::{JournalError, TargetHeld, WriteError};
+use super::handle::Inner;
 use super::row::Place;
 use crate::run::{RunId, Target};
 

@@ -10,8 +10,8 @@ use sqlx::SqliteConnection;
 
 use super::attest::altered;
 use super::error::JournalError;
-use super::open::of_sqlx;
 use super::row::{Place, effect_text};
+use super::sqlite::of_sqlx;
 use crate::run::{EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding};
 
 /// Makes sure that a run and its steps stand where its events put them.

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::Inner;
 use super::error::JournalError;
+use super::handle::Inner;
 use super::held::is_known_dead;
-use super::open::of_sqlx;
 use super::row::Place;
+use super::sqlite::of_sqlx;
 use crate::clock::Clock;
 use crate::run::Holder;
 
@@ -196,7 +196,7 @@ async fn checkpoint(connection: &mut SqliteConnection) {
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *connection).await?;
         let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await;
         let wait =
-            sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {}", super::open::BUSY_TIMEOUT.as_millis()));
+            sqlx::AssertSqlSafe(format!("PRAGMA busy_timeout = {}", super::sqlite::BUSY_TIMEOUT.as_millis()));
         sqlx::query(wait).execute(&mut *connection).await?;
         done
     };

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use super::call::Service;
 use super::region::Region;
 
 /// Where requests go that do not go to Oracle's hosts: a scheme, a host, perhaps a port, and perhaps a path before the
@@ -127,6 +128,33 @@ fn shown(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, rest)) => format!("***@{rest}"),
         None => text.to_owned(),
+    }
+}
+
+/// Where the services are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// All behind one base URL, such as a sandbox's.
+    One(Endpoint),
+    /// Oracle's hosts of a region.
+    Of(Region),
+}
+
+impl Endpoints {
+    /// The name of one of the hosts, by which it shows whether there are any.
+    pub fn host(&self) -> String {
+        let base = self.base(Service::LoadBalancer);
+        base.split_once("://").map_or(base.as_str(), |(_, host)| host).to_owned()
+    }
+
+    pub(super) fn base(&self, service: Service) -> String {
+        match self {
+            Self::One(endpoint) => endpoint.base().to_owned(),
+            Self::Of(region) => {
+                let (label, infix) = service.host();
+                format!("https://{label}.{region}{infix}.{}", region.domain())
+            }
+        }
     }
 }
 

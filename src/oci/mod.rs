@@ -22,7 +22,7 @@ mod veil;
 
 pub use call::{Call, Method, Service};
 pub use domains::{Domain, Domains};
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Endpoints};
 pub use error::{OciError, TransportKind, printable};
 pub use http::{Http, SetupError};
 pub use id::{BackendName, Etag, InstanceId, LoadBalancerId, WorkRequestId};
@@ -30,7 +30,7 @@ pub use listing::{Listing, is_terminated};
 pub use references::{Reference, References, Referred};
 pub use region::{Region, RegionError, Regions};
 pub use signer::{SigningKey, fingerprint};
-pub use transport::{Answer, Endpoints, Transport};
+pub use transport::{Answer, Transport};
 
 use container_instances::ContainerInstances;
 use load_balancers::LoadBalancers;

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::call::{Call, Method, Service};
-use super::endpoint::Endpoint;
+use super::call::{Call, Method};
+use super::endpoint::Endpoints;
 use super::error::{OciError, TransportKind};
 use super::http::{self, Asked, Http, Success, header};
 use super::id::{Etag, WorkRequestId};
 use super::identity::{Identity, SignInError, Signing};
-use super::region::Region;
 use super::signer::{self, Unsigned};
 use super::veil::Veil;
 
@@ -41,33 +40,6 @@ impl<T> Answer<T> {
             retry_after: self.retry_after,
             request_id: self.request_id,
             next_page: self.next_page,
-        }
-    }
-}
-
-/// Where the services are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoints {
-    /// All behind one base URL, such as a sandbox's.
-    One(Endpoint),
-    /// Oracle's hosts of a region.
-    Of(Region),
-}
-
-impl Endpoints {
-    /// The name of one of the hosts, by which it shows whether there are any.
-    pub fn host(&self) -> String {
-        let base = self.base(Service::LoadBalancer);
-        base.split_once("://").map_or(base.as_str(), |(_, host)| host).to_owned()
-    }
-
-    pub(super) fn base(&self, service: Service) -> String {
-        match self {
-            Self::One(endpoint) => endpoint.base().to_owned(),
-            Self::Of(region) => {
-                let (label, infix) = service.host();
-                format!("https://{label}.{region}{infix}.{}", region.domain())
-            }
         }
     }
 }

@@ -1,20 +1,13 @@
 //! What happened to a run: the one list of events, each committed before it is told.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::id::{Fence, RunId, Seq};
 use super::state::RunState;
-
-/// A point in time, UTC.
-pub type Timestamp = DateTime<Utc>;
-
-/// Small named facts about a run, such as the id of the instance it made. Never secret.
-pub type Facts = BTreeMap<String, String>;
+use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
 /// Something that happened, as the journal holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,116 +20,6 @@ pub struct Event {
     pub at: Timestamp,
     /// What happened.
     pub kind: EventKind,
-}
-
-/// What an activity does to the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Effect {
-    /// Looks, and changes nothing.
-    Read,
-    /// Waits until something is so.
-    Wait,
-    /// Changes the cloud, and declares how that is undone.
-    Mutation,
-}
-
-/// Which way a run is going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// Towards the new version.
-    Forward,
-    /// Back to the old one.
-    Backward,
-}
-
-impl Direction {
-    /// The direction, as the journal holds it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Forward => "forward",
-            Self::Backward => "backward",
-        }
-    }
-}
-
-/// What follows when a step fails for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Roll back at once.
-    Rollback,
-    /// Stop there and leave everything as it is.
-    Halt,
-}
-
-impl OnFailure {
-    /// What follows, as the journal and the deployment name it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rollback => "rollback",
-            Self::Halt => "halt",
-        }
-    }
-}
-
-/// What a person says about a stuck step that they mended by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Resolution {
-    /// The step's effect stays: its compensation is skipped.
-    Done,
-    /// The step's effect is gone: a person undid it.
-    Undone,
-}
-
-/// Which side of a run a person keeps when they end it by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// The new version goes on serving, and the old one is taken away.
-    New,
-    /// The old version goes on serving, and the new one is taken away.
-    Old,
-}
-
-impl Keep {
-    /// The side, as the command line names it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Old => "old",
-        }
-    }
-}
-
-/// The process that advances a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Holder {
-    /// The machine's host name.
-    pub host: String,
-    /// The kernel's boot id, which tells a reboot from a pause.
-    pub boot_id: String,
-    /// The process id.
-    pub pid: u32,
-    /// When the process took the lease.
-    pub since: Timestamp,
-    /// The user, for the message that another person reads.
-    pub user: String,
-}
-
-impl std::fmt::Display for Holder {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "{}@{} (pid {}, since {})",
-            self.user,
-            self.host,
-            self.pid,
-            self.since.format("%Y-%m-%dT%H:%M:%SZ")
-        )
-    }
 }
 
 /// Everything that can happen to a run. Each variant is stored; what is merely shown is [`Update::Progress`].
@@ -296,6 +179,32 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// The event's name, as it is stored.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted { .. } => "run-started",
+            Self::LeaseTaken { .. } => "lease-taken",
+            Self::StepBegun { .. } => "step-begun",
+            Self::StepRetrying { .. } => "step-retrying",
+            Self::StepAdopted { .. } => "step-adopted",
+            Self::StepCompleted { .. } => "step-completed",
+            Self::StepFailed { .. } => "step-failed",
+            Self::Warned { .. } => "warned",
+            Self::RunSuspended { .. } => "run-suspended",
+            Self::RunInterrupted => "run-interrupted",
+            Self::RunFailed { .. } => "run-failed",
+            Self::RollbackStarted => "rollback-started",
+            Self::RunAbandoned { .. } => "run-abandoned",
+            Self::UndoBegun { .. } => "undo-begun",
+            Self::UndoRetrying { .. } => "undo-retrying",
+            Self::UndoAdvanced { .. } => "undo-advanced",
+            Self::UndoCompleted { .. } => "undo-completed",
+            Self::UndoFailed { .. } => "undo-failed",
+            Self::StepResolved { .. } => "step-resolved",
+            Self::RunFinished { .. } => "run-finished",
+        }
+    }
+
     /// The step that the event is about, when it is about one.
     pub const fn step(&self) -> Option<Seq> {
         match self {

@@ -4,9 +4,10 @@
 //! events: its input and those of its steps, their results and digests, facts, targets, the lease, and since when a step
 //! fails (which a resume of a suspended run forgets) stand in the rows alone.
 
-use super::event::{Effect, EventKind, Timestamp};
+use super::event::EventKind;
 use super::standing::{RunStanding, StepStanding};
-use super::state::IllegalTransition;
+use super::transitions::IllegalTransition;
+use super::words::{Effect, Timestamp};
 
 /// A run, by its events.
 #[derive(Clone, Debug, PartialEq, Eq)]

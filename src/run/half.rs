@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::event::Timestamp;
 use super::failure::Failure;
+use super::words::Timestamp;
 
 /// How the attempts of one half of a step went. Both halves are counted, retried and ended in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,11 +13,11 @@ mod record;
 mod secrets;
 mod standing;
 mod state;
+mod transitions;
+mod words;
 
 pub use confidential::{Confidential, MASK, marker, mask};
-pub use event::{
-    Direction, Effect, Event, EventKind, Facts, Holder, Keep, OnFailure, Resolution, Timestamp, Update,
-};
+pub use event::{Event, EventKind, Update};
 pub use failure::{Failure, FailureKind};
 pub use fold::{Folded, FoldedStep, Unfoldable};
 pub use half::Half;
@@ -25,4 +25,6 @@ pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
 pub use record::{RunRecord, StepRecord, UndoRecord, stamp};
 pub use secrets::{Cut, Secrets, passwords};
 pub use standing::{RunStanding, StepStanding};
-pub use state::{IllegalTransition, Outcome, RunState, StepState, StepStatus, UndoStatus, UnknownState};
+pub use state::{Outcome, RunState, StepState, StepStatus, UndoStatus};
+pub use transitions::IllegalTransition;
+pub use words::{Direction, Effect, Facts, Holder, Keep, OnFailure, Resolution, Timestamp, UnknownWord};

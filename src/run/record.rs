@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::event::{Direction, Effect, Facts, Holder, Timestamp};
 use super::failure::Failure;
 use super::id::{RunId, Seq};
 use super::state::{Outcome, RunState, StepStatus, UndoStatus};
+use super::words::{Direction, Effect, Facts, Holder, Timestamp};
 
 /// One run, with its steps when they were asked for.
 #[derive(Clone, Debug)]

@@ -4,10 +4,12 @@
 //! The invariant: it is computed by the two tables of transitions, and the same for who writes a run and for who reads
 //! it. One thing no event tells: that the retry budgets of a run were renewed, see [`StepStanding::forget_retries`].
 
-use super::event::{Direction, EventKind, Keep, Timestamp};
+use super::event::EventKind;
 use super::failure::Failure;
 use super::half::Half;
-use super::state::{IllegalTransition, RunState, StepState};
+use super::state::{RunState, StepState};
+use super::transitions::IllegalTransition;
+use super::words::{Direction, Keep, Timestamp};
 
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

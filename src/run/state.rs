@@ -1,14 +1,10 @@
-//! The states of a run and of a step, and the two tables of what may follow what.
-//!
-//! One `match` each over (state, event): what is not listed is an error. The journal applies the tables when it
-//! writes and again when it loads, so that a row that no sequence of events produces is noticed, not obeyed.
+//! The states of a run and of a step. What may follow what is in `transitions`.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Direction, EventKind, Keep, OnFailure, Resolution};
+use super::words::words;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -99,67 +95,7 @@ pub struct StepState {
     pub undo: Option<UndoStatus>,
 }
 
-/// An event that may not happen in this state: a defect of ours or a damaged journal.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{event} may not follow the state {state}")]
-pub struct IllegalTransition {
-    /// The state, as the journal names it.
-    pub state: String,
-    /// The event's name.
-    pub event: &'static str,
-}
-
 impl RunState {
-    /// The state after `event`; events that concern only a step leave it as it is.
-    pub fn after(self, event: &EventKind) -> Result<Self, IllegalTransition> {
-        use EventKind as E;
-        match (self, event) {
-            (state, E::RunStarted { .. }) => Err(illegal(state.as_str(), event)),
-            (Self::Suspended | Self::Running, E::LeaseTaken { .. } | E::RunInterrupted) => Ok(Self::Running),
-            (
-                state @ (Self::Failed | Self::Stuck | Self::Succeeded | Self::RollingBack),
-                E::LeaseTaken { .. },
-            ) => Ok(state),
-            (Self::RollingBack, E::RunInterrupted) => Ok(Self::RollingBack),
-            (
-                Self::Running,
-                E::StepBegun { .. }
-                | E::StepRetrying { .. }
-                | E::StepAdopted { .. }
-                | E::StepCompleted { .. }
-                | E::StepFailed { .. }
-                | E::Warned { .. },
-            ) => Ok(Self::Running),
-            (Self::Running | Self::RollingBack, E::RunSuspended { .. }) => Ok(Self::Suspended),
-            (Self::Running, E::RunFailed { .. }) => Ok(Self::Failed),
-            (
-                Self::Running | Self::Suspended | Self::Failed | Self::Stuck | Self::Succeeded,
-                E::RollbackStarted,
-            ) => Ok(Self::RollingBack),
-            (
-                Self::RollingBack,
-                E::UndoBegun { .. }
-                | E::UndoRetrying { .. }
-                | E::UndoAdvanced { .. }
-                | E::UndoCompleted { .. }
-                | E::Warned { .. }
-                | E::RollbackStarted,
-            ) => Ok(Self::RollingBack),
-            (
-                Self::Running | Self::Suspended | Self::Failed | Self::Stuck | Self::RollingBack,
-                E::RunAbandoned { keep, .. },
-            ) => Ok(match keep {
-                Keep::New => Self::Running,
-                Keep::Old => Self::RollingBack,
-            }),
-            (Self::RollingBack, E::UndoFailed { .. }) => Ok(Self::Stuck),
-            (Self::Stuck, E::StepResolved { .. }) => Ok(Self::Stuck),
-            (Self::Running, E::RunFinished { state: Self::Succeeded }) => Ok(Self::Succeeded),
-            (Self::RollingBack, E::RunFinished { state: Self::RolledBack }) => Ok(Self::RolledBack),
-            (state, _) => Err(illegal(state.as_str(), event)),
-        }
-    }
-
     /// Whether nothing more will happen unless a person asks for a rollback.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Succeeded | Self::RolledBack)
@@ -182,42 +118,6 @@ impl RunState {
 impl StepState {
     /// The state of a step whose first begin was just committed.
     pub const BEGUN: Self = Self { status: StepStatus::Begun, undo: None };
-
-    /// The state after `event`, which must be about this step.
-    pub fn after(self, event: &EventKind) -> Result<Self, IllegalTransition> {
-        use EventKind as E;
-        use StepStatus as S;
-        use UndoStatus as U;
-        let to = |status, undo| Ok(Self { status, undo });
-        match (self.status, self.undo, event) {
-            (
-                S::Begun,
-                None,
-                E::StepBegun { .. } | E::StepRetrying { .. } | E::StepAdopted { .. } | E::Warned { .. },
-            ) => Ok(self),
-            (S::Begun, None, E::StepCompleted { .. }) => to(S::Completed, None),
-            (S::Begun, None, E::StepFailed { .. }) => to(S::Failed, None),
-            // What a person said of a step may be taken back: when the run is abandoned, its whole side goes.
-            (status, None | Some(U::Failed | U::Skipped), E::UndoBegun { .. }) => to(status, Some(U::Begun)),
-            (
-                status,
-                Some(U::Begun),
-                E::UndoBegun { .. } | E::UndoRetrying { .. } | E::UndoAdvanced { .. } | E::Warned { .. },
-            ) => to(status, Some(U::Begun)),
-            (status, Some(U::Begun), E::UndoCompleted { .. }) => to(status, Some(U::Completed)),
-            (status, Some(U::Begun), E::UndoFailed { .. }) => to(status, Some(U::Failed)),
-            (status, Some(U::Failed), E::StepResolved { resolution: Resolution::Done, .. }) => {
-                to(status, Some(U::Skipped))
-            }
-            (status, Some(U::Failed), E::StepResolved { resolution: Resolution::Undone, .. }) => {
-                to(status, Some(U::Completed))
-            }
-            (status, undo, _) => {
-                let undo = undo.map_or("", UndoStatus::as_str);
-                Err(illegal(format!("{} {undo}", status.as_str()).trim_end(), event))
-            }
-        }
-    }
 }
 
 impl StepStatus {
@@ -243,130 +143,6 @@ impl UndoStatus {
     }
 }
 
-fn illegal(state: &str, event: &EventKind) -> IllegalTransition {
-    IllegalTransition { state: state.to_owned(), event: event.name() }
-}
-
-impl EventKind {
-    /// The event's name, as it is stored.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::RunStarted { .. } => "run-started",
-            Self::LeaseTaken { .. } => "lease-taken",
-            Self::StepBegun { .. } => "step-begun",
-            Self::StepRetrying { .. } => "step-retrying",
-            Self::StepAdopted { .. } => "step-adopted",
-            Self::StepCompleted { .. } => "step-completed",
-            Self::StepFailed { .. } => "step-failed",
-            Self::Warned { .. } => "warned",
-            Self::RunSuspended { .. } => "run-suspended",
-            Self::RunInterrupted => "run-interrupted",
-            Self::RunFailed { .. } => "run-failed",
-            Self::RollbackStarted => "rollback-started",
-            Self::RunAbandoned { .. } => "run-abandoned",
-            Self::UndoBegun { .. } => "undo-begun",
-            Self::UndoRetrying { .. } => "undo-retrying",
-            Self::UndoAdvanced { .. } => "undo-advanced",
-            Self::UndoCompleted { .. } => "undo-completed",
-            Self::UndoFailed { .. } => "undo-failed",
-            Self::StepResolved { .. } => "step-resolved",
-            Self::RunFinished { .. } => "run-finished",
-        }
-    }
-}
-
-/// A word in the journal that names no state.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` names no state")]
-pub struct UnknownState(pub String);
-
-macro_rules! words {
-    ($type:ty: $($variant:ident),+) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-        impl FromStr for $type {
-            type Err = UnknownState;
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                [$(Self::$variant),+]
-                    .into_iter()
-                    .find(|state| state.as_str() == text)
-                    .ok_or_else(|| UnknownState(text.to_owned()))
-            }
-        }
-    };
-}
-words!(RunState: Running, Suspended, Failed, RollingBack, RolledBack, Stuck, Succeeded);
-words!(StepStatus: Begun, Completed, Failed);
-words!(UndoStatus: Begun, Completed, Failed, Skipped);
-words!(Direction: Forward, Backward);
-words!(OnFailure: Rollback, Halt);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run::{Failure, Seq};
-
-    fn undo_begun() -> EventKind {
-        EventKind::UndoBegun { seq: Seq::FIRST, name: "create".into(), subject: None, attempt: 1 }
-    }
-
-    #[test]
-    fn a_run_that_is_rolled_back_stays_so() {
-        for event in [
-            EventKind::RollbackStarted,
-            EventKind::RunInterrupted,
-            undo_begun(),
-            EventKind::RunFinished { state: RunState::Succeeded },
-        ] {
-            assert!(RunState::RolledBack.after(&event).is_err(), "{}", event.name());
-        }
-    }
-
-    #[test]
-    fn a_run_is_abandoned_unless_it_is_over() {
-        let abandoned =
-            |keep| EventKind::RunAbandoned { keep, from: Seq::FIRST, reason: None, by: "ann".into() };
-        for state in [RunState::Running, RunState::Suspended, RunState::Failed, RunState::Stuck] {
-            assert_eq!(state.after(&abandoned(Keep::New)), Ok(RunState::Running));
-            assert_eq!(state.after(&abandoned(Keep::Old)), Ok(RunState::RollingBack));
-        }
-        for state in [RunState::Succeeded, RunState::RolledBack] {
-            assert!(state.after(&abandoned(Keep::New)).is_err(), "{state}");
-        }
-    }
-
-    #[test]
-    fn only_a_run_that_goes_forward_can_succeed() {
-        let succeeded = EventKind::RunFinished { state: RunState::Succeeded };
-        assert_eq!(RunState::Running.after(&succeeded), Ok(RunState::Succeeded));
-        for state in [RunState::RollingBack, RunState::Stuck, RunState::Failed, RunState::Suspended] {
-            assert!(state.after(&succeeded).is_err(), "{state}");
-        }
-    }
-
-    #[test]
-    fn a_step_that_is_undone_is_not_undone_again() {
-        let undone = StepState { status: StepStatus::Completed, undo: Some(UndoStatus::Completed) };
-        assert!(undone.after(&undo_begun()).is_err());
-        let stuck = StepState { undo: Some(UndoStatus::Failed), ..undone };
-        assert_eq!(stuck.after(&undo_begun()).map(|state| state.undo), Ok(Some(UndoStatus::Begun)));
-    }
-
-    #[test]
-    fn a_step_is_resolved_only_when_it_is_stuck() {
-        let resolved = EventKind::StepResolved {
-            seq: Seq::FIRST,
-            resolution: Resolution::Undone,
-            reason: "deleted in the console".into(),
-            by: "ann".into(),
-        };
-        let failed = EventKind::UndoFailed { seq: Seq::FIRST, failure: Failure::permanent("a", "b") };
-        let undoing = StepState::BEGUN.after(&undo_begun()).expect("a step in doubt can be undone");
-        assert!(undoing.after(&resolved).is_err());
-        let stuck = undoing.after(&failed).expect("a compensation may fail");
-        assert_eq!(stuck.after(&resolved).map(|state| state.undo), Ok(Some(UndoStatus::Completed)));
-    }
-}
+words!(RunState, "state": Running, Suspended, Failed, RollingBack, RolledBack, Stuck, Succeeded);
+words!(StepStatus, "state": Begun, Completed, Failed);
+words!(UndoStatus, "state": Begun, Completed, Failed, Skipped);

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::faults::Rule;
 use super::habits::Habits;
-use super::server::{Shared, lock};
+use super::lock::lock;
+use super::shared::Shared;
 use super::state::{AVAILABILITY_DOMAIN, COMPARTMENT, SUBNET, State};
 use super::tokens::Wish;
 use super::wire::Reply;
@@ -93,7 +94,7 @@ pub(super) fn state(shared: &Shared) -> Value {
         .instances
         .values()
         .map(|instance| {
-            let mut body = control::instances::summary(shared, instance);
+            let mut body = control::instance_view::summary(shared, instance);
             body["address"] = json!(instance.address);
             body["isUp"] = json!(instance.is_up);
             body["version"] = json!(instance.containers.first().map(super::state::Container::image_version));
@@ -104,7 +105,7 @@ pub(super) fn state(shared: &Shared) -> Value {
         .balancers
         .values()
         .map(|balancer| {
-            let mut body = control::balancers::body(balancer);
+            let mut body = control::balancer_view::body(balancer);
             let open = balancer.work.iter().filter(|work| work.finished.is_none()).count();
             body["openWorkRequests"] = json!(open);
             body["listenerAddresses"] = balancer

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::files::{self, Draft, Known};
 use super::identity::fingerprint;
-use super::server::{Shared, lock};
+use super::lock::lock;
+use super::shared::Shared;
 use super::tokens::{SESSION_KEY, Use, session_key};
 
 /// Writes `.oci/config` with a profile a way to sign in, laid out as the official CLI does it, `.oci/oci_cli_rc` with

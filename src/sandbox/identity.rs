@@ -2,10 +2,10 @@
 
 use md5::{Digest as _, Md5};
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
+use rsa::pkcs8::EncodePublicKey as _;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 
 use super::state::TENANCY;
-use super::tokens::der_of;
 
 const KEY: &str = include_str!("testdata/key.pem");
 
@@ -49,4 +49,9 @@ impl Identity {
 pub(super) fn fingerprint(key: &RsaPublicKey) -> String {
     let digest = Md5::digest(der_of(key));
     digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// The public key in DER.
+pub(super) fn der_of(key: &RsaPublicKey) -> Vec<u8> {
+    key.to_public_key_der().expect("an RSA key has a DER form").into_vec()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::data;
 use super::pace::{CREATE, DELETE, FAIL, TURN};
-use super::server::Shared;
+use super::shared::Shared;
 use super::state::State;
 
 /// What is being done to an instance.
@@ -28,7 +28,7 @@ impl Turn {
         }
     }
 
-    fn of(operation: &str) -> Option<Self> {
+    pub(super) fn of(operation: &str) -> Option<Self> {
         [Self::Create, Self::Start, Self::Stop, Self::Restart, Self::Delete]
             .into_iter()
             .find(|turn| turn.operation() == operation)
@@ -43,30 +43,6 @@ pub(super) fn note_a_delete_in_service(state: &mut State, id: &str) {
     if let Some(backend) = backends.find(|backend| backend.ip == address) {
         let violation = format!("instance {id} was deleted while it was the backend {}", backend.name());
         state.violations.push(violation);
-    }
-}
-
-/// Takes up what an earlier sandbox left unfinished in its folder.
-pub(super) fn resume(shared: &Arc<Shared>) {
-    let open: Vec<(String, String, Turn)> = {
-        let state = shared.state();
-        let open = state.work.values().filter(|work| work.finished.is_none());
-        open.filter_map(|work| Some((work.instance.clone(), work.id.clone(), Turn::of(&work.operation)?)))
-            .collect()
-    };
-    for (instance, work, turn) in open {
-        begin(shared, &instance, &work, turn, None);
-    }
-    let balancers: Vec<String> = shared.change(|state| {
-        for work in state.balancers.values_mut().flat_map(|balancer| &mut balancer.work) {
-            if work.finished.is_none() {
-                "ACCEPTED".clone_into(&mut work.state);
-            }
-        }
-        state.balancers.keys().cloned().collect()
-    });
-    for balancer in balancers {
-        super::control::changes::work_off(shared, &balancer);
     }
 }
 

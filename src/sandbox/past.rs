@@ -1,18 +1,11 @@
 //! What load balancers were like a while ago, for reads that lag in time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::state::{Balancer, State};
-
-type Balancers = BTreeMap<String, Balancer>;
-
-/// How it was, and since when; oldest first. Empty while reads do not lag.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Past(Vec<(Instant, Arc<Balancers>)>);
+use super::state::{Balancers, State};
 
 impl State {
     /// Notes how the load balancers are now; called after each change.

@@ -20,7 +20,8 @@ use sha2::Sha256;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
-use super::server::{Shared, lock};
+use super::lock::lock;
+use super::shared::Shared;
 use super::tokens::Use;
 use super::verify::{Message, Signed};
 use super::wire::Reply;

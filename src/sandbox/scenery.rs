@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::seed::{address, balancer, ready_instance, serving};
-use super::server::Shared;
+use super::made::{address, balancer, ready_instance, serving};
+use super::shared::Shared;
 use super::state::{Backend, Health, State};
 
 /// Puts strangers beside the web server, and into its set.

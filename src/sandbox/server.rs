@@ -1,15 +1,12 @@
 //! One port for every service: reads a request, checks its signature, lets a fault decide, and answers.
 
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
@@ -17,130 +14,16 @@ use hyper::{Response, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::audit::{Audit, Call};
-use super::data::Fleet;
-use super::doors::Doors;
-use super::faults::{Effect, Faults, Rule};
-use super::identity::Identity;
-use super::pace::Pace;
-use super::state::State;
-use super::tokens::Tokens;
+use super::audit::Call;
+use super::faults::{Effect, Rule};
+use super::lock::lock;
+use super::shared::Shared;
 use super::verify::Message;
 use super::wire::{Body, Reply, Request, decode};
-use super::{Options, admin, control, principals, store, verify};
+use super::{admin, control, principals, verify};
 
 const BODY_LIMIT: usize = 4 << 20;
-
-/// What every part of the sandbox shares.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) identity: Identity,
-    pub(super) pace: Pace,
-    pub(super) page_size: usize,
-    pub(super) faults: Mutex<Faults>,
-    pub(super) audit: Mutex<Audit>,
-    pub(super) fleet: Fleet,
-    pub(super) seed: super::Seed,
-    pub(super) tokens: Mutex<Tokens>,
-    doors: Doors,
-    is_verifying: bool,
-    folder: Option<PathBuf>,
-    skew: Mutex<TimeDelta>,
-    // std mutexes, never held across an await: every handler computes its answer in one go.
-    state: Mutex<State>,
-    cancel: CancellationToken,
-    tasks: TaskTracker,
-}
-
-impl Shared {
-    pub(super) fn new(options: Options, address: SocketAddr, state: State, pace: Pace) -> Self {
-        Self {
-            identity: Identity::of_the_sandbox(),
-            pace,
-            page_size: options.page_size,
-            faults: Mutex::default(),
-            audit: Mutex::default(),
-            fleet: Fleet::default(),
-            seed: options.seed,
-            tokens: Mutex::default(),
-            doors: Doors::new(address, options.hosts),
-            is_verifying: options.verify,
-            folder: options.folder,
-            skew: Mutex::default(),
-            state: Mutex::new(state),
-            cancel: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        }
-    }
-
-    /// Looks at the state.
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the state and keeps it.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = self.state();
-        let result = change(&mut state);
-        state.remember();
-        if let Err(error) = store::save(self.folder.as_deref(), &state) {
-            tracing::error!(%error, "the sandbox cannot keep its state");
-        }
-        result
-    }
-
-    /// The time that the sandbox's clock shows.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the sandbox has a clock of its own, which tests can set wrong"
-    )]
-    pub(super) fn now(&self) -> DateTime<Utc> {
-        Utc::now() + *lock(&self.skew)
-    }
-
-    /// Whether signatures are checked.
-    pub(super) const fn is_verifying(&self) -> bool {
-        self.is_verifying
-    }
-
-    pub(super) fn set_skew(&self, skew: TimeDelta) {
-        *lock(&self.skew) = skew;
-    }
-
-    /// Waits for what takes `real` in the cloud.
-    pub(super) async fn pass(&self, real: Duration) {
-        self.sleep(self.pace.scaled(real)).await;
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the sandbox has a clock of its own")]
-    pub(super) async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-
-    /// Runs a task until it ends or the sandbox stops.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cancel = self.cancel.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = task => {}
-            }
-        });
-    }
-
-    pub(super) async fn stop(&self) {
-        self.cancel.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Serves the API until the sandbox stops.
 pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener) {
@@ -194,7 +77,7 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         let call = Call { method: &method, target: &target, who, retry_token: token.as_deref() };
         lock(&shared.audit).record(now, call, status, &request_id);
     };
-    if is_api && shared.is_verifying {
+    if is_api && shared.is_verifying() {
         match verify::check(&shared.identity, &lock(&shared.tokens), now, &message) {
             Ok(signer) => who = signer,
             Err(why) => {

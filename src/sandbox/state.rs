@@ -1,13 +1,14 @@
 //! Everything the sandbox knows, in plain data that can be written to a folder.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::habits::Habits;
-use super::past::Past;
 
 /// The compartment in which everything is.
 pub(super) const COMPARTMENT: &str = "ocid1.compartment.oc1..sandbox";
@@ -49,6 +50,12 @@ pub(super) struct State {
     #[serde(skip)]
     pub(super) past: Past,
 }
+
+pub(super) type Balancers = BTreeMap<String, Balancer>;
+
+/// How it was, and since when; oldest first. Empty while reads do not lag.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Past(pub(super) Vec<(Instant, Arc<Balancers>)>);
 
 /// What a retry token was used for: the digest of the request, the id of what that made, and its `if-match`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -8,14 +8,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::pkcs1v15::{Signature, SigningKey, VerifyingKey};
-use rsa::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
+use rsa::pkcs8::DecodePublicKey as _;
 use rsa::signature::{SignatureEncoding as _, Signer as _, Verifier as _};
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::identity::Identity;
+use super::identity::{Identity, der_of};
 use super::state::COMPARTMENT;
 
 const ISSUER_KEY: &str = include_str!("testdata/issuer_key.pem");
@@ -181,8 +181,4 @@ impl Tokens {
 pub(super) fn session_key() -> RsaPublicKey {
     let key = RsaPrivateKey::from_pkcs1_pem(SESSION_KEY).expect("the sandbox's own key can be read");
     key.to_public_key()
-}
-
-pub(super) fn der_of(key: &RsaPublicKey) -> Vec<u8> {
-    key.to_public_key_der().expect("an RSA key has a DER form").into_vec()
 }

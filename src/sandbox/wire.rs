@@ -196,3 +196,16 @@ pub(super) fn decode(text: &str) -> String {
     }
     String::from_utf8_lossy(&decoded).into_owned()
 }
+
+/// Refuses a request whose `if-match` is not the current version.
+pub(super) fn check_version(request: &Request, version: &str) -> Result<(), Reply> {
+    match request.header("if-match").map(|tag| tag.trim_matches('"')) {
+        None | Some("*") => Ok(()),
+        Some(tag) if tag == version => Ok(()),
+        Some(tag) => Err(Reply::error(412, "NoEtagMatch", no_match(version, tag))),
+    }
+}
+
+pub(super) fn no_match(version: &str, tag: &str) -> String {
+    format!("Entity has a computed tag of {version}, but is passed a tag of {tag}")
+}

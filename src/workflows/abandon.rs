@@ -9,7 +9,9 @@ use super::activities::{
 };
 use super::balancer::Place;
 use super::elsewhere::Elsewhere;
-use super::redeploy::{Redeploy, Retiring, elsewhere, instance_compartment};
+use super::finders::elsewhere;
+use super::redeploy::{Redeploy, Retiring};
+use super::target::instance_compartment;
 use super::{Destroy, World};
 use crate::config::OldInstance as Mode;
 use crate::engine::{Activity, Foresight, Past, Run, Stop, Workflow};

@@ -1,15 +1,15 @@
 //! The wait until the new backends are ready: well, and well for long enough that it was no accident.
 //!
 //! Health is looked at in every set, also where no listener seems to use it: whether requests reach a set is inferred
-//! (`guards::has_listener`), and where that is wrong an unhealthy version would be let in unchecked.
+//! (`balancer::has_listener`), and where that is wrong an unhealthy version would be let in unchecked.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::balancer::{Place, health, unwell, when_idle};
+use super::World;
+use super::balancer::{Place, has_listener, health, unwell, when_idle};
 use super::successor::Successor;
-use super::{World, guards};
 use crate::config::MinReady;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{HealthChecker, HealthStatus, LoadBalancer};
@@ -114,7 +114,7 @@ impl<'p> Watched<'p> {
         let retries = checker.and_then(|checker| checker.retries).unwrap_or(RETRIES);
         Self {
             place,
-            has_listener: guards::has_listener(balancer, &place.backend_set),
+            has_listener: has_listener(balancer, &place.backend_set),
             is_drained: place.find(balancer).is_some_and(|backend| backend.flags.drain),
             unchecked_after: interval * retries,
             hold: match min_ready {

@@ -8,14 +8,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::activities::{
     AdmitBackend, AwaitBackends, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet,
-    CreateInstance, DrainBackend, FindLoadBalancer, FindOldBackends, FindOldInstance, MarkKept, OldBackend,
-    OldInstance, Ready, RegisterBackend, RemoveBackend, RetireInstance, Sent, Which,
+    CreateInstance, DrainBackend, MarkKept, OldBackend, OldInstance, Ready, RegisterBackend, RemoveBackend,
+    RetireInstance, Sent,
 };
 use super::balancer::{Expected, Place};
-use super::beside::Around;
 use super::elsewhere::Elsewhere;
+use super::finders::{elsewhere, find_load_balancer, find_old_backends, find_old_instance};
 use super::successor::{Successor, Takeover};
-use super::{World, target};
+use super::target::{self, instance_compartment};
+use super::world::World;
 use crate::config::{Deployment, DeploymentTarget, OldInstance as Mode, Predecessor, Register};
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
@@ -235,76 +236,6 @@ async fn follow(
     }
 }
 
-pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
-    FindLoadBalancer {
-        compartment_id: deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id).clone(),
-        filter: deployment.lb_filter.clone(),
-    }
-}
-
-/// Looks for the old instance, with what is around it as far as that is known.
-pub(super) fn find_old_instance(
-    deployment: &Deployment,
-    balancer: Option<&LoadBalancerId>,
-) -> FindOldInstance {
-    let secrets = deployment.instance.expose()["imagePullSecrets"].as_array().cloned().unwrap_or_default();
-    let which = match &deployment.predecessor {
-        Predecessor::Named(id) => Which::Id(InstanceId::from(id.as_str())),
-        Predecessor::AsBefore | Predecessor::Expected | Predecessor::MayBeMissing => Which::Filter {
-            compartment_id: deployment.compartment_id.clone(),
-            filter: deployment.ci_filter.clone(),
-        },
-    };
-    let around = match &deployment.predecessor {
-        Predecessor::AsBefore | Predecessor::Named(_) => None,
-        Predecessor::Expected => Some(around(deployment, balancer, false)),
-        Predecessor::MayBeMissing => Some(around(deployment, balancer, true)),
-    };
-    FindOldInstance { which, pull_secrets: Confidential::new(secrets), around }
-}
-
-fn around(deployment: &Deployment, balancer: Option<&LoadBalancerId>, may_be_missing: bool) -> Around {
-    let display_name = deployment.instance.expose()["displayName"].as_str().map(ToOwned::to_owned);
-    let made_in = instance_compartment(deployment);
-    let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
-    // Without sets of its own, it is where the old one is, and so is its target.
-    let balancer_of_target = balancer.filter(|_| !deployment.backends.is_empty());
-    let target = balancer_of_target.and_then(|balancer| target::of(deployment, balancer, &sets));
-    Around {
-        load_balancer: balancer.cloned(),
-        backend_sets: sets.iter().map(|set| (*set).to_owned()).collect(),
-        deployment: target::tag(deployment, target.as_ref()),
-        display_name: Confidential::new(display_name),
-        other_compartment: (made_in != deployment.compartment_id).then_some(made_in),
-        may_be_missing,
-    }
-}
-
-pub(super) fn find_old_backends(
-    deployment: &Deployment,
-    balancer: &LoadBalancerId,
-    old: Option<&OldInstance>,
-) -> FindOldBackends {
-    FindOldBackends {
-        load_balancer: balancer.clone(),
-        addresses: old.map(|old| old.addresses.clone()).unwrap_or_default(),
-        wanted: deployment.backends.clone(),
-        may_leave_nothing: false,
-        elsewhere: elsewhere(deployment, old),
-    }
-}
-
-/// Where else the old instance could be a backend. A run of before does not look.
-pub(super) fn elsewhere(deployment: &Deployment, old: Option<&OldInstance>) -> Option<Elsewhere> {
-    let own = deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id);
-    let policy = &deployment.policy;
-    (!policy.is_of_before()).then(|| Elsewhere {
-        compartments: Elsewhere::among(own, &policy.lb_compartments),
-        ipv6_addresses: old.map(|old| old.ipv6_addresses.clone()).unwrap_or_default(),
-        is_kept: policy.old_instance == Mode::Keep,
-    })
-}
-
 fn create_instance(
     deployment: &Deployment,
     balancer: &LoadBalancerId,
@@ -328,12 +259,6 @@ fn successor(deployment: &Deployment, id: &InstanceId) -> Successor {
 
 fn hidden(deployment: &Deployment) -> Confidential<Vec<String>> {
     Confidential::new(deployment.secret_texts())
-}
-
-/// Where the new instance is made, and looked for by its tags.
-pub(super) fn instance_compartment(deployment: &Deployment) -> String {
-    let own = deployment.instance.expose()["compartmentId"].as_str();
-    own.unwrap_or(&deployment.compartment_id).to_owned()
 }
 
 fn digest(shown: &Value) -> String {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::balancer::{Place, SURE_AFTER, health, unwell, when_idle};
-use super::{World, guards, instance};
+use super::balancer::{Place, SURE_AFTER, has_listener, health, unwell, when_idle};
+use super::{World, instance};
 use crate::engine::{Cx, Looks};
 use crate::oci::InstanceId;
 use crate::oci::load_balancers::{HealthStatus, LoadBalancer};
@@ -138,7 +138,7 @@ pub(super) async fn not_serving_at(
     let is_well = match status {
         HealthStatus::Ok => true,
         // Where no request goes nothing is checked (docs/oci.md 2.5).
-        HealthStatus::Unknown => !guards::has_listener(balancer, &place.backend_set),
+        HealthStatus::Unknown => !has_listener(balancer, &place.backend_set),
         HealthStatus::Warning | HealthStatus::Critical => false,
     };
     Ok((!is_well).then(|| unwell(place, status, &seen)))

@@ -6,12 +6,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::World;
-use super::redeploy::{find_load_balancer, instance_compartment};
+use super::world::World;
 use crate::config::{Deployment, DeploymentTag, DeploymentTarget, Filter};
-use crate::engine::{Foresight, Stop};
 use crate::oci::{InstanceId, LoadBalancerId};
-use crate::run::{Facts, Target};
+use crate::run::Target;
 
 /// What a run of `deployment` holds from its first moment, before the cloud was asked for anything: two runs that were
 /// started from one file are told apart by nothing else until the backend sets are known.
@@ -44,17 +42,6 @@ pub async fn complete_origin(deployment: &mut Deployment, world: &World) {
     }
 }
 
-/// The load balancer that a deployment means.
-///
-/// # Errors
-/// When it is not there, or not the only one.
-pub async fn locate(
-    foresight: &Foresight<'_, World>,
-    deployment: &Deployment,
-) -> Result<LoadBalancerId, Stop> {
-    Ok(foresight.look(find_load_balancer(deployment), &Facts::new()).await?.id)
-}
-
 /// What a run holds of an instance that it takes away.
 pub fn instance(id: &InstanceId) -> Target {
     Target::new("instance", id.as_str())
@@ -85,4 +72,10 @@ pub(super) fn tag(deployment: &Deployment, target: Option<&DeploymentTarget>) ->
         Some(target) => DeploymentTag::of(&deployment.name, target).to_string(),
         None => deployment.name.clone(),
     }
+}
+
+/// Where the new instance is made, and looked for by its tags.
+pub(super) fn instance_compartment(deployment: &Deployment) -> String {
+    let own = deployment.instance.expose()["compartmentId"].as_str();
+    own.unwrap_or(&deployment.compartment_id).to_owned()
 }

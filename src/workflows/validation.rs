@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::World;
 use super::activities::{LookUp, Unfound};
-use super::redeploy::{find_load_balancer, find_old_backends, find_old_instance, instance_compartment};
+use super::finders::{find_load_balancer, find_old_backends, find_old_instance};
+use super::target::instance_compartment;
 use crate::config::Deployment;
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::Reference;

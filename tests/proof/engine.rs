@@ -10,9 +10,9 @@ use deployctl::engine::{
     Activity, Cx, Done, Engine, Mutation, Outcome, Preview, Read, Registry, Run, Started, Stop, Undone, Wait,
     Workflow,
 };
-use deployctl::journal::{Journal, KeySource, OnFailure};
+use deployctl::journal::{Journal, KeySource};
 use deployctl::retry::RetryPolicy;
-use deployctl::run::{Facts, Failure, RunId, RunState, StepStatus, Target, UndoStatus};
+use deployctl::run::{Facts, Failure, OnFailure, RunId, RunState, StepStatus, Target, UndoStatus};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

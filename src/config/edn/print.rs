@@ -1,7 +1,7 @@
 //! From a form back to text.
 
+use crate::config::exact;
 use crate::config::node::{CHARACTER, Node, SEQUENCE, SYMBOL, Tree};
-use crate::config::number;
 
 /// The form as text that reads as the same form, as Clojure's `pr-str` does.
 pub(in crate::config) fn print(node: &Node) -> String {
@@ -10,7 +10,7 @@ pub(in crate::config) fn print(node: &Node) -> String {
         Tree::Nil => "nil".to_owned(),
         Tree::Bool(value) => value.to_string(),
         Tree::Int(number) => number.to_string(),
-        Tree::Float(number) => number::double(*number),
+        Tree::Float(number) => exact::double(*number),
         Tree::Exact(number) => number.printed(),
         Tree::Str(text) if node.has_flag(CHARACTER) => character(text),
         Tree::Str(text) => quoted(text),

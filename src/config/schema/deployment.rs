@@ -1,7 +1,7 @@
 //! The deployment around the instance: what is replaced, where its traffic comes from, and how.
 
 use super::instance::{BACKEND_SET, INSTANCE, RESTART_POLICIES};
-use super::{COUNT, Field, Kind, Model, NAME, TEXT, many, may, must, plain, texts};
+use super::model::{COUNT, Field, Kind, Model, NAME, TEXT, many, may, must, plain, texts};
 use Kind::{Bool, DefinedTags, Duration, Factor, Number, One, Port, Tags, Word};
 
 /// The states in which an instance or a load balancer can be (docs/oci.md 2.1, 2.3).

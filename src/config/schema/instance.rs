@@ -1,11 +1,11 @@
 //! The specification of a container instance and of a backend set, with the API's limits (docs/oci.md 5 and
 //! appendices A.1 and A.2).
 
-use super::Kind::{
+use super::model::Kind::{
     Base64, Bool, DefinedTags, Environment, FreeMap, Integer, Many, Number, One, Port, Refused, Tags, Texts,
     Word,
 };
-use super::{
+use super::model::{
     ABOVE_ZERO, ANY_TEXT, COUNT, Field, Model, NAME, TEXT, UNIX_ID, many, may, must, plain, texts, variant,
     varied,
 };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::deployment::DEPLOYMENT;
-use super::{Field, Kind, Model, TAG_NAME_LIMIT, TAG_VALUE_LIMIT, TAGS_LIMIT};
+use super::model::{Field, Kind, Model, TAG_NAME_LIMIT, TAG_VALUE_LIMIT, TAGS_LIMIT};
 use crate::config::casing::{camel, kebab};
 
 /// The JSON Schema (2020-12) of a deployment file in YAML or JSON, whose keys are in kebab case, snake case or camel case.

@@ -10,17 +10,17 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::error::SignInError;
 use super::metadata::{InstanceIdentity, Metadata};
+use super::signing::Signing;
 use super::token::{MARGIN, Token};
-use super::{SignInError, Signing};
 use crate::file::read_text;
-use crate::oci::Endpoint;
 use crate::oci::call::Service;
+use crate::oci::endpoint::{Endpoint, Endpoints};
 use crate::oci::error::{OciError, TransportKind, clean};
 use crate::oci::http::{Asked, Http, SetupError, put, request_id};
 use crate::oci::region::Region;
 use crate::oci::signer::{self, SigningKey, Unsigned};
-use crate::oci::transport::Endpoints;
 
 const OPERATION: &str = "GetSecurityToken";
 

@@ -12,30 +12,9 @@ use rsa::{RsaPrivateKey, RsaPublicKey};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::key_error::KeyError;
 use super::pkcs8;
 use crate::oci::signer::SigningKey;
-
-/// Why a private key cannot be used. Never says anything of its content.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// There is no PEM block.
-    #[error("there is no private key in it: expected a block `-----BEGIN … PRIVATE KEY-----`")]
-    NoPemBlock,
-    /// The key is encrypted and no pass phrase was given.
-    #[error("the private key is encrypted: set its pass phrase")]
-    PassPhraseMissing,
-    /// The pass phrase does not open it.
-    #[error("the pass phrase does not open the private key")]
-    PassPhraseWrong,
-    /// Something else than an RSA key.
-    #[error("the private key is not an RSA key that can be read")]
-    NotRsa,
-    /// Encrypted in a way that we cannot open.
-    #[error(
-        "the private key is encrypted with {0}, a cipher that is not supported: convert it with `openssl pkcs8 -topk8`"
-    )]
-    UnknownCipher(String),
-}
 
 /// Reads the first private key in `text`.
 ///

@@ -11,7 +11,7 @@ use pkcs5::pbes2::{self, Parameters};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-use super::key::KeyError;
+use super::key_error::KeyError;
 
 const fn oid(text: &str) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(text)

@@ -8,7 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::ini::Ini;
-use super::{Identity, Source, StoredToken, is_ocid};
+use super::ocid::is_ocid;
+use super::signatory::Identity;
+use super::stored_token::{Source, StoredToken};
 use crate::clock::Clock;
 use crate::file::read_text;
 use crate::oci::region::{Region, Regions};

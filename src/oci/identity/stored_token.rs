@@ -7,8 +7,10 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 
+use super::error::SignInError;
+use super::key::read_key;
+use super::signing::Signing;
 use super::token::{MARGIN, Token};
-use super::{SignInError, Signing, read_key};
 use crate::clock::Clock;
 use crate::file::read_text;
 

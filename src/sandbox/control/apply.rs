@@ -2,11 +2,9 @@
 
 use serde_json::Value;
 
-use super::changes::full;
-use super::orders;
+use super::orders::{self, flags_of};
 use crate::sandbox::habits::{Drained, Habits};
 use crate::sandbox::state::{Backend, BackendSet, Balancer, Change, Health, Listener};
-use crate::sandbox::wire::Reply;
 
 type Refused = (String, String);
 
@@ -195,13 +193,13 @@ fn a_last_one(guests: &[String], balancer: &Balancer, set: &str, name: &str, wha
     is_last.then(|| format!("the last healthy backend {name} of the set {set} was {what}"))
 }
 
-/// The flags of a backend, checked (docs/oci.md 2.4).
-pub(super) fn flags_of(body: &Value) -> Result<Backend, Reply> {
-    let flag = |name: &str| body[name].as_bool().unwrap_or(false);
-    let weight = body.get("weight").filter(|weight| !weight.is_null()).map_or(Some(1), Value::as_u64);
-    let weight = weight.and_then(|weight| u32::try_from(weight).ok()).filter(|weight| *weight >= 1);
-    let max_connections = orders::max_connections(body, "maxConnections")?;
-    let Some(weight) = weight else { return Err(Reply::invalid("weight must be at least 1")) };
-    let (drain, backup, offline) = (flag("drain"), flag("backup"), flag("offline"));
-    Ok(Backend { weight, max_connections, drain, backup, offline, ..Backend::at("", 0) })
+/// Why there is no room for another backend.
+pub(super) fn full(habits: &Habits, balancer: &Balancer, set: &str) -> Option<String> {
+    let most = habits.backends_most;
+    let n_all: usize = balancer.sets.values().map(|set| set.backends.len()).sum();
+    let n_own = balancer.sets.get(set).map_or(0, |set| set.backends.len());
+    if n_own >= most {
+        return Some(format!("The limit of {most} backends for backend set '{set}' has been exceeded"));
+    }
+    (n_all >= most).then(|| format!("The limit of {most} backends for this load balancer has been exceeded"))
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::instance_work::is_late;
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Balancer, BalancerWork, COMPARTMENT, State};
 use crate::sandbox::wire::{Reply, Request, array, stamp};
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::changes::{accept, spent_token};
+use super::balancer_view::{backend_body, body, etag, set_body};
+use super::changes::accept;
 use super::healths::{self, Verdicts};
 use super::listing::{Listing, Sort, compartment};
-use super::{balancer_work, check_version, orders};
+use super::replays::spent_token;
+use super::{balancer_work, orders};
 use crate::sandbox::habits::{IfMatch, Replay};
-use crate::sandbox::server::Shared;
-use crate::sandbox::state::{
-    Backend, BackendSet, Balancer, BalancerWork, COMPARTMENT, Change, SUBNET, State,
-};
-use crate::sandbox::wire::{Reply, Request, array, stamp};
+use crate::sandbox::shared::Shared;
+use crate::sandbox::state::{Backend, BackendSet, Balancer, Change, State};
+use crate::sandbox::wire::{Reply, Request, array, check_version};
 
 pub(super) fn answer(shared: &Arc<Shared>, request: &Request, method: &str, path: &[&str]) -> Option<Reply> {
     let reply = match (method, path) {
@@ -193,62 +193,6 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
         id
     });
     accept(shared, request, &id, Change::Create)
-}
-
-pub(super) fn etag(balancer: &Balancer) -> String {
-    format!("{:x}-lb-{:08x}", balancer.created.timestamp(), balancer.version)
-}
-
-fn lifecycle(balancer: &Balancer) -> &'static str {
-    let is_being_made =
-        |work: &BalancerWork| work.finished.is_none() && matches!(work.change, Change::Create);
-    if balancer.is_deleted {
-        "DELETED"
-    } else if balancer.work.iter().any(is_being_made) {
-        "CREATING"
-    } else {
-        "ACTIVE"
-    }
-}
-
-fn backend_body(backend: &Backend) -> Value {
-    json!({
-        "name": backend.name(), "ipAddress": backend.ip, "port": backend.port, "weight": backend.weight,
-        "maxConnections": backend.max_connections, "drain": backend.drain, "backup": backend.backup,
-        "offline": backend.offline,
-    })
-}
-
-fn set_body(name: &str, set: &BackendSet) -> Value {
-    json!({
-        "name": name, "policy": set.body["policy"], "backendMaxConnections": set.body.get("backendMaxConnections"),
-        "backends": set.backends.iter().map(backend_body).collect::<Vec<_>>(),
-        "healthChecker": set.body["healthChecker"], "sslConfiguration": null,
-        "sessionPersistenceConfiguration": set.body.get("sessionPersistenceConfiguration"),
-        "lbCookieSessionPersistenceConfiguration": set.body.get("lbCookieSessionPersistenceConfiguration"),
-    })
-}
-
-pub(in crate::sandbox) fn body(balancer: &Balancer) -> Value {
-    let head = &balancer.head;
-    let sets: serde_json::Map<String, Value> =
-        balancer.sets.iter().map(|(name, set)| (name.clone(), set_body(name, set))).collect();
-    let listeners: serde_json::Map<String, Value> =
-        balancer.listeners.iter().map(|(name, listener)| (name.clone(), listener.body.clone())).collect();
-    let head_or = |name: &str, otherwise: Value| head.get(name).cloned().unwrap_or(otherwise);
-    json!({
-        "id": balancer.id, "compartmentId": head_or("compartmentId", json!(COMPARTMENT)),
-        "displayName": head["displayName"], "lifecycleState": lifecycle(balancer),
-        "timeCreated": stamp(balancer.created), "ipAddresses": [{"ipAddress": "127.0.0.1", "isPublic": false}],
-        "shapeName": head["shapeName"], "shapeDetails": head.get("shapeDetails"),
-        "isPrivate": head_or("isPrivate", json!(false)),
-        "isDeleteProtectionEnabled": head_or("isDeleteProtectionEnabled", json!(false)),
-        "isRequestIdEnabled": head_or("isRequestIdEnabled", json!(false)), "subnetIds": [SUBNET],
-        "networkSecurityGroupIds": head_or("networkSecurityGroupIds", json!([])), "listeners": listeners, "hostnames": {}, "sslCipherSuites": {},
-        "certificates": {}, "pathRouteSets": {}, "routingPolicies": {}, "ruleSets": {}, "backendSets": sets,
-        "freeformTags": head_or("freeformTags", json!({})), "definedTags": head_or("definedTags", json!({})),
-        "systemTags": {}, "ipMode": head_or("ipMode", json!("IPV4")),
-    })
 }
 
 fn names(shared: &Shared, request: &Request, names: &[&str]) -> Reply {

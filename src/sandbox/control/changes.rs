@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::apply::{Around, apply};
-use super::instances::invalidated;
-use super::no_match;
+use super::apply::{Around, apply, full};
+use super::balancer_view::{body, etag};
+use super::replays::{replay, spent_token};
 use crate::sandbox::data;
-use crate::sandbox::habits::{Busy, Habits, IfMatch, NoChange, NoOp, Replay};
+use crate::sandbox::habits::{Busy, Habits, IfMatch, NoChange, NoOp};
 use crate::sandbox::pace::CHANGE;
 use crate::sandbox::scenery;
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Backend, Balancer, BalancerWork, Change, Health, Spent, State};
-use crate::sandbox::wire::{Reply, Request};
+use crate::sandbox::wire::{Reply, Request, no_match};
 
 /// Accepts a change: 204 with the work request that will do it.
 pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: Change) -> Reply {
@@ -70,27 +70,6 @@ pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: 
     }
 }
 
-/// Under which name the token of a change is kept.
-pub(super) fn spent_token(token: &str) -> String {
-    format!("change/{token}")
-}
-
-/// What a token gives that was used before: what it led to then.
-pub(super) fn replay(
-    habits: &Habits,
-    Spent(before, made, version): &Spent,
-    digest: &str,
-    if_match: Option<&str>,
-) -> Result<String, Reply> {
-    let is_refused = habits.token_replay == Replay::Refused;
-    match before == digest {
-        true if is_refused && version.as_deref() != if_match => Err(invalidated()),
-        true => Ok(made.clone()),
-        false if is_refused => Err(invalidated()),
-        false => Err(Reply::invalid("the retry token was used for another request")),
-    }
-}
-
 /// The text is not known of the real service; the code is what its SDKs retry (docs/oci.md 2.3).
 fn busy(balancer: &str, work: &str) -> Reply {
     let message =
@@ -128,24 +107,13 @@ fn refuse(habits: &Habits, balancer: &Balancer, change: &Change) -> Result<(), R
     Ok(())
 }
 
-/// Why there is no room for another backend.
-pub(super) fn full(habits: &Habits, balancer: &Balancer, set: &str) -> Option<String> {
-    let most = habits.backends_most;
-    let n_all: usize = balancer.sets.values().map(|set| set.backends.len()).sum();
-    let n_own = balancer.sets.get(set).map_or(0, |set| set.backends.len());
-    if n_own >= most {
-        return Some(format!("The limit of {most} backends for backend set '{set}' has been exceeded"));
-    }
-    (n_all >= most).then(|| format!("The limit of {most} backends for this load balancer has been exceeded"))
-}
-
 fn find_in<'b>(balancer: &'b Balancer, set: &str, name: &str) -> Option<&'b Backend> {
     balancer.sets.get(set)?.backends.iter().find(|backend| backend.name() == name)
 }
 
 /// Whether everything is already as the change would have it.
 fn is_so_already(habits: &Habits, balancer: &Balancer, change: &Change) -> bool {
-    let shown = super::balancers::body;
+    let shown = body;
     let mut after = balancer.clone();
     match change {
         Change::CreateBackend { set, backend } => {
@@ -257,7 +225,7 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
         let Some(open) = balancer.work.iter().find(|one| one.id == work) else { return Vec::new() };
         let (change, fails_with, expects) =
             (open.change.clone(), open.fails_with.clone(), open.expects.clone());
-        let before = (super::balancers::body(balancer), super::balancers::etag(balancer));
+        let before = (body(balancer), etag(balancer));
         let done = match (fails_with, expects.filter(|expected| *expected != before.1)) {
             (Some(message), _) => Err(("INTERNAL_ERROR".to_owned(), message)),
             (None, Some(old)) => Err(("BAD_INPUT".to_owned(), no_match(&before.1, &old))),
@@ -267,8 +235,7 @@ fn finish(shared: &Arc<Shared>, id: &str, work: &str) {
             }
         };
         let done = done.map_err(|(code, message)| (code, message.replace("{lb}", id)));
-        let is_kept =
-            state.habits.no_change == NoChange::KeepsVersion && super::balancers::body(balancer) == before.0;
+        let is_kept = state.habits.no_change == NoChange::KeepsVersion && body(balancer) == before.0;
         if done.is_ok() && !is_kept {
             balancer.version += 1;
             balancer.before = Some(before);

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::instances::{STATES, etag, is_seen};
+use super::instance_view::{STATES, etag, is_seen};
 use super::listing::{Listing, Sort, compartment};
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Container, Instance, State};
 use crate::sandbox::wire::{Reply, Request, collection, stamp};
 

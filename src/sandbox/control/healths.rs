@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sandbox::habits::{Drained, Habits, Nodes, Well};
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Backend, BackendSet, Balancer, Health, SUBNET};
 use crate::sandbox::wire::{Reply, Request, array};
 

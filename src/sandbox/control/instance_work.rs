@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::listing::{Listing, Sort, compartment};
 use crate::sandbox::habits::Fresh;
 use crate::sandbox::pace::{APPEAR, NOTICEABLE};
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{COMPARTMENT, State, Work};
 use crate::sandbox::wire::{Reply, Request, collection, stamp};
 

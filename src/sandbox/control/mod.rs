@@ -2,24 +2,28 @@
 
 mod addresses;
 mod apply;
+pub(super) mod balancer_view;
 mod balancer_work;
-pub(super) mod balancers;
+mod balancers;
 pub(super) mod changes;
 mod containers;
 mod demands;
 mod healths;
+pub(super) mod instance_view;
 mod instance_work;
-pub(super) mod instances;
+mod instances;
 mod listing;
+pub(super) mod making;
 mod orders;
 mod others;
+mod replays;
 mod updates;
 
 use std::sync::Arc;
 
 pub(super) use changes::intrude;
 
-use super::server::Shared;
+use super::shared::Shared;
 use super::wire::{Reply, Request};
 
 /// Answers a request whose signature was checked.
@@ -36,17 +40,4 @@ pub(super) fn answer(shared: &Arc<Shared>, request: &Request) -> Reply {
     reply.unwrap_or_else(|| {
         Reply::error(404, "NotFound", format!("no operation at {method} /{}", request.segments.join("/")))
     })
-}
-
-/// Refuses a request whose `if-match` is not the current version.
-fn check_version(request: &Request, version: &str) -> Result<(), Reply> {
-    match request.header("if-match").map(|tag| tag.trim_matches('"')) {
-        None | Some("*") => Ok(()),
-        Some(tag) if tag == version => Ok(()),
-        Some(tag) => Err(Reply::error(412, "NoEtagMatch", no_match(version, tag))),
-    }
-}
-
-fn no_match(version: &str, tag: &str) -> String {
-    format!("Entity has a computed tag of {version}, but is passed a tag of {tag}")
 }

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::apply::flags_of;
 use super::demands;
 use super::listing::one_of;
 use crate::sandbox::state::{Backend, Change, SECURITY_GROUP, SUBNET, is_compartment};
@@ -247,4 +246,15 @@ pub(super) fn max_connections(body: &Value, name: &str) -> Result<Option<u32>, R
         Some(n @ 256..) => Ok(u32::try_from(n).ok()),
         Some(_) => Err(Reply::invalid(format!("{name} must be at least 256"))),
     }
+}
+
+/// The flags of a backend, checked (docs/oci.md 2.4).
+pub(super) fn flags_of(body: &Value) -> Result<Backend, Reply> {
+    let flag = |name: &str| body[name].as_bool().unwrap_or(false);
+    let weight = body.get("weight").filter(|weight| !weight.is_null()).map_or(Some(1), Value::as_u64);
+    let weight = weight.and_then(|weight| u32::try_from(weight).ok()).filter(|weight| *weight >= 1);
+    let max_connections = max_connections(body, "maxConnections")?;
+    let Some(weight) = weight else { return Err(Reply::invalid("weight must be at least 1")) };
+    let (drain, backup, offline) = (flag("drain"), flag("backup"), flag("offline"));
+    Ok(Backend { weight, max_connections, drain, backup, offline, ..Backend::at("", 0) })
 }

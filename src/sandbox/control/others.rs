@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::demands::FAULT_DOMAINS;
-use super::instances::has_vnic;
+use super::instance_view::has_vnic;
 use super::listing::{self, Listing, Sort};
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{
     AVAILABILITY_DOMAIN, COMPARTMENT, EXPORT, Instance, MOUNT_TARGET, SECRET, SECURITY_GROUP, SUBNET, TENANCY,
 };

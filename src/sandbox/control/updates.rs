@@ -5,13 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::instances::{etag, is_seen, start_work};
-use super::{check_version, demands};
+use super::demands;
+use super::instance_view::{etag, is_seen};
+use super::making::start_work;
 use crate::sandbox::habits::{Habits, IdleTurns, NoChange, NoOp};
 use crate::sandbox::lifecycle::{self, Turn};
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Instance, State, is_compartment};
-use crate::sandbox::wire::{Reply, Request};
+use crate::sandbox::wire::{Reply, Request, check_version};
 
 /// What can be changed of an instance and of a container; nothing else can (docs/oci.md 5).
 const CHANGEABLE: [&str; 3] = ["displayName", "freeformTags", "definedTags"];

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 
 pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener, address: &str) {
     let closer = shared.fleet.closer(address);

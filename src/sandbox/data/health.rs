@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::sandbox::habits::Drained;
-use crate::sandbox::server::Shared;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Backend, State};
 
 /// The shortest interval, however fast the sandbox runs.
@@ -63,7 +63,7 @@ fn to_check(state: &State) -> Vec<(String, String, Backend, Value)> {
 }
 
 async fn check(shared: &Arc<Shared>, backend: &Backend, how: &Value) -> (bool, &'static str) {
-    let Some(address) = super::reach(shared, backend).await else { return (false, "CONNECT_FAILED") };
+    let Some(address) = super::reach::reach(shared, backend).await else { return (false, "CONNECT_FAILED") };
     let path = how["urlPath"].as_str().unwrap_or("/");
     let is_http = how["protocol"] == "HTTP";
     let request = format!("GET {path} HTTP/1.1\r\nhost: health\r\nconnection: close\r\n\r\n");

@@ -1,45 +1,26 @@
 //! A listener: a real HTTP/1.1 proxy that keeps connections to its backends open and never repeats a request.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::handshake;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::sandbox::server::{Shared, lock};
+use super::pool::Sender;
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::Backend;
 
-type Sender = SendRequest<Full<Bytes>>;
 type Reply = Response<Full<Bytes>>;
-
-/// Idle connections to backends, by name and generation.
-#[derive(Debug, Default)]
-pub(in crate::sandbox) struct Pool(Mutex<HashMap<(String, u64), Vec<Sender>>>);
-
-impl Pool {
-    fn take(&self, backend: &Backend) -> Option<Sender> {
-        lock(&self.0).get_mut(&(backend.name(), backend.generation))?.pop()
-    }
-
-    fn give_back(&self, backend: &Backend, sender: Sender) {
-        lock(&self.0).entry((backend.name(), backend.generation)).or_default().push(sender);
-    }
-
-    pub(super) fn forget(&self, name: &str, generation: u64) {
-        lock(&self.0).remove(&(name.to_owned(), generation));
-    }
-}
 
 /// What a request through this listener needs to know.
 struct Route {
@@ -149,7 +130,7 @@ fn choose(route: &Route, client: SocketAddr) -> Option<Backend> {
 }
 
 async fn connect(shared: &Arc<Shared>, backend: &Backend) -> Option<Sender> {
-    let address = super::reach(shared, backend).await?;
+    let address = super::reach::reach(shared, backend).await?;
     let stream = TcpStream::connect(address).await.ok()?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
     let cutter = shared.fleet.cutter(backend);

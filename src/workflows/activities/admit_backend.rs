@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sent, drained_out, fact, left, preview_of};
+use super::left::{self, fact};
+use super::sent::{Sent, preview_of};
+use super::timing::drained_out;
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};

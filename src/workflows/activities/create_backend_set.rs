@@ -6,13 +6,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Sent, fact, left, preview_of, token_counts};
+use super::left::{self, fact};
+use super::sent::{Sent, preview_of};
+use super::timing::token_counts;
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::load_balancers::{self as api, LoadBalancer};
 use crate::oci::{Call, LoadBalancerId};
 use crate::run::Failure;
+use crate::workflows::World;
 use crate::workflows::balancer::{self, Expected};
-use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -91,7 +93,7 @@ impl Mutation for CreateBackendSet {
             return Ok(Undone::whole());
         };
         let is_used = balancer.backend_sets.get(&self.name).is_some_and(|set| !set.backends.is_empty());
-        if is_used || guards::has_listener(&balancer, &self.name) {
+        if is_used || balancer::has_listener(&balancer, &self.name) {
             cx.warn(format!("the backend set `{}` is in use by others and stays", self.name));
             return Ok(Undone::whole());
         }

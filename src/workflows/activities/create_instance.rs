@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{fact, left, preview_of, token_counts};
+use super::left::{self, fact};
+use super::sent::preview_of;
+use super::timing::token_counts;
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
@@ -63,7 +65,7 @@ impl CreateInstance {
         let read = failure::look_unless(cx, DOING, || api.get(id), is_gone).await?;
         let read = read.map(|answer| answer.value).filter(|found| !found.lifecycle_state.is_terminated());
         if let Some(found) = read {
-            guards::carries(id, &found.freeform_tags, &own, cx)?;
+            instance::carries(id, &found.freeform_tags, &own, cx)?;
             let addresses = instance::addresses(cx, &found).await?;
             let needed = |address: &String| cx.fact(&left::needed(address));
             if let Some(by) = addresses.iter().flatten().find_map(needed) {

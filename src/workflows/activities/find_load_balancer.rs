@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::fact;
+use super::left::fact;
 use crate::config::Filter;
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::{LoadBalancerId, printable};

@@ -110,7 +110,7 @@ impl Activity for FindOldBackends {
                 (None, Some(_)) => found.missing_sets.push(target.clone()),
                 (None, None) => return Err(self.no_such_set(&target.backend_set, &balancer)),
             }
-            let is_checked = guards::has_listener(&balancer, &target.backend_set);
+            let is_checked = balancer::has_listener(&balancer, &target.backend_set);
             if !is_checked {
                 cx.warn(format!(
                     "no listener uses the backend set `{}`: no request reaches it, and its backends are not checked",

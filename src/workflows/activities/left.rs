@@ -1,6 +1,5 @@
 //! What compensations leave for one another, as facts of the run.
 
-use super::fact;
 use crate::engine::Cx;
 use crate::oci::InstanceId;
 use crate::run::{Facts, Timestamp, stamp};
@@ -70,4 +69,9 @@ pub(super) fn drained_at(cx: &Cx<'_, World>) -> Option<Timestamp> {
 /// That the request of this step which was in doubt is at its end.
 pub(super) fn finished(cx: &Cx<'_, World>) -> String {
     format!("finished:{}", cx.seq())
+}
+
+/// One fact.
+pub(super) fn fact(name: &str, value: &impl ToString) -> Facts {
+    Facts::from([(name.to_owned(), value.to_string())])
 }

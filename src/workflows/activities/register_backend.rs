@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Sent, drained_out, fact, left, preview_of, token_counts};
+use super::left::{self, fact};
+use super::sent::{Sent, preview_of};
+use super::timing::{drained_out, token_counts};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, LoadBalancer, create_backend, update_backend};

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Sent, fact, left, preview_of};
+use super::left::{self, fact};
+use super::sent::{Sent, preview_of};
 use crate::config::Register;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::Call;

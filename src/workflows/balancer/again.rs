@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Place, health, unwell, when_idle_unless_gone};
+use super::health::{health, unwell};
+use super::place::Place;
+use super::reach::has_listener;
+use super::read::when_idle_unless_gone;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{HealthChecker, HealthStatus};
 use crate::run::Failure;
-use crate::workflows::{World, guards};
+use crate::workflows::World;
 
 /// Waits until a backend is healthy. One that is never checked is warned of and goes on: an instance that runs is behind
 /// it, and what served instead leaves only once somebody else is healthy.
@@ -27,7 +30,7 @@ pub(in crate::workflows) async fn until_checked(cx: &Cx<'_, World>, place: &Plac
             return Ok(());
         }
         is_checked |= status != HealthStatus::Unknown;
-        let has_listener = guards::has_listener(&balancer, &place.backend_set);
+        let has_listener = has_listener(&balancer, &place.backend_set);
         let set = balancer.backend_sets.get(&place.backend_set);
         let checker = set.and_then(|set| set.health_checker.as_ref());
         // Without a listener nothing is checked, as far as is known (docs/oci.md 2.5).

@@ -1,8 +1,8 @@
 //! Sending a change: one, with the version that was read. A compensation sends it whatever was read.
 
-use super::read::must_be_gone;
-use super::work::follow;
-use super::{Expected, Place, follow_to, when_idle, when_idle_unless_gone};
+use super::place::Place;
+use super::read::{must_be_gone, when_idle, when_idle_unless_gone};
+use super::work::{Expected, follow, follow_to};
 use crate::engine::Cx;
 use crate::oci::load_balancers::{self, Flags, LoadBalancer};
 use crate::oci::{Call, Etag, LoadBalancerId, OciError, WorkRequestId};

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::Place;
+use super::place::Place;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::HealthStatus;
 use crate::oci::printable;

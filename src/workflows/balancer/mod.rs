@@ -8,21 +8,17 @@ mod change;
 mod health;
 mod others;
 mod place;
+mod reach;
 mod read;
 mod versions;
 mod work;
-
-use std::time::Duration;
 
 pub(super) use again::until_checked;
 pub(super) use change::{finish, has_flags, remove, remove_set, send, set_flags};
 pub(super) use health::{health, until_healthy, unwell};
 pub(super) use others::{others_fact, was_there_before};
 pub(super) use place::Place;
-pub(super) use read::{COMPARTMENT_FACT, when_idle, when_idle_unless_gone};
+pub(super) use reach::has_listener;
+pub(super) use read::{COMPARTMENT_FACT, SURE_AFTER, when_idle, when_idle_unless_gone};
 pub use versions::Versions;
 pub(super) use work::{Expected, failed, follow_to, work_failure};
-
-/// How long something must look gone, or untouched, until it counts as that: reads may lag a little behind writes, and
-/// a request whose client died may still be on its way (docs/oci.md 2.7).
-pub(super) const SURE_AFTER: Duration = Duration::from_secs(5);

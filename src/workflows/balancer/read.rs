@@ -2,12 +2,17 @@
 
 use tokio::time::Instant;
 
-use super::SURE_AFTER;
+use std::time::Duration;
+
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::LoadBalancer;
 use crate::oci::{Etag, LoadBalancerId, is_terminated, printable};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
+
+/// How long something must look gone, or untouched, until it counts as that: reads may lag a little behind writes, and
+/// a request whose client died may still be on its way (docs/oci.md 2.7).
+pub(in crate::workflows) const SURE_AFTER: Duration = Duration::from_secs(5);
 
 /// The fact that names the compartment of the load balancer.
 pub(in crate::workflows) const COMPARTMENT_FACT: &str = "load-balancer-compartment";

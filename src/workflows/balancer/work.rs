@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::read::overdue;
-use super::{Place, SURE_AFTER, when_idle_unless_gone};
+use super::place::Place;
+use super::read::{SURE_AFTER, overdue, when_idle_unless_gone};
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{Flags, WorkRequest, WorkState};
 use crate::oci::{LoadBalancerId, WorkRequestId};

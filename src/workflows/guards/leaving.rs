@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use tokio::time::Instant;
 
-use super::is_reached;
-use super::service::{Standins, standins};
+use super::service::{Standins, is_reached, standins};
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{HealthStatus, LoadBalancer};
 use crate::run::Failure;

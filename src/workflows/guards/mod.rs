@@ -5,12 +5,10 @@ mod backends;
 mod identity;
 mod leaving;
 mod owner;
-mod reach;
 mod service;
 
 pub(super) use backends::is_no_backend;
 pub(super) use identity::is_still_retiring;
 pub(super) use leaving::{Predecessors, may_leave};
-pub(super) use owner::{carries, is_new_instance, old_instance_is_there};
-pub(super) use reach::has_listener;
+pub(super) use owner::{is_new_instance, old_instance_is_there};
 pub(super) use service::{another_serves, is_last, is_reached, others_serve};

@@ -1,7 +1,5 @@
 //! Whether what a compensation is about to take away is the run's own. What the journal says is not enough.
 
-use std::collections::BTreeMap;
-
 use tokio::time::Instant;
 
 use crate::engine::{Cx, Looks};
@@ -20,7 +18,7 @@ pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Pl
     const DOING: &str = "making sure that the backend is the run's own";
     if let Some(found) = readable(cx, cx.fact("new-instance-id")).await? {
         let [run, _] = instance::own_tags(cx, "");
-        carries(&found.id, &found.freeform_tags, &[run], cx)?;
+        instance::carries(&found.id, &found.freeform_tags, &[run], cx)?;
         match known_addresses(cx, &found).await? {
             Some(addresses) if addresses.contains(&place.address) => return Ok(()),
             Some(addresses) => {
@@ -114,28 +112,4 @@ async fn known_addresses(
         cx.pause(wait).await?;
     }
     unreachable!("looks never end")
-}
-
-/// Makes sure that an instance carries the tags of what this run made.
-///
-/// # Errors
-/// Permanent when it does not: then it is somebody else's.
-pub(in crate::workflows) fn carries(
-    id: &InstanceId,
-    found: &BTreeMap<String, String>,
-    tags: &[(&'static str, String)],
-    cx: &Cx<'_, World>,
-) -> Result<(), Failure> {
-    let Some((name, value)) = tags.iter().find(|(name, value)| found.get(*name) != Some(value)) else {
-        return Ok(());
-    };
-    let (run, seq) = (cx.run().short(), cx.seq());
-    Err(Failure::permanent(
-        "making sure that the instance is the run's own",
-        format!(
-            "{id} does not carry the tag {name} = {value}: it is not this run's, and is not touched. If somebody took \
-             the tag away, give it back and say `deployctl rollback {run}`; otherwise \
-             `deployctl resolve {run} {seq} --as undone`"
-        ),
-    ))
 }

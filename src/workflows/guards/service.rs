@@ -2,13 +2,12 @@
 
 use tokio::time::Instant;
 
-use super::has_listener;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{HealthStatus, LoadBalancer};
 use crate::oci::network::is_same_address;
 use crate::run::Failure;
 use crate::workflows::World;
-use crate::workflows::balancer::{Place, health, when_idle_unless_gone};
+use crate::workflows::balancer::{Place, has_listener, health, when_idle_unless_gone};
 
 /// Makes sure that a set has a healthy backend in service besides `leaving`, if that is in service. The cloud may show
 /// what was done last only after a while, so it is asked until the backend timeout is over.

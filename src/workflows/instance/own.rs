@@ -1,5 +1,7 @@
 //! The tags by which an instance is known to be a run's (docs/design/doubt.md), and what is found by them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::engine::Cx;
@@ -46,4 +48,28 @@ pub(in crate::workflows) async fn find_tagged(
         tags.iter().all(has) && !is_terminated(instance)
     });
     Ok(ours.filter_map(|instance| instance["id"].as_str()).map(InstanceId::from).collect())
+}
+
+/// Makes sure that an instance carries the tags of what this run made.
+///
+/// # Errors
+/// Permanent when it does not: then it is somebody else's.
+pub(in crate::workflows) fn carries(
+    id: &InstanceId,
+    found: &BTreeMap<String, String>,
+    tags: &[(&'static str, String)],
+    cx: &Cx<'_, World>,
+) -> Result<(), Failure> {
+    let Some((name, value)) = tags.iter().find(|(name, value)| found.get(*name) != Some(value)) else {
+        return Ok(());
+    };
+    let (run, seq) = (cx.run().short(), cx.seq());
+    Err(Failure::permanent(
+        "making sure that the instance is the run's own",
+        format!(
+            "{id} does not carry the tag {name} = {value}: it is not this run's, and is not touched. If somebody took \
+             the tag away, give it back and say `deployctl rollback {run}`; otherwise \
+             `deployctl resolve {run} {seq} --as undone`"
+        ),
+    ))
 }

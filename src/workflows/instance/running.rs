@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::state;
+use super::standing::state;
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::oci::{InstanceId, WorkRequestId};

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use super::own::carries;
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Etag, InstanceId, OciError, printable};
 use crate::run::Failure;
 use crate::workflows::balancer::SURE_AFTER;
-use crate::workflows::{World, failure, guards};
+use crate::workflows::{World, failure};
 
 /// Deletes an instance of our own and waits until it is gone. An instance that is gone already is deleted.
 ///
@@ -33,7 +34,7 @@ pub(in crate::workflows) async fn delete(
             Some(_) if is_accepted => {}
             Some(_) | None => {
                 if let Some(standing) = &standing {
-                    guards::carries(id, &standing.tags, own, cx)?;
+                    carries(id, &standing.tags, own, cx)?;
                 }
                 cx.assure_lease().await?;
                 match cx.world.oci.send(&api::delete(id)).await {

@@ -15,9 +15,9 @@ use deployctl::clock::Clock;
 use deployctl::engine::{
     Activity, Cx, Done, Mutation, Preview, Registry, Run, Started, Stop, Undone, Workflow,
 };
-use deployctl::journal::{Journal, KeySource, OnFailure};
+use deployctl::journal::{Journal, KeySource};
 use deployctl::retry::RetryPolicy;
-use deployctl::run::{Failure, Target};
+use deployctl::run::{Failure, OnFailure, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -1,0 +1,130 @@
+//! From the arguments to the command, and from its end to the exit code.
+
+use std::ffi::OsString;
+
+use clap::FromArgMatches as _;
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::args::{Cli, Command, command_line};
+use super::confirm::Confirmation;
+use super::drive::Destroying;
+use super::env::Env;
+use super::exit::Exit;
+use super::problem::Report;
+use super::session::Session;
+use super::ui::Ui;
+use super::{abandon, check, drive, history, key, log, resolve, usage};
+#[cfg(feature = "sandbox")]
+use super::{demo, sandbox};
+use crate::clock::Clock;
+use crate::config::json_schema;
+
+/// Runs the program.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let parsed = command_line().try_get_matches_from(&args);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // The parser does not say which variable it was.
+            let error = match env.check() {
+                Err(odd) if error.kind() == clap::error::ErrorKind::InvalidUtf8 => {
+                    command_line().error(error.kind(), odd)
+                }
+                Ok(()) | Err(_) => error,
+            };
+            return usage::refused(error, &args);
+        }
+    };
+    let ui = Ui::new(&cli.global, env);
+    log::set_up(&ui);
+    keep_out_of_core_dumps();
+    if let Err(error) = env.check() {
+        return Report::usage(error.to_string()).hint("set it anew, or unset it").print(&ui);
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Report::ours(format!("cannot start: {error}")).print(&ui),
+    };
+    let session = Session { ui: &ui, env, global: &cli.global, clock: Clock::system(), args: &args };
+    let exit = match runtime.block_on(command(&session, cli.command)) {
+        Ok(exit) => exit,
+        Err(report) => report.print(&ui),
+    };
+    // What is still under way after a second Ctrl-C is not waited for.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Keys, tokens and environments are in memory: a crash must not write them into a file, and no other process of the same
+/// user may read them there. A machine that forbids either of the two is no worse off than before.
+fn keep_out_of_core_dumps() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::debug!(%error, "core dumps stay as they are");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::debug!(%error, "the memory stays readable");
+    }
+}
+
+async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {
+    match command {
+        Command::Start { deployment, dry_run: false, detach } => {
+            drive::start(session, &deployment, detach).await
+        }
+        Command::Start { deployment, dry_run: true, .. } | Command::Plan { deployment } => {
+            drive::plan(session, &deployment).await
+        }
+        Command::Resume { run, lease } => drive::resume(session, &run, lease.into()).await,
+        Command::Rollback { deployment, yes, lease } => {
+            drive::rollback(session, &deployment, Confirmation::of(yes), lease.into()).await
+        }
+        Command::History { run: None, limit, .. } => history::list(session, limit).await,
+        Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,
+        Command::Destroy { deployment, id, dry_run, yes } => {
+            let way = Destroying { is_dry: dry_run, confirmation: Confirmation::of(yes) };
+            drive::destroy(session, &deployment, &id, way).await
+        }
+        Command::Show { deployment, old: false } => check::show(session, &deployment),
+        Command::Show { deployment, old: true } => {
+            let run = deployment.file.unwrap_or_default();
+            resolve::show_old(session, &run.to_string_lossy()).await
+        }
+        Command::Validate { deployment, online } => check::validate(session, &deployment, online).await,
+        Command::Schema => {
+            session.ui.exact(&format!("{:#}", json_schema()));
+            Ok(Exit::Done)
+        }
+        Command::Resolve { run, step, resolution, reason, instance } => {
+            let word = resolve::Word { resolution: resolution.into(), reason, instance };
+            resolve::resolve(session, &run, &step, &word).await
+        }
+        Command::Key { command } => key::run(session, &command).await,
+        Command::Abandon { run, keep, reason, yes, lease } => {
+            let word = abandon::Word { keep: keep.into(), reason, confirmation: Confirmation::of(yes) };
+            abandon::abandon(session, &run, word, lease.into()).await
+        }
+        Command::Watch { run } => history::watch(session, &run).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => sandbox::serve(session, args).await,
+        #[cfg(feature = "sandbox")]
+        Command::Demo(args) => demo::tour(session, &args).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command_line(), "deployctl", &mut script);
+            session.ui.exact(&String::from_utf8_lossy(&script));
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(command_line())
+                .render(&mut page)
+                .map_err(|error| Report::ours(error.to_string()))?;
+            session.ui.exact(&String::from_utf8_lossy(&page));
+            Ok(Exit::Done)
+        }
+    }
+}

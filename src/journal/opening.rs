@@ -1,0 +1,100 @@
+//! How a journal comes to be open: to be written, or only to be looked at.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use sqlx::SqliteConnection;
+use tokio::sync::Mutex;
+
+use super::canary::{self, Unlocked};
+use super::error::JournalError;
+use super::handle::{Claim, Inner, Journal};
+use super::key::KeySource;
+use super::open::{self, Opened};
+use super::{exposure, lock, wal};
+use crate::clock::Clock;
+
+impl Journal {
+    /// Opens the journal at `path`, making the file (0600), its folder (0700) and its key where they are missing.
+    ///
+    /// # Errors
+    /// When the file is not a journal, is damaged, is newer than this binary, lies on a network file system, or
+    /// cannot be written; and when the key is not the journal's.
+    pub async fn open(path: &Path, key: KeySource, clock: Clock) -> Result<Self, JournalError> {
+        let Opened { mut connection, lock, is_migrated } = open::open(path, clock).await?;
+        let unlocked = match canary::unlock(&mut connection, path, &key, clock).await {
+            Ok(unlocked) => unlocked,
+            Err(error) => {
+                // Closed, so that not even an empty log is left beside a journal that was not written.
+                open::close(connection, path).await?;
+                return Err(error);
+            }
+        };
+        let is_new = is_migrated || unlocked.is_new;
+        let journal = Self::of(path, clock, Some(unlocked), connection);
+        if is_new {
+            // Its schema and its key are in the file before any run is.
+            wal::settle(&journal.0, &mut *journal.0.connection.lock().await).await;
+        }
+        drop(lock);
+        Ok(journal)
+    }
+
+    /// Opens the journal, if there is one, to look at it: that needs no key, and makes no file.
+    /// With the key at hand it is verified as well.
+    pub async fn open_to_look(
+        path: &Path,
+        key: KeySource,
+        clock: Clock,
+    ) -> Result<Option<Self>, JournalError> {
+        if matches!(path.try_exists(), Ok(false)) {
+            return Ok(None);
+        }
+        let Opened { mut connection, lock: _lock, .. } = open::open(path, clock).await?;
+        let unlocked = canary::unlock_to_look(&mut connection, path, &key).await?;
+        Ok(Some(Self::of(path, clock, unlocked, connection)))
+    }
+
+    fn of(path: &Path, clock: Clock, unlocked: Option<Unlocked>, connection: SqliteConnection) -> Self {
+        let inner = Inner {
+            path: path.to_owned(),
+            clock,
+            unlocked,
+            exposed: exposure::of_journal(path),
+            n_commits: AtomicU32::new(0),
+            connection: Mutex::new(connection),
+        };
+        Self(Arc::new(inner), Claim::Respects)
+    }
+
+    /// Opens the journal if there is one.
+    pub async fn open_existing(
+        path: &Path,
+        key: KeySource,
+        clock: Clock,
+    ) -> Result<Option<Self>, JournalError> {
+        match path.try_exists() {
+            Ok(false) => Ok(None),
+            Ok(true) | Err(_) => Self::open(path, key, clock).await.map(Some),
+        }
+    }
+
+    /// The process that opens the journal at `path` just now, which others wait for: its number, when the kernel tells.
+    pub fn opened_by(path: &Path) -> Option<u32> {
+        lock::holder(&lock::opening_file(path))
+    }
+
+    /// The lock for which who opens the journal at `path` waits.
+    pub fn opening_lock(path: &Path) -> PathBuf {
+        lock::opening_file(path)
+    }
+
+    /// Closes the file. Without it everything is as safe, but the write-ahead log stays beside the file.
+    pub async fn close(self) -> Result<(), JournalError> {
+        match Arc::into_inner(self.0) {
+            Some(inner) => open::close(inner.connection.into_inner(), &inner.path).await,
+            None => Ok(()),
+        }
+    }
+}

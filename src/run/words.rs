@@ -1,0 +1,156 @@
+//! The small words that events, rows and the engine share.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A point in time, UTC.
+pub type Timestamp = DateTime<Utc>;
+
+/// Small named facts about a run, such as the id of the instance it made. Never secret.
+pub type Facts = BTreeMap<String, String>;
+
+/// What an activity does to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Looks, and changes nothing.
+    Read,
+    /// Waits until something is so.
+    Wait,
+    /// Changes the cloud, and declares how that is undone.
+    Mutation,
+}
+
+/// Which way a run is going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Towards the new version.
+    Forward,
+    /// Back to the old one.
+    Backward,
+}
+
+impl Direction {
+    /// The direction, as the journal holds it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+        }
+    }
+}
+
+/// What follows when a step fails for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Roll back at once.
+    Rollback,
+    /// Stop there and leave everything as it is.
+    Halt,
+}
+
+impl OnFailure {
+    /// What follows, as the journal and the deployment name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rollback => "rollback",
+            Self::Halt => "halt",
+        }
+    }
+}
+
+/// What a person says about a stuck step that they mended by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resolution {
+    /// The step's effect stays: its compensation is skipped.
+    Done,
+    /// The step's effect is gone: a person undid it.
+    Undone,
+}
+
+/// Which side of a run a person keeps when they end it by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The new version goes on serving, and the old one is taken away.
+    New,
+    /// The old version goes on serving, and the new one is taken away.
+    Old,
+}
+
+impl Keep {
+    /// The side, as the command line names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Old => "old",
+        }
+    }
+}
+
+/// The process that advances a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Holder {
+    /// The machine's host name.
+    pub host: String,
+    /// The kernel's boot id, which tells a reboot from a pause.
+    pub boot_id: String,
+    /// The process id.
+    pub pid: u32,
+    /// When the process took the lease.
+    pub since: Timestamp,
+    /// The user, for the message that another person reads.
+    pub user: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{}@{} (pid {}, since {})",
+            self.user,
+            self.host,
+            self.pid,
+            self.since.format("%Y-%m-%dT%H:%M:%SZ")
+        )
+    }
+}
+
+/// A word in the journal that is none of those it may be.
+#[derive(Debug, thiserror::Error)]
+#[error("`{word}` names no {thing}")]
+pub struct UnknownWord {
+    /// The word.
+    pub word: String,
+    /// What it was to name.
+    pub thing: &'static str,
+}
+
+/// Reads and writes an enum by its `as_str`.
+macro_rules! words {
+    ($type:ty, $thing:literal: $($variant:ident),+) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+        impl std::str::FromStr for $type {
+            type Err = $crate::run::UnknownWord;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                [$(Self::$variant),+]
+                    .into_iter()
+                    .find(|word| word.as_str() == text)
+                    .ok_or_else(|| $crate::run::UnknownWord { word: text.to_owned(), thing: $thing })
+            }
+        }
+    };
+}
+pub(super) use words;
+
+words!(Direction, "direction": Forward, Backward);
+words!(OnFailure, "answer to a failure": Rollback, Halt);

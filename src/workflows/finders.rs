@@ -1,0 +1,92 @@
+//! What is looked for before anything is changed, as a deployment says it: shared by every workflow.
+
+use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, OldInstance, Which};
+use super::beside::Around;
+use super::elsewhere::Elsewhere;
+use super::target::{self, instance_compartment};
+use super::world::World;
+use crate::config::{Deployment, OldInstance as Mode, Predecessor};
+use crate::engine::{Foresight, Stop};
+use crate::oci::{InstanceId, LoadBalancerId};
+use crate::run::{Confidential, Facts};
+
+/// The load balancer that a deployment means.
+///
+/// # Errors
+/// When it is not there, or not the only one.
+pub async fn locate(
+    foresight: &Foresight<'_, World>,
+    deployment: &Deployment,
+) -> Result<LoadBalancerId, Stop> {
+    Ok(foresight.look(find_load_balancer(deployment), &Facts::new()).await?.id)
+}
+
+pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
+    FindLoadBalancer {
+        compartment_id: deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id).clone(),
+        filter: deployment.lb_filter.clone(),
+    }
+}
+
+/// Looks for the old instance, with what is around it as far as that is known.
+pub(super) fn find_old_instance(
+    deployment: &Deployment,
+    balancer: Option<&LoadBalancerId>,
+) -> FindOldInstance {
+    let secrets = deployment.instance.expose()["imagePullSecrets"].as_array().cloned().unwrap_or_default();
+    let which = match &deployment.predecessor {
+        Predecessor::Named(id) => Which::Id(InstanceId::from(id.as_str())),
+        Predecessor::AsBefore | Predecessor::Expected | Predecessor::MayBeMissing => Which::Filter {
+            compartment_id: deployment.compartment_id.clone(),
+            filter: deployment.ci_filter.clone(),
+        },
+    };
+    let around = match &deployment.predecessor {
+        Predecessor::AsBefore | Predecessor::Named(_) => None,
+        Predecessor::Expected => Some(around(deployment, balancer, false)),
+        Predecessor::MayBeMissing => Some(around(deployment, balancer, true)),
+    };
+    FindOldInstance { which, pull_secrets: Confidential::new(secrets), around }
+}
+
+fn around(deployment: &Deployment, balancer: Option<&LoadBalancerId>, may_be_missing: bool) -> Around {
+    let display_name = deployment.instance.expose()["displayName"].as_str().map(ToOwned::to_owned);
+    let made_in = instance_compartment(deployment);
+    let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
+    // Without sets of its own, it is where the old one is, and so is its target.
+    let balancer_of_target = balancer.filter(|_| !deployment.backends.is_empty());
+    let target = balancer_of_target.and_then(|balancer| target::of(deployment, balancer, &sets));
+    Around {
+        load_balancer: balancer.cloned(),
+        backend_sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+        deployment: target::tag(deployment, target.as_ref()),
+        display_name: Confidential::new(display_name),
+        other_compartment: (made_in != deployment.compartment_id).then_some(made_in),
+        may_be_missing,
+    }
+}
+
+pub(super) fn find_old_backends(
+    deployment: &Deployment,
+    balancer: &LoadBalancerId,
+    old: Option<&OldInstance>,
+) -> FindOldBackends {
+    FindOldBackends {
+        load_balancer: balancer.clone(),
+        addresses: old.map(|old| old.addresses.clone()).unwrap_or_default(),
+        wanted: deployment.backends.clone(),
+        may_leave_nothing: false,
+        elsewhere: elsewhere(deployment, old),
+    }
+}
+
+/// Where else the old instance could be a backend. A run of before does not look.
+pub(super) fn elsewhere(deployment: &Deployment, old: Option<&OldInstance>) -> Option<Elsewhere> {
+    let own = deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id);
+    let policy = &deployment.policy;
+    (!policy.is_of_before()).then(|| Elsewhere {
+        compartments: Elsewhere::among(own, &policy.lb_compartments),
+        ipv6_addresses: old.map(|old| old.ipv6_addresses.clone()).unwrap_or_default(),
+        is_kept: policy.old_instance == Mode::Keep,
+    })
+}
