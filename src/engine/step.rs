@@ -74,6 +74,8 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.ground.world
     }
 
+    // Steps are on the heap: a workflow has many, and would need the room for each of them on its stack.
+
     /// Looks at something. Done in a plan as well.
     pub async fn read<A: Read<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if let Mode::Foresee { run, .. } = self.mode {
@@ -83,7 +85,7 @@ impl<W: Sync + 'static> Run<'_, W> {
             return Ok(output);
         }
         self.set_out()?;
-        let done = self.step::<A, Reading>(&activity).await;
+        let done = Box::pin(self.step::<A, Reading>(&activity)).await;
         self.come_back(done)
     }
 
@@ -94,7 +96,7 @@ impl<W: Sync + 'static> Run<'_, W> {
             return Ok(activity.foresee());
         }
         self.set_out()?;
-        let done = self.step::<A, Waiting>(&activity).await;
+        let done = Box::pin(self.step::<A, Waiting>(&activity)).await;
         self.come_back(done)
     }
 
@@ -107,7 +109,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.set_out()?;
         let done = match &self.mode {
             Mode::Live(live) if !live.registry.knows(A::NAME) => Err(Stop::Ours(unregistered(A::NAME))),
-            Mode::Live(_) | Mode::Foresee { .. } => self.step::<A, Changing>(&activity).await,
+            Mode::Live(_) | Mode::Foresee { .. } => Box::pin(self.step::<A, Changing>(&activity)).await,
         };
         self.come_back(done)
     }

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::Inner;
 use super::apply::{apply, commit};
 use super::attest::{Known, Rows};
 use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, WriteError};
 use super::guard::LeaseGuard;
+use super::handle::Inner;
 use super::lock::Lock;
 use super::patience::begin;
 use super::wal;
@@ -132,14 +132,18 @@ impl Lease {
     }
 
     pub(super) async fn commit(&mut self, change: Change) -> Result<Vec<Event>, WriteError> {
+        // On the heap: what a step awaits is a part of its own future.
+        Box::pin(self.write(change)).await
+    }
+
+    async fn write(&mut self, change: Change) -> Result<Vec<Event>, WriteError> {
         let inner = Arc::clone(&self.inner);
         let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
         let mut connection = self.inner.connection.lock().await;
         let announcement = wal::count_commit(&inner, &mut connection).await;
         let mut tx = begin!(&inner.path, connection, self.guard.patience());
         Rows::new(&inner.path, rows, &mut tx).assure(&change, &self.known).await?;
-        // On the heap: what a step awaits is a part of its own future.
-        let applied = Box::pin(apply(&inner, &mut tx, &change)).await?;
+        let applied = apply(&inner, &mut tx, &change).await?;
         commit(&inner, tx).await?;
         if let Some(announcement) = announcement {
             announcement.end();
