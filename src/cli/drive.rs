@@ -37,12 +37,9 @@ pub(super) async fn start(
     let policy = &loaded.deployment.policy;
     let journal = session.journal().await?;
     let name = loaded.deployment.name.clone();
-    let started = Started {
-        name: name.clone(),
-        context: context.stored(),
-        on_failure: on_failure(policy),
-        target: claim(&loaded.deployment),
-    };
+    let started = Started::new(&name, claim(&loaded.deployment))
+        .context(context.stored())
+        .on_failure(on_failure(policy));
     let exit = session
         .drive(&journal, &world, policy, &name, async |engine| {
             engine.start::<Redeploy>(started, &loaded.deployment).await
@@ -171,12 +168,9 @@ pub(super) async fn destroy(
         way.confirmation.ask(session.ui, &table(&steps), &format!("destroy {id}?"))?;
     }
     let journal = session.journal().await?;
-    let started = Started {
-        name: id.to_owned(),
-        context: context.stored(),
-        on_failure: on_failure(&target.policy),
-        target: instance_target(&destruction.id),
-    };
+    let started = Started::new(id, instance_target(&destruction.id))
+        .context(context.stored())
+        .on_failure(on_failure(&target.policy));
     let exit = session
         .drive(&journal, &world, &target.policy, id, async |engine| {
             engine.start::<Destroy>(started, &destruction).await

@@ -3,13 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::cx::Entry;
 use super::ground::Ground;
 use super::stop::Stop;
 use crate::clock::Clock;
-use crate::crash;
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Failure, FailureKind, Timestamp};
 
@@ -86,17 +83,17 @@ async fn within<O>(
 
 /// Waits until the next attempt that an earlier process had planned, but never longer than any delay is: the clock may
 /// have been set back since.
-pub(super) async fn wait_until(clock: Clock, cancel: &CancellationToken, at: Timestamp) -> Result<(), Stop> {
-    wait(clock, cancel, clock.until(at).min(RETRY_AFTER_MOST)).await
+pub(super) async fn wait_until<W: Sync>(ground: &Ground<'_, W>, at: Timestamp) -> Result<(), Stop> {
+    wait(ground, ground.clock.until(at).min(RETRY_AFTER_MOST)).await
 }
 
 /// Waits between two attempts, unless the user interrupts.
-async fn wait(clock: Clock, cancel: &CancellationToken, delay: Duration) -> Result<(), Stop> {
-    crash::at("waiting to try again");
+async fn wait<W: Sync>(ground: &Ground<'_, W>, delay: Duration) -> Result<(), Stop> {
+    ground.at("waiting to try again").await;
     tokio::select! {
         biased;
-        () = cancel.cancelled() => Err(Stop::Interrupted),
-        () = clock.sleep(delay) => Ok(()),
+        () = ground.cancel.cancelled() => Err(Stop::Interrupted),
+        () = ground.clock.sleep(delay) => Ok(()),
     }
 }
 
@@ -167,7 +164,7 @@ impl<'p> Attempts<'p> {
             match self.after(&failure)? {
                 Gave::Delay(delay) => {
                     tried.retrying(&failure, self.number, delay).await?;
-                    wait(self.clock, &ground.cancel, delay).await?;
+                    wait(ground, delay).await?;
                 }
                 Gave::Up if failure.kind == FailureKind::Permanent => return Ok(Ended::Refused(failure)),
                 Gave::Up if failure.kind == FailureKind::Blocked => return Ok(Ended::Blocked(failure)),

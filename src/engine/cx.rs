@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::attempt::{Attempt, Attempts, Ended};
 use super::ground::Ground;
 use super::stop::Stop;
 use crate::clock::Clock;
-use crate::crash;
 use crate::journal::{LeaseGuard, WriteError};
-use crate::run::{Effect, Facts, Failure, RetryToken, RunId, Seq, Timestamp, Update};
+use crate::run::{Effect, Facts, Failure, RetryToken, RunId, Seq, Timestamp, Update, stamp};
 
 /// The world, time, and the activity's own place in the run.
 pub struct Cx<'a, W> {
@@ -120,7 +121,7 @@ impl<W: Sync> Cx<'_, W> {
     /// a second call, calls it at the last moment before that.
     pub async fn assure_lease(&self) -> Result<(), Failure> {
         let Some(guard) = self.guard else {
-            return Err(Failure::ours("changing the cloud", "a plan must not change anything"));
+            return Err(Failure::ours("making a change", "a plan must not change anything"));
         };
         guard.assure().await.map_err(|error| match error {
             WriteError::LeaseLost { .. } => {
@@ -153,12 +154,26 @@ impl<W: Sync> Cx<'_, W> {
         }
     }
 
-    /// Waits, unless the user interrupts.
+    /// Waits until `duration` has passed since the step, or its compensation, was first begun: a durable timer. What an
+    /// earlier process has waited counts. A clock that was set back makes no wait longer than the whole.
+    ///
+    /// # Errors
+    /// When the user interrupted: pass it on, the engine knows what it means.
+    pub async fn sleep(&self, duration: Duration) -> Result<(), Failure> {
+        let whole = TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let deadline = self.begun_at().checked_add_signed(whole).unwrap_or(Timestamp::MAX_UTC);
+        self.progress(format!("until {}", stamp(deadline)));
+        // The wall clock counts only for what was waited by another process: it may jump, and must not cut a wait short.
+        let left = if self.is_first_entry() { duration } else { self.clock.until(deadline).min(duration) };
+        self.pause(left).await
+    }
+
+    /// Waits, unless the user interrupts. After a crash it starts over: what is to be waited once is [`Cx::sleep`].
     ///
     /// # Errors
     /// When the user interrupted: pass it on, the engine knows what it means.
     pub async fn pause(&self, duration: Duration) -> Result<(), Failure> {
-        crash::at("waiting");
+        self.ground.at("waiting").await;
         tokio::select! {
             () = self.clock.sleep(duration) => Ok(()),
             () = self.ground.cancel.cancelled() => Err(Failure::transient("waiting", "interrupted")),

@@ -74,6 +74,11 @@ impl<'e, W: Sync + 'static> Engine<'e, W> {
         self
     }
 
+    /// Comes back when the instant of a [`Trial::CrashAt`] has come.
+    pub(super) async fn crashed(&self) {
+        self.ground.crashed().await;
+    }
+
     /// One more listener: it gets every event after it is committed, and what is shown without being recorded.
     #[must_use]
     pub fn tell(mut self, listener: impl FnMut(Update<'_>) + Send + 'e) -> Self {
@@ -101,9 +106,9 @@ impl<W: Sync + 'static> Engine<'_, W> {
             target: started.target,
         };
         crash::within("run", None, crash::Place::Itself);
-        crash::at("not started");
+        self.ground.at("not started").await;
         let (lease, event) = self.journal.start(new, &self.holder).await?;
-        crash::at("started");
+        self.ground.at("started").await;
         self.ground.tell(Update::Event(&event));
         let history = Taken {
             on_failure: started.on_failure,
@@ -161,9 +166,9 @@ impl<W: Sync + 'static> Engine<'_, W> {
         way: Take,
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
         crash::within("run", None, crash::Place::Itself);
-        crash::at("not taken");
+        self.ground.at("not taken").await;
         let (lease, history, events) = self.journal.take(run, way, &self.holder).await?;
-        crash::at("taken");
+        self.ground.at("taken").await;
         self.ground.tell_all(&events);
         Ok((lease, history, events))
     }

@@ -61,16 +61,17 @@ impl<W: Sync + 'static> Run<'_, W> {
     /// Carries one step out under the journal, or returns its checkpoint.
     pub(super) async fn step<A: Activity<World = W>, K: Kind<A>>(
         &mut self,
+        name: &'static str,
         activity: &A,
     ) -> Result<A::Output, Stop> {
         let seq = self.next;
         self.next = seq.next();
         self.has_changes |= K::EFFECT == Effect::Mutation;
-        let (asked, as_written) = new_step(seq, activity, K::EFFECT)?;
+        let (asked, as_written) = new_step(seq, name, activity, K::EFFECT)?;
         activity.conceal(self.ground.world);
         let place = if K::EFFECT == Effect::Mutation { Place::Itself } else { Place::Following };
         // Before a checkpoint is returned: what follows is named after it.
-        crash::within(A::NAME, asked.subject.as_deref(), place);
+        crash::within(name, asked.subject.as_deref(), place);
         if let Some(output) = self.recorded::<A>(seq, &asked, &as_written)? {
             return Ok(output);
         }
@@ -82,8 +83,8 @@ impl<W: Sync + 'static> Run<'_, W> {
                 enter(self.ground, live.lease, taken).await?
             }
         };
-        let attempted = self.attempt::<A, K>(activity, &entry).await?;
-        self.settle::<A>(seq, attempted).await
+        let attempted = Box::pin(self.attempt::<A, K>(activity, &entry)).await?;
+        self.settle::<A>(seq, name, attempted).await
     }
 
     /// What the journal holds of the step already.
@@ -99,7 +100,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         match (stored.state.status, &stored.output, &stored.forward.failure) {
             (StepStatus::Completed, Some(output), _) => {
                 let output = decode(output).map_err(|unfit| {
-                    let doing = format!("reading the checkpoint of step {seq} ({})", A::NAME);
+                    let doing = format!("reading the checkpoint of step {seq} ({})", asked.activity);
                     Stop::Ours(Failure::ours(doing, unfit.to_string()))
                 })?;
                 A::conceal_output(&output, self.ground.world);
@@ -137,9 +138,9 @@ impl<W: Sync + 'static> Run<'_, W> {
             Ended::Blocked(failure) if self.has_changes => Err(Stop::Suspended(failure)),
             Ended::Spent(failure) if failure.kind != FailureKind::Missing => Err(Stop::Suspended(failure)),
             Ended::Refused(failure) | Ended::Blocked(failure) | Ended::Spent(failure) => {
-                crash::at("refused, not failed");
+                ground.at("refused, not failed").await;
                 let event = lease.fail(entry.seq, Direction::Forward, &failure).await?;
-                crash::at("failed");
+                ground.at("failed").await;
                 ground.tell(Update::Event(&event));
                 Err(Stop::Failed(failure))
             }
@@ -150,6 +151,7 @@ impl<W: Sync + 'static> Run<'_, W> {
     async fn settle<A: Activity<World = W>>(
         &mut self,
         seq: Seq,
+        name: &str,
         attempted: Attempted<A::Output>,
     ) -> Result<A::Output, Stop> {
         let Mode::Live(Live { lease, .. }) = &mut self.mode else { unreachable!("a plan settles nothing") };
@@ -157,13 +159,13 @@ impl<W: Sync + 'static> Run<'_, W> {
         A::conceal_output(&output, self.ground.world);
         // What goes on is what was stored, so that a resume sees the same.
         let (stored, output) = through(&output)
-            .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the result of step {seq} ({})", A::NAME))))?;
+            .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the result of step {seq} ({name})"))))?;
         let facts = A::facts(&output);
         let done =
             Completion { output: stored, note: A::note(&output), facts: facts.clone(), warnings, adopted };
-        crash::at("done, not completed");
+        self.ground.at("done, not completed").await;
         let events = lease.complete(seq, done).await?;
-        crash::at("completed");
+        self.ground.at("completed").await;
         self.ground.tell_all(&events);
         self.facts.extend(facts);
         Ok(output)
@@ -211,7 +213,7 @@ impl<A: Activity, K: Kind<A>> Attempt for Doing<'_, A, K> {
             // At the last moment: an activity that asks nothing before it changes something need not think of it.
             self.cx.assure_lease().await?;
         }
-        // On the heap: a workflow's future would hold those of all its steps otherwise, and outgrow a stack.
+        // On the heap: what an activity does is as deep as it likes.
         let output = Box::pin(self.activity.execute(self.cx)).await?;
         if trial == Trial::AnswerLost && !std::mem::replace(&mut self.is_lost, true) {
             return Err(trial::answer_lost(A::NAME));
@@ -251,11 +253,11 @@ pub(super) async fn enter<W: Sync>(
     if ground.cancel.is_cancelled() {
         return Err(Stop::Interrupted);
     }
-    crash::at("not begun");
+    ground.at("not begun").await;
     let (step, before, begun, forget_retries) = match taken {
         Taken::New(seq, step) => {
             let begun = lease.begin(step).await?;
-            crash::at("begun");
+            ground.at("begun").await;
             ground.tell(Update::Event(&begun));
             return Ok(Entry::first(seq, begun.at));
         }
@@ -268,10 +270,10 @@ pub(super) async fn enter<W: Sync>(
             (step, step.undo.as_ref(), begun, forget_retries)
         }
     };
-    crash::at("begun");
+    ground.at("begun").await;
     ground.tell(Update::Event(&begun));
     if let Some(at) = before.and_then(|half| half.next_attempt_at) {
-        attempt::wait_until(ground.clock, &ground.cancel, at).await?;
+        attempt::wait_until(ground, at).await?;
     }
     Ok(Entry {
         seq: step.seq,
@@ -284,14 +286,19 @@ pub(super) async fn enter<W: Sync>(
 }
 
 /// The step that is asked for, and the digest that older versions made of it.
-fn new_step<A: Activity>(seq: Seq, activity: &A, effect: Effect) -> Result<(NewStep, String), Stop> {
+fn new_step<A: Activity>(
+    seq: Seq,
+    name: &str,
+    activity: &A,
+    effect: Effect,
+) -> Result<(NewStep, String), Stop> {
     let (input, _) = through(activity)
-        .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the input of step {seq} ({})", A::NAME))))?;
+        .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the input of step {seq} ({name})"))))?;
     let mut open = input.clone();
     mask(&mut open);
     let as_written = digest(&open);
     sort(&mut open);
-    let (activity, subject, input_digest) = (A::NAME.to_owned(), activity.subject(), digest(&open));
+    let (activity, subject, input_digest) = (name.to_owned(), activity.subject(), digest(&open));
     Ok((NewStep { activity, subject, effect, input, input_digest }, as_written))
 }
 

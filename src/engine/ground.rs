@@ -1,13 +1,16 @@
 //! What every step is driven with, in a run and in a plan, and the one way to an activity's context.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::cx::{Cx, Entry, Noted};
 use super::trial::Trial;
 use crate::clock::Clock;
+use crate::crash;
 use crate::journal::LeaseGuard;
 use crate::retry::RetryPolicy;
 use crate::run::{Event, Facts, RunId, Update};
@@ -28,6 +31,8 @@ pub(super) struct Ground<'e, W> {
     pub(super) grace: Duration,
     pub(super) trial: Trial,
     listeners: Vec<Box<Listener<'e>>>,
+    n_instants: AtomicU32,
+    crashed: Notify,
 }
 
 impl<'e, W> Ground<'e, W> {
@@ -40,7 +45,26 @@ impl<'e, W> Ground<'e, W> {
             grace: GRACE,
             trial: Trial::None,
             listeners: Vec::new(),
+            n_instants: AtomicU32::new(0),
+            crashed: Notify::new(),
         }
+    }
+
+    /// An instant at which a process may die: a crash point, and one for [`Trial::CrashAt`].
+    pub(super) async fn at(&self, instant: &'static str) {
+        crash::at(instant);
+        if let Trial::CrashAt(at) = self.trial
+            && self.n_instants.fetch_add(1, Ordering::Relaxed) == at
+        {
+            self.crashed.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Comes back when the instant of a trial has come: what goes on besides is to be dropped, as the kernel drops a
+    /// process.
+    pub(super) async fn crashed(&self) {
+        self.crashed.notified().await;
     }
 
     /// One more listener gets every update from now on.

@@ -27,9 +27,9 @@ impl<W: Sync + 'static> Engine<'_, W> {
 
     pub(super) async fn fail(&self, lease: &mut Lease, failure: &Failure) -> Result<(), Stop> {
         crash::within("run", None, crash::Place::Itself);
-        crash::at("not failed");
+        self.ground.at("not failed").await;
         let event = lease.fail_run(failure).await?;
-        crash::at("failed");
+        self.ground.at("failed").await;
         self.ground.tell(Update::Event(&event));
         Ok(())
     }
@@ -48,10 +48,10 @@ impl<W: Sync + 'static> Engine<'_, W> {
     pub(super) async fn finish(&self, lease: Lease, state: RunState, end: End) -> Outcome {
         let run = lease.run();
         crash::within("run", None, crash::Place::Itself);
-        crash::at("not finished");
+        self.ground.at("not finished").await;
         match lease.finish(state).await {
             Ok(event) => {
-                crash::at("finished");
+                self.ground.at("finished").await;
                 self.ground.tell(Update::Event(&event));
                 Outcome::of(run, end)
             }

@@ -1,5 +1,5 @@
 //! The engine: journaled runs of typed, idempotent activities, resumed from their checkpoints and rolled back by
-//! their compensations. Knows nothing of OCI.
+//! their compensations. What they do to which world is not its business.
 //!
 //! Values go down and come up; the only thing that goes sideways is `tell`, which gets each event after it is
 //! committed.
@@ -17,6 +17,7 @@ mod heartbeat;
 mod leave;
 mod registry;
 mod rollback;
+mod sleep;
 mod step;
 mod stop;
 mod trial;

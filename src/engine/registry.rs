@@ -126,7 +126,7 @@ pub(super) fn unregistered(name: &str) -> Failure {
 pub(super) fn unknown(name: &str) -> Failure {
     Failure::ours(
         format!("undoing {name}"),
-        "this version of deployctl does not know that step: use the version that started the run, or a newer one",
+        "this version of the program does not know that step: use the version that started the run, or a newer one",
     )
 }
 

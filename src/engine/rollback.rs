@@ -129,12 +129,12 @@ impl<W: Sync + 'static> Run<'_, W> {
         let Mode::Live(Live { lease, .. }) = &mut self.mode else {
             unreachable!("a plan is not rolled back")
         };
-        crash::at("done, not completed");
+        self.ground.at("done, not completed").await;
         let events = match &undone {
             Undone::Whole(facts) => lease.complete_undo(seq, facts, warnings).await?,
             Undone::Part { facts, note } => lease.advance_undo(seq, facts, warnings, note).await?,
         };
-        crash::at("completed");
+        self.ground.at("completed").await;
         self.ground.tell_all(&events);
         let (Undone::Whole(facts) | Undone::Part { facts, .. }) = &undone;
         self.facts.extend(facts.clone());

@@ -13,6 +13,7 @@ use super::cx::{Cx, Entry, Noted};
 use super::forward::{Changing, Reading, Waiting, named};
 use super::ground::Ground;
 use super::registry::{Registry, unregistered};
+use super::sleep::Sleep;
 use super::stop::{Diverged, Stop};
 use crate::journal::{Lease, StoredStep};
 use crate::run::{Effect, Facts, Failure, FailureKind, RunId, Seq, Target, Update};
@@ -81,35 +82,50 @@ impl<W: Sync + 'static> Run<'_, W> {
         if let Mode::Foresee { run, .. } = self.mode {
             let output = self.look(run, &activity).await?;
             self.facts.extend(A::facts(&output));
-            self.foreseen(&activity, Effect::Read, None, A::note(&output));
+            self.foreseen(A::NAME, &activity, Effect::Read, None, A::note(&output));
             return Ok(output);
         }
         self.set_out()?;
-        let done = Box::pin(self.step::<A, Reading>(&activity)).await;
+        let done = Box::pin(self.step::<A, Reading>(A::NAME, &activity)).await;
         self.come_back(done)
     }
 
     /// Waits until something is so.
     pub async fn wait<A: Wait<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if matches!(self.mode, Mode::Foresee { .. }) {
-            self.foreseen(&activity, Effect::Wait, None, None);
+            self.foreseen(A::NAME, &activity, Effect::Wait, None, None);
             return Ok(activity.foresee());
         }
         self.set_out()?;
-        let done = Box::pin(self.step::<A, Waiting>(&activity)).await;
+        let done = Box::pin(self.step::<A, Waiting>(A::NAME, &activity)).await;
         self.come_back(done)
     }
 
-    /// Changes the cloud.
+    /// Waits for some time, in a step of this name. What an earlier process has waited counts, so that a resume waits for
+    /// what is left of it. Nothing is waited in a plan.
+    pub async fn sleep(&mut self, name: &'static str, time: Duration) -> Result<(), Stop> {
+        let sleep = Sleep::<W>::lasting(time);
+        if matches!(self.mode, Mode::Foresee { .. }) {
+            self.foreseen(name, &sleep, Effect::Wait, None, None);
+            return Ok(());
+        }
+        self.set_out()?;
+        let done = Box::pin(self.step::<_, Waiting>(name, &sleep)).await;
+        self.come_back(done)
+    }
+
+    /// Changes the world, in a way that can be undone.
     pub async fn change<A: Mutation<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if matches!(self.mode, Mode::Foresee { .. }) {
-            self.foreseen(&activity, Effect::Mutation, Some(activity.preview()), None);
+            self.foreseen(A::NAME, &activity, Effect::Mutation, Some(activity.preview()), None);
             return Ok(activity.foresee());
         }
         self.set_out()?;
         let done = match &self.mode {
             Mode::Live(live) if !live.registry.knows(A::NAME) => Err(Stop::Ours(unregistered(A::NAME))),
-            Mode::Live(_) | Mode::Foresee { .. } => Box::pin(self.step::<A, Changing>(&activity)).await,
+            Mode::Live(_) | Mode::Foresee { .. } => {
+                Box::pin(self.step::<A, Changing>(A::NAME, &activity)).await
+            }
         };
         self.come_back(done)
     }
@@ -183,6 +199,7 @@ impl<W: Sync + 'static> Run<'_, W> {
 
     fn foreseen<A: Activity>(
         &mut self,
+        name: &str,
         activity: &A,
         effect: Effect,
         request: Option<Preview>,
@@ -190,7 +207,7 @@ impl<W: Sync + 'static> Run<'_, W> {
     ) {
         if let Mode::Foresee { steps, .. } = &mut self.mode {
             steps.push(PlannedStep {
-                name: A::NAME.to_owned(),
+                name: name.to_owned(),
                 subject: activity.subject(),
                 effect,
                 request,

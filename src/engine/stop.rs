@@ -47,7 +47,7 @@ impl Stop {
 
 /// On resume the code asked for another step than the one that was recorded: it must not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("step {seq} of the run is `{recorded}`, but this version of deployctl would do `{asked}`")]
+#[error("step {seq} of the run is `{recorded}`, but this version of the program would do `{asked}`")]
 pub struct Diverged {
     /// The step.
     pub seq: Seq,
@@ -116,7 +116,7 @@ impl Outcome {
 /// How a process left a run: one variant for each thing that a user must be told.
 #[derive(Debug)]
 pub enum End {
-    /// The new version serves.
+    /// Its workflow came to its end.
     Succeeded,
     /// Everything that the run changed is changed back. The failure is why, when it was not asked for.
     RolledBack(Option<Failure>),

@@ -15,6 +15,9 @@ pub enum Trial {
     /// The first answer of everything is thrown away: each activity and each compensation is carried out, and goes on
     /// as an attempt that failed.
     AnswerLost,
+    /// At this instant, counted from 0, nothing goes on any more, as in a process that is killed. For
+    /// [`Trials`](super::Trials), which drop the run then.
+    CrashAt(u32),
 }
 
 /// What an attempt fails with whose answer is thrown away.

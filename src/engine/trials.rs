@@ -1,9 +1,10 @@
-//! Three ways to try a workflow that work for any: an error at each step, everything done twice, and every answer lost.
+//! Four ways to try a workflow that work for any: a crash at each instant, an error at each step, everything done twice,
+//! and every answer lost.
 //!
-//! The first two after steno's (`inject_error`, `inject_repeat`): an undo that reads what its step never left, or a step that is
+//! The second and the third after steno's (`inject_error`, `inject_repeat`): an undo that reads what its step never left, or a step that is
 //! not idempotent, shows here and not at three in the morning.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use super::drive::Engine;
@@ -14,7 +15,7 @@ use super::workflow::{Started, Workflow};
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, KeySource, StartError, TakeError};
 use crate::retry::RetryPolicy;
-use crate::run::{OnFailure, RunId, Seq, Target};
+use crate::run::{RunId, RunState, Seq, Target};
 
 /// A fresh world for one trial, and what the workflow is given in it.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl<W: Sync + 'static> Trials<'_, W> {
                 End::RolledBack(Some(_)) | End::Refused(_) => check(&arranged.world, seq).await,
                 End::Succeeded => return Ok(seq.get() - 1),
                 end => {
-                    return Err(TrialError::End { trial, end: format!("{end:?}"), expected: "a rollback" });
+                    return Err(failed(trial, &end, "a rollback"));
                 }
             }
             seq = seq.next();
@@ -114,18 +115,119 @@ impl<W: Sync + 'static> Trials<'_, W> {
         self.there_and_back::<F>(Trial::AnswerLost, arranged, check).await
     }
 
+    /// Tries it in all four ways, each time in a fresh world. `check` sees each of them when its run has come to its end
+    /// (`true`) and when it was taken back (`false`).
+    ///
+    /// # Errors
+    /// The first run that does not end as it must.
+    pub async fn everything<F: Workflow<World = W>>(
+        &self,
+        mut arrange: impl AsyncFnMut() -> Arranged<W, F::Input>,
+        mut check: impl AsyncFnMut(&W, bool),
+    ) -> Result<(), TrialError> {
+        self.a_crash_at_every_instant::<F>(&mut arrange, &mut check).await?;
+        self.an_error_at_every_step::<F>(&mut arrange, async |world, _| check(world, false).await).await?;
+        self.everything_twice::<F>(&arrange().await, &mut check).await?;
+        self.every_answer_lost::<F>(&arrange().await, &mut check).await
+    }
+
+    /// Stops a run dead at each instant in turn: before and after each commit, and before each wait. The run is taken up
+    /// as after a crash, and resumed, or rolled back; and so is a rollback that was stopped. `check` sees the world as in
+    /// [`Trials::everything_twice`]. Returns how many instants there are.
+    ///
+    /// # Errors
+    /// When a run does not come to the end that was asked for.
+    pub async fn a_crash_at_every_instant<F: Workflow<World = W>>(
+        &self,
+        mut arrange: impl AsyncFnMut() -> Arranged<W, F::Input>,
+        mut check: impl AsyncFnMut(&W, bool),
+    ) -> Result<u32, TrialError> {
+        let mut n_instants = 0;
+        for way in [Way::On, Way::Back, Way::BackAgain] {
+            for at in 0.. {
+                let arranged = arrange().await;
+                let (is_forwards, has_crashed) = self.crash::<F>(way, at, &arranged).await?;
+                check(&arranged.world, is_forwards).await;
+                if !has_crashed {
+                    n_instants += at;
+                    break;
+                }
+            }
+        }
+        Ok(n_instants)
+    }
+
+    /// One crash, and what follows. Returns whether the run came to its end forwards, and whether there was a crash.
+    async fn crash<F: Workflow<World = W>>(
+        &self,
+        way: Way,
+        at: u32,
+        arranged: &Arranged<W, F::Input>,
+    ) -> Result<(bool, bool), TrialError> {
+        let (path, trial, world) = (self.path(), Trial::CrashAt(at), &arranged.world);
+        let journal = open(&path).await?;
+        let has_crashed = {
+            let doomed = self.engine(trial, &journal, world);
+            let sound = self.engine(Trial::None, &journal, world);
+            let going = async {
+                let first = if way == Way::BackAgain { &sound } else { &doomed };
+                let outcome = first.start::<F>(started::<F>(), &arranged.input).await?;
+                if way == Way::BackAgain {
+                    doomed.rollback(outcome.run).await?;
+                }
+                Ok::<(), TrialError>(())
+            };
+            tokio::select! {
+                biased;
+                () = doomed.crashed() => true,
+                gone = Box::pin(going) => gone.map(|()| false)?,
+            }
+        };
+        // Another process has neither the connection nor the locks.
+        drop(journal);
+        let journal = open(&path).await?;
+        let is_forwards = self.take_up(way, trial, &journal, world).await?;
+        journal.close().await?;
+        Ok((is_forwards, has_crashed))
+    }
+
+    /// What the next process does with the run that was left. Returns whether it came to its end forwards.
+    async fn take_up(
+        &self,
+        way: Way,
+        trial: Trial,
+        journal: &Journal,
+        world: &W,
+    ) -> Result<bool, TrialError> {
+        let Some(left) = journal.runs(1).await?.pop() else { return Ok(false) };
+        let engine = self.engine(Trial::None, journal, world);
+        let outcome = match (way, left.state) {
+            (Way::On, RunState::Succeeded) => return Ok(true),
+            (Way::Back | Way::BackAgain, RunState::RolledBack) => return Ok(false),
+            (Way::On, _) => engine.resume(left.id).await?,
+            (Way::Back | Way::BackAgain, _) => engine.rollback(left.id).await?,
+        };
+        match (way, outcome.end) {
+            (Way::On, End::Succeeded) => Ok(true),
+            (Way::Back | Way::BackAgain, End::RolledBack(_)) => Ok(false),
+            (Way::On, end) => Err(failed(trial, &end, "success")),
+            (Way::Back | Way::BackAgain, end) => Err(failed(trial, &end, "a rollback")),
+        }
+    }
+
     async fn there_and_back<F: Workflow<World = W>>(
         &self,
         trial: Trial,
         arranged: &Arranged<W, F::Input>,
         mut check: impl AsyncFnMut(&W, bool),
     ) -> Result<(), TrialError> {
-        let failed = |end: End, expected| TrialError::End { trial, end: format!("{end:?}"), expected };
         let (outcome, journal) = self.start::<F>(trial, arranged).await?;
-        let End::Succeeded = outcome.end else { return Err(failed(outcome.end, "success")) };
+        let End::Succeeded = outcome.end else { return Err(failed(trial, &outcome.end, "success")) };
         check(&arranged.world, true).await;
         let outcome = self.engine(trial, &journal, &arranged.world).rollback(outcome.run).await?;
-        let End::RolledBack(None) = outcome.end else { return Err(failed(outcome.end, "a rollback")) };
+        let End::RolledBack(None) = outcome.end else {
+            return Err(failed(trial, &outcome.end, "a rollback"));
+        };
         check(&arranged.world, false).await;
         journal.close().await?;
         Ok(())
@@ -136,24 +238,45 @@ impl<W: Sync + 'static> Trials<'_, W> {
         trial: Trial,
         arranged: &Arranged<W, F::Input>,
     ) -> Result<(Outcome, Journal), TrialError> {
-        let path = self.folder.join(format!("{}.db", RunId::random()));
-        let journal = Journal::open(&path, KeySource { from_env: None }, Clock::system()).await?;
-        let started = Started {
-            name: F::NAME.to_owned(),
-            context: serde_json::Value::Null,
-            on_failure: OnFailure::Rollback,
-            target: Target::new("trial", F::NAME),
-        };
+        let journal = open(&self.path()).await?;
         let engine = self.engine(trial, &journal, &arranged.world);
         // Boxed, so that the caller's future is not as deep as the workflow's.
         let started: Pin<Box<dyn Future<Output = _> + '_>> =
-            Box::pin(engine.start::<F>(started, &arranged.input));
+            Box::pin(engine.start::<F>(started::<F>(), &arranged.input));
         let outcome = started.await?;
         drop(engine);
         Ok((outcome, journal))
     }
 
+    /// A file of its own for each trial.
+    fn path(&self) -> PathBuf {
+        self.folder.join(format!("{}.db", RunId::random()))
+    }
+
     fn engine<'e>(&'e self, trial: Trial, journal: &'e Journal, world: &'e W) -> Engine<'e, W> {
         Engine::new(journal, world, self.registry).retry(self.retry.clone()).trial(trial)
     }
+}
+
+/// What follows a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The run is resumed.
+    On,
+    /// It is rolled back.
+    Back,
+    /// It was being rolled back, and that goes on.
+    BackAgain,
+}
+
+async fn open(path: &Path) -> Result<Journal, JournalError> {
+    Journal::open(path, KeySource { from_env: None }, Clock::system()).await
+}
+
+fn started<F: Workflow>() -> Started {
+    Started::new(F::NAME, Target::new("trial", F::NAME))
+}
+
+fn failed(trial: Trial, end: &End, expected: &'static str) -> TrialError {
+    TrialError::End { trial, end: format!("{end:?}"), expected }
 }

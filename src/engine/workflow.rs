@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::step::Run;
 use super::stop::Stop;
@@ -29,13 +30,35 @@ pub trait Workflow {
 
 /// What a run is started with, besides the workflow's input.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Started {
     /// The deployment's name.
     pub name: String,
     /// What the caller needs to resume the run; never secret.
-    pub context: serde_json::Value,
+    pub context: Value,
     /// What follows when a step fails for good.
     pub on_failure: OnFailure,
     /// What the run holds from its first moment.
     pub target: Target,
+}
+
+impl Started {
+    /// A run of this name that holds `target` from its first moment, and is rolled back when a step fails for good.
+    pub fn new(name: impl Into<String>, target: Target) -> Self {
+        Self { name: name.into(), context: Value::Null, on_failure: OnFailure::Rollback, target }
+    }
+
+    /// What the caller needs to resume the run; never secret.
+    #[must_use]
+    pub fn context(mut self, context: Value) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// What follows when a step fails for good.
+    #[must_use]
+    pub const fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
 }

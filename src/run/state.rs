@@ -22,7 +22,7 @@ pub enum RunState {
     RolledBack,
     /// A compensation failed for good; a person is needed.
     Stuck,
-    /// The new version serves.
+    /// It came to its end.
     Succeeded,
 }
 
@@ -56,7 +56,7 @@ pub enum UndoStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The new version serves.
+    /// It came to its end.
     Succeeded,
     /// It succeeded, and a later run has replaced what it made.
     Superseded,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A point in time, UTC.
 pub type Timestamp = DateTime<Utc>;
 
-/// Small named facts about a run, such as the id of the instance it made. Never secret.
+/// Small named facts about a run, such as the id of what it made. Never secret.
 pub type Facts = BTreeMap<String, String>;
 
 /// What an activity does to the world.
@@ -27,9 +27,9 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
-    /// Towards the new version.
+    /// Towards its end.
     Forward,
-    /// Back to the old one.
+    /// Back to where it began.
     Backward,
 }
 

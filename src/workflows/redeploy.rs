@@ -18,7 +18,7 @@ use super::successor::{Successor, Takeover};
 use super::target::{self, instance_compartment};
 use super::world::World;
 use crate::config::{Deployment, DeploymentTarget, OldInstance as Mode, Predecessor, Register};
-use crate::engine::{Run, Stop, Workflow};
+use crate::engine::{Activity as _, Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::Confidential;
 
@@ -170,7 +170,11 @@ impl Retiring<'_> {
             follow(run, sent, place.subject(), expected).await?;
         }
         if !places.is_empty() {
-            run.wait(AwaitDrain { delay: self.drain_delay, takeover: self.takeover.clone() }).await?;
+            match self.takeover.clone() {
+                Some(takeover) => run.wait(AwaitDrain { delay: self.drain_delay, takeover }).await?,
+                // The same step without anybody to watch: also that of runs of before.
+                None => run.sleep(AwaitDrain::NAME, self.drain_delay).await?,
+            }
         }
         for (place, old) in &places {
             let flags = old.backend.flags.clone();

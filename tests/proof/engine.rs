@@ -12,10 +12,9 @@ use deployctl::engine::{
 };
 use deployctl::journal::{Journal, KeySource};
 use deployctl::retry::RetryPolicy;
-use deployctl::run::{Facts, Failure, OnFailure, RunId, RunState, StepStatus, Target, UndoStatus};
+use deployctl::run::{Facts, Failure, RunId, RunState, StepStatus, Target, UndoStatus};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::Notify;
 
 fn impatient() -> RetryPolicy {
@@ -212,12 +211,7 @@ async fn process(
     let driven = async {
         match (verb, run) {
             (Verb::Start, _) | (_, None) => {
-                let started = Started {
-                    name: "random".to_owned(),
-                    context: Value::Null,
-                    on_failure: OnFailure::Rollback,
-                    target: Target::new("random", "random"),
-                };
+                let started = Started::new("random", Target::new("random", "random"));
                 Some(engine.start::<Random>(started, kinds).await.expect("the target is free"))
             }
             (Verb::Resume, Some(run)) => engine.resume(run).await.ok(),

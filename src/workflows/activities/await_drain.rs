@@ -1,5 +1,5 @@
-//! Waits until the requests of the drained backends have ended. The deadline is a fact: a resume waits for what is
-//! left of it.
+//! Waits until the requests of the drained backends have ended, and watches the new version meanwhile: when that dies
+//! under its first requests, the old one must be back at once. Where there is no new version, the wait is the workflow's.
 
 use std::time::Duration;
 
@@ -14,9 +14,8 @@ use crate::workflows::successor::Takeover;
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitDrain {
     pub(in crate::workflows) delay: Duration,
-    /// The new version, which serves alone by now. Runs of before do not have it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::workflows) takeover: Option<Takeover>,
+    /// The new version, which serves alone by now.
+    pub(in crate::workflows) takeover: Takeover,
 }
 
 impl Activity for AwaitDrain {
@@ -25,19 +24,10 @@ impl Activity for AwaitDrain {
     type Output = ();
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
-        let deadline = cx.begun_at() + self.delay;
-        cx.progress(format!("until {}", crate::run::stamp(deadline)));
-        // The wall clock counts only for what was waited by another process: it may jump, and a wait that it cut
-        // short would lose requests.
-        let left = if cx.is_first_entry() { self.delay } else { cx.clock.until(deadline).min(self.delay) };
-        match &self.takeover {
-            None => cx.pause(left).await,
-            // When it dies under its first requests, the old version must be back at once.
-            Some(takeover) => tokio::select! {
-                biased;
-                waited = cx.pause(left) => waited,
-                failure = takeover.until_lost(cx) => Err(failure),
-            },
+        tokio::select! {
+            biased;
+            waited = cx.sleep(self.delay) => waited,
+            failure = self.takeover.until_lost(cx) => Err(failure),
         }
     }
 }

@@ -4,6 +4,9 @@ mod kept;
 mod many;
 mod named;
 mod poisoned;
+#[path = "../../../examples/setup.rs"]
+mod setup;
+mod sleeping;
 mod slow;
 
 use std::collections::BTreeSet;
@@ -17,9 +20,8 @@ use deployctl::engine::{
 };
 use deployctl::journal::{Journal, KeySource};
 use deployctl::retry::RetryPolicy;
-use deployctl::run::{Failure, OnFailure, Target};
+use deployctl::run::{Failure, Target};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Somebody else's world: names of things that are there.
 #[derive(Debug, Default)]
@@ -119,12 +121,7 @@ async fn journal(folder: &Path) -> Journal {
 }
 
 fn started(name: &str) -> Started {
-    Started {
-        name: name.to_owned(),
-        context: Value::Null,
-        on_failure: OnFailure::Rollback,
-        target: Target::new("shelf", name),
-    }
+    Started::new(name, Target::new("shelf", name))
 }
 
 fn impatient() -> RetryPolicy {

@@ -1,0 +1,57 @@
+//! A wait that is a step: a resume waits for what is left of it.
+
+use std::time::Duration;
+
+use deployctl::clock::Clock;
+use deployctl::engine::{End, Engine, Foresight, Registry, Run, Stop, Workflow};
+use deployctl::run::{Effect, EventKind, Update};
+use tokio_util::sync::CancellationToken;
+
+use super::{Shelf, journal, started};
+
+/// Sleeps for so long.
+struct Nap;
+
+impl Workflow for Nap {
+    const NAME: &'static str = "nap";
+    const VERSION: u32 = 1;
+    type World = Shelf;
+    type Input = Duration;
+    type Output = ();
+
+    async fn steps(run: &mut Run<'_, Shelf>, time: &Duration) -> Result<(), Stop> {
+        run.sleep("rest", *time).await
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_process_has_waited_counts() {
+    const TIME: Duration = Duration::from_secs(3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, registry) = (Shelf::default(), Registry::new().workflow::<Nap>());
+    let cancel = CancellationToken::new();
+    let engine =
+        Engine::new(&journal, &shelf, &registry).cancel(cancel.clone()).tell(|update| match update {
+            Update::Event(event) if matches!(event.kind, EventKind::StepBegun { .. }) => cancel.cancel(),
+            Update::Event(_) | Update::Progress { .. } | Update::Trouble { .. } => {}
+        });
+    let outcome = engine.start::<Nap>(started("a"), &TIME).await.expect("the target is free");
+    assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
+    Clock::system().sleep(TIME).await;
+
+    let engine = Engine::new(&journal, &shelf, &registry);
+    let resumed = tokio::time::timeout(TIME, engine.resume(outcome.run)).await;
+    let outcome = resumed.expect("its time is over already").expect("nobody holds it");
+    assert!(matches!(outcome.end, End::Succeeded), "{outcome:?}");
+    let record = journal.run(outcome.run).await.expect("it is there");
+    assert_eq!((record.steps[0].name.as_str(), record.steps[0].effect), ("rest", Effect::Wait));
+}
+
+#[tokio::test]
+async fn nothing_is_waited_in_a_plan() {
+    let (shelf, day) = (Shelf::default(), Duration::from_hours(24));
+    let (steps, ()) = Foresight::new(&shelf).plan::<Nap>(&day).await.expect("nothing is in the way");
+    assert_eq!(steps[0].name, "rest");
+    assert_eq!(steps[0].effect, Effect::Wait);
+}
