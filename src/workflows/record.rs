@@ -111,6 +111,7 @@ pub(super) async fn of(
         let Some(vnic) = read.await?.map(|answer| answer.value) else { continue };
         let mut card =
             copied(&vnic, &["subnetId", "displayName", "hostnameLabel", "nsgIds", "skipSourceDestCheck"]);
+        insert_tags(&mut card, &vnic);
         card.insert("isPublicIpAssigned".to_owned(), vnic["publicIp"].is_string().into());
         vnics.push(Value::Object(card));
     }
@@ -203,5 +204,22 @@ fn without_nulls(value: Value) -> Value {
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_tags_that_the_cloud_adds_are_not_sent_back() {
+        let mut body = Map::new();
+        let theirs = json!({"Oracle-Tags": {"CreatedBy": "ann"}, "Operations": {"CostCenter": 42}});
+        insert_tags(&mut body, &json!({"freeformTags": {"env": "prod"}, "definedTags": theirs}));
+        let expected =
+            json!({"freeformTags": {"env": "prod"}, "definedTags": {"Operations": {"CostCenter": 42}}});
+        assert_eq!(Value::Object(body), expected);
     }
 }

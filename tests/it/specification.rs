@@ -23,6 +23,8 @@ fn everything(deployment: &mut Value) {
     config["vnics"][0]["hostname-label"] = json!("web");
     config["vnics"][0]["is-public-ip-assigned"] = json!(false);
     config["vnics"][0]["skip-source-dest-check"] = json!(true);
+    config["vnics"][0]["display-name"] = json!("card");
+    config["vnics"][0]["freeform-tags"] = json!({"side": "front"});
     config["volumes"] = json!([
         {"name": "scratch", "volume-type": "EMPTYDIR", "backing-store": "MEMORY"},
         {"name": "settings", "volume-type": "CONFIGFILE",
@@ -77,6 +79,53 @@ fn every_field_of_the_api_is_taken_and_sent_in_its_words() {
     assert_eq!(body["imagePullSecrets"][1]["secretId"], "ocid1.vaultsecret.oc1.iad.sandbox");
     world.run(&["start", file]).expect(0);
     assert_eq!(world.versions(), ["2"]);
+}
+
+/// What an instance is made of, without what each has of its own: ids, addresses and times, and the tags of runs.
+fn made_of(world: &World, id: &str) -> Value {
+    let own = |mut value: Value, names: &[&str]| {
+        let fields = value.as_object_mut().expect("an object");
+        fields.retain(|name, _| !names.contains(&name.as_str()) && !name.starts_with("time"));
+        if let Some(tags) = fields.get_mut("freeformTags").and_then(Value::as_object_mut) {
+            tags.retain(|name, _| !name.starts_with("deployctl-"));
+        }
+        if let Some(tags) = fields.get_mut("definedTags").and_then(Value::as_object_mut) {
+            tags.remove("Oracle-Tags");
+        }
+        value
+    };
+    let instance = world.get(&format!("/20210415/containerInstances/{id}"));
+    let parts = |list: &str, of: &str, path: &str, names: &[&str]| -> Value {
+        let listed = instance[list].as_array().expect("a list").iter();
+        listed
+            .map(|one| own(world.get(&format!("{path}/{}", one[of].as_str().expect("an id"))), names))
+            .collect()
+    };
+    let containers =
+        parts("containers", "containerId", "/20210415/containers", &["id", "containerInstanceId"]);
+    let cards = parts("vnics", "vnicId", "/20160918/vnics", &["id", "privateIp", "publicIp", "macAddress"]);
+    let mut whole = own(instance.clone(), &["id"]);
+    (whole["containers"], whole["vnics"]) = (containers, cards);
+    whole
+}
+
+#[test]
+fn an_instance_that_a_rollback_makes_again_has_every_field_that_it_had() {
+    let world = World::hurried();
+    let mut deployment = world.deployment();
+    everything(&mut deployment);
+    world.run(&["start", world.write_deployment(&deployment)]).expect(0);
+    let before = world.run(&["history", "latest", "--output", "json"]).expect(0).json();
+    let before = made_of(&world, before["new_instance_id"].as_str().expect("an id"));
+    assert_eq!(before["containers"][0]["workingDirectory"], "/srv", "{before:#}");
+    assert_eq!(before["vnics"][0]["nsgIds"][0], "ocid1.networksecuritygroup.oc1.iad.sandbox", "{before:#}");
+    assert_eq!(before["imagePullSecrets"].as_array().map(Vec::len), Some(2), "{before:#}");
+    deployment["ci-config"]["containers"][0]["image-url"] = json!("docker.io/library/httpd:3");
+    world.run(&["start", world.write_deployment(&deployment)]).expect(0);
+    world.run(&["rollback", "latest"]).expect(0);
+    let after = world.run(&["history", "latest", "--output", "json"]).expect(0).json();
+    let after = made_of(&world, after["restored_instance_id"].as_str().expect("an id"));
+    assert_eq!(after, before);
 }
 
 #[test]

@@ -124,14 +124,20 @@ fn vnic(shared: &Shared, id: &str) -> Reply {
     let knob = |name: &str| instance.containers.iter().find_map(|container| container.knob(name));
     let own = knob("SANDBOX_IPV6_ALONE").is_none().then_some(&instance.address);
     let ipv6 = knob("SANDBOX_IPV6").or_else(|| knob("SANDBOX_IPV6_ALONE"));
+    let asked = &instance.specification["vnics"][0];
+    let or = |name: &str, default: Value| if asked[name].is_null() { default } else { asked[name].clone() };
+    let public =
+        (asked["isPublicIpAssigned"] == true).then(|| format!("203.0.113.{}", instance.number % 250));
     Reply::json(
         200,
         &json!({
             "id": id, "availabilityDomain": AVAILABILITY_DOMAIN, "compartmentId": COMPARTMENT,
-            "ipv6Addresses": ipv6.map(|address| [address]), "hostnameLabel": instance.specification["vnics"][0]["hostnameLabel"],
-            "displayName": instance.display_name, "freeformTags": {}, "definedTags": {}, "isPrimary": true,
+            "ipv6Addresses": ipv6.map(|address| [address]), "hostnameLabel": asked["hostnameLabel"],
+            "displayName": or("displayName", json!(instance.display_name)), "isPrimary": true,
+            "freeformTags": or("freeformTags", json!({})), "definedTags": or("definedTags", json!({})),
             "lifecycleState": "AVAILABLE", "macAddress": "00:00:00:00:00:02", "privateIp": own,
-            "publicIp": null, "skipSourceDestCheck": false, "subnetId": SUBNET, "nsgIds": [],
+            "publicIp": public, "skipSourceDestCheck": or("skipSourceDestCheck", json!(false)),
+            "subnetId": or("subnetId", json!(SUBNET)), "nsgIds": or("nsgIds", json!([])),
             "timeCreated": stamp(instance.created),
         }),
     )
