@@ -81,10 +81,14 @@ async fn within<O>(
     }
 }
 
-/// Waits until the next attempt that an earlier process had planned, but never longer than any delay is: the clock may
-/// have been set back since.
+/// Waits until the next attempt that an earlier process had planned.
 pub(super) async fn wait_until<W: Sync>(ground: &Ground<'_, W>, at: Timestamp) -> Result<(), Stop> {
-    wait(ground, ground.clock.until(at).min(RETRY_AFTER_MOST)).await
+    wait(ground, due_in(ground.clock, at)).await
+}
+
+/// How long until then, but never longer than any delay is: the clock may have been set back since.
+fn due_in(clock: Clock, at: Timestamp) -> Duration {
+    clock.until(at).min(RETRY_AFTER_MOST)
 }
 
 /// Waits between two attempts, unless the user interrupts.
@@ -235,5 +239,14 @@ mod tests {
         let mut attempts = Attempts::new(&policy, Clock::system(), 1, None);
         assert_eq!(attempts.after(&Failure::permanent("a", "b")).expect("permanent"), Gave::Up);
         assert!(matches!(attempts.after(&Failure::ours("a", "b")), Err(Stop::Ours(_))));
+    }
+
+    #[test]
+    fn an_attempt_that_was_planned_is_waited_for_within_reason() {
+        let clock = Clock::system();
+        for (planned, least, most) in [(30, 29, 30), (86_400, 120, 120), (-5, 0, 0)] {
+            let due = due_in(clock, clock.now() + chrono::TimeDelta::seconds(planned)).as_secs();
+            assert!((least..=most).contains(&due), "{planned}: {due}");
+        }
     }
 }

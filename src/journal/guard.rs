@@ -11,7 +11,7 @@ use super::handle::Inner;
 use super::patience::Patience;
 use super::row::{after, millis};
 use crate::clock::Clock;
-use crate::run::{Fence, Holder, RunId};
+use crate::run::{Fence, Holder, RunId, Timestamp};
 
 /// How long a lease lasts without being renewed; the heartbeat renews it three times in that time.
 pub const LEASE_LENGTH: Duration = Duration::from_secs(30);
@@ -47,6 +47,11 @@ impl Lasts {
     pub(super) const fn until(self) -> i64 {
         self.until
     }
+
+    /// Whether it has run out on either clock, or will within `margin`.
+    fn has_run_out(self, now: Timestamp, margin: Duration) -> bool {
+        after(now, margin) >= self.until || self.renewed.elapsed() + margin >= LEASE_LENGTH
+    }
 }
 
 impl LeaseGuard {
@@ -61,9 +66,7 @@ impl LeaseGuard {
 
     /// Whether the lease has run out, or will within `margin`, unless it is renewed.
     fn has_run_out(&self, margin: Duration) -> bool {
-        let lasts = *self.lasts();
-        after(self.inner.clock.now(), margin) >= lasts.until
-            || lasts.renewed.elapsed() + margin >= LEASE_LENGTH
+        self.lasts().has_run_out(self.inner.clock.now(), margin)
     }
 
     /// Takes note that a commit renewed the lease.
@@ -130,4 +133,23 @@ pub(super) async fn lost(connection: &mut SqliteConnection, run: &str) -> WriteE
     // Who it is only serves the message; that the lease is lost is certain.
     let to = holder.ok().flatten().and_then(|holder| serde_json::from_str::<Holder>(&holder).ok());
     WriteError::LeaseLost { to }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_has_run_out_when_either_clock_says_so() {
+        let clock = Clock::system();
+        let fresh = Lasts::from_now(clock);
+        let second = Duration::from_secs(1);
+        assert!(!fresh.has_run_out(clock.now(), second));
+        assert!(fresh.has_run_out(clock.now(), LEASE_LENGTH));
+        // The machine has slept: the monotonic clock stood still.
+        assert!(fresh.has_run_out(clock.now() + LEASE_LENGTH, second));
+        // The wall clock was set back.
+        let renewed = Instant::now().checked_sub(LEASE_LENGTH).expect("the machine runs for longer");
+        assert!(Lasts { renewed, ..fresh }.has_run_out(clock.now() - LEASE_LENGTH, second));
+    }
 }

@@ -104,28 +104,35 @@ fn of_io(path: &Path, source: io::Error) -> JournalError {
     }
 }
 
+/// The file systems of networks by their magic numbers (`statfs(2)`).
+#[cfg(target_os = "linux")]
+const NETWORKED: [(u64, &str); 8] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x0102_1997, "9p"),
+    (0x6573_5546, "FUSE"),
+    (0x00c3_6400, "Ceph"),
+    (0x5346_414f, "AFS"),
+];
+
 #[cfg(target_os = "linux")]
 fn refuse_network_file_system(folder: &Path, path: &Path) -> Result<(), JournalError> {
-    // Magic numbers of statfs(2).
-    const NETWORKED: [(u64, &str); 8] = [
-        (0x6969, "NFS"),
-        (0x517b, "SMB"),
-        (0xff53_4d42, "CIFS"),
-        (0xfe53_4d42, "SMB2"),
-        (0x0102_1997, "9p"),
-        (0x6573_5546, "FUSE"),
-        (0x00c3_6400, "Ceph"),
-        (0x5346_414f, "AFS"),
-    ];
     let found = rustix::fs::statfs(folder)
         .map_err(|error| JournalError::Open { path: path.to_owned(), source: error.into() })?;
     // The field's type differs between targets; the numbers fit in 32 bits.
     #[expect(clippy::cast_sign_loss, reason = "a magic number is a bit pattern, not a quantity")]
     let magic = found.f_type as u64 & 0xffff_ffff;
-    match NETWORKED.iter().find(|(networked, _)| *networked == magic) {
-        Some((_, kind)) => Err(JournalError::NetworkFileSystem { path: path.to_owned(), kind }),
+    match networked(magic) {
+        Some(kind) => Err(JournalError::NetworkFileSystem { path: path.to_owned(), kind }),
         None => Ok(()),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn networked(magic: u64) -> Option<&'static str> {
+    NETWORKED.iter().find(|(networked, _)| *networked == magic).map(|(_, kind)| *kind)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -245,4 +252,22 @@ fn pragma_text(row: &sqlx::sqlite::SqliteRow) -> String {
 /// Closes the connection, which brings the WAL into the file.
 pub(super) async fn close(connection: SqliteConnection, path: &Path) -> Result<(), JournalError> {
     connection.close().await.map_err(|source| of_sqlx(path, source))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::networked;
+
+    #[test]
+    fn file_systems_of_networks_are_known_by_their_numbers() {
+        // As linux/magic.h has them: EXT4, TMPFS, XFS, BTRFS are of this machine.
+        for magic in [0xef53, 0x0102_1994, 0x5846_5342, 0x9123_683e] {
+            assert_eq!(networked(magic), None);
+        }
+        for (magic, kind) in
+            [(0x6969, "NFS"), (0xff53_4d42, "CIFS"), (0x6573_5546, "FUSE"), (0x0102_1997, "9p")]
+        {
+            assert_eq!(networked(magic), Some(kind));
+        }
+    }
 }

@@ -294,3 +294,26 @@ fn broken(asked: Asked<'_>, error: &reqwest::Error) -> OciError {
         detail: clean(&detail, 400),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
+        let http = Http::new(Duration::from_secs(1), None, Clock::system()).expect("a client");
+        let asked = |text: &str| {
+            let headers =
+                HeaderMap::from_iter([(reqwest::header::RETRY_AFTER, text.parse().expect("a value"))]);
+            http.retry_after(&headers)
+        };
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        let minute = http.clock.now() + chrono::TimeDelta::minutes(1);
+        let until = asked(&minute.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).expect("a date");
+        assert!((50..=60).contains(&until.as_secs()), "{until:?}");
+        assert_eq!(asked("Thu, 05 Jan 2014 21:31:40 GMT"), None, "the weekday is wrong");
+        assert_eq!(asked("Sun, 05 Jan 2014 21:31:40 GMT"), Some(Duration::ZERO), "long ago");
+        assert_eq!(asked("soon"), None);
+        assert_eq!(http.retry_after(&HeaderMap::new()), None);
+    }
+}

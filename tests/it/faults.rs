@@ -55,6 +55,24 @@ fn a_cloud_that_stays_away_suspends_the_run_and_nothing_is_rolled_back() {
     assert_eq!(world.versions(), ["2"]);
 }
 
+/// Otherwise a process that is started anew each time would never give up.
+#[test]
+fn a_resume_goes_on_with_the_budget_of_the_process_before() {
+    let (world, _) = World::with_deployment();
+    let mut deployment = world.deployment();
+    deployment["retry"]["max-elapsed"] = json!("1h");
+    let file = world.write_deployment(&deployment);
+    world.fault(&json!({"method": "PUT", "path": "/backends/", "times": 2, "effect": "503"}));
+    world.killed_at(&["start", file], "admit-backend/waiting to try again");
+    // Two hours later it fails once more.
+    let ran = world.run_with(&["resume", "latest"], "clock=return(7200)").expect(75);
+    assert!(ran.stderr.contains("hint: nothing is lost; `deployctl resume"), "{}", ran.stderr);
+    // Who was suspended and is told to go on has a budget of their own.
+    world.fault(&json!({"method": "PUT", "path": "/backends/", "times": 1, "effect": "503"}));
+    world.run_with(&["resume", "latest"], "clock=return(14400)").expect(0);
+    assert_eq!(world.versions(), ["2"]);
+}
+
 #[test]
 fn no_capacity_is_not_retried() {
     let world = World::new();

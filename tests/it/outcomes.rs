@@ -53,6 +53,59 @@ fn what_ended_a_command_is_in_its_object() {
     assert_eq!(done["warnings"], json!([]), "{done}");
 }
 
+/// The names in an object, in their order.
+fn names(object: &Value) -> Vec<&str> {
+    object.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn scripts_find_each_field_by_its_name() {
+    let (world, file) = World::with_deployment();
+    world.run(&["start", file]).expect(0);
+    world.run(&["rollback", "latest"]).expect(0);
+    let run = world.run(&["history", "latest", "--output", "json"]).expect(0).json();
+    let head = [
+        "run_id",
+        "workflow",
+        "workflow_version",
+        "name",
+        "status",
+        "interrupted",
+        "outcome",
+        "created_at",
+        "finished_at",
+        "error",
+        "old_instance_id",
+        "new_instance_id",
+        "restored_instance_id",
+    ];
+    assert_eq!(names(&run)[..head.len()], head);
+    assert_eq!(names(&run)[head.len()..], ["warnings", "steps"]);
+    let list = world.run(&["history", "--output", "json"]).expect(0).json();
+    assert_eq!(names(&list["runs"][0])[..], head);
+    let created =
+        run["steps"].as_array().expect("steps").iter().find(|step| step["name"] == "create-instance");
+    let created = created.expect("it was created");
+    assert_eq!(
+        names(created),
+        [
+            "seq",
+            "name",
+            "subject",
+            "status",
+            "attempts",
+            "started_at",
+            "finished_at",
+            "result",
+            "error",
+            "compensation"
+        ]
+    );
+    let undo = ["status", "attempts", "started_at", "finished_at", "error"];
+    assert_eq!(names(&created["compensation"]), undo);
+    assert_eq!((&created["attempts"], &created["compensation"]["attempts"]), (&json!(1), &json!(1)));
+}
+
 #[test]
 fn a_second_signal_leaves_an_object_as_well() {
     let (world, file) = World::with_deployment();

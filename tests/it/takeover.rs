@@ -13,7 +13,7 @@ fn balancer(world: &World) -> String {
 }
 
 /// Puts somebody else's server into the set, with these flags, and waits until it is well.
-fn put_beside(world: &World, flags: &Value) -> String {
+pub(crate) fn put_beside(world: &World, flags: &Value) -> String {
     let state = world.state();
     let instances = state["instances"].as_array().expect("instances");
     let other = instances.iter().find(|one| one["displayName"] == "bystander").expect("the bystander");
@@ -29,7 +29,7 @@ fn put_beside(world: &World, flags: &Value) -> String {
 }
 
 /// The newest instance of the web server.
-fn newest(world: &World) -> Value {
+pub(crate) fn newest(world: &World) -> Value {
     let state = world.state();
     let mut own: Vec<Value> = state["instances"]
         .as_array()
@@ -64,7 +64,7 @@ fn is_well(world: &World, instance: &Value) -> bool {
 
 /// The old version serves as before, and nothing else of ours is there.
 #[track_caller]
-fn old_serves(world: &World) {
+pub(crate) fn old_serves(world: &World) {
     assert_eq!(world.versions(), ["1"]);
     let backends = world.backends("http");
     let old = world.state()["instances"][0]["address"].clone();

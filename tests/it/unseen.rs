@@ -130,3 +130,14 @@ fn a_backend_that_somebody_removes_right_before_the_change_is_a_goal_reached() {
         assert!(!backends.iter().any(is_there), "{step}: {backends:?}");
     }
 }
+
+#[test]
+fn an_old_instance_that_is_not_to_be_seen_for_a_moment_is_deleted_all_the_same() {
+    let (world, file) = World::with_deployment();
+    let old = world.web_servers()[0]["id"].as_str().expect("an id").to_owned();
+    world.killed_at(&["start", file], "retire-instance/not begun");
+    let path = format!("/containerInstances/{old}");
+    world.fault(&json!({"method": "GET", "path": path, "times": 1, "effect": "not-found"}));
+    world.run(&["resume", "latest"]).expect(0);
+    assert_eq!(world.versions(), ["2"]);
+}

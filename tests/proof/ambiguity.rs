@@ -76,6 +76,22 @@ fn a_request_that_arrives_after_its_sender_died_is_taken_into_account() {
     });
 }
 
+/// Where an update that changes nothing gives no new version, nothing outruns a delete: it must be waited for.
+#[test]
+fn a_late_delete_of_the_old_instance_is_waited_for_where_nothing_outruns_it() {
+    let (world, file) = World::with_deployment();
+    world.post("/sandbox/habits", &json!({"no-change": "keeps-version"}));
+    let traffic = Traffic::start(world.front());
+    let late = json!({"method": "DELETE", "path": "/containerInstances/", "times": 1, "effect": "late", "delay_ms": 2000});
+    world.fault(&late);
+    world.killed_at(&["start", file], "retire-instance/waiting to try again");
+    world.run(&["rollback", "latest"]).expect(0);
+    world.expect_serving("1");
+    let run = world.run(&["history", "latest", "--output", "json"]).expect(0).json();
+    assert_ne!(run["restored_instance_id"], Value::Null, "the delete had arrived before it was undone");
+    traffic.expect_no_loss();
+}
+
 #[test]
 fn a_create_whose_token_is_forgotten_is_known_by_its_tags() {
     try_each([("resume", "2"), ("rollback", "1")], 1, |(verb, version)| {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use deployctl::clock::Clock;
 use deployctl::engine::{
-    Activity, Cx, Done, Engine, Mutation, Outcome, Preview, Read, Registry, Run, Started, Stop, Undone, Wait,
-    Workflow,
+    Activity, Cx, Done, End, Engine, Mutation, Outcome, Preview, Read, Registry, Run, Started, Stop, Undone,
+    Wait, Workflow,
 };
 use deployctl::journal::{Journal, KeySource};
 use deployctl::retry::RetryPolicy;
@@ -58,6 +58,8 @@ struct Model {
     deeds: Mutex<Vec<Deed>>,
     /// By step, and whether it is being undone.
     faults: Mutex<HashMap<(u32, bool), VecDeque<Fault>>>,
+    /// Whether what was done is not to be seen.
+    is_hidden: bool,
     crash: Notify,
 }
 
@@ -151,7 +153,7 @@ impl Mutation for Change {
     }
 
     async fn adopt(&self, cx: &Cx<'_, Model>) -> Result<Option<u32>, Failure> {
-        Ok(cx.world.is_live(self.id).then_some(self.id))
+        Ok((!cx.world.is_hidden && cx.world.is_live(self.id)).then_some(self.id))
     }
 
     async fn compensate(&self, _: Done<&u32>, cx: &Cx<'_, Model>) -> Result<Undone, Failure> {
@@ -269,6 +271,19 @@ fn check(record: &deployctl::run::RunRecord, model: &Model) {
         | RunState::RollingBack
         | RunState::Stuck => {}
     }
+}
+
+/// Its first attempt may have been carried out: the refusal of the second one says nothing of that.
+#[tokio::test]
+async fn a_step_that_was_refused_at_its_second_attempt_is_undone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = Model { is_hidden: true, ..Model::default() };
+    let planned = VecDeque::from([Fault::TransientAfter, Fault::Permanent]);
+    model.faults.lock().expect("no panic holds it").insert((1, false), planned);
+    let path = folder.path().join("journal.db");
+    let outcome = process(&path, &model, &vec![Kind::Change], Verb::Start, None).await.expect("it ends");
+    assert!(matches!(outcome.end, End::RolledBack(Some(_))), "{:?}", outcome.end);
+    assert_eq!(*model.deeds.lock().expect("no panic holds it"), [Deed::Done(1), Deed::Undone(1)]);
 }
 
 fn faults() -> impl Strategy<Value = Vec<Fault>> {

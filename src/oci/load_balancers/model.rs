@@ -235,3 +235,26 @@ pub struct WorkErrorDetail {
     /// The message.
     pub message: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_drained_or_offline_gets_no_requests() {
+        let flags = |drain: bool, offline: bool| Flags { drain, offline, ..Flags::default() };
+        assert!(flags(false, false).serves());
+        assert!(!flags(true, false).serves());
+        assert!(!flags(false, true).serves());
+        let backup = Flags { backup: true, ..Flags::default() };
+        for (standin, leaving, why_not) in [
+            (Flags::default(), Flags::default(), None),
+            (flags(false, true), Flags::default(), Some("offline")),
+            (flags(true, false), Flags::default(), Some("drained")),
+            (backup.clone(), Flags::default(), Some("a backup")),
+            (backup.clone(), backup, None),
+        ] {
+            assert_eq!(standin.why_no_standin_for(&leaving), why_not);
+        }
+    }
+}

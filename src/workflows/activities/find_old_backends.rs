@@ -325,6 +325,20 @@ mod tests {
     }
 
     #[test]
+    fn the_new_backend_is_in_service_with_the_weight_of_the_old_one() {
+        let flags = Flags { weight: 7, drain: true, backup: true, offline: true, max_connections: Some(300) };
+        let backend = json!({"name": "10.0.0.1:80", "ipAddress": "10.0.0.1", "port": 80, "weight": 7,
+                             "drain": true, "backup": true, "offline": true, "maxConnections": 300});
+        let backend: Backend = serde_json::from_value(backend).expect("a backend");
+        assert_eq!(backend.flags, flags);
+        let old = OldBackend { backend_set: "http".to_owned(), backend };
+        let target = |set: &str| BackendTarget { port: 81, backend_set: set.to_owned(), create: None };
+        let expected = Flags { drain: false, offline: false, ..flags };
+        assert_eq!(flags_for(&target("http"), std::slice::from_ref(&old)), expected);
+        assert_eq!(flags_for(&target("other"), &[old]), Flags::default(), "another set is another matter");
+    }
+
+    #[test]
     fn old_and_new_backends_must_fit_at_once() {
         assert_eq!(refused(511, 0, 1), None);
         assert_eq!(refused(300, 211, 1), None);

@@ -11,3 +11,34 @@ pub(in crate::workflows) fn has_listener(balancer: &LoadBalancer, set: &str) -> 
         || balancer.path_route_sets.to_string().contains(&quoted)
         || balancer.routing_policies.to_string().contains(&quoted)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_set_is_reached_by_default_by_a_path_and_by_a_policy() {
+        let by = |listener: &str, paths: serde_json::Value, policies: serde_json::Value| {
+            let balancer = serde_json::from_value(json!({
+                "id": "lb", "displayName": "lb", "lifecycleState": "ACTIVE", "backendSets": {},
+                "listeners": {"one": {"defaultBackendSetName": listener}},
+                "pathRouteSets": paths, "routingPolicies": policies,
+            }));
+            has_listener(&balancer.expect("a load balancer"), "http")
+        };
+        assert!(by("http", json!({}), json!({})));
+        assert!(!by("other", json!({}), json!({})));
+        let route =
+            |set: &str| json!({"p": {"name": "p", "pathRoutes": [{"path": "/", "backendSetName": set}]}});
+        assert!(by("other", route("http"), json!({})));
+        assert!(!by("other", route("http-2"), json!({})), "a longer name is another set");
+        let rule = |set: &str| {
+            let action = json!({"name": "FORWARD_TO_BACKENDSET", "backendSetName": set});
+            json!({"r": {"name": "r", "rules": [{"name": "x", "condition": "all()", "actions": [action]}]}})
+        };
+        assert!(by("other", json!({}), rule("http")));
+        assert!(!by("other", json!({}), rule("other")));
+    }
+}

@@ -1,7 +1,7 @@
 //! What a workflow comes to, and how its runs are found again by its name.
 
-use deployctl::engine::{End, Engine, Foresight, Registry};
-use deployctl::run::RunState;
+use deployctl::engine::{End, Engine, Foresight, Registry, Run, Stop, Workflow};
+use deployctl::run::{EventKind, RunState, Update};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -45,4 +45,46 @@ async fn a_run_is_resumed_by_the_name_of_its_workflow() {
     let outcome = engine.resume(run).await.expect("nobody holds it");
     assert_eq!(outcome.output, Some(json!(8)), "{:?}", outcome.end);
     assert_eq!(shelf.things(), names);
+}
+
+/// What a program asks for that has changed its mind about the order.
+struct FillBackwards;
+
+impl Workflow for FillBackwards {
+    const NAME: &'static str = Fill::NAME;
+    const VERSION: u32 = Fill::VERSION;
+    type World = Shelf;
+    type Input = Vec<String>;
+    type Output = usize;
+
+    async fn steps(run: &mut Run<'_, Shelf>, names: &Vec<String>) -> Result<usize, Stop> {
+        let names = names.iter().rev().cloned().collect();
+        Fill::steps(run, &names).await
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_asks_for_another_step_than_was_recorded_does_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, registry) = (Shelf::default(), registry());
+    let names = vec!["cup".to_owned(), "plate".to_owned()];
+    let cancel = CancellationToken::new();
+    let engine = Engine::new(&journal, &shelf, &registry).cancel(cancel.clone()).tell(|update| {
+        if let Update::Event(event) = update
+            && matches!(event.kind, EventKind::StepCompleted { .. })
+        {
+            cancel.cancel();
+        }
+    });
+    let run = engine.start::<Fill>(started("a"), &names).await.expect("the target is free").run;
+    assert_eq!(shelf.things(), ["cup"]);
+    let other = Registry::new().workflow::<FillBackwards>().mutation::<Put>();
+    let outcome = Engine::new(&journal, &shelf, &other).resume(run).await.expect("nobody holds it");
+    let End::Diverged(diverged) = outcome.end else { panic!("{outcome:?}") };
+    assert!(diverged.recorded.contains("put cup") && diverged.asked.contains("put plate"), "{diverged}");
+    assert_eq!(shelf.things(), ["cup"]);
+    let outcome = Engine::new(&journal, &shelf, &other).rollback(run).await.expect("nobody holds it");
+    assert!(matches!(outcome.end, End::RolledBack(None)), "{outcome:?}");
+    assert_eq!(shelf.things(), Vec::<String>::new());
 }
