@@ -111,7 +111,7 @@ mod armed {
             let instant =
                 name.split_once('/').and_then(|_| name.rsplit_once('/')).map(|(_, instant)| instant);
             let is_known = instant.map_or(ELSEWHERE.contains(&name.as_str()), is_instant);
-            assert!(is_known, "FAILPOINTS names `{name}`, which is no crash point");
+            assert!(is_known, "FAILPOINTS names `{name}`, which is not a crash point");
         }
         armed
     }

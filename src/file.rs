@@ -17,13 +17,13 @@ const SIZE_LIMIT: u64 = 1 << 20;
 /// The text of a small file in which there may be secrets: it is zeroed when it is dropped.
 ///
 /// # Errors
-/// Also when it is no regular file, is too large, or is no text.
+/// Also when it is not a regular file, is too large, or is not text.
 pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     match String::from_utf8(read_bytes(path, SIZE_LIMIT)?) {
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) => {
             drop(Zeroizing::new(error.into_bytes()));
-            Err(io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"))
+            Err(io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))
         }
     }
 }
@@ -32,7 +32,7 @@ pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
 /// themselves behind.
 ///
 /// # Errors
-/// Also when it is no regular file, or is larger.
+/// Also when it is not a regular file, or is larger.
 pub fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     // Not to wait for the other end of a pipe, nor to make a terminal the one of this process.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -99,7 +99,7 @@ mod tests {
         for (path, what) in
             [(pipe.as_path(), "a pipe"), (folder.path(), "a folder"), (Path::new("/dev/zero"), "a device")]
         {
-            let error = read_bytes(path, 10).expect_err("it is no regular file");
+            let error = read_bytes(path, 10).expect_err("it is not a regular file");
             assert_eq!(error.to_string(), format!("it is {what}, and not a regular file"));
         }
     }

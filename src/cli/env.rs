@@ -12,7 +12,7 @@ pub(super) const DETACHED: &str = "DEPLOYCTL_DETACHED";
 #[derive(Clone, Default)]
 pub struct Env {
     values: HashMap<String, String>,
-    /// The variables whose values are no text.
+    /// The variables whose values are not text.
     unreadable: BTreeSet<String>,
 }
 
@@ -46,7 +46,7 @@ impl Env {
         self.values.get(name).map(String::as_str)
     }
 
-    /// A variable that a deployment names. One that is no text is not taken for one that is not set.
+    /// A variable that a deployment names. One that is not text is not taken for one that is not set.
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, NotText> {
         if self.unreadable.contains(name) {
             return Err(NotText(name.to_owned()));
@@ -54,7 +54,7 @@ impl Env {
         Ok(self.values.get(name).cloned())
     }
 
-    /// Makes sure that what we are told by variables of our own can be read: one that is no text would count as not set.
+    /// Makes sure that what we are told by variables of our own can be read: one that is not text would count as not set.
     pub(super) fn check(&self) -> Result<(), NotText> {
         let is_ours = |name: &str| {
             ["OCI_", "DEPLOYCTL_"].iter().any(|prefix| name.starts_with(prefix))

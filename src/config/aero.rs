@@ -82,7 +82,7 @@ pub(super) fn part(path: &Path, surroundings: &Surroundings<'_>) -> Result<Node,
     include(path, surroundings, &[], &Spent::default()).map(Node::settled)
 }
 
-/// Evaluates the tags of a tree that is no file.
+/// Evaluates the tags of a tree that is not a file.
 pub(super) fn tree(node: Node, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
     whole(node, PathBuf::from("."), surroundings, &[], &Spent::default()).map(Node::settled)
 }

@@ -213,7 +213,7 @@ impl Reader<'_> {
             }
             Some(':') => self.namespaced_map(here),
             Some('#') => Err(self.wrong("a symbolic number such as ##Inf means nothing here")),
-            Some('"') => Err(self.wrong("a regular expression is no EDN")),
+            Some('"') => Err(self.wrong("a regular expression is not EDN")),
             Some(c) if c.is_alphabetic() => {
                 let tag = self.word();
                 let form = self.required(&format!("#{tag}"))?;
@@ -339,7 +339,7 @@ impl Reader<'_> {
                 }
                 self.octal(&digits)?
             }
-            _ => return Err(self.wrong(format!("`\\{c}` is no escape"))),
+            _ => return Err(self.wrong(format!("`\\{c}` is not an escape"))),
         })
     }
 
@@ -388,11 +388,11 @@ impl Reader<'_> {
             ("formfeed", ..) => '\u{c}',
             (_, Some(digits), _) => {
                 let value = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
-                value.ok_or_else(|| self.wrong(format!("`\\{word}` is no character")))?
+                value.ok_or_else(|| self.wrong(format!("`\\{word}` is not a character")))?
             }
             (_, _, Some(digits)) => self.octal(digits)?,
             _ if word.chars().count() == 1 => first,
-            _ => return Err(self.wrong(format!("`\\{word}` is no character"))),
+            _ => return Err(self.wrong(format!("`\\{word}` is not a character"))),
         })
     }
 }

@@ -264,7 +264,7 @@ mod tests {
             "TAG" => Some("2.4".to_owned()),
             "EMPTY" => Some(String::new()),
             "EVIL" => Some("${TAG}".to_owned()),
-            "ODD" => return Err("ODD is no text".to_owned()),
+            "ODD" => return Err("ODD is not text".to_owned()),
             _ => None,
         })
     }
@@ -295,7 +295,7 @@ mod tests {
             ("${TAG:?no}", Fault::NoName),
             ("${1}", Fault::NoName),
             ("${ TAG }", Fault::NoName),
-            ("${ODD}", Fault::Unreadable("ODD is no text".to_owned())),
+            ("${ODD}", Fault::Unreadable("ODD is not text".to_owned())),
         ] {
             assert_eq!(replaced(text, &env), Err(fault), "{text}");
         }

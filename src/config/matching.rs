@@ -19,7 +19,7 @@ pub const CLOUDS_NAMESPACE: &str = "Oracle-Tags";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Matching {
-    /// As the versions did that did not write how: what is no map counted as an empty one, and our tags counted
+    /// As the versions did that did not write how: what is not a map counted as an empty one, and our tags counted
     /// nowhere. Only runs of those versions have it.
     #[default]
     AsBefore,

@@ -52,7 +52,7 @@ pub(super) enum Tree {
     /// A number that EDN tells apart from those. It becomes one of them when everything is evaluated.
     Exact(Exact),
     Str(String),
-    /// What `#from-b64` gives when it is no text.
+    /// What `#from-b64` gives when it is not text.
     Bytes(Vec<u8>),
     /// An EDN keyword or symbol, without its colon.
     Key(String),
@@ -166,7 +166,7 @@ impl Node {
             Tree::Bool(_) => "a boolean",
             Tree::Int(_) | Tree::Float(_) => "a number",
             Tree::Str(_) => "a string",
-            Tree::Bytes(_) => "bytes that are no text",
+            Tree::Bytes(_) => "bytes that are not text",
             Tree::Key(_) if self.is_symbol() => "a symbol",
             Tree::Key(_) => "a keyword",
             Tree::List(_) => "a list",

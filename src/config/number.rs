@@ -19,7 +19,7 @@ pub(super) fn read(word: &str) -> Result<Tree, String> {
         None => (false, word.strip_prefix('+').unwrap_or(word)),
     };
     if let Some((numerator, denominator)) = digits.split_once('/') {
-        return ratio(is_negative, numerator, denominator).ok_or_else(|| format!("`{word}` is no number"));
+        return ratio(is_negative, numerator, denominator).ok_or_else(|| format!("`{word}` is not a number"));
     }
     if let Some((radix, body, is_big)) = whole(digits) {
         if body.len() > DIGITS_LIMIT {
@@ -32,12 +32,12 @@ pub(super) fn read(word: &str) -> Result<Tree, String> {
             Ok(value) if !is_big => Tree::Int(value),
             Ok(_) | Err(_) => Tree::Exact(Exact { text, kind: ExactKind::Whole }),
         };
-        return if is_right { Ok(read) } else { Err(format!("`{word}` is no number")) };
+        return if is_right { Ok(read) } else { Err(format!("`{word}` is not a number")) };
     }
     let (fraction, is_big) = digits.strip_suffix('M').map_or((digits, false), |digits| (digits, true));
-    let parts = decimal(fraction).ok_or_else(|| format!("`{word}` is no number"))?;
+    let parts = decimal(fraction).ok_or_else(|| format!("`{word}` is not a number"))?;
     if is_big {
-        let text = parts.printed(is_negative).ok_or_else(|| format!("`{word}` is no number"))?;
+        let text = parts.printed(is_negative).ok_or_else(|| format!("`{word}` is not a number"))?;
         return Ok(Tree::Exact(Exact { text, kind: ExactKind::Decimal }));
     }
     let value: Option<f64> = fraction.parse().ok().filter(|value: &f64| value.is_finite());

@@ -48,9 +48,9 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A variable of the environment that is set to what is no text.
+/// A variable of the environment that is set to what is not text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the variable {0} is no text in UTF-8")]
+#[error("the variable {0} is not text in UTF-8")]
 pub struct NotText(pub String);
 
 /// Everything that is wrong, at once. Never empty.

@@ -52,7 +52,7 @@ fn by_ending(path: &Path, edn: fn(&str, &Place) -> Result<Node, Problem>) -> Res
 /// The text of a file.
 pub(super) fn text_of(path: &Path) -> Result<String, Problem> {
     String::from_utf8(bytes_of(path)?)
-        .map_err(|_| unreadable(path, "is no text in UTF-8; #base64 reads any file"))
+        .map_err(|_| unreadable(path, "is not text in UTF-8; #base64 reads any file"))
 }
 
 /// The bytes of a file, which may be a key.

@@ -194,7 +194,7 @@ impl Shaper<'_> {
             (Kind::Environment, Tree::Map(entries)) => self.named(entries, path, |shaper, key, _, path| {
                 let name = key.text().unwrap_or_default();
                 if name.is_empty() || name.contains(['=', '\0']) {
-                    shaper.refuse(key, path, "is no name of a variable");
+                    shaper.refuse(key, path, "is not the name of a variable");
                 }
             }),
             (Kind::Tags, Tree::Map(entries)) => {
@@ -285,7 +285,7 @@ impl Shaper<'_> {
         let n = namespaces.iter().map(|(_, tags)| tags.entries().len()).sum();
         self.check_count(node, path, n, 0, DEFINED_TAGS_LIMIT);
         for (namespace, tags) in namespaces {
-            // What is no name is told by the reading of plain values below.
+            // What is not a name is told by the reading of plain values below.
             let path = join(path, namespace.text().unwrap_or_default());
             if !matches!(tags.tree, Tree::Map(_)) {
                 self.refuse(tags, &path, format!("expected a map of tags, found {}", tags.kind()));
@@ -330,7 +330,7 @@ impl Shaper<'_> {
     }
 }
 
-/// What is no name, and how one is written.
+/// What is not a name, and how one is written.
 fn not_a_key(key: &Node) -> String {
     match &key.tree {
         Tree::Int(_) | Tree::Float(_) | Tree::Bool(_) if !key.has_flag(SECRET) => {
@@ -340,7 +340,7 @@ fn not_a_key(key: &Node) -> String {
     }
 }
 
-/// What is no text, and how a text is written: YAML takes `2024` for a number and `true` for a boolean.
+/// What is not text, and how a text is written: YAML takes `2024` for a number and `true` for a boolean.
 fn not_a_text(node: &Node) -> String {
     let expected = format!("expected a string, found {}", node.kind());
     match &node.tree {
@@ -375,7 +375,7 @@ pub(super) fn port(node: &Node) -> Option<u16> {
 
 pub(super) fn not_a_port(node: &Node) -> String {
     match &node.tree {
-        Tree::Int(_) => format!("{} is no port: expected 1 to 65535", node.quoted()),
+        Tree::Int(_) => format!("{} is not a port: expected 1 to 65535", node.quoted()),
         Tree::Str(_) => format!("{} is a string: expected a port from 1 to 65535", node.quoted()),
         _ => format!("expected a port from 1 to 65535, found {}", node.kind()),
     }

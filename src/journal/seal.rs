@@ -26,14 +26,14 @@ const NONCE_BYTES: usize = 24;
 /// Why the journal's key cannot be used, or a value not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The variable holds something that is no key.
+    /// The variable holds something that is not a key.
     #[error("{name} must be {KEY_BYTES} bytes in base64")]
     BadVariable {
         /// The variable.
         name: &'static str,
     },
-    /// The key file holds something that is no key.
-    #[error("{} is no journal key: expected {KEY_BYTES} bytes in base64", path.display())]
+    /// The key file holds something that is not a key.
+    #[error("{} is not a journal key: expected {KEY_BYTES} bytes in base64", path.display())]
     BadFile {
         /// The key file.
         path: PathBuf,

@@ -39,7 +39,7 @@ pub enum EndpointError {
         read: String,
     },
     /// It does not parse.
-    #[error("the endpoint is no URL: {0}")]
+    #[error("the endpoint is not a URL: {0}")]
     Invalid(String),
     /// It is not encrypted, and on another machine.
     #[error("the endpoint {0} is not encrypted: whoever is on the way reads and changes what is sent there")]
@@ -195,7 +195,7 @@ mod tests {
             ("https://exa mple.com", "a blank"),
             ("https:\\\\example.com", "has no scheme"),
             ("https://example.com\\@evil", "a backslash"),
-            ("https://example.com:99999", "is no URL"),
+            ("https://example.com:99999", "is not a URL"),
             ("http://example.com", "is not encrypted"),
             ("http://10.0.0.1:4000", "is not encrypted"),
             ("http://127.0.0.1.example.com", "is not encrypted"),

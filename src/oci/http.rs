@@ -39,7 +39,7 @@ pub enum SetupError {
         source: io::Error,
     },
     /// The certificate bundle holds no certificates.
-    #[error("the certificate bundle {} is no PEM file with certificates", path.display())]
+    #[error("the certificate bundle {} is not a PEM file with certificates", path.display())]
     BundleInvalid {
         /// The file.
         path: PathBuf,

@@ -47,7 +47,7 @@ impl Other {
 
 impl Regions {
     /// What `~/.oci/regions-config.json`, `OCI_REGION_METADATA` and `OCI_DEFAULT_REALM` hold: a list, one region, and the
-    /// domain of all that nobody knows. What is no JSON says nothing, as in the SDK.
+    /// domain of all that nobody knows. What is not JSON says nothing, as in the SDK.
     pub fn new(file: Option<&str>, metadata: Option<&str>, default_domain: Option<&str>) -> Self {
         let list = file.and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok()).unwrap_or_default();
         let one = metadata.and_then(|text| serde_json::from_str::<Value>(text).ok());
@@ -113,7 +113,7 @@ fn is_host_like(name: &str) -> bool {
 
 /// The text names no region.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no region: expected a name such as eu-frankfurt-1, or its short code")]
+#[error("`{0}` is not a region: expected a name such as eu-frankfurt-1, or its short code")]
 pub struct RegionError(pub String);
 
 impl Region {

@@ -81,7 +81,7 @@ pub(super) fn write(folders: &[&Path], drafts: &[Draft<'_>]) -> io::Result<()> {
     for path in folders {
         match fs::symlink_metadata(path) {
             Ok(there) if there.is_dir() => {}
-            Ok(_) => return Err(foreign(path, "is no folder, or a link to one")),
+            Ok(_) => return Err(foreign(path, "is not a folder, or is a link to one")),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(of(path, &error)),
         }
@@ -118,7 +118,7 @@ fn make(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// The text of a regular file that is no link. What is no text is not the sandbox's.
+/// The text of a regular file that is no link. What is not text is not the sandbox's.
 fn read(path: &Path) -> io::Result<String> {
     // A pipe would keep whoever opens it waiting.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -128,7 +128,7 @@ fn read(path: &Path) -> io::Result<String> {
         if is_link { foreign(path, "is a link") } else { error }
     })?;
     if !file.metadata()?.is_file() {
-        return Err(foreign(path, "is no file"));
+        return Err(foreign(path, "is not a file"));
     }
     let mut bytes = Vec::new();
     file.take(LONGEST).read_to_end(&mut bytes)?;

@@ -146,9 +146,9 @@ impl Tokens {
 
     /// The part of a token that its issuer signed.
     fn signed<'t>(&self, token: &'t str) -> Result<&'t str, &'static str> {
-        let (signed, signature) = token.rsplit_once('.').ok_or("the token is no JWT")?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "the token is no JWT")?;
-        let signature = Signature::try_from(signature.as_slice()).map_err(|_| "the token is no JWT")?;
+        let (signed, signature) = token.rsplit_once('.').ok_or("the token is not a JWT")?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "the token is not a JWT")?;
+        let signature = Signature::try_from(signature.as_slice()).map_err(|_| "the token is not a JWT")?;
         VerifyingKey::<Sha256>::new(self.issuer.to_public_key())
             .verify(signed.as_bytes(), &signature)
             .map_err(|_| "the token is not the sandbox's")?;
@@ -159,8 +159,8 @@ impl Tokens {
     pub(super) fn check(&self, token: &str, now: DateTime<Utc>) -> Result<(Use, RsaPublicKey), &'static str> {
         let signed = self.signed(token)?;
         let claims = signed.split_once('.').map(|(_, claims)| claims).unwrap_or_default();
-        let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| "the token is no JWT")?;
-        let claims: Claims = serde_json::from_slice(&claims).map_err(|_| "the token is no JWT")?;
+        let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| "the token is not a JWT")?;
+        let claims: Claims = serde_json::from_slice(&claims).map_err(|_| "the token is not a JWT")?;
         if claims.exp <= now.timestamp() {
             return Err("the token is over");
         }

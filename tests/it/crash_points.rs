@@ -15,7 +15,7 @@ fn a_crash_point_that_cannot_be_is_refused_before_anything_is_sent() {
     ] {
         let ran = world.run_with(&["start", file], &format!("{name}=return")).expect(101);
         assert!(
-            ran.stderr.contains(&format!("FAILPOINTS names `{name}`, which is no crash point")),
+            ran.stderr.contains(&format!("FAILPOINTS names `{name}`, which is not a crash point")),
             "{}",
             ran.stderr
         );

@@ -1,4 +1,4 @@
-//! The journal's files as others can get at them: what is no regular file, what others can change, what they hold.
+//! The journal's files as others can get at them: what is not a regular file, what others can change, what they hold.
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader};

@@ -65,7 +65,7 @@ fn another_key_is_refused(prepare: impl Fn(&World)) {
     fs::write(world.path(KEY), OTHER).expect("written");
     expect_refused(&world, file, &[], "journal.db.key does not open the journal");
     fs::write(world.path(KEY), "no key").expect("written");
-    expect_refused(&world, file, &[], "journal.db.key is no journal key");
+    expect_refused(&world, file, &[], "journal.db.key is not a journal key");
     fs::remove_file(world.path(KEY)).expect("removed");
     expect_refused(&world, file, &[], "journal.db.key is missing");
     let own_text = String::from_utf8(own).expect("text");

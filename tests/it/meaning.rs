@@ -158,7 +158,7 @@ fn a_variable_that_is_no_text_is_not_taken_for_one_that_is_not_set() {
     let odd = std::ffi::OsStr::from_bytes(b"a\xffb");
     world.write("web.edn", r#"{:name #or [#env ODD "web"]}"#);
     for (variable, expected) in [
-        ("ODD", "web.edn:1:18: the variable ODD is no text"),
+        ("ODD", "web.edn:1:18: the variable ODD is not text"),
         ("OCI_CLI_REGION", "the variable OCI_CLI_REGION is no"),
     ] {
         let ran = world.command(&["validate", "web.edn"]).env(variable, odd).output().expect("it runs");
@@ -231,7 +231,7 @@ fn what_would_flood_the_api_is_refused_by_its_name() {
             refused.stderr
         );
     }
-    // What is no number is refused by the reader of YAML itself.
+    // What is not a number is refused by the reader of YAML itself.
     world.write("web.yaml", "name: web\nretry:\n  multiplier: .nan\n");
     let refused = world.run(&["validate", "web.yaml"]).expect(2);
     assert!(refused.stderr.contains("web.yaml:3:"), "{}", refused.stderr);

@@ -50,7 +50,7 @@ fn every_wrong_value_is_named_by_its_path() {
             |d| d["ci-config"]["vnics"][0]["private-ip"] = json!("10.0.0.3"),
             "ci-config.vnics[0].private-ip: a fixed address",
         ),
-        (|d| d["backends"][0]["port"] = json!(70000), "backends[0].port: 70000 is no port"),
+        (|d| d["backends"][0]["port"] = json!(70000), "backends[0].port: 70000 is not a port"),
         (|d| d["backends"][0]["port"] = json!("80"), "backends[0].port: `80` is a string"),
         (|d| d["lb-filter"] = json!({"tags": {}}), "lb-filter.tags: unknown key"),
         (
@@ -110,7 +110,11 @@ fn credentials_that_cannot_work_are_refused() {
     let world = World::signed();
     let file = world.write_deployment(&world.deployment());
     refused(&world, &["start", file, "--profile", "PROD"], "has no profile [PROD]; it has [DEFAULT]");
-    refused(&world, &["start", file, "--region", "frankfurt", "--endpoint", ""], "`frankfurt` is no region");
+    refused(
+        &world,
+        &["start", file, "--region", "frankfurt", "--endpoint", ""],
+        "`frankfurt` is not a region",
+    );
     let config = std::fs::read_to_string(world.path(".oci/config")).expect("the sandbox wrote it");
     let with = |from: &str, to: &str| world.write(".oci/config", &config.replace(from, to));
     with("fingerprint=", "fingerprint=00:");

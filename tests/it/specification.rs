@@ -235,7 +235,10 @@ fn every_limit_is_checked_before_any_call() {
             |c| c["containers"][0]["environment-variables"] = json!({"A": "x".repeat(65_536)}),
             "environment-variables: has 65537 bytes in all",
         ),
-        (|c| c["containers"][0]["environment-variables"] = json!({"A=B": ""}), "is no name of a variable"),
+        (
+            |c| c["containers"][0]["environment-variables"] = json!({"A=B": ""}),
+            "is not the name of a variable",
+        ),
         (
             |c| c["containers"][0]["environment-variables"] = json!({"A": 1}),
             "environment-variables.A: expected a string, found a number",
@@ -254,7 +257,7 @@ fn every_limit_is_checked_before_any_call() {
         ),
         (
             |c| c["containers"][0]["health-checks"][0]["port"] = json!(0),
-            "health-checks[0].port: 0 is no port",
+            "health-checks[0].port: 0 is not a port",
         ),
         (
             |c| c["containers"][0]["health-checks"][0]["path"] = Value::Null,

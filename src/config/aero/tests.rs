@@ -206,7 +206,7 @@ fn refs_that_multiply_are_an_error_and_not_a_machine_without_memory() {
 #[test]
 fn what_aero_lets_pass_fails_here_with_its_place() {
     for (form, expected) in [
-        ("{:x #env ODD}", "the variable ODD is no text in UTF-8"),
+        ("{:x #env ODD}", "the variable ODD is not text in UTF-8"),
         ("{:x #include \"none.edn\"}", "there is no file"),
         ("{:x #file \"none.txt\"}", "there is no file"),
         ("{:x #ref [:nothing]}", "leads nowhere"),

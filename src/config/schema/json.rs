@@ -85,7 +85,7 @@ fn closed(
     object
 }
 
-/// A field is there, in one of its forms, and is no map without anything in it.
+/// A field is there, in one of its forms, and is not a map without anything in it.
 fn says(field: &Field) -> impl Iterator<Item = Value> {
     let filled = if matches!(field.kind, Kind::DefinedTags) {
         json!({"not": {"additionalProperties": {"maxProperties": 0}}})

@@ -10,7 +10,7 @@ use x509_cert::der::Encode as _;
 /// Why a certificate is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CertificateError {
-    #[error("it is no certificate in PEM form")]
+    #[error("it is not a PEM certificate")]
     NotPem,
     #[error("its subject names no tenancy (`opc-tenant:` or `opc-identity:`)")]
     NoTenancy,

@@ -108,7 +108,7 @@ impl Metadata {
             return Err(unreadable("key.pem", &"it is not the key of cert.pem"));
         }
         let intermediate = der_of(intermediate.expose_secret())
-            .ok_or_else(|| unreadable("intermediate.pem", &"it is no certificate in PEM form"))?;
+            .ok_or_else(|| unreadable("intermediate.pem", &"it is not a PEM certificate"))?;
         Ok(InstanceIdentity { certificate, key, intermediate: STANDARD.encode(intermediate) })
     }
 

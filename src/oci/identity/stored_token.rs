@@ -130,7 +130,7 @@ impl StoredToken {
     fn read(&self) -> Result<(Token, Arc<Signing>), SignInError> {
         let pem = self.key.read()?;
         let pass_phrase = self.pass_phrase.as_ref().map(Source::read).transpose()?;
-        // A file ends with a line break that is no part of the phrase.
+        // A file ends with a line break that is not part of the phrase.
         let pass_phrase = pass_phrase.map(|text| SecretString::from(text.expose_secret().trim_end()));
         let key = read_key(pem.expose_secret(), pass_phrase.as_ref())
             .map_err(|source| SignInError::Key { place: self.key.place(), source })?;

@@ -87,5 +87,5 @@ fn only_the_named_authorities_are_trusted() {
     refused(&world, &[], &["cannot read the certificate bundle /nowhere/ca.pem", "OCI_CLI_CERT_BUNDLE"]);
     let config = world.path(".oci/config").display().to_string();
     world.set_environment([("OCI_CLI_CERT_BUNDLE", config)]);
-    refused(&world, &[], &["is no PEM file with certificates"]);
+    refused(&world, &[], &["is not a PEM file with certificates"]);
 }

@@ -64,7 +64,7 @@ fn a_flag_wins_over_a_variable_over_the_rc_file_over_the_profile() {
         ".oci/oci_cli_rc",
         "[OCI_CLI_SETTINGS]\ndefault_profile=SESSION\n[SESSION]\nregion=moon\n[DELEGATED]\nauth=resource_principal\n",
     );
-    refused(&world, &[], &["`moon` is no region"]);
+    refused(&world, &[], &["`moon` is not a region"]);
     assert_eq!(planned_by(&world, &["--region", "phx"]), one("session"));
     assert_eq!(planned_by(&world, &["--profile", "DELEGATED"]), one("resource"));
     let with = |world: &mut World, name, value: &str| {
