@@ -35,6 +35,19 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Gives delays their defaults where there are none: a run of an earlier version may have been told not to wait.
+    pub fn wait_at_all(&mut self) {
+        let default = Self::default();
+        for (delay, default) in [
+            (&mut self.initial_interval, default.initial_interval),
+            (&mut self.max_interval, default.max_interval),
+        ] {
+            if delay.is_zero() {
+                *delay = default;
+            }
+        }
+    }
+
     /// The delay after failed attempt number `attempt` (from 1), with full jitter: anything between nothing and
     /// the bound, so that many clients which failed together do not return together.
     pub fn delay_after(&self, attempt: u32) -> Duration {
@@ -59,6 +72,18 @@ impl RetryPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_told_not_to_wait_waits_by_default() {
+        let mut policy = RetryPolicy {
+            initial_interval: Duration::ZERO,
+            max_interval: Duration::from_secs(7),
+            ..RetryPolicy::default()
+        };
+        policy.wait_at_all();
+        assert_eq!(policy.initial_interval, RetryPolicy::default().initial_interval);
+        assert_eq!(policy.max_interval, Duration::from_secs(7));
+    }
 
     #[test]
     fn delays_grow_to_the_bound_and_are_spread_over_all_of_it() {

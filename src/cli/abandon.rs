@@ -58,7 +58,7 @@ pub(super) async fn of_run(
     let context = Context::restored(&context)?;
     let past = Past::from(journal.history(run).await?);
     let new = match said.keep {
-        Keep::New => Some(NewSide::of(&past).map_err(|failure| refused(&failure))?),
+        Keep::New => Some(NewSide::of(&past, &context.policy).map_err(|failure| refused(&failure))?),
         Keep::Old => None,
     };
     let old = match said.keep {
@@ -70,7 +70,7 @@ pub(super) async fn of_run(
     };
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let serves = async |foresight: &Foresight<'_, World>| kept.serves(foresight, &past).await;
-    match foreseen(session, &world, &context.policy, serves).await? {
+    match foreseen(session, &world, serves).await? {
         Foreseen::Seen(()) => {}
         Foreseen::Stopped(stop) => return Err(stop.into()),
         Foreseen::Signalled(exit) => return Ok(exit),
@@ -78,7 +78,7 @@ pub(super) async fn of_run(
     said.confirmation.ask(session.ui, &what(run, &record.name, said.keep, kept), "abandon the run?")?;
     let reason = said.reason;
     let exit = session
-        .drive(&journal, &world, &context.policy, &record.name, async |engine| match &new {
+        .drive(&journal, &world, &record.name, async |engine| match &new {
             Some(new) => engine.keep_new::<KeepNew>(run, reason, new).await,
             None => engine.keep_old(run, reason, NEW_SIDE).await,
         })

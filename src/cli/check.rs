@@ -10,14 +10,13 @@ use super::foresee::{Foreseen, foreseen, unfound};
 use super::problem::Report;
 use super::session::Session;
 use super::ui::plain;
-use crate::config::{MinReady, Predecessor, Problem, load};
+use crate::config::{Loaded, MinReady, Predecessor, Problem, load};
 use crate::engine::{Foresight, Stop};
 use crate::workflows::{Unfound, Validation, World, complete_origin};
 
 pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
-    let deployment = session.deployment(args)?.deployment;
+    let Loaded { deployment, policy, .. } = session.deployment(args)?;
     let seconds = |duration: Duration| json!(duration.as_secs_f64());
-    let policy = &deployment.policy;
     let (is_first, replaced) = match &deployment.predecessor {
         Predecessor::MayBeMissing => (true, None),
         Predecessor::Named(id) => (false, Some(id)),
@@ -25,11 +24,11 @@ pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit,
     };
     let shown = json!({
         "name": deployment.name,
-        "ci-config": deployment.shown(),
+        "ci-config": deployment.masked(),
         "compartment-id": deployment.compartment_id,
         "lb-compartment": deployment.lb_compartment,
-        "ci-filter": deployment.ci_filter.shown(),
-        "lb-filter": deployment.lb_filter.shown(),
+        "ci-filter": deployment.ci_filter.masked(),
+        "lb-filter": deployment.lb_filter.masked(),
         "first": is_first,
         "replace": replaced,
         "backends": deployment.backends,
@@ -79,13 +78,12 @@ pub(super) async fn validate(
     let warnings: Vec<Value> = loaded.warnings.iter().map(told).collect();
     let mut seen = Vec::new();
     if is_online {
-        let policy = &loaded.deployment.policy;
-        let context = session.context(loaded.source.clone(), policy)?;
+        let context = session.context(loaded.source.clone(), &loaded.policy)?;
         let world = session.world(&context, loaded.credentials.as_ref()).await?;
         let mut deployment = loaded.deployment.clone();
         complete_origin(&mut deployment, &world).await;
         let look = async |foresight: &Foresight<'_, World>| foresight.plan::<Validation>(&deployment).await;
-        match foreseen(session, &world, policy, look).await? {
+        match foreseen(session, &world, look).await? {
             Foreseen::Seen((steps, problems)) if problems.is_empty() => seen = steps,
             Foreseen::Seen((_, problems)) if session.ui.is_json => {
                 let problems: Vec<Value> = problems.iter().map(told_of_the_cloud).collect();

@@ -24,9 +24,11 @@ impl Context {
 
     /// From what the journal holds.
     pub(super) fn restored(stored: &serde_json::Value) -> Result<Self, Report> {
-        serde_json::from_value(stored.clone()).map_err(|error| {
+        let mut context: Self = serde_json::from_value(stored.clone()).map_err(|error| {
             Report::ours(format!("the journal's context of the run cannot be read: {error}"))
                 .hint("use the version of deployctl that started it, or a newer one")
-        })
+        })?;
+        context.policy.retry.wait_at_all();
+        Ok(context)
     }
 }

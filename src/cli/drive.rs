@@ -10,11 +10,11 @@ use super::foresee::{Foreseen, foreseen, print_plan, table, unfound};
 use super::meant::{Meant, meant};
 use super::problem::Report;
 use super::session::Session;
-use crate::config::{Policy, load_target};
+use crate::config::load_target;
 use crate::engine::{Foresight, Started, Stop};
 use crate::journal::{Claim, Purpose};
 use crate::oci::InstanceId;
-use crate::run::{OnFailure, RunSelector, RunState};
+use crate::run::{RunSelector, RunState};
 use crate::workflows::{
     Destroy, Destruction, Lookups, Redeploy, World, claim, complete_origin, instance_target,
 };
@@ -31,17 +31,16 @@ pub(super) async fn start(
         leave_the_terminal()?;
     }
     let mut loaded = session.deployment(args)?;
-    let context = session.context(loaded.source.clone(), &loaded.deployment.policy)?;
+    let context = session.context(loaded.source.clone(), &loaded.policy)?;
     let world = session.world(&context, loaded.credentials.as_ref()).await?;
     complete_origin(&mut loaded.deployment, &world).await;
-    let policy = &loaded.deployment.policy;
     let journal = session.journal().await?;
     let name = loaded.deployment.name.clone();
     let started = Started::new(&name, claim(&loaded.deployment))
         .context(context.stored())
-        .on_failure(on_failure(policy));
+        .on_failure(world.policy.on_failure);
     let exit = session
-        .drive(&journal, &world, policy, &name, async |engine| {
+        .drive(&journal, &world, &name, async |engine| {
             engine.start::<Redeploy>(started, &loaded.deployment).await
         })
         .await?;
@@ -51,7 +50,7 @@ pub(super) async fn start(
 
 pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let mut loaded = session.deployment(args)?;
-    let context = session.context(loaded.source.clone(), &loaded.deployment.policy)?;
+    let context = session.context(loaded.source.clone(), &loaded.policy)?;
     let world = session.world(&context, loaded.credentials.as_ref()).await?;
     complete_origin(&mut loaded.deployment, &world).await;
     let deployment = &loaded.deployment;
@@ -67,7 +66,7 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
         }
         Ok((steps, missing))
     };
-    match foreseen(session, &world, &deployment.policy, plan).await? {
+    match foreseen(session, &world, plan).await? {
         Foreseen::Seen((steps, missing)) if missing.is_empty() => {
             print_plan(session, &deployment.name, &steps);
             Ok(Exit::Done)
@@ -97,9 +96,7 @@ pub(super) async fn resume(
     let context = Context::restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let name = journal.run(run).await?.name;
-    let exit = session
-        .drive(&journal, &world, &context.policy, &name, async |engine| engine.resume(run).await)
-        .await?;
+    let exit = session.drive(&journal, &world, &name, async |engine| engine.resume(run).await).await?;
     journal.close().await?;
     Ok(exit)
 }
@@ -123,9 +120,8 @@ pub(super) async fn rollback(
     if record.state == RunState::Succeeded {
         confirmation.ask(session.ui, &undoing(&record), "roll it back?")?;
     }
-    let exit = session
-        .drive(&journal, &world, &context.policy, &record.name, async |engine| engine.rollback(run).await)
-        .await?;
+    let exit =
+        session.drive(&journal, &world, &record.name, async |engine| engine.rollback(run).await).await?;
     journal.close().await?;
     Ok(exit)
 }
@@ -150,13 +146,12 @@ pub(super) async fn destroy(
         compartment_id,
         lb_compartment: target.lb_compartment,
         lb_filter: target.lb_filter,
-        drain_delay: target.policy.drain_delay,
         lb_compartments: Some(target.policy.lb_compartments.clone()),
     };
     let asks = way.confirmation.asks();
     if way.is_dry || asks {
         let plan = async |foresight: &Foresight<'_, World>| foresight.plan::<Destroy>(&destruction).await;
-        let steps = match foreseen(session, &world, &target.policy, plan).await? {
+        let steps = match foreseen(session, &world, plan).await? {
             Foreseen::Seen((steps, ())) => steps,
             Foreseen::Stopped(stop) => return Err(stop.into()),
             Foreseen::Signalled(exit) => return Ok(exit),
@@ -170,11 +165,9 @@ pub(super) async fn destroy(
     let journal = session.journal().await?;
     let started = Started::new(id, instance_target(&destruction.id))
         .context(context.stored())
-        .on_failure(on_failure(&target.policy));
+        .on_failure(world.policy.on_failure);
     let exit = session
-        .drive(&journal, &world, &target.policy, id, async |engine| {
-            engine.start::<Destroy>(started, &destruction).await
-        })
+        .drive(&journal, &world, id, async |engine| engine.start::<Destroy>(started, &destruction).await)
         .await?;
     journal.close().await?;
     Ok(exit)
@@ -186,11 +179,4 @@ pub(super) struct Destroying {
     /// Only shown.
     pub(super) is_dry: bool,
     pub(super) confirmation: Confirmation,
-}
-
-const fn on_failure(policy: &Policy) -> OnFailure {
-    match policy.on_failure {
-        crate::config::OnFailure::Rollback => OnFailure::Rollback,
-        crate::config::OnFailure::Halt => OnFailure::Halt,
-    }
 }

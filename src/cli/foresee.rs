@@ -8,10 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
 use super::problem::Report;
-use super::session::{Session, retry};
+use super::session::Session;
 use super::signals::beside_signals;
 use super::ui::{plain, plural, short};
-use crate::config::Policy;
 use crate::engine::{Foresight, PlannedStep, Stop};
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Failure, Update};
@@ -31,13 +30,12 @@ pub(super) enum Foreseen<T> {
 pub(super) async fn foreseen<T>(
     session: &Session<'_>,
     world: &World,
-    policy: &Policy,
     look: impl AsyncFnOnce(&Foresight<'_, World>) -> Result<T, Stop>,
 ) -> Result<Foreseen<T>, Report> {
     let cancel = CancellationToken::new();
     // Somebody is looking at it: what cannot be foreseen says so soon.
-    let max_elapsed = policy.retry.max_elapsed.min(Duration::from_mins(1));
-    let retry = RetryPolicy { max_elapsed, ..retry(policy) };
+    let retry = world.policy.retry.clone();
+    let retry = RetryPolicy { max_elapsed: retry.max_elapsed.min(Duration::from_mins(1)), ..retry };
     let tell = |update: Update<'_>| match update {
         Update::Progress { text, .. } => session.ui.note(&plain(text)),
         Update::Trouble { failure, .. } => session.ui.note(&plain(&failure.to_string())),

@@ -115,14 +115,14 @@ fn nobody(text: &str, deployments: &[Vec<Kin>]) -> Report {
 /// The newest run of the deployment that the arguments describe.
 async fn by_target(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant, Report> {
     let mut loaded = session.deployment(args)?;
-    let context = session.context(loaded.source.clone(), &loaded.deployment.policy)?;
+    let context = session.context(loaded.source.clone(), &loaded.policy)?;
     let world = session.world(&context, loaded.credentials.as_ref()).await?;
     complete_origin(&mut loaded.deployment, &world).await;
     let deployment = &loaded.deployment;
     let name = &deployment.name;
     let Some(journal) = session.journal_to_drive().await? else { return Err(session.no_journal(name)) };
     let look = async |foresight: &Foresight<'_, World>| locate(foresight, deployment).await;
-    let balancer = match foreseen(session, &world, &deployment.policy, look).await? {
+    let balancer = match foreseen(session, &world, look).await? {
         Foreseen::Seen(balancer) => balancer,
         Foreseen::Stopped(stop) => return Err(stop.into()),
         Foreseen::Signalled(exit) => return Ok(Meant::Signalled(exit)),

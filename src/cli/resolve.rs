@@ -66,7 +66,7 @@ async fn facts_of(
     let context = Context::restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let look = async |foresight: &Foresight<'_, World>| substitute.facts(foresight, &past).await;
-    foreseen(session, &world, &context.policy, look).await
+    foreseen(session, &world, look).await
 }
 
 /// Shows how the old instance of a run was made, so that a person can make it again.
@@ -78,16 +78,16 @@ pub(super) async fn show_old(session: &Session<'_>, text: &str) -> Result<Exit, 
     let journal = session.existing_journal(&selector).await?;
     let run = journal.find(&selector, Purpose::Undo).await?;
     let past = Past::from(journal.history(run).await?);
-    let OldSpecification { shown, masked } =
+    let OldSpecification { masked, places } =
         OldSpecification::of(&past).map_err(|failure| refused(&failure))?;
     journal.close().await?;
     if session.ui.is_json {
-        session.ui.json(&shown);
+        session.ui.json(&masked);
     } else {
-        session.ui.exact(&format!("{shown:#}"));
+        session.ui.exact(&format!("{masked:#}"));
     }
-    if !masked.is_empty() {
-        session.ui.note(&plain(&format!("masked, and to be filled in: {}", masked.join(", "))));
+    if !places.is_empty() {
+        session.ui.note(&plain(&format!("masked, and to be filled in: {}", places.join(", "))));
     }
     Ok(Exit::Done)
 }

@@ -28,7 +28,6 @@ use crate::engine::{End, Engine, Outcome};
 use crate::file::expect_regular;
 use crate::journal::Journal;
 use crate::oci::{Endpoint, Endpoints, Http, Oci, Transport};
-use crate::retry::RetryPolicy;
 use crate::run::{EventKind, Holder, RunId, Update};
 use crate::workflows::{Versions, World, registry};
 
@@ -100,7 +99,7 @@ impl Session<'_> {
     /// Whether the deployment's own credentials can sign at all, found without the cloud.
     pub(super) fn check_credentials(&self, loaded: &Loaded) -> Result<(), Report> {
         let Some(credentials) = &loaded.credentials else { return Ok(()) };
-        let context = self.context(loaded.source.clone(), &loaded.deployment.policy)?;
+        let context = self.context(loaded.source.clone(), &loaded.policy)?;
         let http = self.http(&context.policy, None)?;
         let sign_in = SignIn {
             settings: &context.sign_in,
@@ -152,12 +151,7 @@ impl Session<'_> {
         self.expect_hosts(&endpoints).await?;
         Ok(World {
             oci: Oci::new(Transport::new(http, endpoints, identity)),
-            poll_interval: policy.poll_interval,
-            instance_timeout: policy.instance_timeout,
-            backend_timeout: policy.backend_timeout,
-            work_timeout: policy.work_timeout,
-            drain_delay: policy.drain_delay,
-            register: policy.register,
+            policy: policy.clone(),
             versions: Versions::default(),
         })
     }
@@ -203,7 +197,6 @@ impl Session<'_> {
         &self,
         journal: &Journal,
         world: &World,
-        policy: &Policy,
         name: &str,
         go: impl AsyncFnOnce(&Engine<'_, World>) -> Result<Outcome, E>,
     ) -> Result<Exit, Report> {
@@ -223,9 +216,9 @@ impl Session<'_> {
             }
         };
         let engine = Engine::new(journal, world, &registry)
-            .retry(retry(policy))
+            .retry(world.policy.retry.clone())
             .cancel(cancel.clone())
-            .grace(policy.request_timeout * 2 + GRACE)
+            .grace(world.policy.request_timeout * 2 + GRACE)
             .holder(self.holder())
             .tell(note_which)
             .tell(|update| locked(&reporter).update(update));
@@ -315,19 +308,6 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
         ),
         _ => head,
     })
-}
-
-/// The engine's words for how failed attempts are spaced.
-pub(super) fn retry(policy: &Policy) -> RetryPolicy {
-    // Runs of before may have been told not to wait at all.
-    let or = |interval: Duration, default: Duration| if interval.is_zero() { default } else { interval };
-    let default = RetryPolicy::default();
-    RetryPolicy {
-        initial_interval: or(policy.retry.initial_interval, default.initial_interval),
-        max_interval: or(policy.retry.max_interval, default.max_interval),
-        multiplier: policy.retry.multiplier,
-        max_elapsed: policy.retry.max_elapsed,
-    }
 }
 
 fn locked(reporter: &Mutex<Reporter>) -> MutexGuard<'_, Reporter> {

@@ -23,8 +23,8 @@ pub struct Filter {
     /// What each field must equal.
     pub fields: Map<String, Value>,
     /// The same for fields that are not shown, in a run of before: those whose values the environment had told.
-    #[serde(default)]
-    pub hidden: Confidential<Map<String, Value>>,
+    #[serde(default, rename = "hidden")]
+    pub secrets: Confidential<Map<String, Value>>,
     /// Whether the names of tags are compared by their kebab form, as the library we succeed did for keyword keys.
     pub folds_tag_names: bool,
     /// How maps are compared.
@@ -53,7 +53,7 @@ impl Filter {
         for (name, wanted) in self.all() {
             let found = resource.get(name).unwrap_or(&Value::Null);
             let mut those = comparing.field(name, wanted, found);
-            if self.hidden.expose().contains_key(name) {
+            if self.secrets.expose().contains_key(name) {
                 for one in &mut those {
                     one.wanted = one.wanted.as_ref().map(|_| MASK.to_owned());
                 }
@@ -63,16 +63,16 @@ impl Filter {
         differences
     }
 
-    /// The fields as they may be shown.
-    pub fn shown(&self) -> Map<String, Value> {
-        let hidden = self.hidden.expose().keys().map(|name| (name.clone(), Value::from(MASK)));
+    /// The fields with their secrets masked.
+    pub fn masked(&self) -> Map<String, Value> {
+        let secrets = self.secrets.expose().keys().map(|name| (name.clone(), Value::from(MASK)));
         let word = (self.matching == Matching::Subset).then(|| ("match".to_owned(), Value::from("subset")));
-        self.fields.clone().into_iter().chain(hidden).chain(word).collect()
+        self.fields.clone().into_iter().chain(secrets).chain(word).collect()
     }
 
     /// What a field must be, by its name on the wire.
     pub fn wanted(&self, name: &str) -> Option<&Value> {
-        self.fields.get(name).or_else(|| self.hidden.expose().get(name))
+        self.fields.get(name).or_else(|| self.secrets.expose().get(name))
     }
 
     /// What is wrong with a filter that a version before this one took: it would match what carries no tag at all.
@@ -90,7 +90,7 @@ impl Filter {
     }
 
     fn all(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.fields.iter().chain(self.hidden.expose())
+        self.fields.iter().chain(self.secrets.expose())
     }
 
     fn matches_as_before(&self, resource: &Value) -> bool {
@@ -187,7 +187,7 @@ fn tells(filter: &Filter, model: &Model) -> bool {
 
 impl std::fmt::Display for Filter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = serde_json::to_string(&self.shown()).map_err(|_| std::fmt::Error)?;
+        let text = serde_json::to_string(&self.masked()).map_err(|_| std::fmt::Error)?;
         formatter.write_str(&text)
     }
 }

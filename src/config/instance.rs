@@ -1,4 +1,4 @@
-//! The new instance, in the words of the wire, and what of it may be shown.
+//! The new instance, in the words of the wire, and how it was masked in runs of earlier versions.
 
 use serde_json::Value;
 
@@ -23,10 +23,10 @@ pub(super) fn specification(node: &Node, path: &str, findings: &mut Findings) ->
 /// A specification as the version before showed it, which masked whatever the environment had told. The steps of its runs
 /// are compared by that form when they are resumed.
 pub(super) fn masked_as_before(instance: &Value, secrets: &[String]) -> Value {
-    let mut shown = instance.clone();
-    mask_values(&mut shown, secrets);
+    let mut masked = instance.clone();
+    mask_values(&mut masked, secrets);
     let mask = |value: &mut Value| *value = Value::from(MASK);
-    for container in array(&mut shown, "containers") {
+    for container in array(&mut masked, "containers") {
         if let Some(variables) = container.get_mut("environmentVariables").and_then(Value::as_object_mut) {
             variables.values_mut().for_each(mask);
         }
@@ -38,21 +38,21 @@ pub(super) fn masked_as_before(instance: &Value, secrets: &[String]) -> Value {
             }
         }
     }
-    for secret in array(&mut shown, "imagePullSecrets") {
+    for secret in array(&mut masked, "imagePullSecrets") {
         for name in ["username", "password"] {
             if let Some(value) = secret.get_mut(name) {
                 mask(value);
             }
         }
     }
-    for volume in array(&mut shown, "volumes") {
+    for volume in array(&mut masked, "volumes") {
         for file in array(volume, "configs") {
             if let Some(data) = file.get_mut("data") {
                 mask(data);
             }
         }
     }
-    shown
+    masked
 }
 
 fn mask_values(value: &mut Value, secrets: &[String]) {

@@ -9,14 +9,14 @@ use super::backends::backends;
 use super::credentials::{
     Credentials, CredentialsSource, credentials, from_flag, name_from_flag, named_file,
 };
-use super::deployment::{BackendTarget, Deployment, Policy};
+use super::deployment::{BackendTarget, Deployment};
 use super::deps;
 use super::filter::{Filter, filter, matching};
 use super::identity::Origin;
 use super::instance::specification;
 use super::matching::Matching;
 use super::node::{Node, Tree};
-use super::policy::policy;
+use super::policy::{Policy, policy};
 use super::predecessor::{Predecessor, predecessor};
 use super::problem::{Findings, NotText, Problem, Problems};
 use super::schema::{BALANCER_FILTER, DEPLOYMENT, INSTANCE_FILTER, Model};
@@ -72,6 +72,8 @@ impl Flags {
 pub struct Loaded {
     /// The deployment.
     pub deployment: Deployment,
+    /// How it is carried out.
+    pub policy: Policy,
     /// The credentials, unless they are a profile's.
     pub credentials: Option<Credentials>,
     /// Where they are.
@@ -117,10 +119,9 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
                 predecessor,
                 lb_filter,
                 backends,
-                policy,
                 origin: Some(Origin { env: sources.profile.to_owned(), tenancy: None }),
             };
-            Ok(Loaded { deployment, credentials, source, warnings: reader.findings.warnings })
+            Ok(Loaded { deployment, policy, credentials, source, warnings: reader.findings.warnings })
         }
         _ => Err(Problems(reader.findings.problems)),
     }

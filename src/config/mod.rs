@@ -32,12 +32,13 @@ mod shape;
 
 pub use backends::BACKENDS_LIMIT;
 pub use credentials::{Credentials, CredentialsSource, reload_credentials};
-pub use deployment::{BackendTarget, Deployment, MinReady, OldInstance, OnFailure, Policy, Register, Retry};
+pub use deployment::{BackendTarget, Deployment};
 pub use filter::Filter;
 pub use identity::{Belongs, DeploymentTag, DeploymentTarget, Origin};
 pub use load::{Flags, Loaded, Sources, Target, load, load_target};
 pub use matching::{CLOUDS_NAMESPACE, DEPLOYMENT_TAG, Difference, Matching, OUR_TAG_PREFIX};
+pub use policy::{MinReady, OldInstance, Policy, Register};
 pub use predecessor::Predecessor;
 pub use problem::{NotText, Place, Problem, Problems};
 pub use schema::json_schema;
-pub use secrecy::{Secrecy, masked_places, secret_texts, shown_instance};
+pub use secrecy::{Secrecy, masked_instance, masked_places, secret_texts};

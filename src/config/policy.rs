@@ -2,11 +2,111 @@
 
 use std::time::Duration;
 
-use super::deployment::{MinReady, OldInstance, OnFailure, Policy, Register};
+use serde::{Deserialize, Serialize};
+
 use super::node::{Node, Tree};
 use super::problem::Findings;
 use super::schema::RETRY;
 use super::shape::join;
+use crate::retry::RetryPolicy;
+use crate::run::OnFailure;
+
+/// How a run behaves. Every field has a value. Kept with the run, apart from what is deployed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Policy {
+    /// From draining the old backends to removing them.
+    pub drain_delay: Duration,
+    /// The longest until the new backends are healthy.
+    pub backend_timeout: Duration,
+    /// The longest until an instance is active.
+    pub instance_timeout: Duration,
+    /// The longest between two looks.
+    pub poll_interval: Duration,
+    /// What follows when a step fails for good.
+    pub on_failure: OnFailure,
+    /// What becomes of the old instance.
+    pub old_instance: OldInstance,
+    /// How new backends are registered.
+    pub register: Register,
+    /// The longest until one request is answered.
+    pub request_timeout: Duration,
+    /// How failed attempts are spaced.
+    pub retry: RetryPolicy,
+    /// How long a new backend must stay healthy before it is admitted. Runs of before this was asked for have nothing
+    /// here: one good check was enough for them, and nobody looked at the new version again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ready: Option<MinReady>,
+    /// The longest that work of somebody else on the load balancer is waited for.
+    #[serde(default = "work_timeout")]
+    pub work_timeout: Duration,
+    /// Where there are load balancers besides that may send requests to the old instance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lb_compartments: Vec<String>,
+}
+
+const fn work_timeout() -> Duration {
+    Duration::from_mins(10)
+}
+
+impl Policy {
+    /// Whether it is of a run of before `min-ready`. Such a run is continued as it was begun: it notes no predecessors,
+    /// leaves out sets that no listener seems to use, and does not look at the new version again.
+    pub const fn is_of_before(&self) -> bool {
+        self.min_ready.is_none()
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            drain_delay: Duration::from_secs(10),
+            backend_timeout: Duration::from_mins(2),
+            instance_timeout: Duration::from_mins(10),
+            poll_interval: Duration::from_secs(2),
+            on_failure: OnFailure::Rollback,
+            old_instance: OldInstance::Delete,
+            register: Register::Drained,
+            request_timeout: Duration::from_secs(30),
+            retry: RetryPolicy::default(),
+            min_ready: Some(MinReady::Interval),
+            work_timeout: work_timeout(),
+            lb_compartments: Vec::new(),
+        }
+    }
+}
+
+/// How long a new backend must stay healthy before it is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MinReady {
+    /// One interval of the health checker of its set, at most ten seconds.
+    Interval,
+    /// So long.
+    For(Duration),
+}
+
+/// What becomes of the old instance once it has no traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldInstance {
+    /// It is deleted; a rollback creates it again from what was recorded.
+    Delete,
+    /// It is stopped; a rollback starts it. It goes on counting against the limits.
+    Stop,
+    /// It goes on running without traffic.
+    Keep,
+}
+
+/// How new backends are registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Register {
+    /// Drained, and admitted once healthy: no request reaches a backend that was not checked (docs/design/redeploy.md).
+    Drained,
+    /// Active at once, for a load balancer that does not check drained backends.
+    Active,
+}
 
 /// Reads the policy at the top level of a deployment.
 pub(super) fn policy(root: &Node, findings: &mut Findings) -> Policy {

@@ -102,28 +102,28 @@ pub fn secret_texts(instance: &Value, from_environment: &[String]) -> Vec<String
     found
 }
 
-/// A specification as it may be shown.
-pub fn shown_instance(instance: &Value, from_environment: &[String]) -> Value {
+/// A specification with its secrets masked.
+pub fn masked_instance(instance: &Value, from_environment: &[String]) -> Value {
     let secrets: Secrets = secret_texts(instance, from_environment).iter().collect();
-    let mut shown = instance.clone();
-    replace(&mut shown, &mut Vec::new(), Standing::ByOrigin, &|standing, text| match standing {
+    let mut masked = instance.clone();
+    replace(&mut masked, &mut Vec::new(), Standing::ByOrigin, &|standing, text| match standing {
         Standing::Secret | Standing::File => MASK.to_owned(),
         Standing::ByOrigin | Standing::Repeating if is_one_of(text, from_environment) => MASK.to_owned(),
         Standing::Repeating => secrets.masked(text, Cut::End),
         Standing::Open | Standing::ByOrigin => without_passwords(text),
     });
-    shown
+    masked
 }
 
-/// The places of a specification at which `shown` says something else than it does: `containers[0].command[1]`.
-pub fn masked_places(instance: &Value, shown: &Value) -> Vec<String> {
+/// The places of a specification at which `masked` says something else than it does: `containers[0].command[1]`.
+pub fn masked_places(instance: &Value, masked: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    differing(instance, shown, String::new(), &mut found);
+    differing(instance, masked, String::new(), &mut found);
     found
 }
 
-fn differing(instance: &Value, shown: &Value, at: String, found: &mut Vec<String>) {
-    match (instance, shown) {
+fn differing(instance: &Value, masked: &Value, at: String, found: &mut Vec<String>) {
+    match (instance, masked) {
         (Value::Object(map), Value::Object(other)) => {
             for (name, value) in map {
                 let below = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
@@ -135,7 +135,7 @@ fn differing(instance: &Value, shown: &Value, at: String, found: &mut Vec<String
                 differing(item, other, format!("{at}[{n}]"), found);
             }
         }
-        _ if instance != shown => found.push(at),
+        _ if instance != masked => found.push(at),
         _ => {}
     }
 }
@@ -197,9 +197,9 @@ fn replace(
         Value::String(text) => *text = each(standing, text),
         Value::Number(number) => {
             let text = number.to_string();
-            let shown = each(standing, &text);
-            if shown != text {
-                *value = Value::from(shown);
+            let masked = each(standing, &text);
+            if masked != text {
+                *value = Value::from(masked);
             }
         }
         Value::Bool(_) | Value::Null => {}
@@ -238,7 +238,7 @@ mod tests {
             "volumes": [{"name": "v", "configs": [{"fileName": "f", "data": MASK}]}],
             "imagePullSecrets": [{"registryEndpoint": "r", "username": MASK, "password": MASK}],
         });
-        assert_eq!(shown_instance(&instance, &told), expected);
+        assert_eq!(masked_instance(&instance, &told), expected);
         assert_eq!(masked_places(&instance, &instance), Vec::<String>::new());
         let mut places = masked_places(&instance, &expected);
         places.sort_unstable();

@@ -20,7 +20,33 @@ pub(super) struct LeaseRow {
     pub(super) standing: RunStanding,
     pub(super) on_failure: OnFailure,
     pub(super) fence: Fence,
-    holder: Option<(Holder, Timestamp)>,
+    hold: Option<Hold>,
+}
+
+/// The process under whose lease a run is, as the run's row says.
+pub(super) struct Hold {
+    pub(super) by: Holder,
+    until: Timestamp,
+}
+
+impl Hold {
+    /// From the two columns of a row.
+    pub(super) fn read(holder: Option<&str>, lease_until: Option<i64>) -> Result<Option<Self>, JournalError> {
+        let by = Place("runs", "holder").json_or_none(holder)?;
+        let until = Place("runs", "lease_until").time_or_none(lease_until)?;
+        Ok(by.zip(until).map(|(by, until)| Self { by, until }))
+    }
+
+    /// Whether the process may still advance the run: its lease lasts, and it is not known to be dead.
+    pub(super) fn is_alive(&self, inner: &Inner, run: RunId) -> bool {
+        self.is_alive_unless(matches!(Lock::is_free(&lock_file(inner, run)), Ok(true)), inner.clock.now())
+    }
+
+    /// The same for who has tried the lock: the kernel frees that of a process which dies, if it is of this machine.
+    fn is_alive_unless(&self, is_free: bool, now: Timestamp) -> bool {
+        let is_of_this_machine = || self.by.boot_id == boot_id() || self.by.host == host_name();
+        self.until > now && !(is_free && is_of_this_machine())
+    }
 }
 
 impl LeaseRow {
@@ -33,13 +59,12 @@ impl LeaseRow {
         run: RunId,
         lock: Option<&Lock>,
         claim: Claim,
-        us: &Holder,
         now: Timestamp,
     ) -> Result<Option<Holder>, TakeError> {
-        let Some((by, until)) = self.holder.take() else { return Ok(None) };
-        // The kernel frees the lock of a process that dies.
-        let is_dead = lock.is_some() && (by.boot_id == us.boot_id || by.host == us.host);
-        if is_dead || until <= now {
+        let Some(hold) = self.hold.take() else { return Ok(None) };
+        let is_alive = hold.is_alive_unless(lock.is_some(), now);
+        let Hold { by, until } = hold;
+        if !is_alive {
             return Ok(Some(by));
         }
         match claim {
@@ -66,8 +91,6 @@ pub(super) async fn lease_row(
     .await
     .map_err(|error| inner.failed(error))?
     .ok_or(JournalError::NoSuchRun(run))?;
-    let holder: Option<Holder> = Place("runs", "holder").json_or_none(row.holder.as_deref())?;
-    let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
     Ok(LeaseRow {
         standing: RunStanding {
             state: Place("runs", "state").parse(&row.state)?,
@@ -78,7 +101,7 @@ pub(super) async fn lease_row(
         },
         on_failure: Place("runs", "on_failure").parse(&row.on_failure)?,
         fence: Fence::new(row.fence),
-        holder: holder.zip(until),
+        hold: Hold::read(row.holder.as_deref(), row.lease_until)?,
     })
 }
 
@@ -88,12 +111,15 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 impl Holder {
     /// This process, from now on, in the hands of `user`.
     pub fn of_this_process(user: impl Into<String>) -> Self {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let (pid, since) = (std::process::id(), Clock::system().now());
-        Self { host, boot_id: boot_id(), pid, since, user: user.into() }
+        Self { host: host_name(), boot_id: boot_id(), pid, since, user: user.into() }
     }
 }
 
@@ -102,12 +128,6 @@ impl Journal {
     pub fn is_held_here(&self, run: RunId) -> bool {
         matches!(Lock::is_free(&lock_file(&self.0, run)), Ok(false))
     }
-}
-
-/// Whether the process that holds `run`, as the row says, is known to be dead: it was of this boot, and the kernel
-/// has freed its lock.
-pub(super) fn is_known_dead(inner: &Inner, run: RunId, holder: &Holder) -> bool {
-    holder.boot_id == boot_id() && matches!(Lock::is_free(&lock_file(inner, run)), Ok(true))
 }
 
 /// Locks the run's file, and does not take somebody who only looks whether its holder is alive for its holder.

@@ -9,13 +9,13 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::attest::{self, Rows};
 use super::error::JournalError;
 use super::handle::{Inner, Journal};
-use super::held::is_known_dead;
+use super::held::Hold;
 use super::outcome;
 use super::row::Place;
 use super::seal::Spot;
 use super::step::{StoredStep, load_steps};
 use super::told;
-use crate::run::{Event, Facts, Failure, Holder, OnFailure, RunId, RunRecord, RunState, StepRecord};
+use crate::run::{Event, Facts, Failure, OnFailure, RunId, RunRecord, RunState, StepRecord};
 
 /// Everything that a process needs to take a run up again, loaded once.
 #[derive(Clone, Debug)]
@@ -225,11 +225,9 @@ impl RunRow {
         inner: &Inner,
     ) -> Result<RunRecord, JournalError> {
         let state: RunState = Place("runs", "state").parse(&self.state)?;
-        let holder: Option<Holder> = Place("runs", "holder").json_or_none(self.holder.as_deref())?;
-        let lease_until = Place("runs", "lease_until").time_or_none(self.lease_until)?;
         let run = Place("runs", "id").parse(&self.id)?;
-        let is_advancing = lease_until.is_some_and(|until| until > inner.clock.now())
-            && holder.as_ref().is_some_and(|holder| !is_known_dead(inner, run, holder));
+        let hold = Hold::read(self.holder.as_deref(), self.lease_until)?;
+        let holder = hold.filter(|hold| hold.is_alive(inner, run)).map(|hold| hold.by);
         let should_advance = matches!(state, RunState::Running | RunState::RollingBack);
         Ok(RunRecord {
             id: run,
@@ -238,8 +236,8 @@ impl RunRow {
             name: self.name,
             state,
             direction: Place("runs", "direction").parse(&self.direction)?,
-            interrupted: should_advance && !is_advancing,
-            holder: holder.filter(|_| is_advancing),
+            interrupted: should_advance && holder.is_none(),
+            holder,
             created_at: Place("runs", "created_at").time(self.created_at)?,
             finished_at: Place("runs", "finished_at").time_or_none(self.finished_at)?,
             error: Place("runs", "error").json_or_none(self.error.as_deref())?,

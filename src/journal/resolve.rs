@@ -39,7 +39,7 @@ impl Journal {
             reason: reason.to_owned(),
             by: format!("{}@{}", holder.user, holder.host),
         };
-        Ok(self.announced(self.resolve_announced(run, resolved, facts, holder)).await?)
+        Ok(self.announced(self.resolve_announced(run, resolved, facts)).await?)
     }
 
     /// The run is taken and let go in one commit: only a word about it is written, and it turns nowhere.
@@ -48,13 +48,12 @@ impl Journal {
         run: RunId,
         resolved: EventKind,
         facts: &Facts,
-        holder: &Holder,
     ) -> Result<Event, TakeError> {
         let inner = &self.0;
         let lock = lock_patiently(inner, run).await?;
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
-        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), Claim::Respects, holder).await?;
+        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), Claim::Respects).await?;
         let LeaseRow { fence, standing, .. } = found.row;
         let steps = load_steps(inner, &mut tx, run).await?;
         let steps: Vec<StepStanding> = steps.iter().map(StoredStep::standing).collect();

@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use super::attest::Rows;
 use super::error::JournalError;
 use super::handle::{Inner, Journal};
-use super::held::{is_known_dead, lock};
+use super::held::{Hold, lock};
 use super::key::{self, Key, KeySource};
 use super::key_file;
 use super::mac::Authenticator;
@@ -175,19 +175,15 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
 /// they would write is sealed with the old key.
 async fn end_dead_leases(inner: &Inner, tx: &mut SqliteConnection) -> Result<(), RotateError> {
     let failed = |error| inner.failed(error);
-    let held = sqlx::query!("SELECT id, holder, lease_until FROM runs WHERE holder IS NOT NULL")
+    let leased = sqlx::query!("SELECT id, holder, lease_until FROM runs WHERE holder IS NOT NULL")
         .fetch_all(&mut *tx)
         .await
         .map_err(failed)?;
-    for row in held {
+    for row in leased {
         let run = Place("runs", "id").parse(&row.id)?;
-        let Some(by) = Place("runs", "holder").json_or_none::<Holder>(row.holder.as_deref())? else {
-            continue;
-        };
-        let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
-        let lasts = until.is_some_and(|until| until > inner.clock.now()) && !is_known_dead(inner, run, &by);
-        if lasts || lock(inner, run)?.is_none() {
-            return Err(RotateError::Held { run, by });
+        let Some(hold) = Hold::read(row.holder.as_deref(), row.lease_until)? else { continue };
+        if hold.is_alive(inner, run) || lock(inner, run)?.is_none() {
+            return Err(RotateError::Held { run, by: hold.by });
         }
     }
     sqlx::query!(

@@ -54,12 +54,11 @@ impl Takeable {
         run: RunId,
         lock: Option<&Lock>,
         claim: Claim,
-        holder: &Holder,
     ) -> Result<Self, TakeError> {
         let unlocked = inner.unlocked().map_err(JournalError::from)?;
         unlocked.assure(tx, &inner.path).await?;
         let mut row = lease_row(inner, tx, run).await?;
-        let from = row.let_go(run, lock, claim, holder, inner.clock.now())?;
+        let from = row.let_go(run, lock, claim, inner.clock.now())?;
         let known = Rows::new(&inner.path, &unlocked.rows, tx).check(run).await?;
         Ok(Self { row, from, known })
     }
@@ -101,7 +100,7 @@ impl Journal {
         let lock = lock_patiently(inner, run).await?;
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
-        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), self.1, holder).await?;
+        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), self.1).await?;
         let Takeable { row, from, mut known } = found;
         let before = row.standing.state;
         let taken = EventKind::LeaseTaken { from, by: holder.clone(), fence: row.fence.next() };

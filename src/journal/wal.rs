@@ -17,11 +17,10 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::error::JournalError;
 use super::handle::Inner;
-use super::held::is_known_dead;
+use super::held::Hold;
 use super::row::Place;
 use super::sqlite::of_sqlx;
 use crate::clock::Clock;
-use crate::run::Holder;
 
 /// After so many commits of one process the log is brought into the file, so that it does not grow for ever.
 const COMMITS_BETWEEN: u32 = 200;
@@ -174,16 +173,14 @@ pub(super) async fn settle(inner: &Inner, connection: &mut SqliteConnection) -> 
 }
 
 async fn is_at_rest(inner: &Inner, connection: &mut SqliteConnection) -> Result<bool, JournalError> {
-    let held = sqlx::query!("SELECT id, holder, lease_until FROM runs WHERE holder IS NOT NULL")
+    let leased = sqlx::query!("SELECT id, holder, lease_until FROM runs WHERE holder IS NOT NULL")
         .fetch_all(connection)
         .await
         .map_err(|error| inner.failed(error))?;
-    for row in held {
+    for row in leased {
         let run = Place("runs", "id").parse(&row.id)?;
-        let holder: Option<Holder> = Place("runs", "holder").json_or_none(row.holder.as_deref())?;
-        let until = Place("runs", "lease_until").time_or_none(row.lease_until)?;
-        let is_over = until.is_none_or(|until| until <= inner.clock.now());
-        if !is_over && !holder.is_some_and(|holder| is_known_dead(inner, run, &holder)) {
+        let hold = Hold::read(row.holder.as_deref(), row.lease_until)?;
+        if hold.is_some_and(|hold| hold.is_alive(inner, run)) {
             return Ok(false);
         }
     }

@@ -148,7 +148,7 @@ impl Http {
             "call"
         );
         if !(200..300).contains(&status) {
-            signed.hide_behind(&self.veil);
+            signed.mask_behind(&self.veil);
         }
         if let 300..=399 = status {
             let location = self.veil.clean(header(&headers, "location").unwrap_or_default(), 200);

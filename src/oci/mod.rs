@@ -53,9 +53,9 @@ impl Oci {
         self.transport.tenancy().await
     }
 
-    /// Hides these values and their parts wherever the cloud repeats them from now on: in errors, in logs, in details.
-    pub fn hide<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
-        self.transport.veil().hide(values);
+    /// Masks these values and their parts wherever the cloud repeats them from now on: in errors, in logs, in details.
+    pub fn mask<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
+        self.transport.veil().mask(values);
     }
 
     /// What the cloud said in an answer, as it may be passed on: one line without secrets and control characters.

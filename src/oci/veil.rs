@@ -28,12 +28,12 @@ struct Veiled {
 
 impl Veil {
     /// Hides values, with all their parts, wherever the cloud repeats them from now on.
-    pub(super) fn hide<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
+    pub(super) fn mask<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
         self.change(values, Secrets::add);
     }
 
     /// Hides tokens.
-    pub(super) fn hide_tokens<'t>(&self, tokens: impl IntoIterator<Item = &'t str>) {
+    pub(super) fn mask_tokens<'t>(&self, tokens: impl IntoIterator<Item = &'t str>) {
         self.change(tokens, Secrets::add_token);
     }
 
@@ -78,7 +78,7 @@ impl Signed {
 
     /// Hides the signature, and the token in the place of a key's name. The name of an API key is no secret: it is made
     /// of the OCIDs of a tenancy and a user, and of a fingerprint.
-    pub(super) fn hide_behind(&self, veil: &Veil) {
+    pub(super) fn mask_behind(&self, veil: &Veil) {
         let (authorization, obo_token) = self.0.expose_secret().split_once('\n').unwrap_or_default();
         let quoted = |name: &str| {
             let (_, rest) = authorization.split_once(&format!("{name}=\""))?;
@@ -86,7 +86,7 @@ impl Signed {
         };
         let token = quoted("keyId").and_then(|id| id.strip_prefix("ST$"));
         let all = [quoted("signature"), token, Some(obo_token)].into_iter().flatten();
-        veil.hide_tokens(all.filter(|token| !token.is_empty()));
+        veil.mask_tokens(all.filter(|token| !token.is_empty()));
     }
 }
 
@@ -121,8 +121,8 @@ mod tests {
             )
         };
         let veil = Veil::default();
-        Signed::of(&sent("ocid1.tenancy/ocid1.user/20:3b")).hide_behind(&veil);
-        Signed::of(&sent("ST$eyJhbGci.eyJzdWIi.c2lnbmVk")).hide_behind(&veil);
+        Signed::of(&sent("ocid1.tenancy/ocid1.user/20:3b")).mask_behind(&veil);
+        Signed::of(&sent("ST$eyJhbGci.eyJzdWIi.c2lnbmVk")).mask_behind(&veil);
         let said = "no ocid1.tenancy/ocid1.user/20:3b with c2lnbmF0dXJlIQ==, ST$eyJhbGci.eyJzdWIi.c2lnbmVk or bbbbbbbb";
         assert_eq!(veil.over(said), "no ocid1.tenancy/ocid1.user/20:3b with ***, ST$*** or ***");
     }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_text_is_bounded_before_it_is_masked() {
         let veil = Veil::default();
-        veil.hide(["hunter2-planted"]);
+        veil.mask(["hunter2-planted"]);
         let said = format!("{}hunter2-planted", "ä".repeat(MESSAGE));
         assert!(veil.over(&said).len() <= MESSAGE);
         let log = format!("{}nted\n{}", "x hunter2-pla", "y".repeat(LOG - 5));

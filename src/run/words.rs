@@ -44,7 +44,8 @@ impl Direction {
 }
 
 /// What follows when a step fails for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// Roll back at once.
     Rollback,

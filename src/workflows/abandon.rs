@@ -13,7 +13,7 @@ use super::finders::elsewhere;
 use super::redeploy::{Redeploy, Retiring};
 use super::target::instance_compartment;
 use super::{Destroy, World};
-use crate::config::OldInstance as Mode;
+use crate::config::{OldInstance as Mode, Policy};
 use crate::engine::{Activity, Foresight, Past, Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{Confidential, Failure};
@@ -40,8 +40,6 @@ pub struct NewSide {
     old: Option<(InstanceId, Vec<String>)>,
     specification: Confidential<serde_json::Value>,
     compartments: Vec<String>,
-    drain_delay: std::time::Duration,
-    mode: Mode,
     elsewhere: Option<Elsewhere>,
 }
 
@@ -75,11 +73,10 @@ impl Workflow for KeepNew {
                 balancer: &side.load_balancer,
                 backends: &leftover.backends,
                 compartment_id: &leftover.compartment_id,
-                drain_delay: side.drain_delay,
                 // What a compensation made is nobody's to keep.
                 mode: match (leftover.is_there, is_old) {
                     (false, _) => Mode::Keep,
-                    (true, true) => side.mode,
+                    (true, true) => run.world().policy.old_instance,
                     (true, false) => Mode::Delete,
                 },
                 may_leave_nothing: false,
@@ -135,7 +132,7 @@ impl NewSide {
     ///
     /// # Errors
     /// When the run never came to have one.
-    pub fn of(past: &Past) -> Result<Self, Failure> {
+    pub fn of(past: &Past, policy: &Policy) -> Result<Self, Failure> {
         let none = || Failure::permanent(LOOKING, "the run has no new instance that ever ran");
         let deployment = past.input::<Redeploy>().map_err(|_| none())?;
         let new = past.output::<AwaitInstance>()?.ok_or_else(none)?;
@@ -150,7 +147,7 @@ impl NewSide {
         };
         let places =
             found.new.iter().flat_map(|target| new.addresses.iter().map(move |at| place(target, at)));
-        let elsewhere = elsewhere(&deployment, old.as_ref());
+        let elsewhere = elsewhere(&deployment, policy, old.as_ref());
         let own = instance_compartment(&deployment);
         let kept = Side { id: new.id.clone(), compartment_id: own.clone(), places: places.collect() };
         let mut compartments = vec![deployment.compartment_id];
@@ -166,8 +163,6 @@ impl NewSide {
             specification: old.as_ref().map(|old| old.specification.clone()).unwrap_or_default(),
             old: old.map(|old| (old.id, old.addresses)),
             compartments,
-            drain_delay: deployment.policy.drain_delay,
-            mode: deployment.policy.old_instance,
             elsewhere,
         })
     }

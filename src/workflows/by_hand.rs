@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::World;
 use super::activities::{CheckSubstitute, FindOldInstance, RetireInstance};
 use super::redeploy::Redeploy;
-use crate::config::{masked_places, shown_instance};
+use crate::config::{masked_instance, masked_places};
 use crate::engine::{Activity, Foresight, Past, Stop};
 use crate::oci::InstanceId;
 use crate::run::{Facts, Failure, Seq};
@@ -16,10 +16,10 @@ pub const RETIRES: &str = RetireInstance::NAME;
 /// How the old instance of a run was made.
 #[derive(Debug)]
 pub struct OldSpecification {
-    /// In the words of the wire, as it may be shown.
-    pub shown: Value,
-    /// Where it is masked.
-    pub masked: Vec<String>,
+    /// In the words of the wire, with its secrets masked.
+    pub masked: Value,
+    /// The places that are masked.
+    pub places: Vec<String>,
 }
 
 impl OldSpecification {
@@ -36,9 +36,9 @@ impl OldSpecification {
         let recorded = old.specification.expose();
         // A run that destroys knows nothing of the environment.
         let told = past.input::<Redeploy>().map(|deployment| deployment.secrets).unwrap_or_default();
-        let shown = shown_instance(recorded, told.expose());
-        let masked = masked_places(recorded, &shown);
-        Ok(Self { shown, masked })
+        let masked = masked_instance(recorded, told.expose());
+        let places = masked_places(recorded, &masked);
+        Ok(Self { masked, places })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Destroy: drains and removes the backends of one instance, and deletes it.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::World;
@@ -31,8 +29,6 @@ pub struct Destruction {
     pub lb_compartment: Option<String>,
     /// Which load balancer its traffic comes through.
     pub lb_filter: Filter,
-    /// From draining its backends to removing them.
-    pub drain_delay: Duration,
     /// Where there are load balancers besides that may send requests to it. Runs of before do not look for them, nor for
     /// others in the compartment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +82,6 @@ impl Workflow for Destroy {
             balancer: &balancer,
             backends: &found.old,
             compartment_id: &destruction.compartment_id,
-            drain_delay: destruction.drain_delay,
             mode: Mode::Delete,
             may_leave_nothing: true,
             marks_kept: false,

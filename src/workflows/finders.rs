@@ -5,7 +5,7 @@ use super::beside::Around;
 use super::elsewhere::Elsewhere;
 use super::target::{self, instance_compartment};
 use super::world::World;
-use crate::config::{Deployment, OldInstance as Mode, Predecessor};
+use crate::config::{Deployment, OldInstance as Mode, Policy, Predecessor};
 use crate::engine::{Foresight, Stop};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{Confidential, Facts};
@@ -68,6 +68,7 @@ fn around(deployment: &Deployment, balancer: Option<&LoadBalancerId>, may_be_mis
 
 pub(super) fn find_old_backends(
     deployment: &Deployment,
+    policy: &Policy,
     balancer: &LoadBalancerId,
     old: Option<&OldInstance>,
 ) -> FindOldBackends {
@@ -76,14 +77,17 @@ pub(super) fn find_old_backends(
         addresses: old.map(|old| old.addresses.clone()).unwrap_or_default(),
         wanted: deployment.backends.clone(),
         may_leave_nothing: false,
-        elsewhere: elsewhere(deployment, old),
+        elsewhere: elsewhere(deployment, policy, old),
     }
 }
 
 /// Where else the old instance could be a backend. A run of before does not look.
-pub(super) fn elsewhere(deployment: &Deployment, old: Option<&OldInstance>) -> Option<Elsewhere> {
+pub(super) fn elsewhere(
+    deployment: &Deployment,
+    policy: &Policy,
+    old: Option<&OldInstance>,
+) -> Option<Elsewhere> {
     let own = deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id);
-    let policy = &deployment.policy;
     (!policy.is_of_before()).then(|| Elsewhere {
         compartments: Elsewhere::among(own, &policy.lb_compartments),
         ipv6_addresses: old.map(|old| old.ipv6_addresses.clone()).unwrap_or_default(),

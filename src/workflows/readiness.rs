@@ -39,8 +39,8 @@ pub(super) async fn until_ready(
     let mut watched: Vec<Watched<'_>> =
         places.iter().map(|place| Watched::new(place, &balancer, min_ready)).collect();
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
-        let is_last = started.elapsed() + wait > cx.world.backend_timeout;
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
+        let is_last = started.elapsed() + wait > cx.world.policy.backend_timeout;
         let mut waiting = Vec::new();
         if let Some(state) = successor.still_runs(cx).await? {
             for one in &mut watched {
@@ -57,7 +57,7 @@ pub(super) async fn until_ready(
                 "waiting for the backends to be healthy",
                 format!(
                     "not healthy within {}: {}",
-                    humantime::format_duration(cx.world.backend_timeout),
+                    humantime::format_duration(cx.world.policy.backend_timeout),
                     waiting.join("; ")
                 ),
             ));

@@ -34,10 +34,11 @@ impl Workflow for Redeploy {
     type Output = ();
 
     async fn steps(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<(), Stop> {
-        run.world().oci.hide(deployment.secret_texts());
+        run.world().oci.mask(deployment.secret_texts());
         let balancer = run.read(find_load_balancer(deployment)).await?.id;
+        let policy = run.world().policy.clone();
         let old = run.read(find_old_instance(deployment, Some(&balancer))).await?;
-        let found = run.read(find_old_backends(deployment, &balancer, old.as_ref())).await?;
+        let found = run.read(find_old_backends(deployment, &policy, &balancer, old.as_ref())).await?;
         let old_sets = found.old.iter().map(|old| &old.backend_set);
         for set in old_sets.chain(found.new.iter().map(|new| &new.backend_set)) {
             run.hold(&target::backend_set(&balancer, set)).await?;
@@ -66,7 +67,7 @@ impl Workflow for Redeploy {
         }
 
         let created = run.change(create_instance(deployment, &balancer, target.as_ref())).await?;
-        let new = run.wait(AwaitInstance { created, hidden: hidden(deployment) }).await?;
+        let new = run.wait(AwaitInstance { created, secrets: secrets(deployment) }).await?;
         let mut joining = Vec::new();
         for target in &found.new {
             for address in &new.addresses {
@@ -79,10 +80,10 @@ impl Workflow for Redeploy {
                 joining.push((place, target));
             }
         }
-        let is_of_before = deployment.policy.is_of_before();
+        let is_of_before = policy.is_of_before();
         let predecessors = |set: &str| (!is_of_before).then(|| in_service(&balancer, &found.old, set));
         for (place, target) in &joining {
-            let flags = match deployment.policy.register {
+            let flags = match policy.register {
                 Register::Drained => target.flags.drained(),
                 Register::Active => target.flags.clone(),
             };
@@ -99,7 +100,7 @@ impl Workflow for Redeploy {
         let places: Vec<Place> = waited.map(|(place, _)| place.clone()).collect();
         if !places.is_empty() {
             let successor = successor(deployment, &new.id);
-            let ready = deployment.policy.min_ready.map(|min_ready| Ready { successor, min_ready });
+            let ready = policy.min_ready.map(|min_ready| Ready { successor, min_ready });
             run.wait(AwaitBackends { places, ready }).await?;
         }
         for (place, target) in &joining {
@@ -122,12 +123,11 @@ impl Workflow for Redeploy {
                 balancer: &balancer,
                 backends: &found.old,
                 compartment_id: &deployment.compartment_id,
-                drain_delay: deployment.policy.drain_delay,
-                mode: deployment.policy.old_instance,
+                mode: policy.old_instance,
                 may_leave_nothing: false,
                 marks_kept: deployment.predecessor != Predecessor::AsBefore,
                 takeover: (!is_of_before).then_some(takeover),
-                elsewhere: elsewhere(deployment, Some(&old)),
+                elsewhere: elsewhere(deployment, &policy, Some(&old)),
             };
             retirement.of(run, old).await?;
         }
@@ -140,7 +140,6 @@ pub(super) struct Retiring<'r> {
     pub(super) balancer: &'r LoadBalancerId,
     pub(super) backends: &'r [OldBackend],
     pub(super) compartment_id: &'r str,
-    pub(super) drain_delay: std::time::Duration,
     pub(super) mode: Mode,
     pub(super) may_leave_nothing: bool,
     /// Whether an instance that is not deleted is marked as kept. Runs of before did not.
@@ -170,10 +169,11 @@ impl Retiring<'_> {
             follow(run, sent, place.subject(), expected).await?;
         }
         if !places.is_empty() {
+            let delay = run.world().policy.drain_delay;
             match self.takeover.clone() {
-                Some(takeover) => run.wait(AwaitDrain { delay: self.drain_delay, takeover }).await?,
+                Some(takeover) => run.wait(AwaitDrain { delay, takeover }).await?,
                 // The same step without anybody to watch: also that of runs of before.
-                None => run.sleep(AwaitDrain::NAME, self.drain_delay).await?,
+                None => run.sleep(AwaitDrain::NAME, delay).await?,
             }
         }
         for (place, old) in &places {
@@ -249,22 +249,22 @@ fn create_instance(
         deployment: target::tag(deployment, target),
         compartment_id: instance_compartment(deployment),
         specification: deployment.instance.clone(),
-        hidden: hidden(deployment),
+        secrets: secrets(deployment),
         digest: digest(&deployment.told_apart()),
-        shown: deployment.shown(),
+        masked: deployment.masked(),
         load_balancer: balancer.clone(),
     }
 }
 
 fn successor(deployment: &Deployment, id: &InstanceId) -> Successor {
     let compartment_id = instance_compartment(deployment);
-    Successor { id: id.clone(), compartment_id, hidden: hidden(deployment) }
+    Successor { id: id.clone(), compartment_id, secrets: secrets(deployment) }
 }
 
-fn hidden(deployment: &Deployment) -> Confidential<Vec<String>> {
+fn secrets(deployment: &Deployment) -> Confidential<Vec<String>> {
     Confidential::new(deployment.secret_texts())
 }
 
-fn digest(shown: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(shown.to_string()))
+fn digest(masked: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(masked.to_string()))
 }

@@ -19,8 +19,9 @@ use crate::run::{Confidential, Failure, FailureKind};
 pub(super) struct Successor {
     pub(super) id: InstanceId,
     pub(super) compartment_id: String,
-    /// What of its specification is not shown, should the cloud or a container repeat it.
-    pub(super) hidden: Confidential<Vec<String>>,
+    /// What of its specification is masked, should the cloud or a container repeat it.
+    #[serde(rename = "hidden")]
+    pub(super) secrets: Confidential<Vec<String>>,
 }
 
 impl Successor {
@@ -29,7 +30,7 @@ impl Successor {
     /// # Errors
     /// Permanent when it has died since it came up, with the exit code and the end of the log.
     pub(super) async fn still_runs(&self, cx: &Cx<'_, World>) -> Result<Option<String>, Failure> {
-        cx.world.oci.hide(self.hidden.expose());
+        cx.world.oci.mask(self.secrets.expose());
         // On the heap, as below: the future of a run holds those of all its steps.
         let look = instance::still_runs(cx, &self.compartment_id, &self.id);
         Box::pin(look).await
@@ -58,7 +59,7 @@ impl Takeover {
     /// # Errors
     /// Permanent when it does not.
     pub(super) async fn is_ready(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
-        Box::pin(self.serves_within(cx, cx.world.backend_timeout)).await
+        Box::pin(self.serves_within(cx, cx.world.policy.backend_timeout)).await
     }
 
     /// The same while its predecessor serves no more: what is lost now is lost for every moment that we wait.
@@ -66,12 +67,12 @@ impl Takeover {
     /// # Errors
     /// Permanent when it does not.
     pub(super) async fn still_serves(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
-        Box::pin(self.serves_within(cx, cx.world.backend_timeout.min(SURE_AFTER))).await
+        Box::pin(self.serves_within(cx, cx.world.policy.backend_timeout.min(SURE_AFTER))).await
     }
 
     async fn serves_within(&self, cx: &Cx<'_, World>, patience: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + patience;
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let waiting = self.not_serving(cx).await?;
             if waiting.is_empty() {
                 return Ok(());
@@ -90,9 +91,9 @@ impl Takeover {
     /// Returns what is wrong once it has died, or has not served for a while. A look that brings no answer counts as
     /// none: whoever needs one asks with [`Self::still_serves`].
     pub(super) async fn until_lost(&self, cx: &Cx<'_, World>) -> Failure {
-        let patience = SURE_AFTER.min(cx.world.backend_timeout);
+        let patience = SURE_AFTER.min(cx.world.policy.backend_timeout);
         let mut since = None;
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             if cx.pause(wait).await.is_err() {
                 // Interrupted: whoever waits beside this ends as well.
                 std::future::pending::<()>().await;

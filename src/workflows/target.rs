@@ -32,7 +32,7 @@ pub fn claim(deployment: &Deployment) -> Target {
 }
 
 fn sorted(filter: &Filter) -> BTreeMap<&String, &Value> {
-    filter.fields.iter().chain(filter.hidden.expose()).collect()
+    filter.fields.iter().chain(filter.secrets.expose()).collect()
 }
 
 /// Completes a deployment's target by what is known only once we have signed in.

@@ -28,7 +28,7 @@ impl Workflow for Validation {
         let id = balancer.as_ref().map(|balancer| &balancer.id);
         let old = kept(run.read(find_old_instance(deployment, id)).await, &mut problems)?;
         if let (Some(balancer), Some(old)) = (balancer, old) {
-            let find = find_old_backends(deployment, &balancer.id, old.as_ref());
+            let find = find_old_backends(deployment, &run.world().policy, &balancer.id, old.as_ref());
             kept(run.read(find).await, &mut problems)?;
         }
         Ok(problems)
@@ -53,7 +53,7 @@ impl Workflow for Lookups {
 
 /// What the specification names and the cloud does not hold.
 async fn missing(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<Vec<Unfound>, Stop> {
-    run.world().oci.hide(deployment.secret_texts());
+    run.world().oci.mask(deployment.secret_texts());
     let mut problems = Vec::new();
     for look_up in named(deployment) {
         let found = kept(run.read(look_up).await, &mut problems)?.unwrap_or_default();

@@ -24,8 +24,8 @@ async fn a_redeploy_unwinds_from_an_error_at_every_step() {
         let n_steps = trials
             .an_error_at_every_step::<Redeploy>(
                 async || {
-                    let (sandbox, deployment) = sandbox(folder.path(), &scene).await;
-                    let world = world(&sandbox, &deployment.policy);
+                    let (sandbox, deployment, policy) = sandbox(folder.path(), &scene).await;
+                    let world = world(&sandbox, &policy);
                     sandboxes.borrow_mut().push(sandbox);
                     Arranged { world, input: deployment }
                 },

@@ -47,7 +47,7 @@ pub(crate) fn retry() -> RetryPolicy {
 }
 
 /// A sandbox in this process, and what is to be deployed there.
-pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment) {
+pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment, Policy) {
     let options =
         Options { time_scale: 1000.0, verify: false, habits: scene.habits.clone(), ..Options::default() };
     let sandbox = Sandbox::start(options).await.expect("it starts");
@@ -65,8 +65,8 @@ pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment
         env: &|_| Ok(None),
         allows_unknown_fields: false,
     };
-    let deployment = load(&sources).expect("a deployment").deployment;
-    (sandbox, deployment)
+    let loaded = load(&sources).expect("a deployment");
+    (sandbox, loaded.deployment, loaded.policy)
 }
 
 /// How the workflows see a sandbox.
@@ -82,12 +82,12 @@ pub(crate) fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
     );
     workflows::World {
         oci: Oci::new(transport),
-        poll_interval: policy.poll_interval,
-        instance_timeout: Duration::from_secs(20),
-        backend_timeout: Duration::from_secs(5),
-        work_timeout: Duration::from_mins(1),
-        drain_delay: policy.drain_delay,
-        register: policy.register,
+        policy: Policy {
+            instance_timeout: Duration::from_secs(20),
+            backend_timeout: Duration::from_secs(5),
+            work_timeout: Duration::from_mins(1),
+            ..policy.clone()
+        },
         versions: workflows::Versions::default(),
     }
 }
@@ -174,10 +174,10 @@ async fn try_redeploys(way: Way) {
     let registry = workflows::registry();
     for scene in scenes() {
         let what = format!("{way:?}, {} with {}", scene.options, scene.habits);
-        let (sandbox, deployment) = sandbox(folder.path(), &scene).await;
+        let (sandbox, deployment, policy) = sandbox(folder.path(), &scene).await;
         let old = scene.options["old-instance"].as_str().unwrap_or("delete");
         let trials = Trials { folder: folder.path(), registry: &registry, retry: retry() };
-        let world = world(&sandbox, &deployment.policy);
+        let world = world(&sandbox, &policy);
         let arranged = Arranged { world, input: deployment };
         let check = async |_: &workflows::World, has_succeeded: bool| {
             if has_succeeded {
@@ -200,12 +200,10 @@ async fn try_destroys(way: Way) {
     let registry = workflows::registry();
     for scene in scenes() {
         let what = format!("{way:?}, destroy with {}", scene.habits);
-        let (sandbox, deployment) = sandbox(folder.path(), &scene).await;
+        let (sandbox, deployment, policy) = sandbox(folder.path(), &scene).await;
         let trials = Trials { folder: folder.path(), registry: &registry, retry: retry() };
-        let arranged = Arranged {
-            world: world(&sandbox, &deployment.policy),
-            input: destruction(&sandbox, &deployment),
-        };
+        let arranged =
+            Arranged { world: world(&sandbox, &policy), input: destruction(&sandbox, &deployment) };
         let check = async |_: &workflows::World, has_succeeded: bool| {
             if has_succeeded {
                 let state = sandbox.state();
@@ -240,7 +238,6 @@ fn destruction(sandbox: &Handle, deployment: &Deployment) -> Destruction {
         lb_compartment: None,
         compartment_id: deployment.compartment_id.clone(),
         lb_filter: deployment.lb_filter.clone(),
-        drain_delay: deployment.policy.drain_delay,
         lb_compartments: Some(Vec::new()),
     }
 }
@@ -275,8 +272,8 @@ async fn a_destroy_unwinds_from_an_error_at_every_step() {
     let n_steps = trials
         .an_error_at_every_step::<Destroy>(
             async || {
-                let (sandbox, deployment) = sandbox(folder.path(), &scene).await;
-                let world = world(&sandbox, &deployment.policy);
+                let (sandbox, deployment, policy) = sandbox(folder.path(), &scene).await;
+                let world = world(&sandbox, &policy);
                 let input = destruction(&sandbox, &deployment);
                 sandboxes.borrow_mut().push(sandbox);
                 Arranged { world, input }

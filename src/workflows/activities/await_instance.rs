@@ -12,8 +12,9 @@ use crate::workflows::instance::{self, Running};
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitInstance {
     pub(in crate::workflows) created: Created,
-    /// What of the specification is not shown, should the cloud or a container repeat it.
-    pub(in crate::workflows) hidden: Confidential<Vec<String>>,
+    /// What of the specification is masked, should the cloud or a container repeat it.
+    #[serde(rename = "hidden")]
+    pub(in crate::workflows) secrets: Confidential<Vec<String>>,
 }
 
 impl Activity for AwaitInstance {
@@ -26,7 +27,7 @@ impl Activity for AwaitInstance {
     }
 
     fn conceal(&self, world: &World) {
-        world.oci.hide(self.hidden.expose());
+        world.oci.mask(self.secrets.expose());
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Running, Failure> {

@@ -28,8 +28,8 @@ impl Activity for AwaitRetirement {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
-        let deadline = Instant::now() + cx.world.instance_timeout;
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        let deadline = Instant::now() + cx.world.policy.instance_timeout;
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let state = instance::state(cx, &self.compartment_id, &self.id).await?;
             let is_over = match (self.mode, state) {
                 (_, None | Some(InstanceState::Deleted)) | (Mode::Keep, _) => true,

@@ -35,7 +35,7 @@ impl Activity for CheckKept {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         let started = Instant::now();
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let missing = self.missing(cx).await?;
             if missing.is_empty() {
                 return Ok(());

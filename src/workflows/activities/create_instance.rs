@@ -24,12 +24,13 @@ pub(in crate::workflows) struct CreateInstance {
     pub(in crate::workflows) deployment: String,
     pub(in crate::workflows) compartment_id: String,
     pub(in crate::workflows) specification: Confidential<Value>,
-    /// What of it is not shown, should the cloud repeat it. Runs of before do not have it, and are undone without.
-    #[serde(default)]
-    pub(in crate::workflows) hidden: Confidential<Vec<String>>,
+    /// What of it is masked, should the cloud repeat it. Runs journaled before this field existed are undone without it.
+    #[serde(default, rename = "hidden")]
+    pub(in crate::workflows) secrets: Confidential<Vec<String>>,
     /// The specification with its secrets masked, for a plan.
-    pub(in crate::workflows) shown: Value,
-    /// Of the shown form: tells two versions apart without telling a secret.
+    #[serde(rename = "shown")]
+    pub(in crate::workflows) masked: Value,
+    /// The digest of the masked form: tells two versions apart without telling a secret.
     pub(in crate::workflows) digest: String,
     pub(in crate::workflows) load_balancer: LoadBalancerId,
 }
@@ -99,8 +100,8 @@ impl Activity for CreateInstance {
     }
 
     fn conceal(&self, world: &World) {
-        world.hide(self.specification.expose());
-        world.oci.hide(self.hidden.expose());
+        world.mask(self.specification.expose());
+        world.oci.mask(self.secrets.expose());
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Created, Failure> {
@@ -120,7 +121,7 @@ impl Mutation for CreateInstance {
     }
 
     fn preview(&self) -> Preview {
-        preview_of(&api::create(self.shown.clone()))
+        preview_of(&api::create(self.masked.clone()))
     }
 
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Created>, Failure> {
@@ -172,6 +173,6 @@ mod tests {
             "shown": {"shape": "s"}, "digest": "d", "load-balancer": "lb",
         });
         let step: CreateInstance = serde_json::from_value(stored).expect("it is read");
-        assert_eq!(step.hidden.expose(), &Vec::<String>::new());
+        assert_eq!(step.secrets.expose(), &Vec::<String>::new());
     }
 }

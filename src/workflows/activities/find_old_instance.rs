@@ -66,7 +66,7 @@ impl Activity for FindOldInstance {
 
     fn conceal_output(found: &Option<OldInstance>, world: &World) {
         if let Some(old) = found {
-            world.hide(old.specification.expose());
+            world.mask(old.specification.expose());
         }
     }
 

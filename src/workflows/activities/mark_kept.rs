@@ -73,14 +73,14 @@ impl MarkKept {
     /// Waits until a change of the tags is over, so that what comes next does not meet it half-way.
     async fn until_settled(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         let started = Instant::now();
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let Some(now) = self.now(cx).await? else { return Ok(()) };
             let is_updating = now.state == "UPDATING";
             let is_there = kept::by(&now.tags) == Some(&cx.run().to_string());
             if !is_updating && (is_there || started.elapsed() > SURE_AFTER) {
                 return Ok(());
             }
-            if started.elapsed() > cx.world.instance_timeout {
+            if started.elapsed() > cx.world.policy.instance_timeout {
                 return Err(Failure::transient(DOING, format!("{} is being updated still", self.id)));
             }
             cx.pause(wait).await?;
@@ -116,7 +116,7 @@ impl Activity for MarkKept {
             match self.send(cx, &tags, now).await {
                 Ok(()) => break,
                 Err(failure) if failure.kind == FailureKind::Missing && attempt < REFUSALS_LIMIT => {
-                    cx.pause(cx.world.poll_interval).await?;
+                    cx.pause(cx.world.policy.poll_interval).await?;
                 }
                 Err(failure) if matches!(failure.kind, FailureKind::Missing | FailureKind::Permanent) => {
                     cx.warn(format!("later deployments do not know that {} was kept: {failure}", self.id));
@@ -154,7 +154,7 @@ impl Mutation for MarkKept {
             return Ok(Undone::whole());
         }
         let started = Instant::now();
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let Some(now) = self.now(cx).await? else { return Ok(Undone::whole()) };
             if let Some(tags) = kept::unmarked(&now.tags, self.tags.expose(), &cx.run().to_string()) {
                 self.send(cx, &tags, now).await?;

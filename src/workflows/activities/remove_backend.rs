@@ -56,7 +56,7 @@ impl Activity for RemoveBackend {
             guards::others_serve(cx, &self.place).await?;
         }
         let started = Instant::now();
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
             match self.place.find(&balancer) {
                 None => {
@@ -106,7 +106,7 @@ impl Mutation for RemoveBackend {
         };
         guards::old_instance_is_there(cx, &place).await?;
         // Where drained backends are not checked, one that waits for its checks waits for ever.
-        let (flags, how) = match cx.world.register {
+        let (flags, how) = match cx.world.policy.register {
             Register::Active if self.flags.serves() => (self.flags.clone(), left::IN_SERVICE),
             Register::Active | Register::Drained => (self.flags.drained(), "drained"),
         };

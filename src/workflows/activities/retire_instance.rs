@@ -78,7 +78,7 @@ impl Activity for RetireInstance {
     }
 
     fn conceal(&self, world: &World) {
-        world.hide(self.specification.expose());
+        world.mask(self.specification.expose());
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Retirement, Failure> {
@@ -197,10 +197,10 @@ impl RetireInstance {
     async fn is_gone_for_sure(&self, cx: &Cx<'_, World>, done: Done<&Retirement>) -> Result<bool, Failure> {
         let started = Instant::now();
         let patience = match done {
-            Done::Known(_) => cx.world.instance_timeout,
+            Done::Known(_) => cx.world.policy.instance_timeout,
             Done::InDoubt => SURE_AFTER,
         };
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             match self.state(cx).await? {
                 None | Some(InstanceState::Deleted) => return Ok(true),
                 Some(InstanceState::Deleting) => {}
@@ -264,7 +264,7 @@ impl RetireInstance {
         id: &InstanceId,
     ) -> Result<Option<InstanceState>, Failure> {
         let started = Instant::now();
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             match instance::state(cx, &self.compartment_id, id).await? {
                 None if started.elapsed() < SURE_AFTER => cx.pause(wait).await?,
                 state => return Ok(state),
@@ -276,7 +276,7 @@ impl RetireInstance {
     async fn start_again(&self, cx: &Cx<'_, World>, done: Done<&Retirement>) -> Result<Undone, Failure> {
         const DOING: &str = "starting the old instance again";
         let started = Instant::now();
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let standing = self.standing(cx).await?;
             match standing.as_ref().map(|standing| standing.state) {
                 None | Some(InstanceState::Deleted) => return self.create_again(cx).await,
@@ -314,7 +314,7 @@ impl RetireInstance {
     /// Waits until it runs. What was asked of it last may show only after a while.
     async fn until_running_again(&self, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
         let started = Instant::now();
-        for wait in Looks::at_most(cx.world.poll_interval) {
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
             match self.state(cx).await? {
                 Some(InstanceState::Inactive) if started.elapsed() < SURE_AFTER => cx.pause(wait).await?,
                 _ => break,

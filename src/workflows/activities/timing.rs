@@ -14,7 +14,7 @@ pub(super) fn token_counts(cx: &Cx<'_, World>) -> bool {
 
 /// Waits until the requests of a backend have ended that this compensation has drained.
 pub(super) async fn drained_out(cx: &Cx<'_, World>, since: Timestamp) -> Result<(), Failure> {
-    let delay = cx.world.drain_delay;
+    let delay = cx.world.policy.drain_delay;
     cx.progress(format!("draining until {}", stamp(since + delay)));
     // As in `await-drain`: the wall clock counts only for what another process has waited.
     let left = if cx.is_first_entry() { delay } else { cx.clock.until(since + delay).min(delay) };

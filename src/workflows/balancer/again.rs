@@ -21,7 +21,7 @@ use crate::workflows::World;
 pub(in crate::workflows) async fn until_checked(cx: &Cx<'_, World>, place: &Place) -> Result<(), Failure> {
     let started = Instant::now();
     let mut is_checked = false;
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let Some((balancer, _)) = when_idle_unless_gone(cx, &place.load_balancer).await? else {
             return Ok(());
         };
@@ -35,14 +35,14 @@ pub(in crate::workflows) async fn until_checked(cx: &Cx<'_, World>, place: &Plac
         let checker = set.and_then(|set| set.health_checker.as_ref());
         // Without a listener nothing is checked, as far as is known (docs/oci.md 2.5).
         let patience = if has_listener || is_checked {
-            cx.world.backend_timeout
+            cx.world.policy.backend_timeout
         } else {
-            checker.map_or(Duration::ZERO, verdict_after).min(cx.world.backend_timeout)
+            checker.map_or(Duration::ZERO, verdict_after).min(cx.world.policy.backend_timeout)
         };
         if started.elapsed() + wait > patience {
             let unwell = unwell(place, status, &seen);
             if is_checked {
-                let time = humantime::format_duration(cx.world.backend_timeout);
+                let time = humantime::format_duration(cx.world.policy.backend_timeout);
                 return Err(Failure::permanent(
                     "waiting for the old backend to be healthy again",
                     format!("not healthy within {time}: {unwell}"),

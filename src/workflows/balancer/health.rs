@@ -56,8 +56,8 @@ pub(in crate::workflows) fn unwell(place: &Place, status: HealthStatus, seen: &s
 /// # Errors
 /// Permanent when one is not in time, with what the checks saw.
 pub(in crate::workflows) async fn until_healthy(cx: &Cx<'_, World>, places: &[Place]) -> Result<(), Failure> {
-    let deadline = Instant::now() + cx.world.backend_timeout;
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    let deadline = Instant::now() + cx.world.policy.backend_timeout;
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let mut waiting = Vec::new();
         for place in places {
             let (status, seen) = health(cx, place).await?;
@@ -74,7 +74,7 @@ pub(in crate::workflows) async fn until_healthy(cx: &Cx<'_, World>, places: &[Pl
                 "waiting for the backends to be healthy",
                 format!(
                     "not healthy within {}: {waiting}",
-                    humantime::format_duration(cx.world.backend_timeout)
+                    humantime::format_duration(cx.world.policy.backend_timeout)
                 ),
             ));
         }

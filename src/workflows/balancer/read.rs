@@ -40,7 +40,7 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
 ) -> Result<Option<(LoadBalancer, Option<Etag>)>, Failure> {
     let api = cx.world.oci.load_balancers();
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let mut listing = api.work_requests(id);
         loop {
             let read = failure::look_unless(cx, READING, || listing.page(), || is_gone(cx, id));
@@ -54,14 +54,14 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
             break;
         };
         let (work, kind) = (&open.id, printable(&open.kind));
-        if started.elapsed() + wait > cx.world.work_timeout {
+        if started.elapsed() + wait > cx.world.policy.work_timeout {
             return Err(overdue(cx, READING, &format!("{work} ({kind})")));
         }
         cx.progress(format!("waiting for work request {work} ({kind}) of the load balancer to end"));
         cx.pause(wait).await?;
     }
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let read = failure::look_unless(cx, READING, || api.get(id), || is_gone(cx, id));
         let Some(answer) = read.await? else { return Ok(None) };
         if !cx.world.versions.has_left(id, answer.etag.as_ref()) {
@@ -80,7 +80,7 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
 
 /// The failure when work on a load balancer does not end. Nothing can be changed there meanwhile, also not back.
 pub(super) fn overdue(cx: &Cx<'_, World>, doing: &str, work: &str) -> Failure {
-    let timeout = humantime::format_duration(cx.world.work_timeout);
+    let timeout = humantime::format_duration(cx.world.policy.work_timeout);
     Failure::blocked(
         doing,
         format!(

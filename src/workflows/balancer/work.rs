@@ -101,7 +101,7 @@ pub(super) async fn follow(
     let started = Instant::now();
     // What is read right after a change may be of before it.
     let is_done = || async { Ok(started.elapsed() > SURE_AFTER && Box::pin(expected.is_there(cx)).await?) };
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let api = cx.world.oci.load_balancers();
         let read = failure::look_unless(cx, DOING, || api.work_request(id), &is_done);
         let Some(answer) = read.await? else { return Ok(None) };
@@ -114,7 +114,7 @@ pub(super) async fn follow(
             }
             WorkState::Accepted | WorkState::InProgress | WorkState::Unknown => {
                 let kind = cx.world.oci.heard(&request.kind);
-                if started.elapsed() + wait > cx.world.work_timeout {
+                if started.elapsed() + wait > cx.world.policy.work_timeout {
                     return Err(overdue(cx, DOING, &format!("{id} ({kind})")));
                 }
                 cx.progress(format!("{kind} is under way: work request {id}"));

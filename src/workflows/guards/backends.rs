@@ -22,7 +22,7 @@ pub(in crate::workflows) async fn is_no_backend(
 ) -> Result<(), Failure> {
     const DOING: &str = "making sure that the instance is out of service";
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         // Without a load balancer there is no backend.
         let Some((balancer, _)) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
         let Some((set, name)) = own_backend(cx, &balancer, addresses) else { return Ok(()) };

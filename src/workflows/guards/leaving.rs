@@ -32,8 +32,8 @@ pub(in crate::workflows) async fn may_leave(
     leaving: &Place,
     predecessors: &Predecessors,
 ) -> Result<(), Failure> {
-    let deadline = Instant::now() + cx.world.backend_timeout;
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    let deadline = Instant::now() + cx.world.policy.backend_timeout;
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         // Nobody is served by a load balancer that is gone.
         let Some((balancer, _)) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
             return Ok(());

@@ -84,7 +84,7 @@ async fn readable(cx: &Cx<'_, World>, id: Option<&str>) -> Result<Option<Contain
     let Some(id) = id.map(InstanceId::from) else { return Ok(None) };
     let api = cx.world.oci.container_instances();
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         match failure::look(cx, DOING, || api.get(&id)).await? {
             Ok(answer) => {
                 return Ok(Some(answer.value).filter(|found| !found.lifecycle_state.is_terminated()));
@@ -103,7 +103,7 @@ async fn known_addresses(
     found: &ContainerInstance,
 ) -> Result<Option<Vec<String>>, Failure> {
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let addresses = instance::addresses(cx, found).await?;
         let may_come = found.lifecycle_state == InstanceState::Active && started.elapsed() <= SURE_AFTER;
         if addresses.is_some() || !may_come {

@@ -28,8 +28,8 @@ async fn until_served_without(
     leaving: &Place,
     is_idle: impl Fn(&LoadBalancer) -> bool,
 ) -> Result<(), Failure> {
-    let deadline = Instant::now() + cx.world.backend_timeout;
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    let deadline = Instant::now() + cx.world.policy.backend_timeout;
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         // Nobody is served by a load balancer that is gone.
         let Some((balancer, _)) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
             return Ok(());

@@ -30,8 +30,8 @@ pub(in crate::workflows) async fn until_running(
     id: &InstanceId,
     work: Option<&WorkRequestId>,
 ) -> Result<Running, Failure> {
-    let deadline = Instant::now() + cx.world.instance_timeout;
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    let deadline = Instant::now() + cx.world.policy.instance_timeout;
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let state = match look(cx, id, work).await? {
             Look::Running(running) => return Ok(running),
             Look::NotYet(state) => state,
@@ -41,7 +41,7 @@ pub(in crate::workflows) async fn until_running(
                 "waiting for the container instance",
                 format!(
                     "{id} is not running within {}: {state}",
-                    humantime::format_duration(cx.world.instance_timeout)
+                    humantime::format_duration(cx.world.policy.instance_timeout)
                 ),
             ));
         }

@@ -24,7 +24,7 @@ pub(in crate::workflows) async fn delete(
     const DOING: &str = "deleting the container instance";
     let started = Instant::now();
     let mut is_accepted = false;
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let standing = standing(cx, compartment, id).await?;
         let state = standing.as_ref().map(|standing| standing.state);
         match state {
@@ -45,7 +45,7 @@ pub(in crate::workflows) async fn delete(
                 }
             }
         }
-        if started.elapsed() + wait > cx.world.instance_timeout {
+        if started.elapsed() + wait > cx.world.policy.instance_timeout {
             return Err(Failure::transient(DOING, format!("{id} is not gone yet")));
         }
         cx.progress(format!("waiting for {id} to be gone"));
@@ -120,7 +120,7 @@ pub(in crate::workflows) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) ->
     let call = api::rename(id, &before.value.display_name).only_if(before.etag.clone());
     cx.world.oci.send(&call).await.map_err(unseen)?;
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.poll_interval) {
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let now = failure::look(cx, DOING, || api.get(id)).await?.map_err(unseen)?;
         let has_moved = now.etag != before.etag;
         if has_moved && now.value.lifecycle_state != InstanceState::Updating {
@@ -130,7 +130,7 @@ pub(in crate::workflows) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) ->
             cx.warn(format!("{id} kept its version: what may be on its way to it could not be outrun"));
             return Ok(());
         }
-        if started.elapsed() > cx.world.instance_timeout {
+        if started.elapsed() > cx.world.policy.instance_timeout {
             return Err(Failure::transient(DOING, format!("{id} is being updated still")));
         }
         cx.pause(wait).await?;
