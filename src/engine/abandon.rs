@@ -4,9 +4,11 @@
 //! stand behind those of the run; when one of them fails, nothing is rolled back.
 
 use super::activity::Activity;
+use super::codec::through;
 use super::drive::{Engine, Taken};
+use super::registry::steps;
 use super::rollback::Walk;
-use super::stop::{End, Outcome};
+use super::stop::{End, Outcome, Stop};
 use super::workflow::Workflow;
 use crate::journal::{Abandonment, History, StoredStep, Take, TakeError};
 use crate::run::{Event, EventKind, Facts, Failure, Keep, OnFailure, RunId, Seq};
@@ -23,7 +25,14 @@ impl<W: Sync + 'static> Engine<'_, W> {
         let (lease, history, events) = self.take(run, way).await?;
         let mut taken = Taken::from(history);
         (taken.on_failure, taken.next) = (OnFailure::Halt, from(&events));
-        let outcome = self.forward::<F>(lease, taken, input).await;
+        let stored = match through(input) {
+            Ok((stored, _)) => stored,
+            Err(unfit) => {
+                let failure = unfit.failure(&format!("the input of {}", F::NAME));
+                return Ok(self.leave(lease, Stop::Ours(failure)).await);
+            }
+        };
+        let outcome = self.forward(lease, taken, steps::<F>, &stored).await;
         Ok(match outcome.end {
             End::Halted(failure) => Outcome { end: End::NotAbandoned(failure), ..outcome },
             _ => outcome,

@@ -42,8 +42,8 @@ pub trait Activity: Serialize + DeserializeOwned + Send + Sync {
     /// The same of its result, also of one that was checkpointed.
     fn conceal_output(_output: &Self::Output, _world: &Self::World) {}
 
-    /// How long one attempt may take. One that takes longer is dropped and tried again, as after a transient failure; a
-    /// mutation is in doubt then, so that [`Mutation::adopt`] is asked first.
+    /// How long one attempt may take, and one at a part of its compensation. One that takes longer is dropped and tried
+    /// again, as after a transient failure; a mutation is in doubt then, so that [`Mutation::adopt`] is asked first.
     fn limit(&self) -> Option<Duration> {
         None
     }
@@ -83,8 +83,8 @@ pub trait Mutation: Activity {
         async { Ok(None) }
     }
 
-    /// Takes the change back, or one part of it: like `execute`, it makes at most one change of the cloud each time.
-    /// Repeated until it succeeds, so it must be idempotent. No default: whoever changes the cloud says how it is changed
+    /// Takes the change back, or one part of it: like `execute`, it makes at most one change each time.
+    /// Repeated until it succeeds, so it must be idempotent. No default: whoever changes something says how it is changed
     /// back, and its doc says which of the three correct forms for [`Done::InDoubt`] it uses (docs/design/doubt.md).
     fn compensate(
         &self,

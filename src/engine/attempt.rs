@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::cx::Entry;
+use super::entry::Entry;
 use super::ground::Ground;
 use super::stop::Stop;
 use crate::clock::Clock;
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Failure, FailureKind, Timestamp};
 
-/// The longest that we obey a server's `Retry-After`; beyond it the run is better suspended.
+/// The longest that a failure is obeyed which says when to try again; beyond it the run is better suspended.
 const RETRY_AFTER_MOST: Duration = Duration::from_mins(2);
 
 /// What is attempted. A trait and not closures, because the future of a run must be `Send`, which those of async

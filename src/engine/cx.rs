@@ -1,13 +1,14 @@
 //! What an activity gets besides its input: the world, and its own place in the run.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
 use super::attempt::{Attempt, Attempts, Ended};
+use super::entry::{Entry, Noted};
 use super::ground::Ground;
 use super::stop::Stop;
 use crate::clock::Clock;
@@ -28,39 +29,17 @@ pub struct Cx<'a, W> {
     pub(super) guard: Option<&'a LeaseGuard>,
 }
 
-/// How a step, or its compensation, is taken up.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) seq: Seq,
-    /// When the step itself was first begun.
-    pub(super) step_begun_at: Timestamp,
-    /// When this half of it was first begun.
-    pub(super) begun_at: Timestamp,
-    pub(super) is_first: bool,
-    /// The number of the next attempt.
-    pub(super) attempt: u32,
-    /// Since when the attempts fail, if they do.
-    pub(super) retry_since: Option<Timestamp>,
-}
-
-impl Entry {
-    /// The first entry of a step that is begun now.
-    pub(super) const fn first(seq: Seq, now: Timestamp) -> Self {
-        Self { seq, step_begun_at: now, begun_at: now, is_first: true, attempt: 1, retry_since: None }
-    }
-}
-
-/// What the attempts of a step note down beside their results.
-#[derive(Default)]
-pub(super) struct Noted {
-    warnings: Mutex<Vec<String>>,
-    /// Whether a part of an attempt has spent the budget of the step.
-    pub(super) is_spent: AtomicBool,
-}
-
-impl Noted {
-    pub(super) fn into_warnings(self) -> Vec<String> {
-        self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner)
+impl<W> Ground<'_, W> {
+    /// What an activity gets in this step of this run; without a guard in a plan.
+    pub(super) const fn cx<'c>(
+        &'c self,
+        run: RunId,
+        entry: &'c Entry,
+        facts: &'c Facts,
+        noted: &'c Noted,
+        guard: Option<&'c LeaseGuard>,
+    ) -> Cx<'c, W> {
+        Cx { world: self.world, clock: self.clock, ground: self, run, entry, facts, noted, guard }
     }
 }
 
@@ -76,7 +55,7 @@ impl<W: Sync> Cx<'_, W> {
     }
 
     /// The token of this step's own request, the same after a crash, also while the step is being undone.
-    /// `generation` is 0 until the cloud says that it has invalidated the token, then 1, and so on.
+    /// `generation` is 0 until whoever gets it says that the token does not count any more, then 1, and so on.
     pub fn token(&self, generation: u32) -> RetryToken {
         RetryToken::of(self.run, self.entry.seq, "execute", generation)
     }

@@ -5,13 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::codec::{Unfit, decode, through};
+use super::codec::through;
 use super::ground::Ground;
 use super::heartbeat;
-use super::leave::ended;
-use super::registry::Registry;
+use super::registry::{Registry, Steps, steps};
 use super::rollback::{Walk, Walked};
-use super::step::{Live, Mode, Run};
+use super::run::{Live, Mode, Run};
 use super::stop::{End, Outcome, Stop};
 use super::trial::Trial;
 use super::workflow::{Started, Workflow};
@@ -94,13 +93,13 @@ impl<W: Sync + 'static> Engine<'_, W> {
         started: Started,
         input: &F::Input,
     ) -> Result<Outcome, StartError> {
-        let (stored, input) = through(input)
+        let (stored, _) = through(input)
             .map_err(|unfit| StartError::Unfit(unfit.failure(&format!("the input of {}", F::NAME))))?;
         let new = NewRun {
             workflow: F::NAME.to_owned(),
             workflow_version: F::VERSION,
             name: started.name,
-            input: stored,
+            input: stored.clone(),
             context: started.context,
             on_failure: started.on_failure,
             target: started.target,
@@ -118,7 +117,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
             next: Seq::FIRST,
             walk: Walk::Everything,
         };
-        Ok(self.forward::<F>(lease, history, &input).await)
+        Ok(self.forward(lease, history, steps::<F>, &stored).await)
     }
 
     /// Goes on from the last checkpoint, whichever way the run was going. Forwards, the registry must have its workflow,
@@ -129,28 +128,12 @@ impl<W: Sync + 'static> Engine<'_, W> {
             let failure = history.error.clone();
             return Ok(self.backward(lease, Taken::from(history), failure).await);
         }
-        match self.registry.resuming(&history.workflow, history.workflow_version) {
-            Ok(resume) => {
+        match self.registry.steps_of(&history.workflow, history.workflow_version) {
+            Ok(steps) => {
                 let input = history.input.clone();
-                Ok(resume(self, lease, Taken::from(history), input).await)
+                Ok(self.forward(lease, Taken::from(history), steps, &input).await)
             }
             Err(unknown) => Ok(self.leave(lease, Stop::UnknownWorkflow(unknown)).await),
-        }
-    }
-
-    /// Goes on with a run of this very workflow.
-    pub(super) async fn resume_as<F: Workflow<World = W>>(
-        &self,
-        lease: Lease,
-        taken: Taken,
-        input: Value,
-    ) -> Outcome {
-        match decode::<F::Input>(&input) {
-            Ok(input) => self.forward::<F>(lease, taken, &input).await,
-            Err(unfit) => {
-                let failure = Failure::ours("reading the run's input from the journal", unfit.to_string());
-                self.leave(lease, Stop::Ours(failure)).await
-            }
         }
     }
 
@@ -173,24 +156,28 @@ impl<W: Sync + 'static> Engine<'_, W> {
         Ok((lease, history, events))
     }
 
-    pub(super) async fn forward<F: Workflow<World = W>>(
+    pub(super) async fn forward(
         &self,
         mut lease: Lease,
         taken: Taken,
-        input: &F::Input,
+        steps: Steps<W>,
+        input: &Value,
     ) -> Outcome {
         let (run_id, on_failure) = (lease.run(), taken.on_failure);
         let guard = lease.guard();
         let done = {
             let mut run = taken.run(self, &mut lease);
-            let steps = async {
-                let done = Box::pin(F::steps(&mut run, input)).await;
+            let going = async {
+                let done = steps(&mut run, input).await;
                 run.end(done)
             };
-            heartbeat::beside(&guard, self.ground.clock, steps).await
+            heartbeat::beside(&guard, self.ground.clock, going).await
         };
         let failure = match done {
-            Ok(output) => return self.succeed(lease, through(&output).map(|(stored, _)| stored)).await,
+            Ok(output) => {
+                let outcome = self.finish(lease, RunState::Succeeded, End::Succeeded).await;
+                return Outcome { output: Some(output), ..outcome };
+            }
             Err(Stop::Failed(failure)) => failure,
             Err(Stop::TargetHeld(held)) => return self.held_by_another(lease, held).await,
             Err(stop) => return self.leave(lease, stop).await,
@@ -210,7 +197,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         match on_failure {
             OnFailure::Halt => match lease.release().await {
                 Ok(()) => Outcome::of(run_id, End::Halted(failure)),
-                Err(error) => Outcome::of(run_id, ended(error.into())),
+                Err(error) => Outcome::of(run_id, Stop::from(error).into()),
             },
             OnFailure::Rollback => match lease.turn_back().await {
                 Ok(event) => {
@@ -222,25 +209,12 @@ impl<W: Sync + 'static> Engine<'_, W> {
         }
     }
 
-    async fn succeed(&self, lease: Lease, output: Result<Value, Unfit>) -> Outcome {
-        match output {
-            Ok(output) => {
-                let outcome = self.finish(lease, RunState::Succeeded, End::Succeeded).await;
-                Outcome { output: Some(output), ..outcome }
-            }
-            Err(unfit) => {
-                let stop = Stop::Ours(unfit.failure("what the workflow comes to"));
-                self.leave(lease, stop).await
-            }
-        }
-    }
-
     pub(super) async fn backward(&self, mut lease: Lease, taken: Taken, failure: Option<Failure>) -> Outcome {
         let guard = lease.guard();
         let walked = {
             let walk = taken.walk;
             let mut run = taken.run(self, &mut lease);
-            heartbeat::beside(&guard, self.ground.clock, run.walk_back(self.registry, walk)).await
+            heartbeat::beside(&guard, self.ground.clock, run.walk_back(&self.registry.mutations, walk)).await
         };
         match walked {
             Ok(Walked::ToTheBeginning) => {
@@ -250,7 +224,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
                 let run = lease.run();
                 match lease.release().await {
                     Ok(()) => Outcome::of(run, End::Stuck { step, subject, failure }),
-                    Err(error) => Outcome::of(run, ended(error.into())),
+                    Err(error) => Outcome::of(run, Stop::from(error).into()),
                 }
             }
             Err(stop) => self.leave(lease, stop).await,
@@ -272,8 +246,8 @@ pub(super) struct Taken {
 
 impl Taken {
     fn run<'r, W>(self, engine: &'r Engine<'r, W>, lease: &'r mut Lease) -> Run<'r, W> {
-        let (registry, forget_retries) = (engine.registry, self.forget_retries);
-        let live = Live { lease, registry, recorded: self.steps, forget_retries };
+        let (mutations, forget_retries) = (&engine.registry.mutations, self.forget_retries);
+        let live = Live { lease, mutations, recorded: self.steps, forget_retries };
         Run::new(&engine.ground, Mode::Live(live), self.facts, self.next)
     }
 

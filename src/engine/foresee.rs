@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Read;
 use super::ground::Ground;
-use super::step::{Mode, PlannedStep, Run};
+use super::run::{Mode, PlannedStep, Run};
 use super::stop::Stop;
 use super::workflow::Workflow;
 use crate::retry::RetryPolicy;

@@ -10,10 +10,11 @@ use sha2::{Digest as _, Sha256};
 use super::activity::{Activity, Mutation, Read, Wait};
 use super::attempt::{self, Attempt, Attempts, Ended};
 use super::codec::{decode, sort, through};
-use super::cx::{Cx, Entry, Noted};
+use super::cx::Cx;
+use super::entry::{Entry, Noted};
 use super::ground::Ground;
-use super::step::{Live, Mode, Run};
-use super::stop::{Diverged, Stop};
+use super::run::{Live, Mode, Run};
+use super::stop::{Diverged, Stop, named};
 use super::trial::{self, Trial};
 use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
@@ -318,10 +319,4 @@ fn same(stored: &StoredStep, asked: &NewStep, as_written: &str) -> Result<(), St
     let recorded = named(&stored.activity, stored.subject.as_deref(), &stored.input_digest);
     let asked = named(&asked.activity, asked.subject.as_deref(), &asked.input_digest);
     Err(Stop::Diverged(Diverged { seq: stored.seq, recorded, asked }))
-}
-
-/// A step, as a divergence tells it.
-pub(super) fn named(activity: &str, subject: Option<&str>, digest: &str) -> String {
-    let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();
-    format!("{activity}{subject} (input {})", digest.get(..8).unwrap_or(digest))
 }

@@ -1,4 +1,4 @@
-//! What every step is driven with, in a run and in a plan, and the one way to an activity's context.
+//! What every step is driven with, in a run and in a plan.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,13 +7,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::cx::{Cx, Entry, Noted};
 use super::trial::Trial;
 use crate::clock::Clock;
 use crate::crash;
-use crate::journal::LeaseGuard;
 use crate::retry::RetryPolicy;
-use crate::run::{Event, Facts, RunId, Update};
+use crate::run::{Event, Update};
 
 /// A change that is interrupted has so long to come to its end, unless it is said otherwise.
 const GRACE: Duration = Duration::from_mins(1);
@@ -86,17 +84,5 @@ impl<'e, W> Ground<'e, W> {
         for event in events {
             self.tell(Update::Event(event));
         }
-    }
-
-    /// What an activity gets in this step of this run; without a guard in a plan.
-    pub(super) const fn cx<'c>(
-        &'c self,
-        run: RunId,
-        entry: &'c Entry,
-        facts: &'c Facts,
-        noted: &'c Noted,
-        guard: Option<&'c LeaseGuard>,
-    ) -> Cx<'c, W> {
-        Cx { world: self.world, clock: self.clock, ground: self, run, entry, facts, noted, guard }
     }
 }

@@ -55,7 +55,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
                 self.ground.tell(Update::Event(&event));
                 Outcome::of(run, end)
             }
-            Err(error) => Outcome::of(run, ended(error.into())),
+            Err(error) => Outcome::of(run, Stop::from(error).into()),
         }
     }
 
@@ -78,26 +78,11 @@ impl<W: Sync + 'static> Engine<'_, W> {
                 if let Some(event) = &event {
                     self.ground.tell(Update::Event(event));
                 }
-                Outcome::of(run, ended(stop))
+                Outcome::of(run, stop.into())
             }
             // The journal was broken before: that is what the user must hear.
-            Err(_) if matches!(stop, Stop::Broken(_)) => Outcome::of(run, ended(stop)),
-            Err(error) => Outcome::of(run, ended(error.into())),
+            Err(_) if matches!(stop, Stop::Broken(_)) => Outcome::of(run, stop.into()),
+            Err(error) => Outcome::of(run, Stop::from(error).into()),
         }
-    }
-}
-
-/// The end that a stop amounts to.
-pub(super) fn ended(stop: Stop) -> End {
-    match stop {
-        Stop::Suspended(failure) => End::Suspended(failure),
-        Stop::Failed(failure) => End::Halted(failure),
-        Stop::Interrupted => End::Interrupted,
-        Stop::LeaseLost(to) => End::LeaseLost(to),
-        Stop::TargetHeld(held) => End::TargetHeld(held),
-        Stop::Diverged(diverged) => End::Diverged(diverged),
-        Stop::UnknownWorkflow(unknown) => End::UnknownWorkflow(unknown),
-        Stop::Ours(failure) => End::Ours(failure),
-        Stop::Broken(error) => End::Broken(error),
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::activity::Undone;
 use super::attempt::{Attempt, Attempts, Ended};
-use super::cx::{Cx, Entry, Noted};
+use super::cx::Cx;
+use super::entry::{Entry, Noted};
 use super::forward::{Taken, enter};
-use super::registry::{Registry, unknown};
-use super::step::{Live, Mode, Run};
+use super::mutations::{Mutations, unknown};
+use super::run::{Live, Mode, Run};
 use super::stop::Stop;
 use super::trial::{self, Trial};
 use crate::crash;
@@ -27,7 +28,7 @@ pub(super) enum Walked {
 /// What is undone.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Walk {
-    /// Every step that may have changed the cloud.
+    /// Every step that may have changed something.
     Everything,
     /// Only the activities that a side is made of, also where a person said that they stay, and every step from this
     /// one on.
@@ -48,25 +49,25 @@ impl Walk {
 
 impl<W: Sync + 'static> Run<'_, W> {
     /// Undoes the recorded steps, newest first.
-    pub(super) async fn walk_back(&mut self, registry: &Registry<W>, walk: Walk) -> Result<Walked, Stop> {
+    pub(super) async fn walk_back(&mut self, mutations: &Mutations<W>, walk: Walk) -> Result<Walked, Stop> {
         let Mode::Live(live) = &mut self.mode else { unreachable!("a plan is not rolled back") };
         let steps = std::mem::take(&mut live.recorded);
         for step in &steps {
-            registry.conceal(&step.activity, &step.input, self.ground.world);
+            mutations.conceal(&step.activity, &step.input, self.ground.world);
         }
         // Said before anything is changed.
-        if let Some(step) = steps.iter().find(|step| walk.undoes(step) && !registry.knows(&step.activity)) {
+        if let Some(step) = steps.iter().find(|step| walk.undoes(step) && !mutations.knows(&step.activity)) {
             return Err(Stop::Ours(unknown(&step.activity)));
         }
         for step in steps.into_iter().rev() {
             let stays = step.state.undo == Some(UndoStatus::Skipped) && !walk.undoes(&step);
             if stays {
-                self.facts.extend(registry.stays(&step.activity, &step.input).map_err(Stop::Ours)?);
+                self.facts.extend(mutations.stays(&step.activity, &step.input).map_err(Stop::Ours)?);
             }
             if !walk.undoes(&step) {
                 continue;
             }
-            if let Err(failure) = self.undo(registry, &step).await? {
+            if let Err(failure) = self.undo(mutations, &step).await? {
                 return Ok(Walked::Stuck { step: step.activity, subject: step.subject, failure });
             }
         }
@@ -74,7 +75,11 @@ impl<W: Sync + 'static> Run<'_, W> {
     }
 
     /// Undoes one step, part by part; the inner error is a failure for good, which is recorded.
-    async fn undo(&mut self, registry: &Registry<W>, step: &StoredStep) -> Result<Result<(), Failure>, Stop> {
+    async fn undo(
+        &mut self,
+        mutations: &Mutations<W>,
+        step: &StoredStep,
+    ) -> Result<Result<(), Failure>, Stop> {
         let Mode::Live(Live { lease, forget_retries, .. }) = &mut self.mode else {
             unreachable!("a plan is not rolled back")
         };
@@ -82,7 +87,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         let taken = Taken::Back { step, forget_retries: *forget_retries };
         let mut entry = enter(self.ground, lease, taken).await?;
         for _ in 0..PARTS_MOST {
-            match self.undo_part(registry, step, &mut entry).await? {
+            match self.undo_part(mutations, step, &mut entry).await? {
                 Ok(Undone::Whole(_)) => return Ok(Ok(())),
                 Ok(Undone::Part { .. }) => {}
                 Err(failure) => return Ok(Err(failure)),
@@ -94,7 +99,7 @@ impl<W: Sync + 'static> Run<'_, W> {
     /// Makes the next part of a compensation, and commits it. What follows is another request, with retries of its own.
     async fn undo_part(
         &mut self,
-        registry: &Registry<W>,
+        mutations: &Mutations<W>,
         step: &StoredStep,
         entry: &mut Entry,
     ) -> Result<Result<Undone, Failure>, Stop> {
@@ -107,12 +112,12 @@ impl<W: Sync + 'static> Run<'_, W> {
         let (ground, noted, guard) = (self.ground, Noted::default(), lease.guard());
         let cx = ground.cx(lease.run(), entry, &self.facts, &noted, Some(&guard));
         let attempts = Attempts::of(ground, entry).or_spent(&noted.is_spent);
-        let mut undoing = Undoing { registry, step, cx: &cx, lease, is_lost: false, last: entry.attempt };
+        let mut undoing = Undoing { mutations, step, cx: &cx, lease, is_lost: false, last: entry.attempt };
         let ended = attempts.make(ground, Effect::Mutation, &mut undoing).await?;
         let last = undoing.last;
         let undone = match ended {
             Ended::Done(undone) => undone,
-            // What is missing is not given up on a 404 alone.
+            // What is missing is not given up because it cannot be seen.
             Ended::Spent(failure) | Ended::Blocked(failure) => return Err(Stop::Suspended(failure)),
             Ended::Refused(failure) => {
                 let event = lease.fail(step.seq, Direction::Backward, &failure).await?;
@@ -147,7 +152,7 @@ const PARTS_MOST: u32 = 20;
 
 /// The attempts of one part of a compensation.
 struct Undoing<'u, W> {
-    registry: &'u Registry<W>,
+    mutations: &'u Mutations<W>,
     step: &'u StoredStep,
     cx: &'u Cx<'u, W>,
     lease: &'u mut Lease,
@@ -159,16 +164,20 @@ struct Undoing<'u, W> {
 impl<W: Sync + 'static> Attempt for Undoing<'_, W> {
     type Output = Undone;
 
+    fn limit(&self) -> Option<Duration> {
+        self.mutations.limit(&self.step.activity, &self.step.input)
+    }
+
     async fn attempt(&mut self) -> Result<Undone, Failure> {
-        let (registry, step, cx) = (self.registry, self.step, self.cx);
+        let (mutations, step, cx) = (self.mutations, self.step, self.cx);
         let output = step.output.as_ref();
         cx.assure_lease().await?;
-        let undone = registry.undo(&step.activity, &step.input, output, cx).await?;
+        let undone = mutations.undo(&step.activity, &step.input, output, cx).await?;
         if cx.ground.trial == Trial::AnswerLost && !std::mem::replace(&mut self.is_lost, true) {
             return Err(trial::answer_lost(&step.activity));
         }
         if cx.ground.trial == Trial::Twice {
-            registry.undo(&step.activity, &step.input, output, cx).await?;
+            mutations.undo(&step.activity, &step.input, output, cx).await?;
         }
         Ok(undone)
     }
@@ -181,7 +190,7 @@ impl<W: Sync + 'static> Attempt for Undoing<'_, W> {
     }
 }
 
-/// Whether a step changed the cloud, or may have, and that was not taken back yet.
+/// Whether a step changed something, or may have, and that was not taken back yet.
 fn needs_undo(step: &StoredStep) -> bool {
     let is_settled = matches!(step.state.undo, Some(UndoStatus::Completed | UndoStatus::Skipped));
     may_have_happened(step) && !is_settled

@@ -1,73 +1,20 @@
 //! One run as workflow code sees it: each step is read from the journal, or carried out and checkpointed.
 //!
 //! The invariant: there is one path for plan, run and resume. A step that has a checkpoint returns it without
-//! touching the cloud; that is all that resume is.
+//! touching the world; that is all that resume is.
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::activity::{Activity, Mutation, Preview, Read, Wait};
 use super::attempt::{Attempt, Attempts, Ended};
-use super::cx::{Cx, Entry, Noted};
-use super::forward::{Changing, Reading, Waiting, named};
-use super::ground::Ground;
-use super::registry::{Registry, unregistered};
+use super::cx::Cx;
+use super::entry::{Entry, Noted};
+use super::forward::{Changing, Reading, Waiting};
+use super::mutations::unregistered;
+use super::run::{Mode, PlannedStep, Run};
 use super::sleep::Sleep;
-use super::stop::{Diverged, Stop};
-use crate::journal::{Lease, StoredStep};
-use crate::run::{Effect, Facts, Failure, FailureKind, RunId, Seq, Target, Update};
-
-/// A run in progress, or one that is only foreseen.
-pub struct Run<'e, W> {
-    pub(super) ground: &'e Ground<'e, W>,
-    pub(super) mode: Mode<'e, W>,
-    pub(super) facts: Facts,
-    pub(super) next: Seq,
-    /// Whether a step that changes something was come to.
-    pub(super) has_changes: bool,
-    /// What has stopped the run, whatever its workflow makes of it. A failure of a step does not: a workflow may know
-    /// better.
-    stopped: Option<Stop>,
-    /// The step that was begun and has not come back.
-    underway: Option<Seq>,
-}
-
-/// Whether things are done or only foreseen.
-pub(super) enum Mode<'e, W> {
-    Live(Live<'e, W>),
-    Foresee { run: RunId, steps: Vec<PlannedStep> },
-}
-
-/// What only a run has that is driven.
-pub(super) struct Live<'e, W> {
-    pub(super) lease: &'e mut Lease,
-    pub(super) registry: &'e Registry<W>,
-    pub(super) recorded: Vec<StoredStep>,
-    /// A user asked to resume a suspended run: its retry budgets start anew.
-    pub(super) forget_retries: bool,
-}
-
-/// One step of a plan.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PlannedStep {
-    /// The activity's name.
-    pub name: String,
-    /// What it acts on.
-    pub subject: Option<String>,
-    /// What it does to the world.
-    pub effect: Effect,
-    /// The change, for a mutation.
-    pub request: Option<Preview>,
-    /// What was found, for a read.
-    pub note: Option<String>,
-}
-
-impl<'e, W> Run<'e, W> {
-    pub(super) const fn new(ground: &'e Ground<'e, W>, mode: Mode<'e, W>, facts: Facts, next: Seq) -> Self {
-        Self { ground, mode, facts, next, has_changes: false, stopped: None, underway: None }
-    }
-}
+use super::stop::Stop;
+use crate::run::{Effect, Failure, FailureKind, RunId, Target, Update};
 
 impl<W: Sync + 'static> Run<'_, W> {
     /// What the steps may touch.
@@ -122,7 +69,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         }
         self.set_out()?;
         let done = match &self.mode {
-            Mode::Live(live) if !live.registry.knows(A::NAME) => Err(Stop::Ours(unregistered(A::NAME))),
+            Mode::Live(live) if !live.mutations.knows(A::NAME) => Err(Stop::Ours(unregistered(A::NAME))),
             Mode::Live(_) | Mode::Foresee { .. } => {
                 Box::pin(self.step::<A, Changing>(A::NAME, &activity)).await
             }
@@ -141,60 +88,6 @@ impl<W: Sync + 'static> Run<'_, W> {
             Mode::Foresee { .. } => Ok(()),
         };
         self.come_back(held)
-    }
-
-    /// Nothing follows a stop, nor a step that its workflow has dropped on the way.
-    fn set_out(&mut self) -> Result<(), Stop> {
-        if let Some(stop) = &self.stopped {
-            return Err(stop.again());
-        }
-        if let Some(seq) = self.underway {
-            let dropped = Stop::Ours(Failure::ours(
-                format!("waiting for step {seq}"),
-                "its workflow has dropped it on the way, and nobody knows what came of it",
-            ));
-            let again = dropped.again();
-            self.stopped = Some(dropped);
-            return Err(again);
-        }
-        self.underway = Some(self.next);
-        Ok(())
-    }
-
-    fn come_back<T>(&mut self, done: Result<T, Stop>) -> Result<T, Stop> {
-        self.underway = None;
-        match done {
-            Ok(done) => Ok(done),
-            Err(Stop::Failed(failure)) => Err(Stop::Failed(failure)),
-            Err(stop) => {
-                let again = stop.again();
-                self.stopped = Some(stop);
-                Err(again)
-            }
-        }
-    }
-
-    /// What the run comes to when its workflow is through.
-    ///
-    /// # Errors
-    /// What has stopped the run, also when the workflow says that it succeeded; and steps that are recorded and were not
-    /// asked for.
-    pub(super) fn end<O>(&mut self, done: Result<O, Stop>) -> Result<O, Stop> {
-        if let Some(stop) = self.stopped.take() {
-            return Err(stop);
-        }
-        let output = done?;
-        // The last step may have been dropped as well.
-        self.set_out()?;
-        let Mode::Live(live) = &self.mode else { return Ok(output) };
-        match live.recorded.get(self.next.get() as usize - 1) {
-            Some(left) => Err(Stop::Diverged(Diverged {
-                seq: left.seq,
-                recorded: named(&left.activity, left.subject.as_deref(), &left.input_digest),
-                asked: "the end".to_owned(),
-            })),
-            None => Ok(output),
-        }
     }
 
     fn foreseen<A: Activity>(

@@ -7,6 +7,7 @@ use crate::run::{Failure, Holder, IllegalTransition, RunId, Seq};
 
 /// Why a workflow returned early. Workflow code only passes it on with `?`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Stop {
     /// The retry budget of a step is spent.
     Suspended(Failure),
@@ -115,6 +116,7 @@ impl Outcome {
 
 /// How a process left a run: one variant for each thing that a user must be told.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum End {
     /// Its workflow came to its end.
     Succeeded,
@@ -151,4 +153,27 @@ pub enum End {
     Ours(Failure),
     /// The journal failed; the run can be resumed once it is mended.
     Broken(JournalError),
+}
+
+/// A step, as a divergence tells it.
+pub(super) fn named(activity: &str, subject: Option<&str>, digest: &str) -> String {
+    let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();
+    format!("{activity}{subject} (input {})", digest.get(..8).unwrap_or(digest))
+}
+
+/// The end that a stop amounts to.
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Suspended(failure) => Self::Suspended(failure),
+            Stop::Failed(failure) => Self::Halted(failure),
+            Stop::Interrupted => Self::Interrupted,
+            Stop::LeaseLost(to) => Self::LeaseLost(to),
+            Stop::TargetHeld(held) => Self::TargetHeld(held),
+            Stop::Diverged(diverged) => Self::Diverged(diverged),
+            Stop::UnknownWorkflow(unknown) => Self::UnknownWorkflow(unknown),
+            Stop::Ours(failure) => Self::Ours(failure),
+            Stop::Broken(error) => Self::Broken(error),
+        }
+    }
 }

@@ -4,6 +4,7 @@ use crate::run::{Failure, Seq};
 
 /// What is done to a run besides driving it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Trial {
     /// Nothing.
     #[default]

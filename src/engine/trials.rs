@@ -28,6 +28,7 @@ pub struct Arranged<W, I> {
 
 /// What came of a trial.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrialError {
     /// The run did not end as it must.
     #[error("{trial:?}: the run ended with {end}, not with {expected}")]

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::step::Run;
+use super::run::Run;
 use super::stop::Stop;
 use crate::run::{OnFailure, Target};
 

@@ -1,6 +1,7 @@
 //! The engine as somebody else's program uses it: workflows of their own, in a world of their own.
 
 mod kept;
+mod lost;
 mod many;
 mod named;
 mod poisoned;
@@ -42,7 +43,7 @@ impl Shelf {
 }
 
 /// Puts one thing on the shelf. What is called `hang…` never comes to its end, what is called `slow…` does at the second
-/// attempt, and what is called `away…` cannot be had.
+/// attempt, there and back, what is called `away…` cannot be had, and what is called `here…` is there at once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Put {
     name: String,
@@ -62,8 +63,10 @@ impl Activity for Put {
     }
 
     async fn execute(&self, cx: &Cx<'_, Shelf>) -> Result<usize, Failure> {
-        // Elsewhere for a moment, so that other runs come to their turn in between.
-        tokio::task::yield_now().await;
+        if !self.name.starts_with("here") {
+            // Elsewhere for a moment, so that other runs come to their turn in between.
+            tokio::task::yield_now().await;
+        }
         let is_slow = self.name.starts_with("slow");
         if self.name.starts_with("hang") || is_slow && cx.world.is_new(&self.name) {
             std::future::pending::<()>().await;
@@ -87,6 +90,9 @@ impl Mutation for Put {
     }
 
     async fn compensate(&self, _: Done<&usize>, cx: &Cx<'_, Shelf>) -> Result<Undone, Failure> {
+        if self.name.starts_with("slow") && cx.world.is_new(&format!("no {}", self.name)) {
+            std::future::pending::<()>().await;
+        }
         cx.world.things.lock().expect("no panic holds it").remove(&self.name);
         Ok(Undone::whole())
     }

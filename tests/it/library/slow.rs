@@ -18,6 +18,11 @@ async fn an_attempt_that_takes_longer_than_it_may_is_made_again() {
     let outcome = engine.start::<Fill>(started("a"), &vec!["slow cup".to_owned()]).await.expect("free");
     assert_eq!(outcome.output, Some(json!(8)), "{:?}", outcome.end);
     assert_eq!(journal.run(outcome.run).await.expect("it is there").steps[0].attempts, 2);
+
+    let outcome = engine.rollback(outcome.run).await.expect("nobody holds it");
+    assert!(matches!(outcome.end, End::RolledBack(None)), "{outcome:?}");
+    let undo = journal.run(outcome.run).await.expect("it is there").steps[0].compensation.clone();
+    assert_eq!(undo.map(|undo| undo.attempts), Some(2));
 }
 
 #[tokio::test]

@@ -1,0 +1,42 @@
+//! A step, or its compensation, as it is taken up, and what its attempts note down.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+
+use crate::run::{Seq, Timestamp};
+
+/// How a step, or its compensation, is taken up.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) seq: Seq,
+    /// When the step itself was first begun.
+    pub(super) step_begun_at: Timestamp,
+    /// When this half of it was first begun.
+    pub(super) begun_at: Timestamp,
+    pub(super) is_first: bool,
+    /// The number of the next attempt.
+    pub(super) attempt: u32,
+    /// Since when the attempts fail, if they do.
+    pub(super) retry_since: Option<Timestamp>,
+}
+
+impl Entry {
+    /// The first entry of a step that is begun now.
+    pub(super) const fn first(seq: Seq, now: Timestamp) -> Self {
+        Self { seq, step_begun_at: now, begun_at: now, is_first: true, attempt: 1, retry_since: None }
+    }
+}
+
+/// What the attempts of a step note down beside their results.
+#[derive(Default)]
+pub(super) struct Noted {
+    pub(super) warnings: Mutex<Vec<String>>,
+    /// Whether a part of an attempt has spent the budget of the step.
+    pub(super) is_spent: AtomicBool,
+}
+
+impl Noted {
+    pub(super) fn into_warnings(self) -> Vec<String> {
+        self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,128 @@
+//! From the name of a mutation in the journal to the code that undoes it: a rollback walks the journal and not the
+//! workflow.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::activity::{Done, Mutation, Undone};
+use super::cx::Cx;
+use crate::run::{Facts, Failure};
+
+type Undoing<'a> = Pin<Box<dyn Future<Output = Result<Undone, Failure>> + Send + 'a>>;
+type Undo<W> = for<'a> fn(&'a Value, Option<&'a Value>, &'a Cx<'a, W>) -> Undoing<'a>;
+
+/// What is known of a mutation by its name alone.
+struct Entry<W> {
+    undo: Undo<W>,
+    stays: fn(&Value) -> Result<Facts, Failure>,
+    conceal: fn(&Value, &W),
+    limit: fn(&Value) -> Option<Duration>,
+}
+
+/// The mutations that a program can undo, by their names.
+pub(super) struct Mutations<W>(BTreeMap<&'static str, Entry<W>>);
+
+impl<W: Sync + 'static> Mutations<W> {
+    pub(super) const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Adds one.
+    ///
+    /// # Panics
+    /// When two have one name.
+    pub(super) fn add<A: Mutation<World = W> + 'static>(&mut self) {
+        let entry = Entry {
+            undo: |input, output, cx| Box::pin(undo::<A>(input, output, cx)),
+            stays: stays::<A>,
+            conceal: conceal::<A>,
+            limit: limit::<A>,
+        };
+        let earlier = self.0.insert(A::NAME, entry);
+        assert!(earlier.is_none(), "two mutations are named {}", A::NAME);
+    }
+
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Undoes the step that the journal holds.
+    pub(super) async fn undo<'a>(
+        &self,
+        name: &str,
+        input: &'a Value,
+        output: Option<&'a Value>,
+        cx: &'a Cx<'a, W>,
+    ) -> Result<Undone, Failure> {
+        match self.0.get(name) {
+            Some(entry) => (entry.undo)(input, output, cx).await,
+            None => Err(unknown(name)),
+        }
+    }
+
+    /// How long a part of its undo may take.
+    pub(super) fn limit(&self, name: &str, input: &Value) -> Option<Duration> {
+        self.0.get(name).and_then(|entry| (entry.limit)(input))
+    }
+
+    /// Tells the world what of a step must not be shown.
+    pub(super) fn conceal(&self, name: &str, input: &Value, world: &W) {
+        if let Some(entry) = self.0.get(name) {
+            (entry.conceal)(input, world);
+        }
+    }
+
+    /// What earlier compensations must know of a step whose effect stays.
+    pub(super) fn stays(&self, name: &str, input: &Value) -> Result<Facts, Failure> {
+        self.0.get(name).map_or_else(|| Err(unknown(name)), |entry| (entry.stays)(input))
+    }
+}
+
+/// A mutation that could not be undone must not be carried out.
+pub(super) fn unregistered(name: &str) -> Failure {
+    Failure::ours(format!("carrying out {name}"), "it is not registered, and could not be undone")
+}
+
+pub(super) fn unknown(name: &str) -> Failure {
+    Failure::ours(
+        format!("undoing {name}"),
+        "this version of the program does not know that step: use the version that started the run, or a newer one",
+    )
+}
+
+async fn undo<A: Mutation>(
+    input: &Value,
+    output: Option<&Value>,
+    cx: &Cx<'_, A::World>,
+) -> Result<Undone, Failure> {
+    let activity: A = read::<A, A>(input)?;
+    let output: Option<A::Output> = output.map(read::<A, A::Output>).transpose()?;
+    let done = output.as_ref().map_or(Done::InDoubt, Done::Known);
+    activity.compensate(done, cx).await
+}
+
+fn stays<A: Mutation>(input: &Value) -> Result<Facts, Failure> {
+    Ok(read::<A, A>(input)?.stays())
+}
+
+/// What cannot be read is refused when it is to be undone.
+fn limit<A: Mutation>(input: &Value) -> Option<Duration> {
+    read::<A, A>(input).ok()?.limit()
+}
+
+/// The same.
+fn conceal<A: Mutation>(input: &Value, world: &A::World) {
+    if let Ok(activity) = read::<A, A>(input) {
+        activity.conceal(world);
+    }
+}
+
+fn read<A: Mutation, V: DeserializeOwned>(stored: &Value) -> Result<V, Failure> {
+    serde_json::from_value(stored.clone()).map_err(|error| {
+        Failure::ours(format!("reading what the journal holds of {}", A::NAME), error.to_string())
+    })
+}
