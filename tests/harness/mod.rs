@@ -1,6 +1,7 @@
 //! One world a test: a sandbox process, an empty home, a journal. When a test ends well, its world makes sure that
 //! nothing was leaked, dropped from service, or touched that was not the run's.
 
+mod caught;
 mod http;
 mod load;
 mod points;
@@ -246,33 +247,6 @@ impl World {
             let mut journal = options.connect().await.expect("the journal opens");
             sqlx::query_scalar(question).fetch_one(&mut journal).await.expect("the journal answers")
         })
-    }
-
-    /// Starts the command and leaves it running.
-    pub(crate) fn begin(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
-    }
-
-    /// Starts the command and kills it with SIGKILL once the newest run has come to `step`, as `status`.
-    #[track_caller]
-    pub(crate) fn kill_at(&self, args: &[&str], step: &str, status: &str) {
-        let mut child = self.begin(args);
-        self.wait_until(&format!("{step} is {status}"), || {
-            let ended = child.try_wait().expect("a child of ours").is_some();
-            let steps = self.steps();
-            let is_there = steps.iter().any(|(name, found)| name == step && found == status);
-            assert!(!ended || is_there, "the run ended before {step} was {status}: {steps:?}");
-            is_there
-        });
-        child.kill().expect("killed");
-        child.wait().expect("reaped");
-    }
-
-    /// Kills a command at a crash point.
-    #[track_caller]
-    pub(crate) fn killed_at(&self, args: &[&str], point: &str) {
-        let ran = self.run_with(args, &format!("{point}=return"));
-        assert_eq!(ran.code, -1, "not killed at {point}: {}", ran.stderr);
     }
 
     /// Makes sure that only this version is there and serves, with a backend as it was in the beginning.

@@ -184,17 +184,7 @@ fn a_set_that_pins_its_clients_is_warned_about() {
 #[test]
 fn a_second_signal_does_not_wait_for_the_request_in_flight() {
     let world = World::with(&["--no-verify"]);
-    let mut deployment = world.deployment();
-    deployment["request-timeout"] = json!("10m");
-    let file = world.write_deployment(&deployment);
-    // It is answered when the test is over.
-    world.fault(
-        &json!({"method": "POST", "path": "/containerInstances", "effect": "slow", "delay_ms": 600_000}),
-    );
-    let mut child = world.begin(&["start", file]);
-    world.wait_until("the create is sent", || {
-        world.steps().iter().any(|(name, status)| name == "create-instance" && status == "begun")
-    });
+    let mut child = world.begin_a_create_that_hangs();
     let pid = child.id().to_string();
     world.wait_until("it ends", || {
         let sent = std::process::Command::new("kill").args(["-INT", &pid]).status();

@@ -245,16 +245,7 @@ fn clocks_that_jump_shorten_no_drain_and_lose_no_lease() {
 #[test]
 fn the_lease_of_a_step_that_lasts_is_renewed_beside_it() {
     let (world, _) = World::with_deployment();
-    let mut deployment = world.deployment();
-    deployment["request-timeout"] = json!("10m");
-    let file = world.write_deployment(&deployment);
-    world.fault(
-        &json!({"method": "POST", "path": "/containerInstances", "effect": "slow", "delay_ms": 600_000}),
-    );
-    let mut child = world.begin(&["start", file]);
-    world.wait_until("the create is sent", || {
-        world.steps().iter().any(|(name, status)| name == "create-instance" && status == "begun")
-    });
+    let mut child = world.begin_a_create_that_hangs();
     let until = || world.asked("SELECT lease_until FROM runs");
     let before = until();
     world.wait_until("the lease is renewed", || until() > before);
