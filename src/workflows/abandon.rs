@@ -10,7 +10,8 @@ use super::activities::{
 use super::balancer::Place;
 use super::elsewhere::Elsewhere;
 use super::finders::elsewhere;
-use super::redeploy::{Redeploy, Retiring};
+use super::redeploy::Redeploy;
+use super::stages::{Retiring, retire};
 use super::target::instance_compartment;
 use super::{Destroy, World};
 use crate::config::{OldInstance as Mode, Policy};
@@ -92,7 +93,7 @@ impl Workflow for KeepNew {
                 specification: side.specification.clone(),
             };
             run.read(side.kept.check()).await?;
-            retiring.of(run, old).await?;
+            retire(run, old, &retiring).await?;
         }
         Ok(())
     }

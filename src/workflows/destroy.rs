@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::World;
 use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, OldInstance, Which};
 use super::elsewhere::Elsewhere;
-use super::redeploy::Retiring;
+use super::stages::{Retiring, retire};
 use super::target;
 use crate::config::{Filter, OldInstance as Mode};
 use crate::engine::{Run, Stop, Workflow};
@@ -88,6 +88,6 @@ impl Workflow for Destroy {
             takeover: None,
             elsewhere: destruction.elsewhere(&old),
         };
-        retiring.of(run, old).await
+        retire(run, old, &retiring).await
     }
 }

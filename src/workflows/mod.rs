@@ -16,6 +16,7 @@ mod readiness;
 mod record;
 mod redeploy;
 mod registry;
+mod stages;
 mod successor;
 mod target;
 mod validation;
