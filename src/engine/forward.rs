@@ -78,10 +78,10 @@ impl<W: Sync + 'static> Run<'_, W> {
         }
         let Mode::Live(live) = &mut self.mode else { unreachable!("a plan has no steps of its own") };
         let entry = match live.recorded.get(seq.get() as usize - 1) {
-            None => enter(self.ground, live.lease, Taken::New(seq, &asked)).await?,
+            None => enter(self.ground, live.lease, Intent::New(seq, &asked)).await?,
             Some(stored) => {
-                let taken = Taken::Up { step: stored, forget_retries: live.forget_retries };
-                enter(self.ground, live.lease, taken).await?
+                let intent = Intent::Again { step: stored, forget_retries: live.forget_retries };
+                enter(self.ground, live.lease, intent).await?
             }
         };
         let attempted = Box::pin(self.attempt::<A, K>(activity, &entry)).await?;
@@ -234,39 +234,39 @@ impl<A: Activity, K: Kind<A>> Attempt for Doing<'_, A, K> {
     }
 }
 
-/// Which half of which step is taken up.
+/// What is to be done next: which half of which step.
 #[derive(Clone, Copy)]
-pub(super) enum Taken<'t> {
+pub(super) enum Intent<'i> {
     /// A step that the journal does not know.
-    New(Seq, &'t NewStep),
+    New(Seq, &'i NewStep),
     /// A step that is recorded.
-    Up { step: &'t StoredStep, forget_retries: bool },
+    Again { step: &'i StoredStep, forget_retries: bool },
     /// The compensation of one that is.
-    Back { step: &'t StoredStep, forget_retries: bool },
+    Undo { step: &'i StoredStep, forget_retries: bool },
 }
 
-/// Commits the intent of what is taken up, and waits for the attempt that an earlier process had planned.
+/// Commits an intent, and waits for the attempt that an earlier process had planned.
 pub(super) async fn enter<W: Sync>(
     ground: &Ground<'_, W>,
     lease: &mut Lease,
-    taken: Taken<'_>,
+    intent: Intent<'_>,
 ) -> Result<Entry, Stop> {
     if ground.cancel.is_cancelled() {
         return Err(Stop::Interrupted);
     }
     ground.at("not begun").await;
-    let (step, before, begun, forget_retries) = match taken {
-        Taken::New(seq, step) => {
+    let (step, before, begun, forget_retries) = match intent {
+        Intent::New(seq, step) => {
             let begun = lease.begin(step).await?;
             ground.at("begun").await;
             ground.tell(Update::Event(&begun));
             return Ok(Entry::first(seq, begun.at));
         }
-        Taken::Up { step, forget_retries } => {
+        Intent::Again { step, forget_retries } => {
             let begun = lease.take_up(step, Direction::Forward, forget_retries).await?;
             (step, Some(&step.forward), begun, forget_retries)
         }
-        Taken::Back { step, forget_retries } => {
+        Intent::Undo { step, forget_retries } => {
             let begun = lease.take_up(step, Direction::Backward, forget_retries).await?;
             (step, step.undo.as_ref(), begun, forget_retries)
         }

@@ -8,7 +8,7 @@ use super::activity::Undone;
 use super::attempt::{Attempt, Attempts, Ended};
 use super::cx::Cx;
 use super::entry::{Entry, Noted};
-use super::forward::{Taken, enter};
+use super::forward::{Intent, enter};
 use super::mutations::{Mutations, unknown};
 use super::run::{Live, Mode, Run};
 use super::stop::Stop;
@@ -84,8 +84,8 @@ impl<W: Sync + 'static> Run<'_, W> {
             unreachable!("a plan is not rolled back")
         };
         crash::within(&step.activity, step.subject.as_deref(), crash::Place::Undo);
-        let taken = Taken::Back { step, forget_retries: *forget_retries };
-        let mut entry = enter(self.ground, lease, taken).await?;
+        let intent = Intent::Undo { step, forget_retries: *forget_retries };
+        let mut entry = enter(self.ground, lease, intent).await?;
         for _ in 0..PARTS_MOST {
             match self.undo_part(mutations, step, &mut entry).await? {
                 Ok(Undone::Whole(_)) => return Ok(Ok(())),

@@ -116,8 +116,8 @@ impl<W: Sync + 'static> Run<'_, W> {
         let cx = ground.cx(run, &entry, &self.facts, &noted, None);
         activity.conceal(ground.world);
         let attempts = Attempts::of(ground, &entry).or_spent(&noted.is_spent);
-        let mut looking = Looking { activity, cx: &cx };
-        match attempts.make(ground, Effect::Read, &mut looking).await? {
+        let mut foreseeing = Foreseeing { activity, cx: &cx };
+        match attempts.make(ground, Effect::Read, &mut foreseeing).await? {
             Ended::Refused(failure) | Ended::Blocked(failure) => Err(Stop::Failed(failure)),
             Ended::Spent(failure) if failure.kind == FailureKind::Missing => Err(Stop::Failed(failure)),
             Ended::Spent(failure) => Err(Stop::Suspended(failure)),
@@ -133,12 +133,12 @@ impl<W: Sync + 'static> Run<'_, W> {
 }
 
 /// A read in a plan.
-struct Looking<'l, A: Read> {
+struct Foreseeing<'l, A: Read> {
     activity: &'l A,
     cx: &'l Cx<'l, A::World>,
 }
 
-impl<A: Read> Attempt for Looking<'_, A> {
+impl<A: Read> Attempt for Foreseeing<'_, A> {
     type Output = A::Output;
 
     fn limit(&self) -> Option<Duration> {

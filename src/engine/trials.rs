@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::drive::Engine;
 use super::registry::Registry;
@@ -54,11 +55,24 @@ pub enum TrialError {
 /// Tries one workflow, in a journal of its own for each trial.
 pub struct Trials<'t, W> {
     /// Where the journals are made.
-    pub folder: &'t Path,
+    folder: &'t Path,
     /// What can be undone.
-    pub registry: &'t Registry<W>,
+    registry: &'t Registry<W>,
     /// How failed attempts are spaced.
-    pub retry: RetryPolicy,
+    retry: RetryPolicy,
+}
+
+impl<'t, W> Trials<'t, W> {
+    /// Trials whose failed attempts are made again after a few milliseconds.
+    pub fn new(folder: &'t Path, registry: &'t Registry<W>) -> Self {
+        let retry = RetryPolicy {
+            initial_interval: Duration::from_millis(1),
+            max_interval: Duration::from_millis(20),
+            multiplier: 2.0,
+            max_elapsed: Duration::from_secs(10),
+        };
+        Self { folder, registry, retry }
+    }
 }
 
 impl<W: Sync + 'static> Trials<'_, W> {

@@ -7,7 +7,7 @@ use deployctl::sandbox::Handle;
 use deployctl::workflows::{self, Redeploy};
 use serde_json::json;
 
-use crate::trials::{Scene, expect_as_before, retry, sandbox, world};
+use crate::trials::{Scene, expect_as_before, sandbox, world};
 
 #[tokio::test]
 async fn a_redeploy_unwinds_from_an_error_at_every_step() {
@@ -20,7 +20,7 @@ async fn a_redeploy_unwinds_from_an_error_at_every_step() {
     let plain = Scene { options: json!({}), habits: json!({}) };
     for scene in [plain, active] {
         let sandboxes: RefCell<Vec<Handle>> = RefCell::default();
-        let trials = Trials { folder: folder.path(), registry: &registry, retry: retry() };
+        let trials = Trials::new(folder.path(), &registry);
         let n_steps = trials
             .an_error_at_every_step::<Redeploy>(
                 async || {

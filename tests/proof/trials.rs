@@ -10,7 +10,6 @@ use deployctl::config::{Deployment, Flags, Policy, Sources, load};
 use deployctl::engine::{Arranged, Trials};
 use deployctl::oci::identity::Identity;
 use deployctl::oci::{Endpoint, Endpoints, Http, InstanceId, Oci, Transport};
-use deployctl::retry::RetryPolicy;
 use deployctl::sandbox::{Handle, Options, Sandbox};
 use deployctl::workflows::{self, Destroy, Destruction, Redeploy};
 use serde_json::{Value, json};
@@ -35,15 +34,6 @@ fn scenes() -> Vec<Scene> {
         (json!({}), json!({"no-op": "refused", "vnic": "after-active"})),
     ];
     portion(all, 1).into_iter().map(|(options, habits)| Scene { options, habits }).collect()
-}
-
-pub(crate) fn retry() -> RetryPolicy {
-    RetryPolicy {
-        initial_interval: Duration::from_millis(1),
-        max_interval: Duration::from_millis(20),
-        multiplier: 2.0,
-        max_elapsed: Duration::from_secs(10),
-    }
 }
 
 /// A sandbox in this process, and what is to be deployed there.
@@ -176,7 +166,7 @@ async fn try_redeploys(way: Way) {
         let what = format!("{way:?}, {} with {}", scene.options, scene.habits);
         let (sandbox, deployment, policy) = sandbox(folder.path(), &scene).await;
         let old = scene.options["old-instance"].as_str().unwrap_or("delete");
-        let trials = Trials { folder: folder.path(), registry: &registry, retry: retry() };
+        let trials = Trials::new(folder.path(), &registry);
         let world = world(&sandbox, &policy);
         let arranged = Arranged { world, input: deployment };
         let check = async |_: &workflows::World, has_succeeded: bool| {
@@ -201,7 +191,7 @@ async fn try_destroys(way: Way) {
     for scene in scenes() {
         let what = format!("{way:?}, destroy with {}", scene.habits);
         let (sandbox, deployment, policy) = sandbox(folder.path(), &scene).await;
-        let trials = Trials { folder: folder.path(), registry: &registry, retry: retry() };
+        let trials = Trials::new(folder.path(), &registry);
         let arranged =
             Arranged { world: world(&sandbox, &policy), input: destruction(&sandbox, &deployment) };
         let check = async |_: &workflows::World, has_succeeded: bool| {
@@ -268,7 +258,7 @@ async fn a_destroy_unwinds_from_an_error_at_every_step() {
     let registry = workflows::registry();
     let scene = Scene { options: json!({}), habits: json!({}) };
     let sandboxes: RefCell<Vec<Handle>> = RefCell::default();
-    let trials = Trials { folder: folder.path(), registry: &registry, retry: retry() };
+    let trials = Trials::new(folder.path(), &registry);
     let n_steps = trials
         .an_error_at_every_step::<Destroy>(
             async || {

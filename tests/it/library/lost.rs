@@ -34,7 +34,7 @@ async fn nothing_is_changed_once_another_process_has_the_run() {
             let path = path.clone();
             std::thread::spawn(move || take_over(&path)).join().expect("it is taken");
             // As a process that is paused between its intent and its change, until its lease is about to run out.
-            std::thread::sleep(LEASE_LENGTH - Duration::from_secs(4));
+            std::thread::sleep(LEASE_LENGTH.saturating_sub(Duration::from_secs(4)));
         }
     });
     let outcome = engine.start::<Fill>(started("a"), &vec!["here".to_owned()]).await.expect("free");
