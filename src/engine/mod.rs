@@ -3,6 +3,18 @@
 //!
 //! Values go down and come up; the only thing that goes sideways is `tell`, which gets each event after it is
 //! committed.
+//!
+//! How a thing ended has a word for each thing:
+//!
+//! | what has ended | how, in this process | as the journal holds it |
+//! |---|---|---|
+//! | one attempt at a step | a result or a [`Failure`](crate::run::Failure) | `step-retrying`, when another follows |
+//! | all attempts at a step | `attempt::Ended` | [`StepStatus`](crate::run::StepStatus) |
+//! | a compensation | [`Undone`], for its last part | [`UndoStatus`](crate::run::UndoStatus) |
+//! | a workflow, before its end | [`Stop`], passed on with `?` | |
+//! | a walk backwards | `rollback::Walked` | |
+//! | what a process did with a run | [`End`], in an [`Outcome`] | [`RunState`](crate::run::RunState) |
+//! | a run, for who asks what became of it | | [`run::Outcome`](crate::run::Outcome) |
 
 mod abandon;
 mod activity;
