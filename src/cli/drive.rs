@@ -10,7 +10,7 @@ use super::foresee::{Foreseen, foreseen, print_plan, table, unfound};
 use super::meant::{Meant, meant};
 use super::problem::Report;
 use super::session::Session;
-use crate::config::load_target;
+use crate::config::load_scope;
 use crate::engine::{Foresight, Started, Stop};
 use crate::journal::{Claim, Purpose};
 use crate::oci::InstanceId;
@@ -135,7 +135,7 @@ pub(super) async fn destroy(
     if args.first || args.replace.is_some() {
         return Err(Report::usage("--first and --replace are for a deployment: --id is what is destroyed"));
     }
-    let target = session.with_sources(args, load_target)?;
+    let target = session.with_sources(args, load_scope)?;
     let context = session.context(target.source, &target.policy)?;
     let world = session.world(&context, target.credentials.as_ref()).await?;
     let Some(compartment_id) = target.compartment_id else {

@@ -22,7 +22,7 @@ use super::status::status;
 use super::ui::{Ui, plain};
 use crate::clock::Clock;
 use crate::config::{
-    Credentials, CredentialsSource, Flags, Loaded, Policy, Predecessor, Sources, load, reload_credentials,
+    Credentials, CredentialsSource, Loaded, Overrides, Policy, Predecessor, Sources, load, reload_credentials,
 };
 use crate::engine::{End, Engine, Outcome};
 use crate::file::expect_regular;
@@ -51,7 +51,7 @@ impl Session<'_> {
     /// The sources of a deployment.
     pub(super) fn with_sources<T>(&self, args: &DeploymentArgs, load: impl FnOnce(&Sources<'_>) -> T) -> T {
         let look_up = |name: &str| self.env.text(name);
-        let flags = Flags {
+        let flags = Overrides {
             name: args.name.clone(),
             config_file: args.config_file.clone(),
             ci_config: args.ci_config.clone(),

@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::node::{LITERAL, Node, SECRET, Tree};
-use super::problem::{NotText, Place, Problem, nearest};
+use super::problem::{NotText, Position, Problem, nearest};
 use super::{edn, interpolation, merge, read};
 use crate::file::folder_of;
 use conversions::{decoded, finite, joined, keyword, merged, parsed, private_key, public_key, read_edn};
@@ -379,6 +379,6 @@ fn secret(mut node: Node, is_deep: bool) -> Node {
 }
 
 /// The place of a flag, for what has no file.
-pub(super) fn flag(name: &str) -> Place {
-    Place { source: Some(Arc::new(PathBuf::from(name))), position: None }
+pub(super) fn flag(name: &str) -> Position {
+    Position { source: Some(Arc::new(PathBuf::from(name))), position: None }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::aero::{self, Surroundings};
 use super::deps;
 use super::node::{Node, Tree};
-use super::problem::{Findings, NotText, Place, Problem, Problems};
+use super::problem::{Findings, NotText, Position, Problem, Problems};
 use super::read;
 use super::schema::CREDENTIALS;
 use super::shape::join;
@@ -202,6 +202,6 @@ pub(super) fn from_flag(text: &str, flag: &str, surroundings: &Surroundings<'_>)
 
 /// A file's name that came from a flag.
 pub(super) fn name_from_flag(path: &Path, flag: &str) -> Node {
-    let place = Place { source: Some(Arc::new(PathBuf::from(flag))), position: None };
+    let place = Position { source: Some(Arc::new(PathBuf::from(flag))), position: None };
     Node::new(Tree::Str(path.display().to_string()), place)
 }

@@ -74,11 +74,11 @@ fn exec_args(root: &Node, aliases: &[String]) -> Result<Node, Problem> {
 #[cfg(test)]
 mod tests {
     use super::super::edn;
-    use super::super::problem::Place;
+    use super::super::problem::Position;
     use super::*;
 
     fn args(text: &str, aliases: &[&str]) -> Result<String, String> {
-        let root = edn::read(text, &Place::default()).expect("EDN");
+        let root = edn::read(text, &Position::default()).expect("EDN");
         let aliases: Vec<String> = aliases.iter().map(|&alias| alias.to_owned()).collect();
         exec_args(&root, &aliases).map(|node| edn::print(&node)).map_err(|problem| problem.to_string())
     }

@@ -14,21 +14,21 @@ use std::str::Chars;
 
 use super::node::{CHARACTER, Node, SEQUENCE, SYMBOL, Tree};
 use super::number;
-use super::problem::{Place, Problem};
+use super::problem::{Position, Problem};
 pub(super) use print::print;
 
 /// The deepest nesting that is read; a file of brackets is an error, not a crash.
 pub(super) const DEPTH_LIMIT: usize = 100;
 
 /// Reads a text that holds exactly one form.
-pub(super) fn read(text: &str, place: &Place) -> Result<Node, Problem> {
+pub(super) fn read(text: &str, place: &Position) -> Result<Node, Problem> {
     let mut reader = Reader { rest: text.chars(), line: 1, column: 1, place, depth: 0 };
     let node = reader.only_form()?;
     node.ok_or_else(|| reader.wrong("is empty: expected a form"))
 }
 
 /// Reads a text that holds one form or none, which is nothing, as in Aero.
-pub(super) fn read_part(text: &str, place: &Place) -> Result<Node, Problem> {
+pub(super) fn read_part(text: &str, place: &Position) -> Result<Node, Problem> {
     let mut reader = Reader { rest: text.chars(), line: 1, column: 1, place, depth: 0 };
     let node = reader.only_form()?;
     Ok(node.unwrap_or_else(|| Node::new(Tree::Nil, place.clone())))
@@ -46,7 +46,7 @@ struct Reader<'t> {
     rest: Chars<'t>,
     line: usize,
     column: usize,
-    place: &'t Place,
+    place: &'t Position,
     depth: usize,
 }
 
@@ -61,8 +61,8 @@ impl Reader<'_> {
         Some(c)
     }
 
-    fn here(&self) -> Place {
-        Place { position: Some((self.line, self.column)), ..self.place.clone() }
+    fn here(&self) -> Position {
+        Position { position: Some((self.line, self.column)), ..self.place.clone() }
     }
 
     fn wrong(&self, message: impl Into<String>) -> Problem {
@@ -203,7 +203,7 @@ impl Reader<'_> {
     }
 
     /// What begins with `#`.
-    fn dispatch(&mut self, here: Place) -> Result<Node, Problem> {
+    fn dispatch(&mut self, here: Position) -> Result<Node, Problem> {
         self.next();
         match self.peek() {
             Some('{') => Ok(Node::new(self.set()?, here)),
@@ -225,7 +225,7 @@ impl Reader<'_> {
     }
 
     /// `#:aws{:region "x"}` is `{:aws/region "x"}`; `:_/region` stays without a namespace.
-    fn namespaced_map(&mut self, here: Place) -> Result<Node, Problem> {
+    fn namespaced_map(&mut self, here: Position) -> Result<Node, Problem> {
         self.next();
         let namespace = self.word();
         let map = self.required(&format!("#:{namespace}"))?;
@@ -281,7 +281,7 @@ impl Reader<'_> {
         word
     }
 
-    fn token(&mut self, here: &Place) -> Result<Tree, Problem> {
+    fn token(&mut self, here: &Position) -> Result<Tree, Problem> {
         let word = self.word();
         let wrong = |message: String| Problem { place: here.clone(), path: String::new(), message };
         if let Some(name) = word.strip_prefix(':') {

@@ -30,7 +30,7 @@ pub struct Sources<'s> {
     /// Which aliases of a `deps.edn` are deployed.
     pub aliases: &'s [String],
     /// What stands on the command line, which wins.
-    pub flags: Flags,
+    pub flags: Overrides,
     /// Aero's profile.
     pub profile: &'s str,
     /// The environment.
@@ -41,7 +41,7 @@ pub struct Sources<'s> {
 
 /// The parts of a deployment on the command line.
 #[derive(Clone, Debug, Default)]
-pub struct Flags {
+pub struct Overrides {
     /// The deployment's name.
     pub name: Option<String>,
     /// A file with credentials.
@@ -60,7 +60,7 @@ pub struct Flags {
     pub predecessor: Option<Predecessor>,
 }
 
-impl Flags {
+impl Overrides {
     fn say_nothing(&self) -> bool {
         let texts = [&self.ci_config, &self.ci_filter, &self.lb_filter, &self.backends];
         self.ci_config_file.is_none() && texts.iter().all(|text| text.is_none())
@@ -129,7 +129,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
 
 /// What a destruction needs of a deployment: how to sign in, where to look, and which load balancer.
 #[derive(Debug)]
-pub struct Target {
+pub struct Scope {
     /// The credentials, unless they are a profile's.
     pub credentials: Option<Credentials>,
     /// Where they are.
@@ -145,7 +145,7 @@ pub struct Target {
 }
 
 /// Reads as much of a deployment as a destruction needs.
-pub fn load_target(sources: &Sources<'_>) -> Result<Target, Problems> {
+pub fn load_scope(sources: &Sources<'_>) -> Result<Scope, Problems> {
     let mut reader = Reader::new(sources)?;
     let (source, credentials) = reader.credentials();
     let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FILTER);
@@ -158,7 +158,7 @@ pub fn load_target(sources: &Sources<'_>) -> Result<Target, Problems> {
         .or_else(|| in_instance.and_then(Node::text).map(ToOwned::to_owned));
     match lb_filter {
         Some(lb_filter) if reader.findings.problems.is_empty() => {
-            Ok(Target { credentials, source, compartment_id, lb_compartment, lb_filter, policy })
+            Ok(Scope { credentials, source, compartment_id, lb_compartment, lb_filter, policy })
         }
         Some(_) | None => Err(Problems(reader.findings.problems)),
     }

@@ -111,7 +111,7 @@ fn union(mut left: Vec<Node>, right: Vec<Node>) -> Vec<Node> {
 #[cfg(test)]
 mod tests {
     use super::super::edn::read;
-    use super::super::problem::Place;
+    use super::super::problem::Position;
     use super::*;
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
             ("{:a 1}", "{:a nil}", "{:a 1}"),
             ("{:a [1]}", "{:a \"x\"}", "{:a \"x\"}"),
         ] {
-            let form = |text: &str| read(text, &Place::default()).expect(text);
+            let form = |text: &str| read(text, &Position::default()).expect(text);
             assert_eq!(print(&meta(form(left), form(right))), expected, "{left} and {right}");
         }
     }
@@ -156,7 +156,9 @@ mod tests {
             ("[{:c #{1}} {:c [1 2]}]", "{:c #{1 2}}"),
             ("[{:c {:d 1}} {:c ^:replace {:e 2}} {:c {:f 3}}]", "{:c {:e 2, :f 3}}"),
         ] {
-            let Tree::List(maps) = read(maps, &Place::default()).expect(maps).tree else { panic!("{maps}") };
+            let Tree::List(maps) = read(maps, &Position::default()).expect(maps).tree else {
+                panic!("{maps}")
+            };
             assert_eq!(maps.into_iter().reduce(meta).map(|merged| print(&merged)).as_deref(), Some(expected));
         }
     }

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::casing::folded;
 use super::exact::{Exact, ExactKind, double};
-use super::problem::{Place, Problem};
+use super::problem::{Position, Problem};
 
 /// The flag of what came from the environment; no metadata can be called so.
 pub(super) const SECRET: &str = "#env";
@@ -24,7 +24,7 @@ pub(super) const LITERAL: &str = "#literal";
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) tree: Tree,
-    pub(super) place: Place,
+    pub(super) place: Position,
     /// The flags of its EDN metadata that are on, such as `replace` of `^:replace`.
     pub(super) flags: Vec<String>,
     /// How YAML or JSON spells a number or a boolean: within a text it is that, `2.10` and not `2.1`.
@@ -66,7 +66,7 @@ pub(super) enum Tree {
 }
 
 impl Node {
-    pub(super) fn new(tree: Tree, place: Place) -> Self {
+    pub(super) fn new(tree: Tree, place: Position) -> Self {
         Self { tree, place, flags: Vec::new(), written: None }
     }
 

@@ -155,7 +155,7 @@ impl Decimal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{edn, node::Node, problem::Place};
+    use super::super::{edn, node::Node, problem::Position};
     use super::*;
     use crate::config::exact::double;
 
@@ -167,7 +167,7 @@ mod tests {
         assert!(TABLE.lines().count() > 250);
         for line in TABLE.lines() {
             let columns: Vec<&str> = line.split('\t').collect();
-            let read = edn::read(columns[0], &Place::default());
+            let read = edn::read(columns[0], &Position::default());
             match (columns[1], &read) {
                 ("!", read) => assert!(read.is_err(), "{line}: {read:?}"),
                 ("(symbol)", Ok(Node { tree: Tree::Key(name), .. })) => assert_eq!(name, columns[0]),
@@ -191,9 +191,9 @@ mod tests {
         #[test]
         fn any_word_is_read_or_refused_and_what_is_printed_reads_the_same(word in "[+-]?[0-9][0-9a-fA-FxXrNMeE./+-]{0,12}") {
             if let Ok(tree) = read(&word) {
-                let node = Node::new(tree, Place::default());
+                let node = Node::new(tree, Position::default());
                 let printed = edn::print(&node);
-                let again = edn::read(&printed, &Place::default()).map(|node| edn::print(&node));
+                let again = edn::read(&printed, &Position::default()).map(|node| edn::print(&node));
                 proptest::prop_assert_eq!(again.ok(), Some(printed));
             }
         }

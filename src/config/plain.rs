@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_saphyr::Spanned;
 
 use super::node::{Node, Tree, Written};
-use super::problem::Place;
+use super::problem::Position;
 
 /// A value and what it is in, as a reader gives it.
 pub(super) trait Part<'de>: Deserialize<'de> {
@@ -46,7 +46,7 @@ impl Part<'_> for Bare {
     type Key = String;
 
     fn node(self) -> Node {
-        Node::new(self.0, Place::default())
+        Node::new(self.0, Position::default())
     }
 
     fn key(key: String) -> (String, Option<(usize, usize)>) {
@@ -64,7 +64,7 @@ impl Part<'_> for Spanned<Located> {
             let start = usize::try_from(start).ok()?;
             Some(start..start.checked_add(usize::try_from(length).ok()?)?)
         });
-        let node = Node::new(self.value.0, Place { position, ..Place::default() });
+        let node = Node::new(self.value.0, Position { position, ..Position::default() });
         Node { written: at.map(Written::At), ..node }
     }
 
@@ -81,7 +81,7 @@ fn position<T>(part: &Spanned<T>) -> Option<(usize, usize)> {
 }
 
 /// The tree of a part, all of it from one source, of which this is the text.
-pub(super) fn tree<'de>(part: impl Part<'de>, source: &Place, text: &str) -> Node {
+pub(super) fn tree<'de>(part: impl Part<'de>, source: &Position, text: &str) -> Node {
     let mut node = part.node();
     put(&mut node, &Source { place: source, text, lines: text.lines().collect() });
     node
@@ -89,7 +89,7 @@ pub(super) fn tree<'de>(part: impl Part<'de>, source: &Place, text: &str) -> Nod
 
 /// Where a tree comes from.
 struct Source<'s> {
-    place: &'s Place,
+    place: &'s Position,
     text: &'s str,
     lines: Vec<&'s str>,
 }
@@ -271,7 +271,7 @@ impl<'de, P: Part<'de>> Visitor<'de> for TreeVisitor<P> {
             if !seen.insert(name.clone()) {
                 return Err(A::Error::custom(format!("the key `{name}` is there twice")));
             }
-            let key = Node::new(Tree::Str(name), Place { position, ..Place::default() });
+            let key = Node::new(Tree::Str(name), Position { position, ..Position::default() });
             entries.push((key, map.next_value::<P>()?.node()));
         }
         Ok(Tree::Map(entries))

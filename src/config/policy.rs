@@ -26,7 +26,7 @@ pub struct Policy {
     /// What follows when a step fails for good.
     pub on_failure: OnFailure,
     /// What becomes of the old instance.
-    pub old_instance: OldInstance,
+    pub old_instance: Disposal,
     /// How new backends are registered.
     pub register: Register,
     /// The longest until one request is answered.
@@ -65,7 +65,7 @@ impl Default for Policy {
             instance_timeout: Duration::from_mins(10),
             poll_interval: Duration::from_secs(2),
             on_failure: OnFailure::Rollback,
-            old_instance: OldInstance::Delete,
+            old_instance: Disposal::Delete,
             register: Register::Drained,
             request_timeout: Duration::from_secs(30),
             retry: RetryPolicy::default(),
@@ -89,7 +89,7 @@ pub enum MinReady {
 /// What becomes of the old instance once it has no traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum OldInstance {
+pub enum Disposal {
     /// It is deleted; a rollback creates it again from what was recorded.
     Delete,
     /// It is stopped; a rollback starts it. It goes on counting against the limits.
@@ -140,8 +140,7 @@ impl Reader<'_> {
             &mut policy.on_failure,
             &[("rollback", OnFailure::Rollback), ("halt", OnFailure::Halt)],
         );
-        let olds =
-            [("delete", OldInstance::Delete), ("stop", OldInstance::Stop), ("keep", OldInstance::Keep)];
+        let olds = [("delete", Disposal::Delete), ("stop", Disposal::Stop), ("keep", Disposal::Keep)];
         self.word("old-instance", &mut policy.old_instance, &olds);
         self.word(
             "register",

@@ -4,16 +4,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A place in a file.
+/// A position in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The file, or what else the text came from.
     pub source: Option<Arc<PathBuf>>,
     /// Line and column, from 1, where the reader knows them.
     pub position: Option<(usize, usize)>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(source) = &self.source {
             write!(formatter, "{}", source.display())?;
@@ -29,7 +29,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where.
-    pub place: Place,
+    pub place: Position,
     /// The path of keys, such as `ci-config.containers[0].image-url`; empty when it is about the file.
     pub path: String,
     /// What was found and what was expected.

@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 use super::edn;
 use super::node::{Node, Tree};
 use super::plain::{self, Bare, Located};
-use super::problem::{Place, Problem};
+use super::problem::{Position, Problem};
 use crate::file::read_bytes;
 
 /// The deepest nesting of YAML, whose reader takes much of the stack for each level. No deployment comes near it.
@@ -37,11 +37,11 @@ fn ending(path: &Path) -> Option<&str> {
     path.extension().and_then(|ending| ending.to_str())
 }
 
-fn by_ending(path: &Path, edn: fn(&str, &Place) -> Result<Node, Problem>) -> Result<Node, Problem> {
+fn by_ending(path: &Path, edn: fn(&str, &Position) -> Result<Node, Problem>) -> Result<Node, Problem> {
     let text = text_of(path)?;
     // Editors of Windows put it there.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let place = Place { source: Some(Arc::new(path.to_owned())), position: None };
+    let place = Position { source: Some(Arc::new(path.to_owned())), position: None };
     match ending(path) {
         Some("yaml" | "yml") => yaml(text, &place),
         Some("json") => json(text, &place),
@@ -61,13 +61,13 @@ pub(super) fn bytes_of(path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 fn unreadable(path: &Path, message: impl Into<String>) -> Problem {
-    let place = Place { source: Some(Arc::new(path.to_owned())), position: None };
+    let place = Position { source: Some(Arc::new(path.to_owned())), position: None };
     Problem { place, path: String::new(), message: message.into() }
 }
 
 /// Reads what stands on the command line: JSON, EDN or YAML.
 pub(super) fn inline(text: &str, flag: &str) -> Result<Node, Problem> {
-    let place = Place { source: Some(Arc::new(PathBuf::from(flag))), position: None };
+    let place = Position { source: Some(Arc::new(PathBuf::from(flag))), position: None };
     if let Ok(node) = json(text, &place) {
         return Ok(node);
     }
@@ -88,7 +88,7 @@ fn has_keys_with_colons(node: &Node) -> bool {
         || node.items().iter().any(has_keys_with_colons)
 }
 
-fn yaml(text: &str, place: &Place) -> Result<Node, Problem> {
+fn yaml(text: &str, place: &Position) -> Result<Node, Problem> {
     let part = located(text).map_err(|error| {
         let position = error
             .location()
@@ -102,7 +102,7 @@ fn yaml(text: &str, place: &Place) -> Result<Node, Problem> {
         let said = said.unwrap_or(first);
         let said = said.split_once(", set ").map_or(said, |(said, _)| said);
         let said = if error.to_string().contains("from_str_multiple") { MANY_DOCUMENTS } else { said };
-        let place = Place { position, ..place.clone() };
+        let place = Position { position, ..place.clone() };
         Problem { place, path: String::new(), message: format!("is not YAML: {said}") }
     })?;
     Ok(plain::tree(part, place, text))
@@ -118,13 +118,13 @@ fn located(text: &str) -> Result<Spanned<Located>, serde_saphyr::Error> {
 }
 
 /// JSON is read twice: strictly, and then once more as the YAML that it is as well, which tells the places.
-fn json(text: &str, place: &Place) -> Result<Node, Problem> {
+fn json(text: &str, place: &Position) -> Result<Node, Problem> {
     let part: Bare = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         let message = error.to_string();
         let at = format!(" at line {line} column {column}");
         Problem {
-            place: Place { position: Some((line, column)), ..place.clone() },
+            place: Position { position: Some((line, column)), ..place.clone() },
             path: String::new(),
             message: format!("is not JSON: {}", message.strip_suffix(&at).unwrap_or(&message)),
         }
@@ -145,28 +145,28 @@ mod tests {
     fn a_file_of_brackets_is_an_error_in_every_language() {
         for opening in ["[", "{\"a\":", "[[{\"a\":["] {
             let text = opening.repeat(100_000);
-            let place = Place::default();
+            let place = Position::default();
             for read in [json, yaml, edn::read] {
                 assert!(read(&text, &place).is_err(), "{opening}");
             }
         }
         // YAML nests by indentation as well.
         let deep: Vec<String> = (0..3_000).map(|n| format!("{}a:", " ".repeat(n))).collect();
-        assert!(yaml(&deep.join("\n"), &Place::default()).is_err());
+        assert!(yaml(&deep.join("\n"), &Position::default()).is_err());
     }
 
     #[test]
     fn a_key_that_is_there_twice_is_an_error_in_every_language() {
         for (read, text, expected) in [
             (
-                json as fn(&str, &Place) -> _,
+                json as fn(&str, &Position) -> _,
                 "{\"a\": 1,\n \"a\": 2}",
                 "2:4: is not JSON: the key `a` is there twice",
             ),
             (yaml, "a: 1\na: 2", "2:1: is not YAML: duplicate mapping key: a"),
             (edn::read, "{:a 1\n :a 2}", "2:2: the key `:a` is there twice"),
         ] {
-            let place = Place { source: Some(Arc::new(PathBuf::from("web"))), position: None };
+            let place = Position { source: Some(Arc::new(PathBuf::from("web"))), position: None };
             let problem: Problem = read(text, &place).expect_err(text);
             assert_eq!(problem.to_string(), format!("web:{expected}"));
         }
@@ -174,9 +174,9 @@ mod tests {
 
     #[test]
     fn each_part_of_plain_values_has_its_place() {
-        let place = Place::default();
+        let place = Position::default();
         for (read, text) in [
-            (json as fn(&str, &Place) -> _, "{\"a\":\n [{\"b\": 1},\n  {\"b\": 2}]}"),
+            (json as fn(&str, &Position) -> _, "{\"a\":\n [{\"b\": 1},\n  {\"b\": 2}]}"),
             (yaml, "a:\n  - b: 1\n\n  - b: 2\n"),
         ] {
             let node: Node = read(text, &place).expect(text);
@@ -229,11 +229,11 @@ mod tests {
             "!x {a: b}",
             "a: !<tag:x.y,2000:z> b",
         ] {
-            let problem: Problem = yaml(text, &Place::default()).expect_err(text);
+            let problem: Problem = yaml(text, &Position::default()).expect_err(text);
             assert!(problem.message.contains("tag") && problem.place.position.is_some(), "{text}: {problem}");
         }
         // YAML's own say what a value is anyway.
-        assert_eq!(yaml("!!str 5", &Place::default()).expect("YAML").text(), Some("5"));
+        assert_eq!(yaml("!!str 5", &Position::default()).expect("YAML").text(), Some("5"));
     }
 
     #[test]
@@ -241,6 +241,6 @@ mod tests {
         let nine = |n: u32| format!("a{n}: &a{n} [{}]", vec![format!("*a{}", n - 1); 9].join(", "));
         let lines: Vec<String> = (1..12).map(nine).collect();
         let text = format!("a0: &a0 [x, x, x, x, x, x, x, x, x]\n{}", lines.join("\n"));
-        assert!(yaml(&text, &Place::default()).is_err());
+        assert!(yaml(&text, &Position::default()).is_err());
     }
 }

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use super::error::JournalError;
 use super::handle::{Inner, Journal};
-use super::row::Place;
+use super::row::Column;
 use crate::run::{EventKind, Keep, RunId, Seq};
 
 /// How a person ends a run.
@@ -46,7 +46,7 @@ pub(super) async fn abandoned(
     .fetch_optional(tx)
     .await
     .map_err(|error| inner.failed(error))?;
-    let kind: Option<EventKind> = Place("events", "kind").json_or_none(kind.as_deref())?;
+    let kind: Option<EventKind> = Column("events", "kind").json_or_none(kind.as_deref())?;
     Ok(match kind {
         Some(EventKind::RunAbandoned { keep, from, .. }) => Some(Abandoned { keep, from }),
         _ => None,
@@ -77,6 +77,6 @@ pub(super) async fn ends_from(
         // Going back, what ended the run for the other side is undone as well.
         Some(before) if keep == Keep::Old => Ok(before.from),
         Some(before) if before.keep == keep && row.n_failed == 0 => Ok(before.from),
-        Some(_) | None => Place("steps", "seq").seq(row.n_steps + 1),
+        Some(_) | None => Column("steps", "seq").seq(row.n_steps + 1),
     }
 }

@@ -14,7 +14,7 @@ use super::canonical::{EventRow, Head, Origin, Sets, StepRow};
 use super::change::Change;
 use super::error::JournalError;
 use super::mac::{Authenticator, Mac};
-use super::row::Place;
+use super::row::Column;
 use super::sqlite::of_sqlx;
 use crate::run::{Event, EventKind, RunId, Seq};
 
@@ -292,7 +292,7 @@ pub(super) async fn heads(
 
 /// Remembers which step an event is about.
 pub(super) fn note(last: &mut BTreeMap<i64, i64>, event: &EventRow) -> Result<(), JournalError> {
-    let kind: EventKind = Place("events", "kind").json(&event.kind)?;
+    let kind: EventKind = Column("events", "kind").json(&event.kind)?;
     if let Some(seq) = kind.step() {
         last.insert(i64::from(seq.get()), event.n);
     }

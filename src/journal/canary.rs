@@ -16,7 +16,7 @@ use super::key_file;
 use super::mac::Authenticator;
 use super::patience::{Patience, begin};
 use super::reseal::Resealing;
-use super::row::Place;
+use super::row::Column;
 use super::seal::{SealError, Sealer, Spot};
 use super::sqlite::of_sqlx;
 use super::stored::{Forms, forms};
@@ -124,7 +124,7 @@ async fn authenticate(
         .map_err(failed)?;
     let resealing = Resealing { path, old: &unlocked.sealer, new: &unlocked.sealer };
     for id in &ids {
-        let run: RunId = Place("runs", "id").parse(id)?;
+        let run: RunId = Column("runs", "id").parse(id)?;
         let mark = if is_of_before(&mut tx, path, id).await? {
             resealing.run(&mut tx, run).await?;
             OF_BEFORE
@@ -169,7 +169,7 @@ async fn is_of_before(tx: &mut SqliteConnection, path: &Path, run: &str) -> Resu
     .map_err(failed)?;
     let mut is_sealed = false;
     for row in texts {
-        let Forms { is_bound, is_of_before } = forms(&Place("runs", "input").json(&row.text)?);
+        let Forms { is_bound, is_of_before } = forms(&Column("runs", "input").json(&row.text)?);
         if is_bound || is_authenticated {
             return Err(altered("canary", format!("it is missing, and run {run} was written with it")));
         }
@@ -238,8 +238,8 @@ async fn of_a_journal_without(
         .map_err(|error| of_sqlx(path, error))?;
     let sealed = match newest {
         Some(row) => {
-            let run = Place("runs", "id").parse(&row.id)?;
-            let input = Place("runs", "input").json(&row.input)?;
+            let run = Column("runs", "id").parse(&row.id)?;
+            let input = Column("runs", "input").json(&row.input)?;
             let is_sealed = !matches!(forms(&input), Forms { is_bound: false, is_of_before: false });
             is_sealed.then_some((Spot { run, seq: None, column: "input" }, input))
         }

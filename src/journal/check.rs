@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::attest::{Known, LAST_ID, NEVER_TAKEN_UP, Rows, altered, note};
 use super::canonical::{Head, Origin, Sets};
 use super::error::JournalError;
-use super::row::Place;
+use super::row::Column;
 use super::sqlite::of_sqlx;
 use super::told;
 use crate::run::RunId;
@@ -65,7 +65,7 @@ impl Rows<'_> {
         .await
         .map_err(|error| of_sqlx(self.path, error))?;
         for later in later {
-            self.check_rows(Place("runs", "id").parse(&later)?).await?;
+            self.check_rows(Column("runs", "id").parse(&later)?).await?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::error::JournalError;
 use super::handle::Journal;
 use super::kin::{self, Kin};
-use super::row::Place;
+use super::row::Column;
 use crate::run::{RunId, RunSelector};
 
 /// For what a run is looked for, which is what `latest` depends on.
@@ -74,7 +74,7 @@ impl Journal {
         .map_err(|error| self.0.failed(error))?;
         let mut candidates = Vec::new();
         for id in found {
-            candidates.push(Place("runs", "id").parse(&id)?);
+            candidates.push(Column("runs", "id").parse(&id)?);
         }
         match (selector, candidates.as_slice()) {
             (_, []) => Err(FindError::None { selector: selector.to_string() }),

@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use super::error::{JournalError, TakeError};
 use super::handle::{Claim, Inner, Journal};
 use super::lock::{Lock, lock_folder};
-use super::row::Place;
+use super::row::Column;
 use crate::clock::Clock;
 use crate::run::{Fence, Holder, OnFailure, RunId, RunStanding, Timestamp};
 
@@ -32,8 +32,8 @@ pub(super) struct Hold {
 impl Hold {
     /// From the two columns of a row.
     pub(super) fn read(holder: Option<&str>, lease_until: Option<i64>) -> Result<Option<Self>, JournalError> {
-        let by = Place("runs", "holder").json_or_none(holder)?;
-        let until = Place("runs", "lease_until").time_or_none(lease_until)?;
+        let by = Column("runs", "holder").json_or_none(holder)?;
+        let until = Column("runs", "lease_until").time_or_none(lease_until)?;
         Ok(by.zip(until).map(|(by, until)| Self { by, until }))
     }
 
@@ -93,13 +93,13 @@ pub(super) async fn lease_row(
     .ok_or(JournalError::NoSuchRun(run))?;
     Ok(LeaseRow {
         standing: RunStanding {
-            state: Place("runs", "state").parse(&row.state)?,
-            direction: Place("runs", "direction").parse(&row.direction)?,
+            state: Column("runs", "state").parse(&row.state)?,
+            direction: Column("runs", "direction").parse(&row.direction)?,
             has_succeeded: row.has_succeeded != 0,
-            error: Place("runs", "error").json_or_none(row.error.as_deref())?,
-            finished_at: Place("runs", "finished_at").time_or_none(row.finished_at)?,
+            error: Column("runs", "error").json_or_none(row.error.as_deref())?,
+            finished_at: Column("runs", "finished_at").time_or_none(row.finished_at)?,
         },
-        on_failure: Place("runs", "on_failure").parse(&row.on_failure)?,
+        on_failure: Column("runs", "on_failure").parse(&row.on_failure)?,
         fence: Fence::new(row.fence),
         hold: Hold::read(row.holder.as_deref(), row.lease_until)?,
     })

@@ -9,7 +9,7 @@ use sqlx::SqliteConnection;
 
 use super::error::JournalError;
 use super::handle::Inner;
-use super::row::Place;
+use super::row::Column;
 use crate::run::{RunId, RunState, Target};
 
 /// What the journal knows of a run beside others.
@@ -124,9 +124,9 @@ pub(super) async fn all(inner: &Inner, connection: &mut SqliteConnection) -> Res
     rows.into_iter()
         .map(|row| {
             Ok(Kin {
-                run: Place("runs", "id").parse(&row.id)?,
+                run: Column("runs", "id").parse(&row.id)?,
                 name: row.name,
-                state: Place("runs", "state").parse(&row.state)?,
+                state: Column("runs", "state").parse(&row.state)?,
                 has_changes: row.has_changes != 0,
                 number: row.number,
                 has_succeeded: row.has_succeeded != 0,

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::error::JournalError;
 use super::handle::Inner;
 use super::kin;
-use super::row::Place;
+use super::row::Column;
 use crate::run::{EventKind, Outcome, RunId, RunRecord, RunState};
 
 /// What the rows of a run say of its way.
@@ -77,7 +77,7 @@ pub(super) async fn warnings(
     .map_err(|error| inner.failed(error))?;
     let mut warnings = Vec::with_capacity(kinds.len());
     for kind in kinds {
-        if let EventKind::Warned { message, .. } = Place("events", "kind").json(&kind)? {
+        if let EventKind::Warned { message, .. } = Column("events", "kind").json(&kind)? {
             warnings.push(message);
         }
     }

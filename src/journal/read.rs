@@ -11,7 +11,7 @@ use super::error::JournalError;
 use super::handle::{Inner, Journal};
 use super::held::Hold;
 use super::outcome;
-use super::row::Place;
+use super::row::Column;
 use super::seal::Spot;
 use super::step::{StoredStep, load_steps};
 use super::told;
@@ -53,7 +53,7 @@ impl History {
         .fetch_one(&mut *tx)
         .await
         .map_err(|error| inner.failed(error))?;
-        let stored = Place("runs", "input").json(&row.input)?;
+        let stored = Column("runs", "input").json(&row.input)?;
         let sealer = inner.sealer()?;
         let input = sealer.open(stored, Spot { run, seq: None, column: "input" })?;
         let mut steps = load_steps(inner, tx, run).await?;
@@ -66,10 +66,10 @@ impl History {
         }
         Ok(Self {
             workflow: row.workflow,
-            workflow_version: Place("runs", "workflow_version").number(row.workflow_version)?,
+            workflow_version: Column("runs", "workflow_version").number(row.workflow_version)?,
             input,
-            on_failure: Place("runs", "on_failure").parse(&row.on_failure)?,
-            error: Place("runs", "error").json_or_none(row.error.as_deref())?,
+            on_failure: Column("runs", "on_failure").parse(&row.on_failure)?,
+            error: Column("runs", "error").json_or_none(row.error.as_deref())?,
             state_before,
             steps,
             facts: load_facts(inner, tx, run).await?,
@@ -89,7 +89,7 @@ impl Journal {
             .fetch_one(&mut *tx)
             .await
             .map_err(failed)?;
-        History::load(&self.0, &mut tx, run, Place("runs", "state").parse(&state)?).await
+        History::load(&self.0, &mut tx, run, Column("runs", "state").parse(&state)?).await
     }
 
     /// One run with its steps; confidential values are masked.
@@ -129,7 +129,7 @@ impl Journal {
         .map_err(|error| self.0.failed(error))?;
         let mut records = Vec::with_capacity(rows.len());
         for row in rows {
-            let run = Place("runs", "id").parse(&row.id)?;
+            let run = Column("runs", "id").parse(&row.id)?;
             let facts = load_facts(&self.0, &mut connection, run).await?;
             records.push(row.into_record(facts, Vec::new(), &self.0)?);
         }
@@ -150,9 +150,9 @@ impl Journal {
             .map(|row| {
                 Ok(Event {
                     run,
-                    n: Place("events", "n").number(row.n)?,
-                    at: Place("events", "at").time(row.at)?,
-                    kind: Place("events", "kind").json(&row.kind)?,
+                    n: Column("events", "n").number(row.n)?,
+                    at: Column("events", "at").time(row.at)?,
+                    kind: Column("events", "kind").json(&row.kind)?,
                 })
             })
             .collect()
@@ -193,7 +193,7 @@ impl Journal {
             .await
             .map_err(|error| self.0.failed(error))?
             .ok_or(JournalError::NoSuchRun(run))?;
-        Ok((row.workflow, Place("runs", "context").json(&row.context)?))
+        Ok((row.workflow, Column("runs", "context").json(&row.context)?))
     }
 }
 
@@ -224,23 +224,23 @@ impl RunRow {
         steps: Vec<StepRecord>,
         inner: &Inner,
     ) -> Result<RunRecord, JournalError> {
-        let state: RunState = Place("runs", "state").parse(&self.state)?;
-        let run = Place("runs", "id").parse(&self.id)?;
+        let state: RunState = Column("runs", "state").parse(&self.state)?;
+        let run = Column("runs", "id").parse(&self.id)?;
         let hold = Hold::read(self.holder.as_deref(), self.lease_until)?;
         let holder = hold.filter(|hold| hold.is_alive(inner, run)).map(|hold| hold.by);
         let should_advance = matches!(state, RunState::Running | RunState::RollingBack);
         Ok(RunRecord {
             id: run,
             workflow: self.workflow,
-            workflow_version: Place("runs", "workflow_version").number(self.workflow_version)?,
+            workflow_version: Column("runs", "workflow_version").number(self.workflow_version)?,
             name: self.name,
             state,
-            direction: Place("runs", "direction").parse(&self.direction)?,
+            direction: Column("runs", "direction").parse(&self.direction)?,
             interrupted: should_advance && holder.is_none(),
             holder,
-            created_at: Place("runs", "created_at").time(self.created_at)?,
-            finished_at: Place("runs", "finished_at").time_or_none(self.finished_at)?,
-            error: Place("runs", "error").json_or_none(self.error.as_deref())?,
+            created_at: Column("runs", "created_at").time(self.created_at)?,
+            finished_at: Column("runs", "finished_at").time_or_none(self.finished_at)?,
+            error: Column("runs", "error").json_or_none(self.error.as_deref())?,
             facts,
             steps,
             outcome: None,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::SqliteConnection;
 
 use super::error::JournalError;
-use super::row::Place;
+use super::row::Column;
 use super::seal::{SealError, Sealer, Spot};
 use super::sqlite::of_sqlx;
 use crate::run::RunId;
@@ -36,7 +36,7 @@ impl Resealing<'_> {
         };
         let mut texts = Vec::with_capacity(steps.len());
         for step in steps {
-            let seq = Place("steps", "seq").seq(step.seq)?;
+            let seq = Column("steps", "seq").seq(step.seq)?;
             let spot = |column| Spot { run, seq: Some(seq), column };
             let Some(input) = self.text(&step.input, spot("input"))? else { return Ok(false) };
             let output = match step.output {
@@ -69,7 +69,7 @@ impl Resealing<'_> {
 
     /// One column's text, sealed anew; `None` when it does not open.
     fn text(&self, stored: &str, spot: Spot) -> Result<Option<String>, JournalError> {
-        let stored: Value = Place("steps", spot.column).json(stored)?;
+        let stored: Value = Column("steps", spot.column).json(stored)?;
         match self.old.open(stored, spot) {
             Ok(opened) => Ok(Some(self.new.seal(opened, spot).to_string())),
             Err(SealError::Unopened { .. }) => Ok(None),

@@ -17,7 +17,7 @@ use super::key_file;
 use super::mac::Authenticator;
 use super::patience::begin;
 use super::reseal::Resealing;
-use super::row::Place;
+use super::row::Column;
 use super::seal::{SealError, Sealer};
 use super::{open, wal};
 use crate::clock::Clock;
@@ -136,7 +136,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
         .map_err(failed)?;
     // What somebody else changed must not get a code of ours.
     for id in &ids {
-        let run = Place("runs", "id").parse(id)?;
+        let run = Column("runs", "id").parse(id)?;
         Rows::new(&inner.path, &unlocked.rows, &mut tx).check_rows(run).await?;
     }
     end_dead_leases(inner, &mut tx).await?;
@@ -144,7 +144,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     let resealing = Resealing { path: &inner.path, old: &unlocked.sealer, new: &sealer };
     let mut unopened = Vec::new();
     for id in &ids {
-        let run = Place("runs", "id").parse(id)?;
+        let run = Column("runs", "id").parse(id)?;
         if !resealing.run(&mut tx, run).await? {
             unopened.push(run);
         }
@@ -180,7 +180,7 @@ async fn end_dead_leases(inner: &Inner, tx: &mut SqliteConnection) -> Result<(),
         .await
         .map_err(failed)?;
     for row in leased {
-        let run = Place("runs", "id").parse(&row.id)?;
+        let run = Column("runs", "id").parse(&row.id)?;
         let Some(hold) = Hold::read(row.holder.as_deref(), row.lease_until)? else { continue };
         if hold.is_alive(inner, run) || lock(inner, run)?.is_none() {
             return Err(RotateError::Held { run, by: hold.by });

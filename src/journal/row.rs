@@ -12,9 +12,9 @@ use crate::run::{Effect, Seq, Timestamp};
 
 /// A column's name, for the error about its content.
 #[derive(Clone, Copy)]
-pub(super) struct Place(pub(super) &'static str, pub(super) &'static str);
+pub(super) struct Column(pub(super) &'static str, pub(super) &'static str);
 
-impl Place {
+impl Column {
     pub(super) fn error(self, detail: impl Display) -> JournalError {
         JournalError::Decode { table: self.0, column: self.1, detail: detail.to_string() }
     }

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 
 use super::error::JournalError;
 use super::handle::Inner;
-use super::row::Place;
+use super::row::Column;
 use super::stored::masked;
 use crate::run::{Direction, Effect, Half, RunId, Seq, StepRecord, StepStanding, StepState, UndoRecord};
 
@@ -82,7 +82,7 @@ struct StepRow {
 impl StepRow {
     /// The step, which must be number `expected`: a gap would make every later step another one.
     fn into_step(self, expected: u32) -> Result<StoredStep, JournalError> {
-        let at = |column| Place("steps", column);
+        let at = |column| Column("steps", column);
         let seq = at("seq").seq(self.seq)?;
         if seq.get() != expected {
             return Err(at("seq").error(format!("step {expected} is missing")));

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use super::error::{JournalError, TargetHeld, WriteError};
 use super::handle::Inner;
-use super::row::Place;
+use super::row::Column;
 use crate::run::{RunId, Target};
 
 /// Holds `target` for `run`, or says who does.
@@ -28,8 +28,8 @@ pub(super) async fn hold(
     if let Some(other) = other {
         return Err(WriteError::TargetHeld(TargetHeld {
             target: target.clone(),
-            run: Place("runs", "id").parse(&other.id)?,
-            state: Place("runs", "state").parse(&other.state)?,
+            run: Column("runs", "id").parse(&other.id)?,
+            state: Column("runs", "state").parse(&other.state)?,
         }));
     }
     sqlx::query!(

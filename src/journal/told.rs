@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::attest::altered;
 use super::error::JournalError;
-use super::row::{Place, effect_text};
+use super::row::{Column, effect_text};
 use super::sqlite::of_sqlx;
 use crate::run::{EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding};
 
@@ -86,8 +86,8 @@ async fn fold(tx: &mut SqliteConnection, path: &Path, id: &str) -> Result<Told, 
         if event.n != n_events {
             return Err(altered("events", format!("event {n_events} of run {id} is missing")));
         }
-        let kind: EventKind = Place("events", "kind").json(&event.kind)?;
-        let at = Place("events", "at").time(event.at)?;
+        let kind: EventKind = Column("events", "kind").json(&event.kind)?;
+        let at = Column("events", "at").time(event.at)?;
         let followed = match &mut told {
             Some(told) => told.follow(&kind, at),
             None => Folded::begin(&kind).map(|begun| told = Some(begun)),

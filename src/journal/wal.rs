@@ -18,7 +18,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::error::JournalError;
 use super::handle::Inner;
 use super::held::Hold;
-use super::row::Place;
+use super::row::Column;
 use super::sqlite::of_sqlx;
 use crate::clock::Clock;
 
@@ -178,7 +178,7 @@ async fn is_at_rest(inner: &Inner, connection: &mut SqliteConnection) -> Result<
         .await
         .map_err(|error| inner.failed(error))?;
     for row in leased {
-        let run = Place("runs", "id").parse(&row.id)?;
+        let run = Column("runs", "id").parse(&row.id)?;
         let hold = Hold::read(row.holder.as_deref(), row.lease_until)?;
         if hold.is_some_and(|hold| hold.is_alive(inner, run)) {
             return Ok(false);

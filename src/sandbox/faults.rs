@@ -25,7 +25,7 @@ pub(super) struct Rule {
     #[serde(default)]
     pub(super) seed: u64,
     /// What happens.
-    pub(super) effect: Effect,
+    pub(super) effect: Fault,
     /// What the cloud says of it, where it says anything; `{authorization}` and `{opc-obo-token}` stand for those headers
     /// of the request.
     #[serde(default)]
@@ -43,7 +43,7 @@ pub(super) struct Rule {
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Effect {
+pub(super) enum Fault {
     /// Refused: the key or the token is not accepted.
     #[serde(rename = "401")]
     Unauthenticated,

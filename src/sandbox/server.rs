@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::audit::Call;
-use super::faults::{Effect, Rule};
+use super::faults::{Fault, Rule};
 use super::lock::lock;
 use super::shared::Shared;
 use super::verify::Message;
@@ -94,13 +94,13 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         return Ok(finish(&shared, reply, &request_id));
     }
     let effect = rule.as_ref().map(|rule| rule.effect);
-    if effect == Some(Effect::ResetBefore) {
+    if effect == Some(Fault::ResetBefore) {
         record(who, 0);
         return Err(io::ErrorKind::ConnectionReset.into());
     }
     let delay = Duration::from_millis(rule.as_ref().map_or(0, |rule| rule.delay_ms));
     let parsed = parse(&method, &target, &parts.headers, &body, rule.as_ref());
-    if effect == Some(Effect::Late) {
+    if effect == Some(Fault::Late) {
         let task = Arc::clone(&shared);
         shared.spawn(async move {
             task.sleep(delay).await;
@@ -114,12 +114,12 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
     let reply = match parsed {
         _ if !is_api => principals::answer(&shared, &message, now),
         Ok(request) => {
-            if effect == Some(Effect::OtherClient) {
+            if effect == Some(Fault::OtherClient) {
                 control::intrude(&shared, &request);
             }
             let reply = control::answer(&shared, &request);
             match effect {
-                Some(Effect::Twice) => control::answer(&shared, &Request { is_stray: true, ..request }),
+                Some(Fault::Twice) => control::answer(&shared, &Request { is_stray: true, ..request }),
                 _ => reply,
             }
         }
@@ -127,8 +127,8 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
     };
     record(who, reply.status);
     match effect {
-        Some(Effect::ResetAfter) => Err(io::ErrorKind::ConnectionReset.into()),
-        Some(Effect::Truncate) => Ok(truncated(finish(&shared, reply, &request_id)).await),
+        Some(Fault::ResetAfter) => Err(io::ErrorKind::ConnectionReset.into()),
+        Some(Fault::Truncate) => Ok(truncated(finish(&shared, reply, &request_id)).await),
         _ => Ok(finish(&shared, reply, &request_id)),
     }
 }
@@ -146,28 +146,28 @@ fn refusal(rule: &Rule, headers: &hyper::HeaderMap) -> Option<Reply> {
         None => reply,
     };
     let reply = match rule.effect {
-        Effect::Unauthenticated => Reply::unauthenticated(),
-        Effect::TooMany => Reply::error(429, "TooManyRequests", "Too many requests for the user"),
-        Effect::Internal => Reply::error(500, "InternalServerError", "Internal Server Error"),
-        Effect::BadGateway => Reply { status: 502, ..Reply::text("Bad Gateway") },
-        Effect::Unavailable => {
+        Fault::Unauthenticated => Reply::unauthenticated(),
+        Fault::TooMany => Reply::error(429, "TooManyRequests", "Too many requests for the user"),
+        Fault::Internal => Reply::error(500, "InternalServerError", "Internal Server Error"),
+        Fault::BadGateway => Reply { status: 502, ..Reply::text("Bad Gateway") },
+        Fault::Unavailable => {
             Reply::error(503, "ServiceUnavailable", "The service is currently unavailable.")
         }
-        Effect::Capacity => Reply::error(500, "InternalError", "Out of host capacity."),
-        Effect::NotFound => Reply::not_found(),
-        Effect::Conflict => {
+        Fault::Capacity => Reply::error(500, "InternalError", "Out of host capacity."),
+        Fault::NotFound => Reply::not_found(),
+        Fault::Conflict => {
             Reply::error(409, "IncorrectState", "The resource is being changed; try again later")
         }
-        Effect::Html => Reply::text("<html><body>gateway</body></html>").with("content-type", "text/html"),
-        Effect::ResetBefore
-        | Effect::ResetAfter
-        | Effect::Slow
-        | Effect::Truncate
-        | Effect::Late
-        | Effect::Twice
-        | Effect::OtherClient
-        | Effect::StaleRead
-        | Effect::WorkFails => return None,
+        Fault::Html => Reply::text("<html><body>gateway</body></html>").with("content-type", "text/html"),
+        Fault::ResetBefore
+        | Fault::ResetAfter
+        | Fault::Slow
+        | Fault::Truncate
+        | Fault::Late
+        | Fault::Twice
+        | Fault::OtherClient
+        | Fault::StaleRead
+        | Fault::WorkFails => return None,
     };
     let reply = said(reply);
     Some(match rule.retry_after {
@@ -207,10 +207,10 @@ fn parse(
         headers: headers.clone(),
         body,
         work_fails_with: rule
-            .filter(|rule| rule.effect == Effect::WorkFails)
+            .filter(|rule| rule.effect == Fault::WorkFails)
             .map(|rule| rule.said(headers, "a fault was asked for")),
-        is_stale: effect == Some(Effect::StaleRead),
-        is_stray: effect == Some(Effect::Late),
+        is_stale: effect == Some(Fault::StaleRead),
+        is_stray: effect == Some(Fault::Late),
     })
 }
 

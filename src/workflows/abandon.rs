@@ -14,7 +14,7 @@ use super::redeploy::Redeploy;
 use super::stages::{Retiring, retire};
 use super::target::instance_compartment;
 use super::{Destroy, World};
-use crate::config::{OldInstance as Mode, Policy};
+use crate::config::{Disposal, Policy};
 use crate::engine::{Activity, Foresight, Past, Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{Confidential, Failure};
@@ -76,9 +76,9 @@ impl Workflow for KeepNew {
                 compartment_id: &leftover.compartment_id,
                 // What a compensation made is nobody's to keep.
                 mode: match (leftover.is_there, is_old) {
-                    (false, _) => Mode::Keep,
+                    (false, _) => Disposal::Keep,
                     (true, true) => run.world().policy.old_instance,
-                    (true, false) => Mode::Delete,
+                    (true, false) => Disposal::Delete,
                 },
                 may_leave_nothing: false,
                 marks_kept: leftover.is_there,

@@ -7,7 +7,7 @@ use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, OldI
 use super::elsewhere::Elsewhere;
 use super::stages::{Retiring, retire};
 use super::target;
-use crate::config::{Filter, OldInstance as Mode};
+use crate::config::{Disposal, Filter};
 use crate::engine::{Run, Stop, Workflow};
 use crate::oci::InstanceId;
 use crate::run::Confidential;
@@ -82,7 +82,7 @@ impl Workflow for Destroy {
             balancer: &balancer,
             backends: &found.old,
             compartment_id: &destruction.compartment_id,
-            mode: Mode::Delete,
+            mode: Disposal::Delete,
             may_leave_nothing: true,
             marks_kept: false,
             takeover: None,

@@ -5,7 +5,7 @@ use super::beside::Around;
 use super::elsewhere::Elsewhere;
 use super::target::{self, instance_compartment};
 use super::world::World;
-use crate::config::{Deployment, OldInstance as Mode, Policy, Predecessor};
+use crate::config::{Deployment, Disposal, Policy, Predecessor};
 use crate::engine::{Foresight, Stop};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{Confidential, Facts};
@@ -91,6 +91,6 @@ pub(super) fn elsewhere(
     (!policy.is_of_before()).then(|| Elsewhere {
         compartments: Elsewhere::among(own, &policy.lb_compartments),
         ipv6_addresses: old.map(|old| old.ipv6_addresses.clone()).unwrap_or_default(),
-        is_kept: policy.old_instance == Mode::Keep,
+        is_kept: policy.old_instance == Disposal::Keep,
     })
 }

@@ -19,7 +19,7 @@ use super::instance::Running;
 use super::successor::{Successor, Takeover};
 use super::target::{self, instance_compartment};
 use super::world::World;
-use crate::config::{BackendTarget, Deployment, DeploymentTarget, OldInstance as Mode, Register};
+use crate::config::{BackendTarget, Deployment, DeploymentTarget, Disposal, Register};
 use crate::engine::{Activity as _, Run, Stop};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::Confidential;
@@ -148,7 +148,7 @@ pub(super) struct Retiring<'r> {
     pub(super) balancer: &'r LoadBalancerId,
     pub(super) backends: &'r [OldBackend],
     pub(super) compartment_id: &'r str,
-    pub(super) mode: Mode,
+    pub(super) mode: Disposal,
     pub(super) may_leave_nothing: bool,
     /// Whether an instance that is not deleted is marked as kept. Runs of before did not.
     pub(super) marks_kept: bool,
@@ -207,13 +207,13 @@ pub(super) async fn retire(
     let compartment_id = old.compartment_id.unwrap_or_else(|| retiring.compartment_id.to_owned());
     let id = old.id.clone();
     // Before a stop: whether what is stopped can be changed is not known of the cloud.
-    if retiring.marks_kept && matches!(retiring.mode, Mode::Keep | Mode::Stop) {
+    if retiring.marks_kept && matches!(retiring.mode, Disposal::Keep | Disposal::Stop) {
         let tags = old.specification.expose()["freeformTags"].as_object().cloned().unwrap_or_default();
         let tags = Confidential::new(tags);
         let mark = MarkKept { id: id.clone(), compartment_id: compartment_id.clone(), tags };
         run.change(mark).await?;
     }
-    if retiring.mode == Mode::Keep {
+    if retiring.mode == Disposal::Keep {
         return Ok(());
     }
     let retire = RetireInstance {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use deployctl::clock::Clock;
-use deployctl::config::{Deployment, Flags, Policy, Sources, load};
+use deployctl::config::{Deployment, Overrides, Policy, Sources, load};
 use deployctl::engine::{Arranged, Trials};
 use deployctl::oci::identity::Identity;
 use deployctl::oci::{Endpoint, Endpoints, Http, InstanceId, Oci, Transport};
@@ -50,7 +50,7 @@ pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment
     let sources = Sources {
         deployment: Some(&file),
         aliases: &[],
-        flags: Flags::default(),
+        flags: Overrides::default(),
         profile: "default",
         env: &|_| Ok(None),
         allows_unknown_fields: false,

@@ -95,10 +95,10 @@ fn number(text: &mut Chars<'_>, n_digits: usize) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::config::node::Tree;
-    use crate::config::problem::Place;
+    use crate::config::problem::Position;
 
     fn node(text: &str) -> Node {
-        Node::new(Tree::Str(text.to_owned()), Place::default())
+        Node::new(Tree::Str(text.to_owned()), Position::default())
     }
 
     #[test]

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn read(text: &str) -> Result<Node, Problem> {
-    super::read(text, &Place::default())
+    super::read(text, &Position::default())
 }
 
 #[test]

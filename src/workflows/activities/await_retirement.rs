@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::config::OldInstance as Mode;
+use crate::config::Disposal;
 use crate::engine::{Activity, Cx, Looks, Wait};
 use crate::oci::InstanceId;
 use crate::oci::container_instances::InstanceState;
@@ -15,7 +15,7 @@ use crate::workflows::{World, instance};
 pub(in crate::workflows) struct AwaitRetirement {
     pub(in crate::workflows) id: InstanceId,
     pub(in crate::workflows) compartment_id: String,
-    pub(in crate::workflows) mode: Mode,
+    pub(in crate::workflows) mode: Disposal,
 }
 
 impl Activity for AwaitRetirement {
@@ -32,9 +32,11 @@ impl Activity for AwaitRetirement {
         for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let state = instance::state(cx, &self.compartment_id, &self.id).await?;
             let is_over = match (self.mode, state) {
-                (_, None | Some(InstanceState::Deleted)) | (Mode::Keep, _) => true,
-                (Mode::Stop, Some(state)) => matches!(state, InstanceState::Inactive | InstanceState::Failed),
-                (Mode::Delete, Some(_)) => false,
+                (_, None | Some(InstanceState::Deleted)) | (Disposal::Keep, _) => true,
+                (Disposal::Stop, Some(state)) => {
+                    matches!(state, InstanceState::Inactive | InstanceState::Failed)
+                }
+                (Disposal::Delete, Some(_)) => false,
             };
             if is_over {
                 return Ok(());

@@ -14,7 +14,7 @@ use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
-use crate::workflows::instance::{self, Request};
+use crate::workflows::instance::{self, TokenOf};
 use crate::workflows::{World, failure, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ impl Activity for CreateInstance {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Created, Failure> {
-        match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await? {
+        match instance::create(cx, &self.tagged(cx), TokenOf::TheStep).await? {
             Some((id, work_request)) => Ok(Created { id, work_request }),
             None => Err(Failure::permanent(
                 "creating the container instance",
@@ -141,7 +141,7 @@ impl Mutation for CreateInstance {
         }
         let found = self.find(cx).await?;
         if found.is_empty() && token_counts(cx) {
-            match instance::create(cx, &self.tagged(cx), Request::OfTheStep).await {
+            match instance::create(cx, &self.tagged(cx), TokenOf::TheStep).await {
                 Ok(Some((id, _))) => {
                     return Ok(Undone::Part { facts: fact(&finished, &id), note: "sent again".to_owned() });
                 }

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use super::left;
 use super::sent::preview_of;
-use crate::config::OldInstance as Mode;
+use crate::config::Disposal;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure, FailureKind};
 use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::elsewhere::Elsewhere;
-use crate::workflows::instance::{self, Request, Standing};
+use crate::workflows::instance::{self, Standing, TokenOf};
 use crate::workflows::successor::Takeover;
 use crate::workflows::{World, failure, guards};
 
@@ -28,7 +28,7 @@ pub(in crate::workflows) struct RetireInstance {
     pub(in crate::workflows) id: InstanceId,
     pub(in crate::workflows) compartment_id: String,
     pub(in crate::workflows) addresses: Vec<String>,
-    pub(in crate::workflows) mode: Mode,
+    pub(in crate::workflows) mode: Disposal,
     pub(in crate::workflows) specification: Confidential<Value>,
     pub(in crate::workflows) load_balancer: LoadBalancerId,
     /// The new version, which must serve still. Runs of before do not have it.
@@ -62,8 +62,8 @@ impl RetireInstance {
 
     fn call(&self) -> Call {
         match self.mode {
-            Mode::Delete | Mode::Keep => api::delete(&self.id),
-            Mode::Stop => api::stop(&self.id),
+            Disposal::Delete | Disposal::Keep => api::delete(&self.id),
+            Disposal::Stop => api::stop(&self.id),
         }
     }
 }
@@ -93,8 +93,10 @@ impl Activity for RetireInstance {
         let state = standing.as_ref().map(|standing| standing.state);
         let is_done = match (self.mode, state) {
             (_, state) if self.is_gone(state) => true,
-            (Mode::Stop, Some(InstanceState::Inactive | InstanceState::Failed)) | (Mode::Keep, _) => true,
-            (Mode::Stop | Mode::Delete, _) => false,
+            (Disposal::Stop, Some(InstanceState::Inactive | InstanceState::Failed)) | (Disposal::Keep, _) => {
+                true
+            }
+            (Disposal::Stop | Disposal::Delete, _) => false,
         };
         if is_done {
             return Ok(Retirement::default());
@@ -126,9 +128,9 @@ impl Mutation for RetireInstance {
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Retirement>, Failure> {
         let state = self.state(cx).await?;
         let is_ours = match self.mode {
-            Mode::Delete => self.is_gone(state),
-            Mode::Stop => matches!(state, Some(InstanceState::Updating | InstanceState::Inactive)),
-            Mode::Keep => false,
+            Disposal::Delete => self.is_gone(state),
+            Disposal::Stop => matches!(state, Some(InstanceState::Updating | InstanceState::Inactive)),
+            Disposal::Keep => false,
         };
         Ok(is_ours.then_some(Retirement { was_sent: true, work_request: None }))
     }
@@ -138,9 +140,9 @@ impl Mutation for RetireInstance {
             return Ok(Undone::whole());
         }
         match self.mode {
-            Mode::Keep => Ok(Undone::whole()),
-            Mode::Stop => self.start_again(cx, done).await,
-            Mode::Delete => {
+            Disposal::Keep => Ok(Undone::whole()),
+            Disposal::Stop => self.start_again(cx, done).await,
+            Disposal::Delete => {
                 if self.is_gone_for_sure(cx, done).await? {
                     self.create_again(cx).await
                 } else {
@@ -224,7 +226,7 @@ impl RetireInstance {
         };
         let Some(id) = known else {
             let specification = instance::tagged(self.specification.expose().clone(), &own);
-            let request = Request::OfItsUndo(remade.generation);
+            let request = TokenOf::ItsUndo(remade.generation);
             let created = instance::create(cx, &specification, request).await?;
             let Some((id, work)) = created else {
                 let message = "somebody deletes it each time";

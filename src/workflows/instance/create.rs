@@ -13,11 +13,11 @@ const GENERATIONS_LIMIT: u32 = 3;
 
 /// Whose request a create is; each has its own token.
 #[derive(Clone, Copy)]
-pub(in crate::workflows) enum Request {
+pub(in crate::workflows) enum TokenOf {
     /// The step's own. When its instance was deleted by somebody, that is not answered with another one.
-    OfTheStep,
+    TheStep,
     /// Its compensation's, which must bring an instance back: with this token, or the next that counts.
-    OfItsUndo(u32),
+    ItsUndo(u32),
 }
 
 /// Creates an instance, or returns the one that an earlier attempt of this very step created. `None` when somebody
@@ -25,15 +25,15 @@ pub(in crate::workflows) enum Request {
 pub(in crate::workflows) async fn create(
     cx: &Cx<'_, World>,
     specification: &Value,
-    request: Request,
+    request: TokenOf,
 ) -> Result<Option<(InstanceId, Option<WorkRequestId>)>, Failure> {
     const DOING: &str = "creating the container instance";
     for generation in 0..GENERATIONS_LIMIT {
         cx.assure_lease().await?;
         let token = match request {
-            Request::OfTheStep if generation > 0 => break,
-            Request::OfTheStep => cx.token(generation),
-            Request::OfItsUndo(first) => cx.undo_token(first + generation),
+            TokenOf::TheStep if generation > 0 => break,
+            TokenOf::TheStep => cx.token(generation),
+            TokenOf::ItsUndo(first) => cx.undo_token(first + generation),
         };
         let call = api::create(specification.clone()).with_retry_token(token.as_str());
         match cx.world.oci.container_instances().create(&call).await {

@@ -7,7 +7,7 @@ mod own;
 mod running;
 mod standing;
 
-pub(super) use create::{Request, create, is_refusal};
+pub(super) use create::{TokenOf, create, is_refusal};
 pub(super) use own::{carries, find_tagged, made_by, own_tags, tagged};
 pub(super) use running::{Reached, Running, addresses, only_ipv6, reached, still_runs, until_running};
 pub(super) use standing::{Standing, delete, outrun, standing, state};
