@@ -47,27 +47,26 @@ fn the_defaults_are_those_that_are_documented() {
 
 #[test]
 fn each_time_limit_is_obeyed() {
-    let slow_create =
-        json!({"method": "POST", "path": "/containerInstances", "effect": "slow", "delay_ms": 2000});
-    for (name, limit, fault, expected) in [
-        ("instance-timeout", "1ms", Value::Null, "is not running within 1ms"),
-        ("request-timeout", "100ms", slow_create, "CreateContainerInstance"),
-    ] {
-        let world = World::with(&["--no-verify"]);
-        let mut deployment = world.deployment();
-        deployment[name] = json!(limit);
-        deployment["retry"]["max-elapsed"] = json!("100ms");
-        if !fault.is_null() {
-            world.fault(&fault);
-        }
-        let ran = world.run(&["start", world.write_deployment(&deployment)]);
-        assert!([3, 75].contains(&ran.code) && ran.stderr.contains(expected), "{name}: {}", ran.stderr);
-        world.clear_faults();
-        if ran.code == 75 {
-            world.run(&["rollback", "latest"]).expect(0);
-        }
-        assert_eq!(world.versions(), ["1"], "{name}");
-    }
+    let world = World::with(&["--no-verify"]);
+    let mut deployment = world.deployment();
+    deployment["instance-timeout"] = json!("1ms");
+    let ran = world.run(&["start", world.write_deployment(&deployment)]).expect(3);
+    assert!(ran.stderr.contains("is not running within 1ms"), "{}", ran.stderr);
+    assert_eq!(world.versions(), ["1"]);
+
+    let world = World::with(&["--no-verify"]);
+    let mut deployment = world.deployment();
+    deployment["request-timeout"] = json!("1s");
+    deployment["retry"]["max-elapsed"] = json!("100ms");
+    world.fault(
+        &json!({"method": "POST", "path": "/containerInstances", "effect": "slow", "delay_ms": 600_000}),
+    );
+    let ran = world.run(&["start", world.write_deployment(&deployment)]).expect(75);
+    assert!(ran.stderr.contains("CreateContainerInstance"), "{}", ran.stderr);
+    world.clear_faults();
+    // The limit is the rollback's as well, and a busy machine may come to it.
+    let is_undone = (0..5).any(|_| world.run(&["rollback", "latest"]).code == 0);
+    assert!(is_undone && world.versions() == ["1"]);
 }
 
 #[test]

@@ -114,7 +114,9 @@ fn an_instance_that_does_not_run_is_told_and_replaced_by_its_ocid() {
             &json!({"weight": 3, "backup": false, "drain": false, "offline": false}),
         );
         world.post(&format!("{INSTANCES}/{id}/actions/stop"), &json!({}));
-        world.wait_until("it is stopped", || world.running().is_empty());
+        world.wait_until("it is stopped", || {
+            world.get(&format!("{INSTANCES}/{id}"))["lifecycleState"] == "INACTIVE"
+        });
         let filter = json!({"freeform-tags": {"env": "prod"}, "lifecycle-state": "ACTIVE"});
         let mut second = deployment(&world, "2", filter);
         refused(
