@@ -249,8 +249,8 @@ impl Session<'_> {
     /// What is said after the second signal. The journal is right whatever was under way.
     async fn stopped_at_once(&self, journal: &Journal, run: Option<RunId>, exit: Exit) -> Exit {
         let Some(run) = run else {
-            let message = "stopped before a run was taken up".to_owned();
-            let hint = Some("nothing was changed".to_owned());
+            let message = "stopped before a run was taken up, or just then".to_owned();
+            let hint = Some("nothing was sent; `deployctl history` shows whether there is a run".to_owned());
             return Report { kind: "interrupted", message, hint, exit }.print(self.ui);
         };
         let report = of_end(run, &End::Interrupted).map(|report| Report { exit, ..report });
