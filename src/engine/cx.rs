@@ -142,9 +142,13 @@ impl<W: Sync> Cx<'_, W> {
         let whole = TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         let deadline = self.begun_at().checked_add_signed(whole).unwrap_or(Timestamp::MAX_UTC);
         self.progress(format!("until {}", stamp(deadline)));
-        // The wall clock counts only for what was waited by another process: it may jump, and must not cut a wait short.
-        let left = if self.is_first_entry() { duration } else { self.clock.until(deadline).min(duration) };
-        self.pause(left).await
+        self.pause(self.left_of(duration, deadline)).await
+    }
+
+    /// What is left of a wait of `whole` that ends at `deadline`. The wall clock counts only for what was waited by another
+    /// process: it may jump, and must not cut a wait short.
+    pub fn left_of(&self, whole: Duration, deadline: Timestamp) -> Duration {
+        if self.is_first_entry() { whole } else { self.clock.until(deadline).min(whole) }
     }
 
     /// Waits, unless the user interrupts. After a crash it starts over: what is to be waited once is [`Cx::sleep`].

@@ -195,10 +195,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
             return self.close_untouched(lease, end).await;
         }
         match on_failure {
-            OnFailure::Halt => match lease.release().await {
-                Ok(()) => Outcome::of(run_id, End::Halted(failure)),
-                Err(error) => Outcome::of(run_id, Stop::from(error).into()),
-            },
+            OnFailure::Halt => self.let_go(lease, End::Halted(failure)).await,
             OnFailure::Rollback => match lease.turn_back().await {
                 Ok(event) => {
                     self.ground.tell(Update::Event(&event));
@@ -221,11 +218,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
                 self.finish(lease, RunState::RolledBack, End::RolledBack(failure)).await
             }
             Ok(Walked::Stuck { step, subject, failure }) => {
-                let run = lease.run();
-                match lease.release().await {
-                    Ok(()) => Outcome::of(run, End::Stuck { step, subject, failure }),
-                    Err(error) => Outcome::of(run, Stop::from(error).into()),
-                }
+                self.let_go(lease, End::Stuck { step, subject, failure }).await
             }
             Err(stop) => self.leave(lease, stop).await,
         }

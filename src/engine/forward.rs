@@ -13,7 +13,7 @@ use super::codec::{decode, sort, through};
 use super::cx::Cx;
 use super::entry::{Entry, Noted};
 use super::ground::Ground;
-use super::run::{Live, Mode, Run};
+use super::run::{Mode, Run};
 use super::stop::{Diverged, Stop, named};
 use super::trial::{self, Trial};
 use crate::crash::{self, Place};
@@ -76,7 +76,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         if let Some(output) = self.recorded::<A>(seq, &asked, &as_written)? {
             return Ok(output);
         }
-        let Mode::Live(live) = &mut self.mode else { unreachable!("a plan has no steps of its own") };
+        let live = self.mode.live();
         let entry = match live.recorded.get(seq.get() as usize - 1) {
             None => enter(self.ground, live.lease, Intent::New(seq, &asked)).await?,
             Some(stored) => {
@@ -119,7 +119,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         activity: &A,
         entry: &Entry,
     ) -> Result<Attempted<A::Output>, Stop> {
-        let Mode::Live(Live { lease, .. }) = &mut self.mode else { unreachable!("a plan attempts nothing") };
+        let lease = &mut *self.mode.live().lease;
         let (ground, noted, guard) = (self.ground, Noted::default(), lease.guard());
         let cx = ground.cx(lease.run(), entry, &self.facts, &noted, Some(&guard));
         let attempts = Attempts::of(ground, entry).or_spent(&noted.is_spent);
@@ -155,7 +155,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         name: &str,
         attempted: Attempted<A::Output>,
     ) -> Result<A::Output, Stop> {
-        let Mode::Live(Live { lease, .. }) = &mut self.mode else { unreachable!("a plan settles nothing") };
+        let lease = &mut *self.mode.live().lease;
         let Attempted { output, adopted, warnings } = attempted;
         A::conceal_output(&output, self.ground.world);
         // What goes on is what was stored, so that a resume sees the same.

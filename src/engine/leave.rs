@@ -85,4 +85,13 @@ impl<W: Sync + 'static> Engine<'_, W> {
             Err(error) => Outcome::of(run, Stop::from(error).into()),
         }
     }
+
+    /// Lets a run go as it stands.
+    pub(super) async fn let_go(&self, lease: Lease, end: End) -> Outcome {
+        let run = lease.run();
+        match lease.release().await {
+            Ok(()) => Outcome::of(run, end),
+            Err(error) => Outcome::of(run, Stop::from(error).into()),
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::cx::Cx;
 use super::entry::{Entry, Noted};
 use super::forward::{Intent, enter};
 use super::mutations::{Mutations, unknown};
-use super::run::{Live, Mode, Run};
+use super::run::{Live, Run};
 use super::stop::Stop;
 use super::trial::{self, Trial};
 use crate::crash;
@@ -50,8 +50,7 @@ impl Walk {
 impl<W: Sync + 'static> Run<'_, W> {
     /// Undoes the recorded steps, newest first.
     pub(super) async fn walk_back(&mut self, mutations: &Mutations<W>, walk: Walk) -> Result<Walked, Stop> {
-        let Mode::Live(live) = &mut self.mode else { unreachable!("a plan is not rolled back") };
-        let steps = std::mem::take(&mut live.recorded);
+        let steps = std::mem::take(&mut self.mode.live().recorded);
         for step in &steps {
             mutations.conceal(&step.activity, &step.input, self.ground.world);
         }
@@ -80,9 +79,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         mutations: &Mutations<W>,
         step: &StoredStep,
     ) -> Result<Result<(), Failure>, Stop> {
-        let Mode::Live(Live { lease, forget_retries, .. }) = &mut self.mode else {
-            unreachable!("a plan is not rolled back")
-        };
+        let Live { lease, forget_retries, .. } = self.mode.live();
         crash::within(&step.activity, step.subject.as_deref(), crash::Place::Undo);
         let intent = Intent::Undo { step, forget_retries: *forget_retries };
         let mut entry = enter(self.ground, lease, intent).await?;
@@ -106,9 +103,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         if self.ground.cancel.is_cancelled() {
             return Err(Stop::Interrupted);
         }
-        let Mode::Live(Live { lease, .. }) = &mut self.mode else {
-            unreachable!("a plan is not rolled back")
-        };
+        let lease = &mut *self.mode.live().lease;
         let (ground, noted, guard) = (self.ground, Noted::default(), lease.guard());
         let cx = ground.cx(lease.run(), entry, &self.facts, &noted, Some(&guard));
         let attempts = Attempts::of(ground, entry).or_spent(&noted.is_spent);
@@ -131,9 +126,7 @@ impl<W: Sync + 'static> Run<'_, W> {
 
     /// Checkpoints a part of a compensation, and what it leaves for the next one and for earlier steps.
     async fn settle_part(&mut self, seq: Seq, undone: Undone, warnings: Vec<String>) -> Result<Undone, Stop> {
-        let Mode::Live(Live { lease, .. }) = &mut self.mode else {
-            unreachable!("a plan is not rolled back")
-        };
+        let lease = &mut *self.mode.live().lease;
         self.ground.at("done, not completed").await;
         let events = match &undone {
             Undone::Whole(facts) => lease.complete_undo(seq, facts, warnings).await?,

@@ -32,6 +32,16 @@ pub(super) enum Mode<'e, W> {
     Foresee { run: RunId, steps: Vec<PlannedStep> },
 }
 
+impl<'e, W> Mode<'e, W> {
+    /// What only a run has that is driven: a plan carries nothing out, and takes nothing back.
+    pub(super) fn live(&mut self) -> &mut Live<'e, W> {
+        match self {
+            Self::Live(live) => live,
+            Self::Foresee { .. } => unreachable!("a plan comes to no step"),
+        }
+    }
+}
+
 /// What only a run has that is driven.
 pub(super) struct Live<'e, W> {
     pub(super) lease: &'e mut Lease,

@@ -16,7 +16,5 @@ pub(super) fn token_counts(cx: &Cx<'_, World>) -> bool {
 pub(super) async fn drained_out(cx: &Cx<'_, World>, since: Timestamp) -> Result<(), Failure> {
     let delay = cx.world.policy.drain_delay;
     cx.progress(format!("draining until {}", stamp(since + delay)));
-    // As in `await-drain`: the wall clock counts only for what another process has waited.
-    let left = if cx.is_first_entry() { delay } else { cx.clock.until(since + delay).min(delay) };
-    cx.pause(left).await
+    cx.pause(cx.left_of(delay, since + delay)).await
 }
