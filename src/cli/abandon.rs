@@ -54,7 +54,7 @@ pub(super) async fn of_run(
         let report = Report::usage(format!("run {run} is {}", record.state));
         return Err(report.hint("there is nothing left to abandon"));
     }
-    let (_, context) = journal.context(run).await?;
+    let context = journal.context(run).await?;
     let context = Context::restored(&context)?;
     let past = Past::from(journal.history(run).await?);
     let new = match said.keep {

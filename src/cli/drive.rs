@@ -92,7 +92,7 @@ pub(super) async fn resume(
         let word = Word { keep, reason: None, confirmation: Confirmation::Given };
         return of_run(session, journal, run, word).await;
     }
-    let (_, context) = journal.context(run).await?;
+    let context = journal.context(run).await?;
     let context = Context::restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let name = journal.run(run).await?.name;
@@ -113,7 +113,7 @@ pub(super) async fn rollback(
         Meant::Signalled(exit) => return Ok(exit),
     };
     session.say_whom_it_disowns(&journal, run, claim).await?;
-    let (_, context) = journal.context(run).await?;
+    let context = journal.context(run).await?;
     let context = Context::restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let record = journal.run(run).await?;

@@ -62,7 +62,7 @@ async fn facts_of(
     let seq = journal.stuck_at(run, step).await?;
     let past = Past::from(journal.history(run).await?);
     let substitute = Substitute::of(&past, seq, id).map_err(|failure| refused(&failure))?;
-    let (_, context) = journal.context(run).await?;
+    let context = journal.context(run).await?;
     let context = Context::restored(&context)?;
     let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
     let look = async |foresight: &Foresight<'_, World>| substitute.facts(foresight, &past).await;

@@ -181,19 +181,19 @@ impl Journal {
         }
     }
 
-    /// What the caller stored with the run to be able to resume it: workflow name, and its own context. The whole run
-    /// is verified first: the context says to whom secrets are sent.
-    pub async fn context(&self, run: RunId) -> Result<(String, Value), JournalError> {
+    /// What the caller stored with the run to be able to resume it. The whole run is verified first: the context says to
+    /// whom secrets are sent.
+    pub async fn context(&self, run: RunId) -> Result<Value, JournalError> {
         let mut connection = self.0.connection.lock().await;
         let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
         Rows::new(&self.0.path, &self.0.unlocked()?.rows, &mut tx).check(run).await?;
         let id = run.to_string();
-        let row = sqlx::query!("SELECT workflow, context FROM runs WHERE id = ?1", id)
+        let context = sqlx::query_scalar!("SELECT context FROM runs WHERE id = ?1", id)
             .fetch_optional(&mut *tx)
             .await
             .map_err(|error| self.0.failed(error))?
             .ok_or(JournalError::NoSuchRun(run))?;
-        Ok((row.workflow, Column("runs", "context").json(&row.context)?))
+        Column("runs", "context").json(&context)
     }
 }
 
