@@ -253,16 +253,12 @@ impl Session<'_> {
             let hint = Some("nothing was sent; `deployctl history` shows whether there is a run".to_owned());
             return Report { kind: "interrupted", message, hint, exit }.print(self.ui);
         };
-        let report = of_end(run, &End::Interrupted).map(|report| Report { exit, ..report });
-        let record = tokio::time::timeout(AT_ONCE, journal.run(run)).await;
+        let record = tokio::time::timeout(AT_ONCE, journal.run(run)).await.ok().and_then(Result::ok);
+        // The signal may have come when everything was done.
+        let is_over = record.as_ref().is_some_and(|record| record.state.is_over());
+        let report = of_end(run, &End::Interrupted).filter(|_| !is_over);
         match (record, report) {
-            // The signal came when everything was done.
-            (Ok(Ok(record)), _) if record.state.is_over() => {
-                if self.ui.is_json {
-                    self.ui.json(&record.to_json());
-                }
-            }
-            (Ok(Ok(record)), report) if self.ui.is_json => {
+            (Some(record), report) if self.ui.is_json => {
                 self.ui.json(&with_report(record.to_json(), report.as_ref()));
             }
             (_, Some(report)) => drop(report.print(self.ui)),

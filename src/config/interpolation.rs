@@ -77,7 +77,10 @@ fn refuse_comments(node: &Node, tags: &[&str]) -> Result<(), Problem> {
     }
 }
 
-/// The variables that texts want and that are not set, but for what only a tag may choose.
+/// How many variables are told that are not set. A file may name a million.
+const UNSET_LIMIT: usize = 20;
+
+/// The first variables that texts want and that are not set, but for what only a tag may choose.
 pub(super) fn unset_in<E>(node: &Node, env: &dyn Fn(&str) -> Result<Option<String>, E>) -> Vec<String> {
     let mut unset = Vec::new();
     collect_unset(node, env, &mut unset);
@@ -87,13 +90,13 @@ pub(super) fn unset_in<E>(node: &Node, env: &dyn Fn(&str) -> Result<Option<Strin
 fn collect_unset<E>(node: &Node, env: &dyn Fn(&str) -> Result<Option<String>, E>, unset: &mut Vec<String>) {
     match &node.tree {
         Tree::Tagged(tag, text) if tag == TAG => {
+            let Some(text) = text.text() else { return };
             // What is missing counts as empty, so that the same text tells what else is missing.
-            while let Some(Err(Fault::Unset(name))) = text.text().map(|text| {
+            while unset.len() < UNSET_LIMIT {
                 let or_empty = |name: &str| {
                     if unset.iter().any(|other| other == name) { Ok(Some(String::new())) } else { env(name) }
                 };
-                replaced(text, &or_empty)
-            }) {
+                let Err(Fault::Unset(name)) = replaced(text, &or_empty) else { return };
                 unset.push(name);
             }
         }
