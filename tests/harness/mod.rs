@@ -230,6 +230,12 @@ impl World {
         address.expect("a listener").expect("an address")
     }
 
+    /// The load balancer's path.
+    pub(crate) fn balancer(&self) -> String {
+        let id = self.state()["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
+        format!("/20170115/loadBalancers/{id}")
+    }
+
     /// How many leases and targets the journal says are held.
     pub(crate) fn held(&self) -> i64 {
         self.asked(

@@ -29,13 +29,9 @@ fn shown(world: &World, id: &str) -> Value {
     world.call("GET", &format!("{INSTANCES}/{id}"), &[], &Value::Null).json()
 }
 
-fn balancer(world: &World) -> String {
-    format!("/20170115/loadBalancers/{}", world.state()["seed"]["loadBalancerId"].as_str().expect("an id"))
-}
-
 /// Sends a change of the load balancer and waits until its work is over; how it ended.
 fn changed(world: &World, method: &str, path: &str, body: &Value) -> String {
-    let sent = world.call(method, &format!("{}{path}", balancer(world)), &[], body);
+    let sent = world.call(method, &format!("{}{path}", world.balancer()), &[], body);
     assert_eq!(sent.status, 204, "{method} {path}: {sent:?}");
     let work = format!("/20170115/loadBalancerWorkRequests/{}", sent.header("opc-work-request-id"));
     let state = || world.get(&work)["lifecycleState"].as_str().unwrap_or_default().to_owned();
@@ -62,7 +58,7 @@ fn a_backend_set_is_made_with_its_backends_and_an_update_replaces_them() {
         |port: u16, drain: bool| json!({"ipAddress": "10.0.0.1", "port": port, "drain": drain, "weight": 3});
     let set = json!({"name": "own", "policy": "ROUND_ROBIN", "healthChecker": checker, "backends": [one(1, false), one(2, true)]});
     assert_eq!(changed(&world, "POST", "/backendSets", &set), "SUCCEEDED");
-    let path = format!("{}/backendSets/own", balancer(&world));
+    let path = format!("{}/backendSets/own", world.balancer());
     let backends = || -> Vec<(String, Value)> {
         let set = world.get(&path);
         let backends = set["backends"].as_array().expect("backends").iter();
@@ -111,7 +107,7 @@ fn listeners_load_balancers_and_their_groups_can_be_updated() {
     assert_eq!(changed(&world, "PUT", "/updateShape", &shape), "SUCCEEDED");
     let other = "ocid1.compartment.oc1..other";
     assert_eq!(changed(&world, "POST", "/changeCompartment", &json!({"compartmentId": other})), "SUCCEEDED");
-    let body = world.get(&balancer(&world));
+    let body = world.get(&world.balancer());
     assert_eq!(body["listeners"]["admin"]["defaultBackendSetName"], "other");
     assert_eq!(body["networkSecurityGroupIds"], json!([group]));
     assert_eq!((&body["displayName"], &body["freeformTags"]), (&json!("renamed"), &json!({"a": "b"})));
@@ -123,7 +119,7 @@ fn listeners_load_balancers_and_their_groups_can_be_updated() {
     assert_eq!(changed(&world, "POST", "/listeners", &taken), "FAILED");
     assert_eq!(changed(&world, "PUT", "/listeners/admin", &listener("none", 9000)), "FAILED");
     assert_eq!(changed(&world, "PUT", "/listeners/admin", &listener("admin", 80)), "FAILED");
-    let path = format!("{}/listeners/none", balancer(&world));
+    let path = format!("{}/listeners/none", world.balancer());
     refused(&world.call("PUT", &path, &[], &listener("http", 9001)), 404, "NotAuthorizedOrNotFound");
     refused(&world.call("DELETE", &path, &[], &Value::Null), 404, "NotAuthorizedOrNotFound");
 }
@@ -185,7 +181,7 @@ fn what_is_not_known_is_refused() {
     for (path, whole, change, code) in parts {
         let mut one = whole.clone();
         change(&mut one);
-        refused(&world.call("POST", &format!("{}{path}", balancer(&world)), &[], &one), 400, code);
+        refused(&world.call("POST", &format!("{}{path}", world.balancer()), &[], &one), 400, code);
     }
     let state = world.state();
     let whole = json!({"compartmentId": state["compartmentId"], "displayName": "lb-3", "shapeName": "flexible",

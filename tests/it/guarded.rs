@@ -58,9 +58,8 @@ fn an_old_instance_stays_when_somebody_registers_it_right_before_the_delete() {
     let file = world.write_deployment(&world.deployment());
     let old = world.state()["instances"][0].clone();
     world.killed_at(&["start", file], "retire-instance/not begun");
-    let id = world.state()["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
     let body = json!({"ipAddress": old["address"], "port": 80});
-    world.post(&format!("/20170115/loadBalancers/{id}/backendSets/admin/backends"), &body);
+    world.post(&format!("{}/backendSets/admin/backends", world.balancer()), &body);
     world.wait_until("it is registered", || !world.backends("admin").is_empty());
     let ran = world.run(&["resume", "latest"]).expect(3);
     assert!(ran.stderr.contains("it is still the backend"), "{}", ran.stderr);

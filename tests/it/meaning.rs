@@ -268,8 +268,7 @@ fn a_load_balancer_that_is_full_is_refused_before_anything_is_made() {
         "name": "full", "policy": "ROUND_ROBIN", "healthChecker": {"protocol": "HTTP", "urlPath": "/"},
         "backends": (n_there..512).map(stranger).collect::<Vec<_>>(),
     });
-    let id = balancer["id"].as_str().expect("an id");
-    world.post(&format!("/20170115/loadBalancers/{id}/backendSets"), &full);
+    world.post(&format!("{}/backendSets", world.balancer()), &full);
     world.wait_until("it is full", || !world.state()["loadBalancers"][0]["backendSets"]["full"].is_null());
     for verb in [&["plan", file][..], &["start", file], &["validate", "--online", file]] {
         let refused = world.run(verb).expect(2);

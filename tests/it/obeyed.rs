@@ -168,9 +168,7 @@ fn the_pause_that_the_cloud_asks_for_is_made() {
 fn a_set_that_pins_its_clients_is_warned_about() {
     let world = World::hurried();
     let file = world.write_deployment(&world.deployment());
-    let balancer = world.state()["loadBalancers"][0].clone();
-    let path =
-        format!("/20170115/loadBalancers/{}/backendSets/http", balancer["id"].as_str().expect("an id"));
+    let path = format!("{}/backendSets/http", world.balancer());
     let mut set = world.get(&path);
     set["sessionPersistenceConfiguration"] = json!({"cookieName": "who", "disableFallback": true});
     world.put(&path, &set);
@@ -203,11 +201,9 @@ fn a_backend_that_somebody_else_registered_for_the_new_instance_is_not_taken_ove
     world.expects_leftovers = true;
     let file = world.write_deployment(&world.deployment());
     world.killed_at(&["start", file], "register-backend/not begun");
-    let state = world.state();
     let new = world.web_servers().pop().expect("the new one");
-    let id = state["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
     let body = json!({"ipAddress": new["address"], "port": 80, "weight": 7});
-    world.post(&format!("/20170115/loadBalancers/{id}/backendSets/http/backends"), &body);
+    world.post(&format!("{}/backendSets/http/backends", world.balancer()), &body);
     let is_theirs = |one: &Value| one["weight"] == 7 && one["ipAddress"] == new["address"];
     world.wait_until("it is registered", || world.backends("http").iter().any(is_theirs));
     let ran = world.run(&["resume", "latest"]);

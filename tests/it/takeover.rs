@@ -6,12 +6,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{Ran, Traffic, World};
 
-/// The load balancer's path.
-fn balancer(world: &World) -> String {
-    let id = world.state()["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
-    format!("/20170115/loadBalancers/{id}")
-}
-
 /// Puts somebody else's server into the set, with these flags, and waits until it is well.
 pub(crate) fn put_beside(world: &World, flags: &Value) -> String {
     let state = world.state();
@@ -22,7 +16,7 @@ pub(crate) fn put_beside(world: &World, flags: &Value) -> String {
     for (name, value) in flags.as_object().expect("flags") {
         body[name] = value.clone();
     }
-    world.post(&format!("{}/backendSets/http/backends", balancer(world)), &body);
+    world.post(&format!("{}/backendSets/http/backends", world.balancer()), &body);
     let name = format!("{address}:81");
     world.wait_until("the other one is well", || world.state()["loadBalancers"][0]["health"][&name] == true);
     address
@@ -232,7 +226,7 @@ fn a_set_that_is_checked_all_the_same_is_waited_for() {
     until_begun(&world, "await-backends");
     // Nobody knew of the listener when the run looked.
     let listener = json!({"name": "late", "defaultBackendSetName": "fresh", "port": 82, "protocol": "HTTP"});
-    world.post(&format!("{}/listeners", balancer(&world)), &listener);
+    world.post(&format!("{}/listeners", world.balancer()), &listener);
     let ran = end(child).expect(3);
     assert!(ran.stderr.contains("not healthy within 3s: fresh/"), "{}", ran.stderr);
     assert!(ran.stderr.contains("is CRITICAL (INVALID_STATUS_CODE"), "{}", ran.stderr);

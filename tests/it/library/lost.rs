@@ -1,15 +1,13 @@
 //! The engine looks at the lease right before a change: an activity cannot forget it.
 
 use std::path::Path;
-use std::time::Duration;
 
 use deployctl::engine::{End, Engine};
-use deployctl::journal::LEASE_LENGTH;
 use deployctl::run::{EventKind, Update};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{Fill, Shelf, journal, registry, started};
+use super::{Fill, Shelf, alone, journal, registry, started};
 
 /// Takes the run as another process does whose clock says that the lease has run out.
 fn take_over(journal: &Path) {
@@ -23,6 +21,9 @@ fn take_over(journal: &Path) {
 
 #[tokio::test]
 async fn nothing_is_changed_once_another_process_has_the_run() {
+    // As a process that is paused between its intent and its change, until its lease is about to run out.
+    let test = "library::lost::nothing_is_changed_once_another_process_has_the_run";
+    let Some(armed) = alone(test, "put/begun=1*return(JUMP26)") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("jobs.db");
     let journal = journal(folder.path()).await;
@@ -33,11 +34,10 @@ async fn nothing_is_changed_once_another_process_has_the_run() {
         {
             let path = path.clone();
             std::thread::spawn(move || take_over(&path)).join().expect("it is taken");
-            // As a process that is paused between its intent and its change, until its lease is about to run out.
-            std::thread::sleep(LEASE_LENGTH.saturating_sub(Duration::from_secs(4)));
         }
     });
     let outcome = engine.start::<Fill>(started("a"), &vec!["here".to_owned()]).await.expect("free");
     assert!(matches!(outcome.end, End::LeaseLost(_)), "{outcome:?}");
     assert_eq!(shelf.things(), Vec::<String>::new());
+    armed.disarm();
 }

@@ -12,10 +12,12 @@ mod slow;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use deployctl::clock::Clock;
+use deployctl::crash;
 use deployctl::engine::{
     Activity, Cx, Done, Mutation, Preview, Registry, Run, Started, Stop, Undone, Workflow,
 };
@@ -23,6 +25,8 @@ use deployctl::journal::{Journal, KeySource};
 use deployctl::retry::RetryPolicy;
 use deployctl::run::{Failure, Target};
 use serde::{Deserialize, Serialize};
+
+use crate::harness::Ran;
 
 /// Somebody else's world: names of things that are there.
 #[derive(Debug, Default)]
@@ -115,6 +119,19 @@ impl Workflow for Fill {
         }
         Ok(n_letters)
     }
+}
+
+/// Crash points are of a whole process: has this test run by one of its own, in which they are armed. Comes back with them
+/// in that process alone.
+fn alone(test: &str, failpoints: &str) -> Option<crash::Armed> {
+    if std::env::var_os("FAILPOINTS").is_some() {
+        return Some(crash::arm());
+    }
+    let program = std::env::current_exe().expect("this program");
+    let ran = Command::new(program).args(["--exact", test]).env("FAILPOINTS", failpoints).output();
+    let ran = Ran::of(&ran.expect("it starts")).expect(0);
+    assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
+    None
 }
 
 fn registry() -> Registry<Shelf> {
