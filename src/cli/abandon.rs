@@ -4,7 +4,7 @@ use super::confirm::Confirmation;
 use super::context::Context;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
-use super::problem::{Report, refused};
+use super::problem::{Kind, Report, refused};
 use super::session::Session;
 use crate::engine::{Foresight, Past};
 use crate::journal::{Claim, Journal, Purpose};
@@ -40,7 +40,7 @@ pub(super) async fn of_run(
     let record = journal.run(run).await?;
     if let Some(by) = record.holder.as_ref().filter(|_| journal.claim() == Claim::Respects) {
         return Err(Report {
-            kind: "held",
+            kind: Kind::Held,
             message: format!("run {run} is being advanced by {by}"),
             hint: Some(format!(
                 "`deployctl watch {}` follows it; when {} is gone for sure, --force-lease takes the run from it",

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use super::exit::Exit;
-use super::problem::Report;
+use super::problem::{Kind, Report};
 use super::ui::{Ui, plain, short};
 use crate::run::{Effect, RunRecord, StepRecord, StepStatus, UndoStatus};
 
@@ -44,7 +44,7 @@ impl Confirmation {
             return Ok(());
         }
         Err(Report {
-            kind: "declined",
+            kind: Kind::Declined,
             message: "not confirmed".to_owned(),
             hint: Some("nothing was changed; `--yes` does not ask".to_owned()),
             exit: Exit::Usage,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::KeyCommand;
 use super::exit::Exit;
-use super::problem::Report;
+use super::problem::{Kind, Report};
 use super::session::Session;
 use super::ui::plural;
 use crate::journal::{Journal, RotateError};
@@ -50,7 +50,7 @@ impl From<RotateError> for Report {
             RotateError::SameKey => Self::usage(message).hint("nothing was changed"),
             RotateError::NoJournal { .. } => Self::usage(message).hint("name the journal with --journal"),
             RotateError::Held { run, .. } => Self {
-                kind: "held",
+                kind: Kind::Held,
                 message,
                 hint: Some(format!("wait for its end; `deployctl watch {}` follows it", run.short())),
                 exit: Exit::Refused,

@@ -1,10 +1,12 @@
 //! An error as what happened, to what, and what to do next.
 
 mod end;
+mod kind;
 
 use serde_json::json;
 
 pub(super) use end::of_end;
+pub(super) use kind::Kind;
 
 use super::exit::Exit;
 use super::ui::{Tone, Ui, plain};
@@ -21,7 +23,7 @@ use crate::run::{Failure, RunState, stamp};
 /// What goes wrong before there is a run, or after it.
 #[derive(Debug)]
 pub(super) struct Report {
-    pub(super) kind: &'static str,
+    pub(super) kind: Kind,
     pub(super) message: String,
     pub(super) hint: Option<String>,
     pub(super) exit: Exit,
@@ -29,11 +31,11 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { kind: "usage", message: message.into(), hint: None, exit: Exit::Usage }
+        Self { kind: Kind::Usage, message: message.into(), hint: None, exit: Exit::Usage }
     }
 
     pub(super) fn ours(message: impl Into<String>) -> Self {
-        Self { kind: "ours", message: message.into(), hint: None, exit: Exit::Ours }
+        Self { kind: Kind::Ours, message: message.into(), hint: None, exit: Exit::Ours }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -71,7 +73,7 @@ impl From<Problems> for Report {
     fn from(problems: Problems) -> Self {
         let n = problems.0.len();
         let report =
-            Self { kind: "configuration", message: problems.to_string(), hint: None, exit: Exit::Usage };
+            Self { kind: Kind::Configuration, message: problems.to_string(), hint: None, exit: Exit::Usage };
         if n > 1 {
             report.hint(format!("{n} problems; nothing was changed"))
         } else {
@@ -116,7 +118,7 @@ impl From<JournalError> for Report {
             ),
             JournalError::Seal(error) => of_key(error).map(ToOwned::to_owned),
         };
-        Self { kind: "journal", message: chain(&error), hint, exit: Exit::Ours }
+        Self { kind: Kind::Journal, message: chain(&error), hint, exit: Exit::Ours }
     }
 }
 
@@ -181,7 +183,7 @@ impl From<FindError> for Report {
 /// What a run's past does not allow.
 pub(super) fn refused(failure: &Failure) -> Report {
     Report {
-        kind: "refused",
+        kind: Kind::Refused,
         message: failure.to_string(),
         hint: Some("nothing was changed".to_owned()),
         exit: Exit::Usage,
@@ -199,7 +201,7 @@ fn way_out(run: &str) -> String {
 fn held(held: &TargetHeld) -> Report {
     let run = held.run.short();
     Report {
-        kind: "held",
+        kind: Kind::Held,
         message: format!("{} is held by run {} ({})", held.target, held.run, held.state),
         hint: Some(match held.state {
             // What resume would refuse is not advised.
@@ -238,7 +240,7 @@ impl From<TakeError> for Report {
     fn from(error: TakeError) -> Self {
         let message = error.to_string();
         let refused = |hint: String| Self {
-            kind: "held",
+            kind: Kind::Held,
             message: message.clone(),
             hint: Some(hint),
             exit: Exit::Refused,
@@ -316,7 +318,12 @@ impl From<ProfileError> for Report {
             }
             _ => "nothing was changed",
         };
-        Self { kind: "credentials", message: chain(&error), hint: Some(hint.to_owned()), exit: Exit::Usage }
+        Self {
+            kind: Kind::Credentials,
+            message: chain(&error),
+            hint: Some(hint.to_owned()),
+            exit: Exit::Usage,
+        }
     }
 }
 
@@ -324,11 +331,11 @@ impl From<SignInError> for Report {
     fn from(error: SignInError) -> Self {
         let message = chain(&error);
         let (kind, hint, exit) = if error.is_away_from_oci() {
-            ("credentials", "instance principals work on a compute instance of OCI alone", Exit::Usage)
+            (Kind::Credentials, "instance principals work on a compute instance of OCI alone", Exit::Usage)
         } else if error.is_transient() {
-            ("unreachable", "try again later", Exit::Suspended)
+            (Kind::Unreachable, "try again later", Exit::Suspended)
         } else {
-            ("credentials", "nothing was changed", Exit::Usage)
+            (Kind::Credentials, "nothing was changed", Exit::Usage)
         };
         Self { kind, message, hint: Some(hint.to_owned()), exit }
     }
@@ -336,13 +343,13 @@ impl From<SignInError> for Report {
 
 impl From<IdentityError> for Report {
     fn from(error: IdentityError) -> Self {
-        Self { kind: "credentials", message: chain(&error), hint: None, exit: Exit::Usage }
+        Self { kind: Kind::Credentials, message: chain(&error), hint: None, exit: Exit::Usage }
     }
 }
 
 impl From<RegionError> for Report {
     fn from(error: RegionError) -> Self {
-        Self { kind: "configuration", message: error.to_string(), hint: None, exit: Exit::Usage }
+        Self { kind: Kind::Configuration, message: error.to_string(), hint: None, exit: Exit::Usage }
     }
 }
 
@@ -357,7 +364,7 @@ impl From<EndpointError> for Report {
             }
         };
         Self {
-            kind: "configuration",
+            kind: Kind::Configuration,
             message: error.to_string(),
             hint: Some(hint.to_owned()),
             exit: Exit::Usage,
@@ -380,23 +387,25 @@ impl From<SetupError> for Report {
 /// What stopped a plan.
 impl From<Stop> for Report {
     fn from(stop: Stop) -> Self {
-        let of = |kind: &'static str, failure: &Failure, exit: Exit| Self {
+        let of = |kind: Kind, failure: &Failure, exit: Exit| Self {
             kind,
             message: failure.to_string(),
             hint: None,
             exit,
         };
         match stop {
-            Stop::Failed(failure) => of("failed", &failure, Exit::Usage).hint("nothing was changed"),
-            Stop::Suspended(failure) => of("unreachable", &failure, Exit::Suspended).hint("try again later"),
+            Stop::Failed(failure) => of(Kind::Failed, &failure, Exit::Usage).hint("nothing was changed"),
+            Stop::Suspended(failure) => {
+                of(Kind::Unreachable, &failure, Exit::Suspended).hint("try again later")
+            }
             Stop::Interrupted => Self {
-                kind: "interrupted",
+                kind: Kind::Interrupted,
                 message: "interrupted".to_owned(),
                 hint: None,
                 exit: Exit::Interrupted,
             },
             Stop::TargetHeld(target) => held(&target),
-            Stop::Ours(failure) => of("ours", &failure, Exit::Ours),
+            Stop::Ours(failure) => of(Kind::Ours, &failure, Exit::Ours),
             Stop::Broken(error) => error.into(),
             Stop::LeaseLost(_) => Self::ours("the lease was lost"),
             Stop::Diverged(diverged) => Self::ours(diverged.to_string()),

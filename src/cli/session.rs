@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{DeploymentArgs, Global};
@@ -13,7 +14,7 @@ use super::context::Context;
 use super::env::Env;
 use super::exit::Exit;
 use super::problem;
-use super::problem::{Report, of_end};
+use super::problem::{Kind, Report, of_end};
 use super::reporter::Reporter;
 use super::settings::{Setting, Settings};
 use super::sign_in::SignIn;
@@ -251,7 +252,7 @@ impl Session<'_> {
         let Some(run) = run else {
             let message = "stopped before a run was taken up, or just then".to_owned();
             let hint = Some("nothing was sent; `deployctl history` shows whether there is a run".to_owned());
-            return Report { kind: "interrupted", message, hint, exit }.print(self.ui);
+            return Report { kind: Kind::Interrupted, message, hint, exit }.print(self.ui);
         };
         let record = tokio::time::timeout(AT_ONCE, journal.run(run)).await.ok().and_then(Result::ok);
         // The signal may have come when everything was done.
@@ -278,7 +279,7 @@ fn with_report(mut run: serde_json::Value, report: Option<&Report>) -> serde_jso
         if run["error"].is_null() {
             run["error"] = report.message.as_str().into();
         }
-        run["reason"] = report.kind.into();
+        run["reason"] = json!(report.kind);
         run["hint"] = report.hint.as_deref().into();
     }
     run

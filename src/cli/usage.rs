@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::Cli;
 use super::exit::Exit;
+use super::problem::Kind;
 use super::ui::json_line;
 
 /// How many letters a word may differ in from the one that was meant.
@@ -28,7 +29,7 @@ pub(super) fn refused(mut error: Error, args: &[OsString]) -> Exit {
         // What follows the message is the usage and where to find more.
         let (message, more) = text.split_once("\n\n").unwrap_or((&text, ""));
         let message = message.trim().trim_start_matches("error: ");
-        json_line(&json!({"error": {"kind": "usage", "message": message, "hint": more.trim()}}));
+        json_line(&json!({"error": {"kind": Kind::Usage, "message": message, "hint": more.trim()}}));
     } else {
         print(&error);
     }

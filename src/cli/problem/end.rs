@@ -1,6 +1,6 @@
 //! What is said of a run at the end of the command that drove it.
 
-use super::{Report, chain, held};
+use super::{Kind, Report, chain, held};
 use crate::cli::exit::Exit;
 use crate::engine::End;
 use crate::run::RunId;
@@ -15,19 +15,19 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
     match end {
         End::Succeeded | End::RolledBack(None) => None,
         End::RolledBack(Some(failure)) => report(
-            "rolled-back",
+            Kind::RolledBack,
             failure.to_string(),
             format!("everything that run {id} changed is changed back; `deployctl history {id}` shows how"),
         ),
-        End::Refused(failure) => report("refused", failure.to_string(), "nothing was changed".to_owned()),
+        End::Refused(failure) => report(Kind::Refused, failure.to_string(), "nothing was changed".to_owned()),
         End::TargetHeld(target) => Some(held(target)),
         End::Halted(failure) => report(
-            "halted",
+            Kind::Halted,
             failure.to_string(),
             format!("everything is left as it is; `deployctl rollback {id}` takes it back"),
         ),
         End::NotAbandoned(failure) => report(
-            "halted",
+            Kind::Halted,
             failure.to_string(),
             format!(
                 "the rest is left as it is; `deployctl abandon {id} --keep new` goes on once it is mended"
@@ -36,7 +36,7 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
         End::Stuck { step, subject, failure } => {
             let named = subject.as_ref().map_or_else(|| step.clone(), |subject| format!("{step} {subject}"));
             report(
-                "stuck",
+                Kind::Stuck,
                 format!("{named} cannot be undone: {failure}"),
                 format!(
                     "mend it by hand, then `deployctl rollback {id}` tries again, or `deployctl resolve {id} {} --as undone --reason …`{}",
@@ -52,14 +52,14 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
             )
         }
         End::Suspended(failure) => report(
-            "suspended",
+            Kind::Suspended,
             failure.to_string(),
             format!(
                 "nothing is lost; `deployctl resume {id}` goes on, `deployctl rollback {id}` takes it back"
             ),
         ),
         End::Interrupted => report(
-            "interrupted",
+            Kind::Interrupted,
             format!("run {id} was interrupted"),
             format!(
                 "nothing is lost; `deployctl resume {id}` goes on, `deployctl rollback {id}` takes it back"
@@ -68,30 +68,30 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
         End::LeaseLost(holder) => {
             let by = holder.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string);
             report(
-                "lease-lost",
+                Kind::LeaseLost,
                 format!("{by} took over run {id}"),
                 format!("`deployctl watch {id}` follows it"),
             )
         }
         End::Diverged(diverged) => report(
-            "diverged",
+            Kind::Diverged,
             diverged.to_string(),
             format!("use the version of deployctl that started run {id}, or `deployctl rollback {id}`"),
         ),
         End::UnknownWorkflow(unknown) => report(
-            "ours",
+            Kind::Ours,
             unknown.to_string(),
             format!("use the version of deployctl that started run {id}, or `deployctl rollback {id}`"),
         ),
         End::Ours(failure) => report(
-            "ours",
+            Kind::Ours,
             failure.to_string(),
             format!("the journal is right; `deployctl resume {id}` once it is mended"),
         ),
         End::Broken(error) => {
             let message = chain(error);
             report(
-                "journal",
+                Kind::Journal,
                 message,
                 format!("nothing more was sent; mend it, then `deployctl resume {id}`"),
             )
