@@ -44,6 +44,7 @@ mod exposed;
 mod faults;
 mod file;
 mod filters;
+mod forgotten;
 mod going_back;
 mod guarded;
 mod history;
