@@ -34,6 +34,9 @@ pub mod file;
 pub mod clock;
 pub mod retry;
 
+#[cfg(feature = "probe")]
+pub mod probe;
+
 #[cfg(feature = "engine")]
 pub mod journal;
 

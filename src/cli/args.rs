@@ -272,7 +272,7 @@ pub(super) enum Command {
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArgs),
     /// The guided tour: a rollout under load, killed, resumed, rolled back
-    #[cfg(feature = "sandbox")]
+    #[cfg(all(feature = "probe", feature = "sandbox"))]
     Demo(DemoArgs),
     /// Print a completion script
     Completions {
@@ -434,7 +434,7 @@ fn habit(text: &str) -> Result<(String, serde_json::Value), String> {
 }
 
 /// How the demo's traffic looks.
-#[cfg(feature = "sandbox")]
+#[cfg(all(feature = "probe", feature = "sandbox"))]
 #[derive(Clone, Debug, Args)]
 pub(super) struct DemoArgs {
     /// Requests a second

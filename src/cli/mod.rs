@@ -5,8 +5,8 @@ mod args;
 mod check;
 mod confirm;
 mod context;
-#[cfg(feature = "sandbox")]
-pub mod demo;
+#[cfg(all(feature = "probe", feature = "sandbox"))]
+mod demo;
 mod detach;
 mod drive;
 mod env;

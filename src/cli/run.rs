@@ -7,15 +7,17 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::args::{Cli, Command, command_line};
 use super::confirm::Confirmation;
+#[cfg(all(feature = "probe", feature = "sandbox"))]
+use super::demo;
 use super::drive::Destroying;
 use super::env::Env;
 use super::exit::Exit;
 use super::problem::Report;
+#[cfg(feature = "sandbox")]
+use super::sandbox;
 use super::session::Session;
 use super::ui::Ui;
 use super::{abandon, check, drive, history, key, log, resolve, usage};
-#[cfg(feature = "sandbox")]
-use super::{demo, sandbox};
 use crate::clock::Clock;
 use crate::config::json_schema;
 
@@ -110,7 +112,7 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Watch { run } => history::watch(session, &run).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::serve(session, args).await,
-        #[cfg(feature = "sandbox")]
+        #[cfg(all(feature = "probe", feature = "sandbox"))]
         Command::Demo(args) => demo::tour(session, &args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use deployctl::cli::demo::{Findings, Load, probe};
+use deployctl::probe::{Findings, Load, probe};
 use tokio_util::sync::CancellationToken;
 
 /// Traffic that goes on until it is stopped.

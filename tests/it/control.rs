@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use deployctl::cli::demo::{Findings, Load, probe};
+use deployctl::probe::{Findings, Load, probe};
 use deployctl::sandbox::{Handle, Options, Sandbox};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;

@@ -6,10 +6,23 @@ use std::fs;
 use std::path::Path;
 
 /// Bottom first.
-const LAYERS: [&str; 11] =
-    ["run", "crash", "file", "clock", "retry", "journal", "engine", "oci", "config", "workflows", "cli"];
+const LAYERS: [&str; 12] = [
+    "run",
+    "crash",
+    "file",
+    "clock",
+    "retry",
+    "probe",
+    "journal",
+    "engine",
+    "oci",
+    "config",
+    "workflows",
+    "cli",
+];
 /// What a room must not use although it lies below.
-const FORBIDDEN: [(&str, &[&str]); 7] = [
+const FORBIDDEN: [(&str, &[&str]); 8] = [
+    ("probe", &["run", "crash", "file", "clock", "retry"]),
     ("retry", &["clock"]),
     ("journal", &["retry"]),
     ("oci", &["retry", "journal", "engine"]),

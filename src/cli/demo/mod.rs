@@ -1,6 +1,5 @@
 //! `deployctl demo`: a rollout under load, killed, resumed, rolled back, and what it cost: nothing.
 
-mod prober;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -11,8 +10,6 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use prober::{Findings, Load, Seen, probe};
-
 use super::args::DemoArgs;
 use super::exit::Exit;
 use super::problem::Report;
@@ -21,6 +18,7 @@ use super::session::Session;
 use super::signals::beside_signals;
 use super::ui::Tone;
 use crate::journal::{Journal, KeySource};
+use crate::probe::{Load, probe};
 use crate::run::StepStatus;
 use crate::sandbox::{Handle, Options, Sandbox};
 use report::Verdict;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::prober::Findings;
 use crate::cli::ui::duration;
+use crate::probe::Findings;
 use crate::sandbox::Handle;
 
 /// What the demo found.

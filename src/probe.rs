@@ -1,7 +1,7 @@
-//! An open-loop prober: requests leave on a schedule, whatever became of those before, and none is repeated.
+//! An open-loop prober. It sends requests on a schedule, whatever happened to the earlier ones, and repeats none.
 //!
-//! Latency counts from the intended time, so that a stall is seen by every request that it delayed; a client that
-//! repeats requests by itself would hide what this is to find (docs/design/redeploy.md).
+//! Latency counts from the time at which a request was due, so that every request that a stall delays shows it. A client
+//! that retries by itself would hide the very losses that the prober looks for (docs/design/redeploy.md).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ pub struct Findings {
     pub versions: BTreeMap<String, Seen>,
 }
 
-/// When a version was seen, from the start of the probe.
+/// When a version was seen, counted from the start of the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// First.
@@ -79,9 +79,9 @@ impl Findings {
 pub struct Load {
     /// Requests a second.
     pub rate: u32,
-    /// How long the requests take that take long. A drain must be longer.
+    /// How long a slow request takes. A drain must last longer.
     pub slow: Duration,
-    /// One in so many takes long.
+    /// Every how many requests one is slow.
     pub slow_every: u64,
 }
 
@@ -92,14 +92,14 @@ impl Load {
     }
 }
 
-/// Sends requests to `target` until `stop`, and waits for the answers of those under way.
+/// Sends requests to `target` until `stop`, then waits for the answers to those under way.
 pub async fn probe(target: SocketAddr, load: Load, stop: CancellationToken) -> Findings {
     let findings = Arc::new(Mutex::new(Findings::new()));
     let pool: Arc<Mutex<Vec<Sender>>> = Arc::default();
     let started = Instant::now();
     let interval = Duration::from_secs(1) / load.rate.max(1);
     let mut ticks = tokio::time::interval_at(started, interval);
-    // Late ticks are made up for at once: the schedule is what counts.
+    // Late ticks are made up at once: the schedule counts.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     let mut requests = JoinSet::new();
     let mut n = 0_u64;
@@ -125,8 +125,8 @@ pub async fn probe(target: SocketAddr, load: Load, stop: CancellationToken) -> F
     findings
 }
 
-/// One request: mostly on a connection that was used before, a fifth on a new one; one in twenty is a POST, and
-/// some take long. Returns the version that answered.
+/// Sends one request: one in five on a new connection, the others on one that was used before; one in twenty is a POST,
+/// and some are slow. Returns the version that answered.
 async fn one(target: SocketAddr, n: u64, load: Load, pool: &Mutex<Vec<Sender>>) -> Result<String, String> {
     let slow = format!("/?work_ms={}", load.slow.as_millis());
     let is_fresh = n % 5 == 3;
@@ -176,7 +176,7 @@ async fn connect(target: SocketAddr) -> Result<Sender, String> {
     Ok(sender)
 }
 
-/// hyper wants a connection to be driven beside its requests; it ends with its sender.
+/// Drives a connection beside its requests, as hyper wants it; the connection ends with its sender.
 #[expect(clippy::disallowed_methods, reason = "ends by itself when the pool of the probe is dropped")]
 fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
     tokio::spawn(async move {
