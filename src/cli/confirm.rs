@@ -23,8 +23,8 @@ impl Confirmation {
     }
 
     /// Whether there is somebody to ask.
-    pub(super) fn asks(self) -> bool {
-        self == Self::Asked && io::stdin().is_terminal() && io::stderr().is_terminal()
+    pub(super) fn asks(self, ui: &Ui) -> bool {
+        self == Self::Asked && io::stdin().is_terminal() && ui.notes().is_terminal()
     }
 
     /// Shows what would be done and asks, unless nobody is there to answer.
@@ -32,7 +32,7 @@ impl Confirmation {
     /// # Errors
     /// When the answer is not yes.
     pub(super) fn ask(self, ui: &Ui, what: &str, question: &str) -> Result<(), Report> {
-        if !self.asks() {
+        if !self.asks(ui) {
             return Ok(());
         }
         ui.err(&plain(what));

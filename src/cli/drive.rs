@@ -148,7 +148,7 @@ pub(super) async fn destroy(
         lb_filter: target.lb_filter,
         lb_compartments: Some(target.policy.lb_compartments.clone()),
     };
-    let asks = way.confirmation.asks();
+    let asks = way.confirmation.asks(session.ui);
     if way.is_dry || asks {
         let plan = async |foresight: &Foresight<'_, World>| foresight.plan::<Destroy>(&destruction).await;
         let steps = match foreseen(session, &world, plan).await? {

@@ -14,9 +14,10 @@ pub(super) fn set_up(ui: &Ui) {
         1 => "deployctl=info",
         _ => "deployctl=debug",
     };
+    let notes = ui.notes().clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-        .with_writer(|| Lossy(io::stderr()))
+        .with_writer(move || Lossy(notes.clone()))
         // Otherwise a line that cannot be written is told on stderr, which cannot be written, by a macro that panics.
         .log_internal_errors(false)
         .with_ansi(false)

@@ -13,6 +13,7 @@ mod env;
 mod exit;
 mod foresee;
 mod history;
+mod io;
 mod key;
 mod log;
 mod meant;
@@ -34,4 +35,5 @@ mod usage;
 
 pub use env::Env;
 pub use exit::Exit;
+pub use io::Io;
 pub use run::run;

@@ -12,6 +12,7 @@ use super::demo;
 use super::drive::Destroying;
 use super::env::Env;
 use super::exit::Exit;
+use super::io::Io;
 use super::problem::Report;
 #[cfg(feature = "sandbox")]
 use super::sandbox;
@@ -22,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::json_schema;
 
 /// Runs the program.
-pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
+pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, io: Io) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
     let parsed = command_line().try_get_matches_from(&args);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -35,10 +36,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env) -> Exit {
                 }
                 Ok(()) | Err(_) => error,
             };
-            return usage::refused(error, &args);
+            return usage::refused(error, &args, env, &io);
         }
     };
-    let ui = Ui::new(&cli.global, env);
+    let ui = Ui::new(&cli.global, env, io);
     log::set_up(&ui);
     keep_out_of_core_dumps();
     if let Err(error) = env.check() {

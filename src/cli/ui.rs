@@ -1,21 +1,23 @@
-//! Where a line goes: results to stdout, everything else to stderr. The one place that prints.
+//! Where a line goes: results to `out`, everything else to `err`. The one place that prints.
 //!
 //! A closed stdout or stderr is not an error: the run goes on, and what nobody reads is not said.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
+use std::io::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::args::{Color, Global, Output};
+use super::io::{Io, Stream};
 use crate::oci::printable;
 
 /// How this process talks.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact about one stream, none excludes another")]
 pub(super) struct Ui {
+    io: Io,
     pub(super) is_json: bool,
     pub(super) is_quiet: bool,
     pub(super) verbosity: u8,
@@ -37,30 +39,27 @@ pub(super) enum Tone {
 }
 
 impl Ui {
-    pub(super) fn new(global: &Global, env: &super::Env) -> Self {
-        let is_dumb = env.get("TERM").is_some_and(|term| term == "dumb");
-        let no_color = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colors = |is_terminal: bool| match global.color {
+    pub(super) fn new(global: &Global, env: &super::Env, io: Io) -> Self {
+        let colors = |stream: &Stream| match global.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => is_terminal && !is_dumb && !no_color,
+            Color::Auto => is_colored(stream, env),
         };
-        let err_is_terminal = io::stderr().is_terminal();
         Self {
             is_json: global.output == Output::Json,
             is_quiet: global.quiet,
             verbosity: global.verbose,
-            is_live: err_is_terminal && !is_dumb,
-            out_color: colors(io::stdout().is_terminal()),
-            err_color: colors(err_is_terminal),
+            is_live: io.err.is_terminal() && !is_dumb(env),
+            out_color: colors(&io.out),
+            err_color: colors(&io.err),
             is_ascii: is_ascii(env),
+            io,
         }
     }
 
-    /// The columns of the terminal behind stderr; `None` when there is none.
-    pub(super) fn width(&self) -> Option<usize> {
-        let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
-        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    /// What is not a result goes there.
+    pub(super) const fn notes(&self) -> &Stream {
+        &self.io.err
     }
 
     /// `text` as this terminal can show it.
@@ -76,29 +75,29 @@ impl Ui {
 
     /// Prints a result.
     pub(super) fn out(&self, text: &str) {
-        say(io::stdout().lock(), &self.shown(text));
+        self.io.out.say(&self.shown(text));
     }
 
     /// Prints a result that a program reads: as it is, whatever the locale says.
     pub(super) fn exact(&self, text: &str) {
-        say(io::stdout().lock(), text);
+        self.io.out.say(text);
     }
 
     /// Prints a result as JSON. What JSON leaves as it is, and a terminal does not, is escaped.
     pub(super) fn json(&self, value: &Value) {
-        json_line(value);
+        self.io.out.say(&json_line(value));
     }
 
     /// Prints what is not a result.
     pub(super) fn err(&self, text: &str) {
-        say(io::stderr().lock(), &self.shown(text));
+        self.io.err.say(&self.shown(text));
     }
 
     /// Prints a question, behind which the answer is typed.
     pub(super) fn prompt(&self, question: &str) {
-        let mut to = io::stderr().lock();
+        let mut to = self.io.err.clone();
         // Who does not see it does not answer it, which is a no.
-        drop(io::Write::write_all(&mut to, question.as_bytes()).and_then(|()| io::Write::flush(&mut to)));
+        drop(to.write_all(question.as_bytes()).and_then(|()| to.flush()));
     }
 
     /// Prints what is wrong and stops nothing. Quiet is about progress, which this is not.
@@ -122,8 +121,8 @@ impl Ui {
     }
 }
 
-/// Prints JSON on stdout, also where nothing is known yet of how to talk.
-pub(super) fn json_line(value: &Value) {
+/// JSON as it is printed, also where nothing is known yet of how to talk.
+pub(super) fn json_line(value: &Value) -> String {
     let mut text = String::new();
     for c in value.to_string().chars() {
         if printable(c.encode_utf8(&mut [0; 4])) == " " && c != ' ' {
@@ -132,7 +131,17 @@ pub(super) fn json_line(value: &Value) {
             text.push(c);
         }
     }
-    say(io::stdout().lock(), &text);
+    text
+}
+
+/// Whether colours are wanted in what goes to a stream, as far as the environment says.
+pub(super) fn is_colored(stream: &Stream, env: &super::Env) -> bool {
+    let no_color = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !is_dumb(env) && !no_color
+}
+
+fn is_dumb(env: &super::Env) -> bool {
+    env.get("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Whether the locale is one of ASCII alone. The first variable that is set decides, as everywhere (locale(7)); where none
@@ -175,11 +184,6 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
-}
-
-fn say(mut to: impl io::Write, text: &str) {
-    // The reader may be gone (`| head -1`); the run is not over for that.
-    drop(writeln!(to, "{text}").and_then(|()| to.flush()));
 }
 
 fn paint(is_colored: bool, tone: Tone, text: &str) -> String {

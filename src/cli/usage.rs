@@ -7,18 +7,20 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use serde_json::json;
 
 use super::args::Cli;
+use super::env::Env;
 use super::exit::Exit;
+use super::io::{Io, Stream};
 use super::problem::Kind;
-use super::ui::json_line;
+use super::ui::{is_colored, json_line};
 
 /// How many letters a word may differ in from the one that was meant.
 const FEW: usize = 2;
 
 /// Says what is wrong, or prints the help that was asked for.
-pub(super) fn refused(mut error: Error, args: &[OsString]) -> Exit {
+pub(super) fn refused(mut error: Error, args: &[OsString], env: &Env, io: &Io) -> Exit {
     // Help and version go to stdout and are no errors.
     if !error.use_stderr() {
-        print(&error);
+        print(&error, env, &io.out);
         return Exit::Done;
     }
     if error.kind() == ErrorKind::InvalidSubcommand {
@@ -29,16 +31,18 @@ pub(super) fn refused(mut error: Error, args: &[OsString]) -> Exit {
         // What follows the message is the usage and where to find more.
         let (message, more) = text.split_once("\n\n").unwrap_or((&text, ""));
         let message = message.trim().trim_start_matches("error: ");
-        json_line(&json!({"error": {"kind": Kind::Usage, "message": message, "hint": more.trim()}}));
+        let error = json!({"error": {"kind": Kind::Usage, "message": message, "hint": more.trim()}});
+        io.out.say(&json_line(&error));
     } else {
-        print(&error);
+        print(&error, env, &io.err);
     }
     Exit::Usage
 }
 
-fn print(error: &Error) {
-    // A closed pipe is no error.
-    drop(error.print());
+fn print(error: &Error, env: &Env, to: &Stream) {
+    let text = error.render();
+    let text = if is_colored(to, env) { text.ansi().to_string() } else { text.to_string() };
+    to.say(text.trim_end_matches('\n'));
 }
 
 /// The command that was meant, as far as letters that were exchanged, lost or added tell: what is as long, but says

@@ -10,6 +10,8 @@ mod fold;
 mod half;
 mod id;
 mod record;
+#[cfg(test)]
+mod samples;
 mod secrets;
 mod standing;
 mod state;
@@ -23,6 +25,8 @@ pub use fold::{Folded, FoldedStep, Unfoldable};
 pub use half::Half;
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
 pub use record::{RunRecord, StepRecord, UndoRecord, stamp};
+#[cfg(test)]
+pub(crate) use samples::one_event_of_each_kind;
 pub use secrets::{Cut, Secrets, passwords};
 pub use standing::{RunStanding, StepStanding};
 pub use state::{Outcome, RunState, StepState, StepStatus, UndoStatus};

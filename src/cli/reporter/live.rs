@@ -89,7 +89,7 @@ impl Live {
     fn begin(&mut self, seq: Seq, name: &str, subject: Option<&str>, prefix: &str, at: Timestamp) {
         self.clear();
         let label = format!("{prefix}{}", with_subject(name, subject));
-        let bar = ProgressBar::new_spinner();
+        let bar = ProgressBar::with_draw_target(None, self.ui.notes().canvas());
         if let Ok(style) = ProgressStyle::with_template(" {spinner} {prefix}  {elapsed}  {msg}") {
             bar.set_style(style.tick_chars("|/-\\ "));
         }
@@ -124,7 +124,7 @@ impl Live {
     /// What fits beside `n_taken` columns, so that a line stays one line.
     fn fitting(&self, text: &str, n_taken: usize) -> String {
         let text = short_ids(text);
-        match self.ui.width() {
+        match self.ui.notes().columns() {
             Some(width) => self.ui.shown(&cut(&text, width.saturating_sub(n_taken))),
             None => self.ui.shown(&text),
         }
@@ -134,5 +134,38 @@ impl Live {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::Live;
+    use crate::cli::args::Global;
+    use crate::cli::env::Env;
+    use crate::cli::io::Io;
+    use crate::cli::ui::Ui;
+    use crate::run::{EventKind, Update, one_event_of_each_kind};
+
+    #[test]
+    fn the_line_that_moves_names_the_step_and_fits() {
+        let io = Io::terminal(Arc::new(Mutex::new(Vec::new())), 40);
+        let mut live = Live::new(Ui::new(&Global::default(), &Env::default(), io));
+        let moving = |live: &Live| live.bar.as_ref().map(|bar| (bar.prefix(), bar.message()));
+        let events = one_event_of_each_kind();
+        let mut begun = Vec::new();
+        for event in &events {
+            live.update(Update::Event(event));
+            let (EventKind::StepBegun { seq, .. } | EventKind::UndoBegun { seq, .. }) = event.kind else {
+                continue;
+            };
+            live.update(Update::Progress { seq, text: "until 09:00:10, \u{1b}[2Jcleaned of what moves" });
+            begun.push(moving(&live).expect("a step is under way"));
+        }
+        let lines: Vec<String> =
+            begun.iter().map(|(prefix, message)| format!("{prefix} | {message}")).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+        assert_eq!(moving(&live), None, "the run is over");
     }
 }

@@ -53,3 +53,6 @@ pub(super) fn plain_lines(ui: &Ui, events: &[crate::run::Event]) -> Vec<String> 
     let mut plain = Plain::new(ui.clone(), "");
     events.iter().map(|event| plain.line(event)).collect()
 }
+
+#[cfg(test)]
+mod tests;
