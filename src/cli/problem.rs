@@ -413,3 +413,6 @@ impl From<Stop> for Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
