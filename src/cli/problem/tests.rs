@@ -90,7 +90,6 @@ fn journals() -> Vec<JournalError> {
         JournalError::Locked { path: path() },
         JournalError::ReadOnly { path: path() },
         JournalError::Pragma { pragma: "synchronous", found: "0".to_owned() },
-        JournalError::Sqlite { path: path(), source: sqlx::Error::PoolClosed },
         JournalError::Decode { table: "runs", column: "state", detail: "`odd` names no state".to_owned() },
         JournalError::Altered { table: "steps", place: "step 3 of run 1b2c3d4e".to_owned() },
         JournalError::NoSuchRun(run(1)),
