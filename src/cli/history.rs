@@ -13,7 +13,7 @@ use super::session::Session;
 use super::status::status;
 use super::ui::{Tone, Ui, between, plain, short};
 use crate::journal::{Journal, LEASE_LENGTH, Purpose};
-use crate::run::{RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
+use crate::run::{Event, RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
 
 /// Between two looks at a run that another process drives.
 const LOOK: Duration = Duration::from_millis(250);
@@ -48,7 +48,7 @@ pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: b
     let all = if events { journal.events_after(run, 0).await? } else { Vec::new() };
     if events && session.ui.is_json {
         let mut one = record.to_json();
-        one["events"] = json!(all);
+        one["events"] = all.iter().map(Event::to_json).collect();
         session.ui.json(&with_doubt(one, doubt));
     } else {
         print(session.ui, &record, doubt);

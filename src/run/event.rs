@@ -10,7 +10,7 @@ use super::state::RunState;
 use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
 /// Something that happened, as the journal holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The run it happened to.
     pub run: RunId,

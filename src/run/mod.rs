@@ -9,6 +9,7 @@ mod failure;
 mod fold;
 mod half;
 mod id;
+mod published;
 mod record;
 #[cfg(test)]
 mod samples;
@@ -24,7 +25,8 @@ pub use failure::{Failure, FailureKind};
 pub use fold::{Folded, FoldedStep, Unfoldable};
 pub use half::Half;
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
-pub use record::{RunRecord, StepRecord, UndoRecord, stamp};
+pub use published::stamp;
+pub use record::{RunRecord, StepRecord, UndoRecord};
 #[cfg(test)]
 pub(crate) use samples::one_event_of_each_kind;
 pub use secrets::{Cut, Secrets, passwords};
