@@ -32,6 +32,7 @@ pub mod crash;
 pub mod file;
 
 pub mod clock;
+pub mod env;
 pub mod retry;
 
 #[cfg(feature = "probe")]

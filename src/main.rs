@@ -1,6 +1,7 @@
 //! The binary: arguments in, exit code out.
 
-use deployctl::cli::{Env, Exit, Io, run};
+use deployctl::cli::{Exit, Io, run};
+use deployctl::env::Env;
 
 fn main() -> Exit {
     #[cfg(feature = "failpoints")]

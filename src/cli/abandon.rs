@@ -1,7 +1,6 @@
 //! Ends a run by hand, for the side that serves.
 
 use super::confirm::Confirmation;
-use super::context::Context;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
 use super::problem::{Kind, Report, refused};
@@ -54,11 +53,10 @@ pub(super) async fn of_run(
         let report = Report::usage(format!("run {run} is {}", record.state));
         return Err(report.hint("there is nothing left to abandon"));
     }
-    let context = journal.context(run).await?;
-    let context = Context::restored(&context)?;
+    let context = session.context_of(&journal, run).await?;
     let past = Past::from(journal.history(run).await?);
     let new = match said.keep {
-        Keep::New => Some(NewSide::of(&past, &context.policy).map_err(|failure| refused(&failure))?),
+        Keep::New => Some(NewSide::of(&past, context.policy()).map_err(|failure| refused(&failure))?),
         Keep::Old => None,
     };
     let old = match said.keep {
@@ -68,7 +66,7 @@ pub(super) async fn of_run(
     let Some(kept) = new.as_ref().map(NewSide::kept).or(old.as_ref()) else {
         return Err(Report::ours("a run has two sides"));
     };
-    let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
+    let world = session.world_of(&context).await?;
     let serves = async |foresight: &Foresight<'_, World>| kept.serves(foresight, &past).await;
     match foreseen(session, &world, serves).await? {
         Foreseen::Seen(()) => {}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::journal::Claim;
+use crate::oci::sign_in::{Auth, Flags};
 use crate::run::{Keep, Resolution, RunSelector};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -86,7 +87,7 @@ pub(super) struct Global {
     pub(super) region: Option<String>,
     /// How to sign in (also from `OCI_CLI_AUTH`); without it, as the profile is made for
     #[arg(long, global = true, value_name = "KIND")]
-    pub(super) auth: Option<Auth>,
+    pub(super) auth: Option<AuthArg>,
     /// Aero's profile, which `#profile` looks at
     #[arg(long, global = true, value_name = "NAME", default_value = "default")]
     pub(super) env: String,
@@ -102,6 +103,19 @@ pub(super) struct Global {
     /// More on stderr; twice for every call
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
+}
+
+impl Global {
+    /// What the flags say of how to sign in.
+    pub(super) fn sign_in(&self) -> Flags {
+        Flags {
+            allow_http: self.allow_http,
+            auth: self.auth.map(Into::into),
+            endpoint: self.endpoint.clone(),
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -121,7 +135,7 @@ pub(super) enum Color {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-pub(super) enum Auth {
+pub(super) enum AuthArg {
     /// A user's API key
     ApiKey,
     /// A session of `oci session authenticate`
@@ -134,15 +148,15 @@ pub(super) enum Auth {
     InstanceOboUser,
 }
 
-impl Auth {
-    /// The name as it is typed.
-    pub(super) fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
-
-    /// All names.
-    pub(super) fn names() -> String {
-        Self::value_variants().iter().map(|auth| auth.name()).collect::<Vec<_>>().join(", ")
+impl From<AuthArg> for Auth {
+    fn from(argument: AuthArg) -> Self {
+        match argument {
+            AuthArg::ApiKey => Self::ApiKey,
+            AuthArg::SecurityToken => Self::SecurityToken,
+            AuthArg::InstancePrincipal => Self::InstancePrincipal,
+            AuthArg::ResourcePrincipal => Self::ResourcePrincipal,
+            AuthArg::InstanceOboUser => Self::InstanceOboUser,
+        }
     }
 }
 

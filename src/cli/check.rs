@@ -8,11 +8,11 @@ use super::args::DeploymentArgs;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen, unfound};
 use super::problem::Report;
-use super::session::Session;
+use super::session::{Ready, Session};
 use super::ui::plain;
 use crate::config::{Loaded, MinReady, Predecessor, Problem, load};
 use crate::engine::{Foresight, Stop};
-use crate::workflows::{Unfound, Validation, World, complete_origin};
+use crate::workflows::{Unfound, Validation, World};
 
 pub(super) fn show(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let Loaded { deployment, policy, .. } = session.deployment(args)?;
@@ -66,7 +66,7 @@ pub(super) async fn validate(
     args: &DeploymentArgs,
     is_online: bool,
 ) -> Result<Exit, Report> {
-    let loaded = match session.with_sources(args, load) {
+    let loaded = match load(&session.sources(args)) {
         Ok(loaded) => loaded,
         Err(problems) if session.ui.is_json => {
             let problems: Vec<Value> = problems.0.iter().map(told).collect();
@@ -78,10 +78,7 @@ pub(super) async fn validate(
     let warnings: Vec<Value> = loaded.warnings.iter().map(told).collect();
     let mut seen = Vec::new();
     if is_online {
-        let context = session.context(loaded.source.clone(), &loaded.policy)?;
-        let world = session.world(&context, loaded.credentials.as_ref()).await?;
-        let mut deployment = loaded.deployment.clone();
-        complete_origin(&mut deployment, &world).await;
+        let Ready { deployment, world, .. } = session.sign_in(loaded.clone()).await?;
         let look = async |foresight: &Foresight<'_, World>| foresight.plan::<Validation>(&deployment).await;
         match foreseen(session, &world, look).await? {
             Foreseen::Seen((steps, problems)) if problems.is_empty() => seen = steps,

@@ -8,12 +8,12 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::env::DETACHED;
 use super::exit::Exit;
 use super::problem::Report;
 use super::session::Session;
 use super::signals::beside_signals;
 use super::ui::Ui;
+use super::variables::DETACHED;
 use crate::run::RunId;
 
 /// Leaves the session of the terminal, whose end is then none of ours.

@@ -3,57 +3,46 @@
 use super::abandon::{Word, of_run};
 use super::args::DeploymentArgs;
 use super::confirm::{Confirmation, undoing};
-use super::context::Context;
 use super::detach::{hand_over, leave_the_terminal};
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen, print_plan, table, unfound};
 use super::meant::{Meant, meant};
 use super::problem::Report;
-use super::session::Session;
+use super::session::{Ready, Session};
+use super::variables::is_detached;
 use crate::config::load_scope;
 use crate::engine::{Foresight, Started, Stop};
 use crate::journal::{Claim, Purpose};
 use crate::oci::InstanceId;
 use crate::run::{RunSelector, RunState};
-use crate::workflows::{
-    Destroy, Destruction, Lookups, Redeploy, World, claim, complete_origin, instance_target,
-};
+use crate::workflows::{Destroy, Destruction, Lookups, Redeploy, World, claim, instance_target};
 
 pub(super) async fn start(
     session: &Session<'_>,
     args: &DeploymentArgs,
     detach: bool,
 ) -> Result<Exit, Report> {
-    if detach && !session.env.is_detached() {
+    if detach && !is_detached(session.env) {
         return hand_over(session).await;
     }
     if detach {
         leave_the_terminal()?;
     }
-    let mut loaded = session.deployment(args)?;
-    let context = session.context(loaded.source.clone(), &loaded.policy)?;
-    let world = session.world(&context, loaded.credentials.as_ref()).await?;
-    complete_origin(&mut loaded.deployment, &world).await;
+    let Ready { deployment, context, world } = session.ready(args).await?;
     let journal = session.journal().await?;
-    let name = loaded.deployment.name.clone();
-    let started = Started::new(&name, claim(&loaded.deployment))
-        .context(context.stored())
-        .on_failure(world.policy.on_failure);
+    let name = deployment.name.clone();
+    let started =
+        Started::new(&name, claim(&deployment)).context(context.stored()).on_failure(world.policy.on_failure);
     let exit = session
-        .drive(&journal, &world, &name, async |engine| {
-            engine.start::<Redeploy>(started, &loaded.deployment).await
-        })
+        .drive(&journal, &world, &name, async |engine| engine.start::<Redeploy>(started, &deployment).await)
         .await?;
     journal.close().await?;
     Ok(exit)
 }
 
 pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
-    let mut loaded = session.deployment(args)?;
-    let context = session.context(loaded.source.clone(), &loaded.policy)?;
-    let world = session.world(&context, loaded.credentials.as_ref()).await?;
-    complete_origin(&mut loaded.deployment, &world).await;
-    let deployment = &loaded.deployment;
+    let Ready { deployment, world, .. } = session.ready(args).await?;
+    let deployment = &deployment;
     let plan = async |foresight: &Foresight<'_, World>| {
         let (steps, ()) = foresight.plan::<Redeploy>(deployment).await?;
         let mut missing = Vec::new();
@@ -92,9 +81,7 @@ pub(super) async fn resume(
         let word = Word { keep, reason: None, confirmation: Confirmation::Given };
         return of_run(session, journal, run, word).await;
     }
-    let context = journal.context(run).await?;
-    let context = Context::restored(&context)?;
-    let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
+    let world = session.world_of(&session.context_of(&journal, run).await?).await?;
     let name = journal.run(run).await?.name;
     let exit = session.drive(&journal, &world, &name, async |engine| engine.resume(run).await).await?;
     journal.close().await?;
@@ -113,9 +100,7 @@ pub(super) async fn rollback(
         Meant::Signalled(exit) => return Ok(exit),
     };
     session.say_whom_it_disowns(&journal, run, claim).await?;
-    let context = journal.context(run).await?;
-    let context = Context::restored(&context)?;
-    let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
+    let world = session.world_of(&session.context_of(&journal, run).await?).await?;
     let record = journal.run(run).await?;
     if record.state == RunState::Succeeded {
         confirmation.ask(session.ui, &undoing(&record), "roll it back?")?;
@@ -135,8 +120,8 @@ pub(super) async fn destroy(
     if args.first || args.replace.is_some() {
         return Err(Report::usage("--first and --replace are for a deployment: --id is what is destroyed"));
     }
-    let target = session.with_sources(args, load_scope)?;
-    let context = session.context(target.source, &target.policy)?;
+    let target = load_scope(&session.sources(args))?;
+    let context = session.context(target.source, target.policy.clone())?;
     let world = session.world(&context, target.credentials.as_ref()).await?;
     let Some(compartment_id) = target.compartment_id else {
         return Err(Report::usage("compartment-id is missing: where is the load balancer looked for?"));

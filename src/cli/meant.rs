@@ -9,13 +9,13 @@ use super::args::DeploymentArgs;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
 use super::problem::{Report, deployment_of, of_kin};
-use super::session::Session;
+use super::session::{Ready, Session};
 use crate::config::{Deployment, DeploymentTag, DeploymentTarget};
 use crate::engine::Foresight;
 use crate::journal::{FindError, Journal, Kin, Purpose};
 use crate::oci::LoadBalancerId;
 use crate::run::{RunId, RunSelector};
-use crate::workflows::{World, complete_origin, locate, target_of};
+use crate::workflows::{World, locate, target_of};
 
 /// What came of looking for the run.
 pub(super) enum Meant {
@@ -114,11 +114,8 @@ fn nobody(text: &str, deployments: &[Vec<Kin>]) -> Report {
 
 /// The newest run of the deployment that the arguments describe.
 async fn by_target(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant, Report> {
-    let mut loaded = session.deployment(args)?;
-    let context = session.context(loaded.source.clone(), &loaded.policy)?;
-    let world = session.world(&context, loaded.credentials.as_ref()).await?;
-    complete_origin(&mut loaded.deployment, &world).await;
-    let deployment = &loaded.deployment;
+    let Ready { deployment, world, .. } = session.ready(args).await?;
+    let deployment = &deployment;
     let name = &deployment.name;
     let Some(journal) = session.journal_to_drive().await? else { return Err(session.no_journal(name)) };
     let look = async |foresight: &Foresight<'_, World>| locate(foresight, deployment).await;

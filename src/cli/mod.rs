@@ -4,12 +4,10 @@ mod abandon;
 mod args;
 mod check;
 mod confirm;
-mod context;
 #[cfg(all(feature = "probe", feature = "sandbox"))]
 mod demo;
 mod detach;
 mod drive;
-mod env;
 mod exit;
 mod foresee;
 mod history;
@@ -19,21 +17,18 @@ mod log;
 mod meant;
 mod opening;
 mod problem;
-mod regions;
 mod reporter;
 mod resolve;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod session;
-mod settings;
-mod sign_in;
 mod signals;
 mod status;
 mod ui;
 mod usage;
+mod variables;
 
-pub use env::Env;
 pub use exit::Exit;
 pub use io::Io;
 pub use run::run;

@@ -17,6 +17,7 @@ use crate::journal::{
     WriteError,
 };
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
+use crate::oci::sign_in::AccessError;
 use crate::oci::{EndpointError, RegionError, SetupError};
 use crate::run::{Failure, RunState, stamp};
 
@@ -298,6 +299,59 @@ impl From<ResolveError> for Report {
             ResolveError::NoSuchStep { run, .. } | ResolveError::NotStuck { run, .. } => {
                 Self::usage(error.to_string())
                     .hint(format!("`deployctl history {}` shows its steps", run.short()))
+            }
+        }
+    }
+}
+
+impl From<AccessError> for Report {
+    fn from(error: AccessError) -> Self {
+        let message = chain(&error);
+        let usage = || Self::usage(message.clone());
+        match error {
+            AccessError::Profile(error) => error.into(),
+            AccessError::Incomplete { profile, missing } => {
+                let are = if missing.len() == 1 { "is" } else { "are" };
+                Self::from(profile)
+                    .hint(format!("to do without a file, {} {are} missing", missing.join(", ")))
+            }
+            AccessError::Identity(error) => error.into(),
+            AccessError::UserKey { source, .. } => Self { message, ..source.into() },
+            AccessError::SignIn(error) => error.into(),
+            AccessError::Region(error) => error.into(),
+            AccessError::Endpoint(error) => error.into(),
+            AccessError::Federation { source, .. } => {
+                Self { message, ..source.into() }.hint("nothing was sent")
+            }
+            AccessError::Setup(error) => error.into(),
+            AccessError::Roots { .. } => usage().hint("SSL_CERT_FILE names them"),
+            AccessError::UnknownAuth(_) => {
+                usage().hint("--auth, OCI_CLI_AUTH, and `auth` in oci_cli_rc say it")
+            }
+            AccessError::UnknownType(_) => {
+                usage().hint("expected instance_principal or resource_principal; --auth wins over it")
+            }
+            AccessError::NoSession => usage().hint("`oci session authenticate` makes a profile that does"),
+            AccessError::NoDelegation => {
+                usage().hint("name it in the profile, or in OCI_CLI_DELEGATION_TOKEN_FILE")
+            }
+            AccessError::NotSet(_) => usage().hint(
+                "resource principals are there for container instances and functions of a dynamic group",
+            ),
+            AccessError::ResourceVersion(_) => usage().hint("sign in by another --auth"),
+            AccessError::SecretGone(_) => {
+                usage().hint("set it again: what it holds is secret and is not kept with the run")
+            }
+            AccessError::NoHome => usage(),
+            AccessError::NoRegion => {
+                usage().hint("name it in the profile, with --region, or in OCI_CLI_REGION")
+            }
+            AccessError::NoHost { nearest, .. } => {
+                let meant = nearest.map_or(String::new(), |name| format!("did you mean {name}? "));
+                usage().hint(format!(
+                    "{meant}a new region is told in ~/.oci/regions-config.json or OCI_REGION_METADATA, the domain of a \
+                     realm in OCI_DEFAULT_REALM"
+                ))
             }
         }
     }

@@ -1,6 +1,5 @@
 //! What a person does by hand: a stuck step is resolved, and the old instance is made again.
 
-use super::context::Context;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
 use super::history;
@@ -62,9 +61,7 @@ async fn facts_of(
     let seq = journal.stuck_at(run, step).await?;
     let past = Past::from(journal.history(run).await?);
     let substitute = Substitute::of(&past, seq, id).map_err(|failure| refused(&failure))?;
-    let context = journal.context(run).await?;
-    let context = Context::restored(&context)?;
-    let world = session.world(&context, session.reload(&context)?.as_ref()).await?;
+    let world = session.world_of(&session.context_of(journal, run).await?).await?;
     let look = async |foresight: &Foresight<'_, World>| substitute.facts(foresight, &past).await;
     foreseen(session, &world, look).await
 }

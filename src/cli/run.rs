@@ -10,7 +10,6 @@ use super::confirm::Confirmation;
 #[cfg(all(feature = "probe", feature = "sandbox"))]
 use super::demo;
 use super::drive::Destroying;
-use super::env::Env;
 use super::exit::Exit;
 use super::io::Io;
 use super::problem::Report;
@@ -18,9 +17,11 @@ use super::problem::Report;
 use super::sandbox;
 use super::session::Session;
 use super::ui::Ui;
+use super::variables::expect_text;
 use super::{abandon, check, drive, history, key, log, resolve, usage};
 use crate::clock::Clock;
 use crate::config::json_schema;
+use crate::env::Env;
 
 /// Runs the program.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, io: Io) -> Exit {
@@ -30,7 +31,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, io: Io) -> Exit 
         Ok(cli) => cli,
         Err(error) => {
             // The parser does not say which variable it was.
-            let error = match env.check() {
+            let error = match expect_text(env) {
                 Err(odd) if error.kind() == clap::error::ErrorKind::InvalidUtf8 => {
                     command_line().error(error.kind(), odd)
                 }
@@ -42,7 +43,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, io: Io) -> Exit 
     let ui = Ui::new(&cli.global, env, io);
     log::set_up(&ui);
     keep_out_of_core_dumps();
-    if let Err(error) = env.check() {
+    if let Err(error) = expect_text(env) {
         return Report::usage(error.to_string()).hint("set it anew, or unset it").print(&ui);
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -1,8 +1,6 @@
 //! What every command that drives a run shares: the deployment, the cloud, the signals, and what is said at the end.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,33 +8,38 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{DeploymentArgs, Global};
-use super::context::Context;
-use super::env::Env;
 use super::exit::Exit;
 use super::problem;
 use super::problem::{Kind, Report, of_end};
 use super::reporter::Reporter;
-use super::settings::{Setting, Settings};
-use super::sign_in::SignIn;
 use super::signals::beside_signals;
 use super::status::status;
 use super::ui::{Ui, plain};
+use super::variables::is_detached;
 use crate::clock::Clock;
 use crate::config::{
-    Credentials, CredentialsSource, Loaded, Overrides, Policy, Predecessor, Sources, load, reload_credentials,
+    Credentials, CredentialsSource, Deployment, Loaded, Overrides, Policy, Predecessor, Sources, load,
 };
 use crate::engine::{End, Engine, Outcome};
-use crate::file::expect_regular;
+use crate::env::Env;
 use crate::journal::Journal;
-use crate::oci::{Endpoint, Endpoints, Http, Oci, Transport};
+use crate::oci::sign_in::Notice;
 use crate::run::{EventKind, Holder, RunId, Update};
-use crate::workflows::{Versions, World, registry};
+use crate::workflows::{Context, Process, World, complete_origin, registry};
 
 /// What a change has besides the time of its request, and of a read, to come to its end after a signal.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How often the reporter is asked whether it has something to say.
 pub(super) const TICK: Duration = Duration::from_secs(1);
+
+/// A deployment that was read and checked, and the world to deploy it in.
+pub(super) struct Ready {
+    pub(super) deployment: Deployment,
+    /// What is stored with a run of it.
+    pub(super) context: Context,
+    pub(super) world: World,
+}
 
 /// The program as one command sees it.
 pub(super) struct Session<'s> {
@@ -50,8 +53,7 @@ pub(super) struct Session<'s> {
 
 impl Session<'_> {
     /// The sources of a deployment.
-    pub(super) fn with_sources<T>(&self, args: &DeploymentArgs, load: impl FnOnce(&Sources<'_>) -> T) -> T {
-        let look_up = |name: &str| self.env.text(name);
+    pub(super) fn sources<'a>(&'a self, args: &'a DeploymentArgs) -> Sources<'a> {
         let flags = Overrides {
             name: args.name.clone(),
             config_file: args.config_file.clone(),
@@ -65,19 +67,19 @@ impl Session<'_> {
                 None => args.first.then_some(Predecessor::MayBeMissing),
             },
         };
-        load(&Sources {
+        Sources {
             deployment: args.file.as_deref(),
             aliases: &args.alias,
             flags,
             profile: &self.global.env,
-            env: &look_up,
+            env: self.env,
             allows_unknown_fields: args.allow_unknown_fields,
-        })
+        }
     }
 
     /// A deployment; what is unusual about it is said.
     pub(super) fn deployment(&self, args: &DeploymentArgs) -> Result<Loaded, Report> {
-        let loaded = self.with_sources(args, load)?;
+        let loaded = load(&self.sources(args))?;
         self.warn(&loaded);
         Ok(loaded)
     }
@@ -89,102 +91,66 @@ impl Session<'_> {
         }
     }
 
-    /// What is kept with a run that is started now.
-    pub(super) fn context(&self, source: CredentialsSource, policy: &Policy) -> Result<Context, Report> {
-        let names_credentials = source != CredentialsSource::Profile;
-        let sign_in =
-            Settings::given(self.global, self.env, names_credentials).or_rc(self.env, names_credentials)?;
-        Ok(Context { source, env: self.global.env.clone(), sign_in, policy: policy.clone() })
+    /// A deployment with all that a run of it needs, signed in.
+    pub(super) async fn ready(&self, args: &DeploymentArgs) -> Result<Ready, Report> {
+        let loaded = self.deployment(args)?;
+        self.sign_in(loaded).await
+    }
+
+    /// Signs in for a deployment.
+    pub(super) async fn sign_in(&self, loaded: Loaded) -> Result<Ready, Report> {
+        let Loaded { mut deployment, policy, credentials, source, warnings: _ } = loaded;
+        let context = self.context(source, policy)?;
+        let world = self.world(&context, credentials.as_ref()).await?;
+        complete_origin(&mut deployment, &world).await;
+        Ok(Ready { deployment, context, world })
+    }
+
+    /// What is stored with a run that starts now.
+    pub(super) fn context(&self, source: CredentialsSource, policy: Policy) -> Result<Context, Report> {
+        Ok(Context::new(&self.process(), &self.global.env, source, policy)?)
     }
 
     /// Whether the deployment's own credentials can sign at all, found without the cloud.
     pub(super) fn check_credentials(&self, loaded: &Loaded) -> Result<(), Report> {
         let Some(credentials) = &loaded.credentials else { return Ok(()) };
-        let context = self.context(loaded.source.clone(), &loaded.policy)?;
-        let http = self.http(&context.policy, None)?;
-        let sign_in = SignIn {
-            settings: &context.sign_in,
-            env: self.env,
-            ui: self.ui,
-            clock: self.clock,
-            http: &http,
-            regions: &self.regions(),
-        };
-        sign_in.credentials(credentials).map(drop)
+        let context = self.context(loaded.source.clone(), loaded.policy.clone())?;
+        Ok(context.check(&self.process(), credentials)?)
     }
 
-    /// The credentials that a run was started with, read again.
-    pub(super) fn reload(&self, context: &Context) -> Result<Option<Credentials>, Report> {
-        let look_up = |name: &str| self.env.text(name);
-        Ok(reload_credentials(&context.source, &context.env, &look_up)?)
+    /// What was stored with a run.
+    pub(super) async fn context_of(&self, journal: &Journal, run: RunId) -> Result<Context, Report> {
+        let stored = journal.context(run).await?;
+        Context::restored(&stored).map_err(|error| {
+            Report::ours(format!("the journal's context of the run cannot be read: {error}"))
+                .hint("use the version of deployctl that started it, or a newer one")
+        })
     }
 
-    /// The cloud, signed in. What the flags and the environment of this process say wins over what the run was
-    /// started with.
+    /// The world of a run that was started before, signed in.
+    pub(super) async fn world_of(&self, context: &Context) -> Result<World, Report> {
+        let credentials = context.credentials(self.env)?;
+        self.world(context, credentials.as_ref()).await
+    }
+
+    /// The world, signed in.
     pub(super) async fn world(
         &self,
         context: &Context,
         credentials: Option<&Credentials>,
     ) -> Result<World, Report> {
-        let names_credentials = context.source != CredentialsSource::Profile;
-        let settings = Settings::given(self.global, self.env, names_credentials).or(&context.sign_in);
-        let policy = &context.policy;
-        let bundle = settings.path(Setting::CertBundle).or_else(|| self.other_bundle());
-        let http = self.http(policy, bundle.as_deref())?;
-        let regions = self.regions();
-        let said = settings.get(Setting::Region).map(|text| regions.parse(text)).transpose()?;
-        let sign_in = SignIn {
-            settings: &settings,
-            env: self.env,
-            ui: self.ui,
-            clock: self.clock,
-            http: &http,
-            regions: &regions,
-        };
-        let (identity, own) = sign_in.identity(credentials).await?;
-        let endpoints = match sign_in.endpoint(credentials) {
-            Some(url) => Endpoints::One(self.endpoint(&url, &settings)?),
-            None => Endpoints::Of(match said.or(own) {
-                Some(region) => region,
-                None => self.last_region(&regions)?,
-            }),
-        };
-        self.expect_hosts(&endpoints).await?;
-        Ok(World {
-            oci: Oci::new(Transport::new(http, endpoints, identity)),
-            policy: policy.clone(),
-            versions: Versions::default(),
-        })
+        Ok(context.world(&self.process(), credentials).await?)
     }
 
-    /// Where every call goes that does not go to Oracle's hosts; it is said, since whoever is there gets what is sent.
-    fn endpoint(&self, url: &str, settings: &Settings) -> Result<Endpoint, Report> {
-        let endpoint = Endpoint::parse(url, settings.allows_http())?;
-        if endpoint.is_of_this_machine() {
-            self.ui.note(&format!("every call goes to {endpoint}"));
-        } else if !endpoint.is_oracles() {
-            self.ui.warn(&format!("every call goes to {endpoint}, which is not Oracle's"));
-        }
-        Ok(endpoint)
+    /// This process, as it signs in.
+    fn process(&self) -> Process<'_> {
+        let tell = Box::new(|notice: Notice| self.notice(&notice));
+        Process { flags: self.global.sign_in(), env: self.env, clock: self.clock, tell }
     }
 
-    /// The connections of a command, which trust the machine's own roots where there is no `bundle`. The library that reads
-    /// those waits for a pipe, and reads a device for ever.
-    fn http(&self, policy: &Policy, bundle: Option<&Path>) -> Result<Http, Report> {
-        if bundle.is_none()
-            && let Some(roots) = self.env.get("SSL_CERT_FILE")
-            && let Some(error) = fs::metadata(roots).ok().and_then(|found| expect_regular(&found).err())
-        {
-            return Err(Report::usage(format!("cannot read the certificates in {roots}: {error}"))
-                .hint("SSL_CERT_FILE names them"));
-        }
-        Ok(Http::new(policy.request_timeout, bundle, self.clock)?)
-    }
-
-    /// What the CLI trusts when it is told nothing (`set_request_session_properties_from_context`).
-    fn other_bundle(&self) -> Option<PathBuf> {
-        let named = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].iter().find_map(|name| self.env.get(name));
-        named.filter(|file| !file.is_empty()).map(PathBuf::from)
+    fn notice(&self, notice: &Notice) {
+        let text = notice.to_string();
+        if notice.is_warning() { self.ui.warn(&text) } else { self.ui.note(&text) }
     }
 
     /// This process, and who runs it.
@@ -205,7 +171,7 @@ impl Session<'_> {
         // A std mutex, never held across an await.
         let reporter = Mutex::new(Reporter::new(self.ui, name));
         let registry = registry();
-        let is_detached = self.env.is_detached();
+        let is_detached = is_detached(self.env);
         let driven = OnceLock::new();
         let note_which = |update: Update<'_>| {
             if let Update::Event(event) = update

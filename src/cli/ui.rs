@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::args::{Color, Global, Output};
 use super::io::{Io, Stream};
+use crate::env::Env;
 use crate::oci::printable;
 
 /// How this process talks.
@@ -39,7 +40,7 @@ pub(super) enum Tone {
 }
 
 impl Ui {
-    pub(super) fn new(global: &Global, env: &super::Env, io: Io) -> Self {
+    pub(super) fn new(global: &Global, env: &Env, io: Io) -> Self {
         let colors = |stream: &Stream| match global.color {
             Color::Always => true,
             Color::Never => false,
@@ -135,18 +136,18 @@ pub(super) fn json_line(value: &Value) -> String {
 }
 
 /// Whether colours are wanted in what goes to a stream, as far as the environment says.
-pub(super) fn is_colored(stream: &Stream, env: &super::Env) -> bool {
+pub(super) fn is_colored(stream: &Stream, env: &Env) -> bool {
     let no_color = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !is_dumb(env) && !no_color
 }
 
-fn is_dumb(env: &super::Env) -> bool {
+fn is_dumb(env: &Env) -> bool {
     env.get("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Whether the locale is one of ASCII alone. The first variable that is set decides, as everywhere (locale(7)); where none
 /// is, as in most containers, nothing is known against UTF-8.
-fn is_ascii(env: &super::Env) -> bool {
+fn is_ascii(env: &Env) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| env.get(name).filter(|value| !value.is_empty()));
@@ -264,8 +265,7 @@ mod tests {
 
     #[test]
     fn a_locale_of_ascii_gets_ascii() {
-        let locale =
-            |name: &str, value: &str| is_ascii(&super::super::Env::of([(name.to_owned(), value.to_owned())]));
+        let locale = |name: &str, value: &str| is_ascii(&Env::of([(name.to_owned(), value.to_owned())]));
         assert!(locale("LANG", "C") && locale("LC_ALL", "POSIX") && locale("LANG", "de_DE.ISO-8859-1"));
         assert!(!locale("LANG", "C.UTF-8") && !locale("LC_CTYPE", "de_DE.utf8") && !locale("LANG", ""));
         assert_eq!(in_ascii(" ✔ ü …t9qpa1"), " + ? ...t9qpa1");

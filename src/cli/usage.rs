@@ -7,11 +7,11 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use serde_json::json;
 
 use super::args::Cli;
-use super::env::Env;
 use super::exit::Exit;
 use super::io::{Io, Stream};
 use super::problem::Kind;
 use super::ui::{is_colored, json_line};
+use crate::env::Env;
 
 /// How many letters a word may differ in from the one that was meant.
 const FEW: usize = 2;

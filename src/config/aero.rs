@@ -21,8 +21,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::node::{LITERAL, Node, SECRET, Tree};
-use super::problem::{NotText, Position, Problem, nearest};
+use super::problem::{Position, Problem, nearest};
 use super::{edn, interpolation, merge, read};
+use crate::env::NotText;
 use crate::file::folder_of;
 use conversions::{decoded, finite, joined, keyword, merged, parsed, private_key, public_key, read_edn};
 use interpolation::Fault;
@@ -317,7 +318,7 @@ impl<'d> Document<'d> {
     }
 
     fn variable(&self, name: &str) -> Result<Option<String>, NotText> {
-        let value = (self.surroundings.env)(name)?;
+        let value = self.surroundings.env.text(name)?;
         // A default that takes the place of what is not set was written in the file.
         self.is_told.set(self.is_told.get() || value.is_some());
         Ok(value)

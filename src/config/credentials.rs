@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::aero::{self, Surroundings};
 use super::deps;
 use super::node::{Node, Tree};
-use super::problem::{Findings, NotText, Position, Problem, Problems};
+use super::problem::{Findings, Position, Problem, Problems};
 use super::read;
 use super::schema::CREDENTIALS;
 use super::shape::join;
+use crate::env::Env;
 use crate::file::folder_of;
 use crate::oci::identity::is_ocid;
+use crate::oci::sign_in::UserKey;
 
 /// Where credentials are. Never secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,29 +40,17 @@ pub enum CredentialsSource {
 /// The credentials of the library that we succeed.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The tenancy's OCID.
-    pub tenancy: String,
-    /// The user's OCID.
-    pub user: String,
-    /// The key's fingerprint.
-    pub fingerprint: String,
-    /// The private key, as PEM text.
-    pub private_key: SecretString,
-    /// What opens it.
-    pub pass_phrase: Option<SecretString>,
-    /// The region.
-    pub region: String,
-    /// Where load balancers and instances are looked for.
+    /// The user's key.
+    pub key: UserKey,
+    /// The compartment of the load balancers and instances.
     pub compartment_id: Option<String>,
-    /// Where the key was written, for the message about one that cannot be used.
-    pub place: String,
 }
 
 /// Reads the credentials of a source again; `None` for a profile, which the caller reads.
 pub fn reload_credentials(
     source: &CredentialsSource,
     profile: &str,
-    env: &dyn Fn(&str) -> Result<Option<String>, NotText>,
+    env: &Env,
 ) -> Result<Option<Credentials>, Problems> {
     let surroundings = Surroundings::new(profile, env);
     let mut findings = Findings::default();
@@ -139,16 +129,16 @@ pub(super) fn credentials(
         return None;
     }
     let source = node.place.source.as_ref().map(|source| source.display().to_string());
-    Some(Credentials {
+    let key = UserKey {
         tenancy: tenancy?,
         user: user?,
         fingerprint: fingerprint?,
         private_key: private_key?,
         pass_phrase,
         region: region?,
-        compartment_id,
         place: source.unwrap_or_else(|| "config".to_owned()),
-    })
+    };
+    Some(Credentials { key, compartment_id })
 }
 
 /// The key in the file that `private-key-file` names, for YAML and JSON, which have no tag to read one. A relative

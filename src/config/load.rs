@@ -18,9 +18,10 @@ use super::matching::Matching;
 use super::node::{Node, Tree};
 use super::policy::{Policy, policy};
 use super::predecessor::{Predecessor, predecessor};
-use super::problem::{Findings, NotText, Problem, Problems};
+use super::problem::{Findings, Problem, Problems};
 use super::schema::{BALANCER_FILTER, DEPLOYMENT, INSTANCE_FILTER, Model};
 use super::secrecy::{Secrecy, secret_texts};
+use crate::env::Env;
 use crate::run::{Confidential, Cut, Secrets};
 
 /// Where a deployment is written.
@@ -34,7 +35,7 @@ pub struct Sources<'s> {
     /// Aero's profile.
     pub profile: &'s str,
     /// The environment.
-    pub env: &'s dyn Fn(&str) -> Result<Option<String>, NotText>,
+    pub env: &'s Env,
     /// Whether fields of the API that this version does not know are passed on, with a warning.
     pub allows_unknown_fields: bool,
 }
@@ -68,7 +69,7 @@ impl Overrides {
 }
 
 /// A deployment, and how to sign in for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
     /// The deployment.
     pub deployment: Deployment,

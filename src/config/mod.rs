@@ -39,6 +39,6 @@ pub use load::{Loaded, Overrides, Scope, Sources, load, load_scope};
 pub use matching::{CLOUDS_NAMESPACE, DEPLOYMENT_TAG, Difference, Matching, OUR_TAG_PREFIX};
 pub use policy::{Disposal, MinReady, Policy, Register};
 pub use predecessor::Predecessor;
-pub use problem::{NotText, Position, Problem, Problems};
+pub use problem::{Position, Problem, Problems};
 pub use schema::json_schema;
 pub use secrecy::{Secrecy, masked_instance, masked_places, secret_texts};

@@ -48,11 +48,6 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A variable of the environment that is set to what is not text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the variable {0} is not text in UTF-8")]
-pub struct NotText(pub String);
-
 /// Everything that is wrong, at once. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);

@@ -16,6 +16,7 @@ pub mod load_balancers;
 pub mod network;
 mod references;
 mod region;
+pub mod sign_in;
 mod signer;
 mod transport;
 mod veil;

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 
 /// Bottom first.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 13] = [
     "run",
     "crash",
     "file",
     "clock",
+    "env",
     "retry",
     "probe",
     "journal",
@@ -22,15 +23,15 @@ const LAYERS: [&str; 12] = [
 ];
 /// What a room must not use although it lies below.
 const FORBIDDEN: [(&str, &[&str]); 8] = [
-    ("probe", &["run", "crash", "file", "clock", "retry"]),
-    ("retry", &["clock"]),
-    ("journal", &["retry"]),
+    ("probe", &["run", "crash", "file", "clock", "env", "retry"]),
+    ("retry", &["clock", "env"]),
+    ("journal", &["env", "retry"]),
     ("oci", &["retry", "journal", "engine"]),
     ("config", &["clock", "journal", "engine"]),
     ("workflows", &["journal", "retry"]),
     // An independent witness imports nothing.
     ("sandbox", &LAYERS),
-    ("engine", &["oci"]),
+    ("engine", &["env", "oci"]),
 ];
 
 /// A module, by the names on the way to it from the top of the crate.

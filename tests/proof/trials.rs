@@ -8,6 +8,7 @@ use std::time::Duration;
 use deployctl::clock::Clock;
 use deployctl::config::{Deployment, Overrides, Policy, Sources, load};
 use deployctl::engine::{Arranged, Trials};
+use deployctl::env::Env;
 use deployctl::oci::identity::Identity;
 use deployctl::oci::{Endpoint, Endpoints, Http, InstanceId, Oci, Transport};
 use deployctl::sandbox::{Handle, Options, Sandbox};
@@ -52,7 +53,7 @@ pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment
         aliases: &[],
         flags: Overrides::default(),
         profile: "default",
-        env: &|_| Ok(None),
+        env: &Env::default(),
         allows_unknown_fields: false,
     };
     let loaded = load(&sources).expect("a deployment");

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Report, of_end, refused};
 use crate::cli::args::{Global, Output};
-use crate::cli::env::Env;
 use crate::cli::exit::Exit;
 use crate::cli::io::Io;
 use crate::cli::ui::Ui;
 use crate::engine::{Diverged, End, Stop, UnknownWorkflow};
+use crate::env::Env;
 use crate::journal::{
     FindError, JournalError, KeyOrigin, ResolveError, RotateError, SealError, StartError, TakeError,
     TargetHeld, WriteError,

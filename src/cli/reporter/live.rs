@@ -143,9 +143,9 @@ mod tests {
 
     use super::Live;
     use crate::cli::args::Global;
-    use crate::cli::env::Env;
     use crate::cli::io::Io;
     use crate::cli::ui::Ui;
+    use crate::env::Env;
     use crate::run::{EventKind, Update, one_event_of_each_kind};
 
     #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Reporter;
 use crate::cli::args::Global;
-use crate::cli::env::Env;
 use crate::cli::io::Io;
 use crate::cli::ui::Ui;
+use crate::env::Env;
 use crate::run::{Failure, Seq, Update, one_event_of_each_kind};
 
 /// What a reporter with these flags and variables shows.

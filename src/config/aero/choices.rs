@@ -22,7 +22,8 @@ impl Document<'_> {
         variable: &str,
         refs: &[String],
     ) -> Result<Node, Problem> {
-        let value = (self.surroundings.env)(variable).map_err(|error| node.problem("", error.to_string()))?;
+        let value =
+            self.surroundings.env.text(variable).map_err(|error| node.problem("", error.to_string()))?;
         let is_meant = |name: &Node| matches!(&name.tree, Tree::Str(text) if Some(text) == value.as_ref());
         self.branch(form, &is_meant, refs)
     }

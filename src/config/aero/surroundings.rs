@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::TAGS;
 use crate::config::interpolation;
 use crate::config::node::Node;
-use crate::config::problem::{NotText, Problem};
+use crate::config::problem::Problem;
+use crate::env::Env;
 use crate::oci::identity::at_home;
 
 /// What the tags may ask for.
@@ -14,23 +15,19 @@ pub(in crate::config) struct Surroundings<'s> {
     /// Aero's profile, `default` unless `--env` says otherwise.
     pub(in crate::config) profile: &'s str,
     /// The environment.
-    pub(in crate::config) env: &'s dyn Fn(&str) -> Result<Option<String>, NotText>,
+    pub(in crate::config) env: &'s Env,
     /// The texts that look like more than they are, and were taken as they are.
     literals: RefCell<Vec<Node>>,
 }
 
 impl<'s> Surroundings<'s> {
-    pub(in crate::config) fn new(
-        profile: &'s str,
-        env: &'s dyn Fn(&str) -> Result<Option<String>, NotText>,
-    ) -> Self {
+    pub(in crate::config) fn new(profile: &'s str, env: &'s Env) -> Self {
         Self { profile, env, literals: RefCell::default() }
     }
 
     /// A path that starts from a folder, unless it is absolute or starts from the home folder.
     pub(in crate::config) fn path(&self, folder: &Path, text: &str) -> PathBuf {
-        let home = (self.env)("HOME").ok().flatten().filter(|home| !home.is_empty());
-        folder.join(at_home(text, home.as_deref().map(Path::new)))
+        folder.join(at_home(text, self.env.home().as_deref()))
     }
 
     pub(super) fn note_literal(&self, node: &Node) {

@@ -1,17 +1,18 @@
 use super::*;
+use crate::env::Env;
 
-fn env(name: &str) -> Result<Option<String>, NotText> {
-    Ok(match name {
-        "TAG" => Some("2.4".to_owned()),
-        "USER" => Some("ann".to_owned()),
-        "HOSTNAME" => Some("box".to_owned()),
-        "WHICH" => Some("TAG".to_owned()),
-        "FORMAT" => Some("%s%%".to_owned()),
-        "EMPTY" => Some(String::new()),
-        "EVIL" => Some("${TAG}".to_owned()),
-        "ODD" => return Err(NotText("ODD".to_owned())),
-        _ => None,
-    })
+fn env() -> Env {
+    let values = [
+        ("TAG", "2.4"),
+        ("USER", "ann"),
+        ("HOSTNAME", "box"),
+        ("WHICH", "TAG"),
+        ("FORMAT", "%s%%"),
+        ("EMPTY", ""),
+        ("EVIL", "${TAG}"),
+    ];
+    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Env::of(values).and_unreadable("ODD")
 }
 
 fn evaluate(text: &str) -> Result<Node, Problem> {
@@ -41,7 +42,7 @@ fn evaluate(text: &str) -> Result<Node, Problem> {
     file("numbers.json", "[2.10, \" 1\\\"2 \", 1e3, \" \", -0.50, \" \", 1E+2]");
     file("mixed.edn", "{:tag #env TAG :beside \"p\"}");
     file("round.edn", "{:a #include \"sub/../round.edn\"}");
-    super::file(&folder.path().join("main.edn"), &Surroundings::new("prod", &env))
+    super::file(&folder.path().join("main.edn"), &Surroundings::new("prod", &env()))
 }
 
 fn text(form: &str) -> String {
@@ -180,6 +181,7 @@ fn a_text_that_looks_like_more_is_noted_where_it_is_taken_as_it_is() {
         ("{:x \"a #env TAG\" :y \"$A\"}", false),
     ] {
         std::fs::write(&path, text).expect("written");
+        let env = env();
         let surroundings = Surroundings::new("prod", &env);
         let node = super::file(&path, &surroundings).expect(text);
         assert_eq!(surroundings.warning().is_some(), is_noted, "{text}");
@@ -188,7 +190,7 @@ fn a_text_that_looks_like_more_is_noted_where_it_is_taken_as_it_is() {
     // What was replaced is not replaced again, by whatever way it is met again.
     let text = "{:interpolate true :a #env EVIL :b \"${EVIL}\" :c #ref [:b] :d #ref [:e :f] :e #merge [{:f \"${TAG}\"}]}";
     std::fs::write(&path, text).expect("written");
-    let node = super::file(&path, &Surroundings::new("prod", &env)).expect(text);
+    let node = super::file(&path, &Surroundings::new("prod", &env())).expect(text);
     for (key, expected) in [("a", "${TAG}"), ("b", "${TAG}"), ("c", "${TAG}"), ("d", "2.4")] {
         let found = node.get(key).expect(key);
         assert_eq!((found.text(), found.holds_secret()), (Some(expected), true), "{key}");

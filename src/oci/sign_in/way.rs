@@ -1,45 +1,64 @@
-//! From what is said of how to sign in to an identity, in the order of the official CLI (`cli_util.py`, `build_config`
-//! and `create_config_and_signer_based_on_click_context`).
+//! Chooses how to sign in, with the official CLI's precedence (`cli_util.py`, `build_config` and
+//! `create_config_and_signer_based_on_click_context`).
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::args::Auth;
-use super::env::Env;
-use super::problem::Report;
+use super::auth::Auth;
+use super::error::AccessError;
+use super::notice::Notice;
 use super::settings::{Setting, Settings};
-use super::ui::Ui;
+use super::user_key::UserKey;
 use crate::clock::Clock;
-use crate::config::Credentials;
+use crate::env::Env;
 use crate::oci::identity::{
     Identity, InstanceOptions, InstancePrincipal, Profile, ProfileError, Source, StoredToken, at_home,
 };
 use crate::oci::{Endpoint, Http, Region, Regions};
 
-/// What this process needs to sign in.
-pub(super) struct SignIn<'s> {
+/// Signs a process in, with these settings and in this environment.
+pub struct SignIn<'s> {
     pub(super) settings: &'s Settings,
     pub(super) env: &'s Env,
-    pub(super) ui: &'s Ui,
     pub(super) clock: Clock,
-    pub(super) http: &'s Http,
-    pub(super) regions: &'s Regions,
+    pub(super) tell: &'s (dyn Fn(Notice) + Send + Sync),
 }
 
-/// The profile, or why there is none, which is no matter to who needs none.
-type Found = Result<Profile, Report>;
+/// An identity, and the region of its credentials.
+type Identified = (Identity, Option<Region>);
 
-impl SignIn<'_> {
-    /// Signs in: by the deployment's own credentials unless a flag says otherwise, by the way that is said, or by the
-    /// one that the profile is made for. With the region that the credentials are of.
+impl<'s> SignIn<'s> {
+    /// A sign-in that tells what is unusual about it as soon as it is known.
+    pub const fn new(
+        settings: &'s Settings,
+        env: &'s Env,
+        clock: Clock,
+        tell: &'s (dyn Fn(Notice) + Send + Sync),
+    ) -> Self {
+        Self { settings, env, clock, tell }
+    }
+
+    /// Whether a deployment's own key can sign at all, found without the cloud.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self, key: &UserKey) -> Result<(), AccessError> {
+        self.user(key, &self.regions()).map(drop)
+    }
+
+    /// Signs in: with the deployment's own key unless a flag says otherwise; else in the way that the settings name; else
+    /// in the way that the profile is made for.
     pub(super) async fn identity(
         &self,
-        credentials: Option<&Credentials>,
-    ) -> Result<(Identity, Option<Region>), Report> {
-        let auth = match (self.settings.auth()?, credentials) {
-            (None | Some(Auth::ApiKey), Some(credentials)) => return self.credentials(credentials),
+        key: Option<&UserKey>,
+        http: &Http,
+        regions: &Regions,
+    ) -> Result<Identified, AccessError> {
+        let auth = match (self.settings.auth()?, key) {
+            (None | Some(Auth::ApiKey), Some(key)) => return self.user(key, regions),
             (auth, _) => auth,
         };
+        // Some ways to sign in need no profile.
         let profile = self.profile();
         let auth = match (auth, &profile) {
             (Some(auth), _) => auth,
@@ -49,97 +68,85 @@ impl SignIn<'_> {
         let (identity, region) = match auth {
             Auth::ApiKey => {
                 let profile = profile?;
-                self.warn_of_open(profile.key_file());
-                (profile.api_key()?, profile.region(self.regions)?)
+                self.tell_if_open(profile.key_file());
+                (profile.api_key()?, profile.region(regions)?)
             }
-            Auth::SecurityToken => self.session(&profile?)?,
-            Auth::InstancePrincipal => self.instance(profile.ok(), None).await?,
-            Auth::InstanceOboUser => self.on_behalf(profile?).await?,
-            Auth::ResourcePrincipal => self.resource(profile.ok())?,
+            Auth::SecurityToken => self.session(&profile?, regions)?,
+            Auth::InstancePrincipal => self.instance(profile.ok(), None, http, regions).await?,
+            Auth::InstanceOboUser => self.on_behalf(profile?, http, regions).await?,
+            Auth::ResourcePrincipal => self.resource(profile.ok(), regions)?,
         };
         identity.sign_in(self.clock).await?;
         Ok((identity, region))
     }
 
-    /// Where all services are: as it is said, or as the profile says that is signed in with.
-    pub(super) fn endpoint(&self, credentials: Option<&Credentials>) -> Option<String> {
-        if let Some(said) = self.settings.get(Setting::Endpoint) {
-            return Some(said.to_owned());
+    /// The base URL of all services: the one of the settings, or the one of the profile that is signed in with.
+    pub(super) fn endpoint(&self, key: Option<&UserKey>) -> Option<String> {
+        if let Some(url) = self.settings.get(Setting::Endpoint) {
+            return Some(url.to_owned());
         }
         let is_own = matches!(self.settings.auth(), Ok(None | Some(Auth::ApiKey)));
-        if credentials.is_some() && is_own {
+        if key.is_some() && is_own {
             return None;
         }
         self.profile().ok()?.endpoint().map(ToOwned::to_owned)
     }
 
-    /// The identity of the deployment's own credentials, without the cloud.
-    pub(super) fn credentials(
-        &self,
-        credentials: &Credentials,
-    ) -> Result<(Identity, Option<Region>), Report> {
-        let identity = Identity::api_key(
-            &credentials.tenancy,
-            &credentials.user,
-            &credentials.fingerprint,
-            &credentials.private_key,
-            credentials.pass_phrase.as_ref(),
-        )
-        .map_err(|error| {
-            let place = &credentials.place;
-            let report = Report::from(error);
-            Report { message: format!("{place}: private-key: {}", report.message), ..report }
-        })?;
-        // A region that was said elsewhere wins: this one need not be any.
+    /// The identity of a deployment's own key.
+    fn user(&self, key: &UserKey, regions: &Regions) -> Result<Identified, AccessError> {
+        let pass_phrase = key.pass_phrase.as_ref();
+        let identity =
+            Identity::api_key(&key.tenancy, &key.user, &key.fingerprint, &key.private_key, pass_phrase)
+                .map_err(|source| AccessError::UserKey { place: key.place.clone(), source })?;
+        // The region of the settings wins. The key's own need not be valid then.
         let region = match self.settings.get(Setting::Region) {
             Some(_) => None,
-            None => Some(self.regions.parse(&credentials.region)?),
+            None => Some(regions.parse(&key.region)?),
         };
         Ok((identity, region))
     }
 
-    fn session(&self, profile: &Profile) -> Result<(Identity, Option<Region>), Report> {
+    fn session(&self, profile: &Profile, regions: &Regions) -> Result<Identified, AccessError> {
         if profile.security_token_file().is_none() {
-            return Err(Report::usage("--auth security_token, but the profile names no security_token_file")
-                .hint("`oci session authenticate` makes a profile that does"));
+            return Err(AccessError::NoSession);
         }
-        self.warn_of_open(profile.key_file());
-        self.warn_of_open(profile.security_token_file());
-        Ok((profile.session(self.clock)?, profile.region(self.regions)?))
+        self.tell_if_open(profile.key_file());
+        self.tell_if_open(profile.security_token_file());
+        Ok((profile.session(self.clock)?, profile.region(regions)?))
     }
 
-    async fn on_behalf(&self, profile: Profile) -> Result<(Identity, Option<Region>), Report> {
-        let Some(delegation_token_file) = profile.delegation_token_file() else {
-            return Err(Report::usage(
-                "there is no delegation_token_file: on whose behalf is the instance to act?",
-            )
-            .hint("name it in the profile, or in OCI_CLI_DELEGATION_TOKEN_FILE"));
-        };
-        self.instance(Some(profile), Some(delegation_token_file)).await
+    async fn on_behalf(
+        &self,
+        profile: Profile,
+        http: &Http,
+        regions: &Regions,
+    ) -> Result<Identified, AccessError> {
+        let delegation_token_file = profile.delegation_token_file().ok_or(AccessError::NoDelegation)?;
+        self.instance(Some(profile), Some(delegation_token_file), http, regions).await
     }
 
     async fn instance(
         &self,
         profile: Option<Profile>,
         delegation_token_file: Option<PathBuf>,
-    ) -> Result<(Identity, Option<Region>), Report> {
+        http: &Http,
+        regions: &Regions,
+    ) -> Result<Identified, AccessError> {
         let text = |setting| self.settings.get(setting).map(ToOwned::to_owned);
         let federation = self.settings.get(Setting::FederationEndpoint).map(str::trim);
         let federation = federation.map(|url| {
-            Endpoint::parse(url, self.settings.allows_http()).map_err(|error| {
-                let report = Report::from(error);
-                let message = format!("{}: {}", Setting::FederationEndpoint.name(), report.message);
-                Report { message, ..report }.hint("nothing was sent")
-            })
+            let variable = Setting::FederationEndpoint.name();
+            Endpoint::parse(url, self.settings.allows_http())
+                .map_err(|source| AccessError::Federation { variable, source })
         });
         let options = InstanceOptions {
             metadata_base_url: text(Setting::MetadataBaseUrl),
             federation_endpoint: federation.transpose()?,
             delegation_token_file,
         };
-        let instance = InstancePrincipal::new(self.http.clone(), options)?;
+        let instance = InstancePrincipal::new(http.clone(), options)?;
         let has_endpoint = profile.as_ref().is_some_and(|profile| profile.endpoint().is_some());
-        let region = match profile.map(|profile| profile.region(self.regions)).transpose()?.flatten() {
+        let region = match profile.map(|profile| profile.region(regions)).transpose()?.flatten() {
             Some(region) => Some(region),
             None if self.needs_region() && !has_endpoint => Some(instance.region().await?),
             None => None,
@@ -147,20 +154,11 @@ impl SignIn<'_> {
         Ok((Identity::InstancePrincipal(Box::new(instance)), region))
     }
 
-    fn resource(&self, profile: Option<Profile>) -> Result<(Identity, Option<Region>), Report> {
-        let missing = |setting: Setting| {
-            Report::usage(format!("{} is not set", setting.name())).hint(
-                "resource principals are there for container instances and functions of a dynamic group",
-            )
-        };
+    fn resource(&self, profile: Option<Profile>, regions: &Regions) -> Result<Identified, AccessError> {
+        let missing = |setting: Setting| AccessError::NotSet(setting.name());
         match self.settings.get(Setting::ResourceVersion) {
             Some("2.2") => {}
-            Some(other) => {
-                return Err(Report::usage(format!(
-                    "OCI_RESOURCE_PRINCIPAL_VERSION is `{other}`: deployctl knows resource principals of version 2.2 alone"
-                ))
-                .hint("sign in by another --auth"));
-            }
+            Some(other) => return Err(AccessError::ResourceVersion(other.to_owned())),
             None => return Err(missing(Setting::ResourceVersion)),
         }
         let source = |setting: Setting| {
@@ -171,7 +169,7 @@ impl SignIn<'_> {
             }
         };
         let key = source(Setting::ResourcePrivatePem).ok_or_else(|| missing(Setting::ResourcePrivatePem))?;
-        // The phrase of a key that is a value is one too (`ephemeral_resource_principals_signer.py`).
+        // When the key is a value, so is its pass phrase (`ephemeral_resource_principals_signer.py`).
         let pass_phrase = match &key {
             Source::Value(..) => {
                 let name = Setting::ResourcePassPhrase.name();
@@ -185,8 +183,8 @@ impl SignIn<'_> {
             pass_phrase,
             advice: "the platform renews it in its file; one that is a value needs a new process".to_owned(),
         };
-        let own = self.settings.get(Setting::ResourceRegion).map(|text| self.regions.parse(text));
-        let region = match profile.map(|profile| profile.region(self.regions)).transpose()?.flatten() {
+        let own = self.settings.get(Setting::ResourceRegion).map(|text| regions.parse(text));
+        let region = match profile.map(|profile| profile.region(regions)).transpose()?.flatten() {
             Some(region) => Some(region),
             None => own.transpose()?,
         };
@@ -198,40 +196,34 @@ impl SignIn<'_> {
         !self.settings.has(Setting::Region) && !self.settings.has(Setting::Endpoint)
     }
 
-    /// The profile with the environment over it; without a file when all that an API key needs is said.
-    fn profile(&self) -> Found {
+    /// The profile with the environment over it. No file is read when the settings have all that an API key needs.
+    fn profile(&self) -> Result<Profile, AccessError> {
         if let Some(name) = self.settings.missing_secret(self.env) {
-            return Err(Report::usage(format!("{name} was set when the run was started, and is not now"))
-                .hint("set it again: what it holds is secret and is not kept with the run"));
+            return Err(AccessError::SecretGone(name));
         }
         let home = self.env.home();
-        let profile = if self.is_all_said() {
+        let profile = if self.unset().is_empty() {
             Profile::of_the_environment(home.as_deref())
         } else {
             let file = self.config_file()?;
             let profile = Profile::read(&file, self.settings.profile(), home.as_deref());
             match profile {
-                // Only who acts on behalf of a user needs nothing else of it.
+                // An instance that acts on behalf of a user needs nothing else of the file.
                 Err(ProfileError::Unreadable { .. }) if self.settings.has(Setting::DelegationTokenFile) => {
                     Profile::of_the_environment(home.as_deref())
                 }
                 Ok(profile) => {
-                    self.warn_of_open(Some(file));
+                    self.tell_if_open(Some(file));
                     profile
                 }
-                Err(error) => return Err(self.with_missing_variables(error.into())),
+                Err(error) => return Err(self.with_missing_variables(error)),
             }
         };
         Ok(self.overridden(profile))
     }
 
-    /// What the CLI asks for before it does without its file (`is_config_valid_from_env`).
-    fn is_all_said(&self) -> bool {
-        self.unsaid().is_empty()
-    }
-
-    /// The variables that are missing before no file is needed.
-    fn unsaid(&self) -> Vec<&'static str> {
+    /// The variables that must be set as well before no file is needed (`is_config_valid_from_env`).
+    fn unset(&self) -> Vec<&'static str> {
         let needed = [Setting::User, Setting::Tenancy, Setting::Fingerprint, Setting::Region];
         let mut missing: Vec<&str> =
             needed.into_iter().filter(|setting| !self.settings.has(*setting)).map(Setting::name).collect();
@@ -241,17 +233,12 @@ impl SignIn<'_> {
         missing
     }
 
-    /// Why there is no profile, and where variables were meant to do without one, which of them are missing.
-    fn with_missing_variables(&self, report: Report) -> Report {
-        let missing = self.unsaid();
+    /// Why there is no profile, and which variables are missing where some were meant to do without one.
+    fn with_missing_variables(&self, profile: ProfileError) -> AccessError {
         let has_any = [Setting::User, Setting::Tenancy, Setting::Fingerprint]
             .iter()
             .any(|setting| self.settings.has(*setting));
-        if !has_any {
-            return report;
-        }
-        let are = if missing.len() == 1 { "is" } else { "are" };
-        report.hint(format!("to do without a file, {} {are} missing", missing.join(", ")))
+        if has_any { AccessError::Incomplete { profile, missing: self.unset() } } else { profile.into() }
     }
 
     /// The variables win over the profile (`OCI_CONFIG_ENV_VARS`).
@@ -277,7 +264,7 @@ impl SignIn<'_> {
     }
 
     /// The file of the profiles (`config.py`, `_get_config_path_with_fallback`).
-    fn config_file(&self) -> Result<PathBuf, Report> {
+    fn config_file(&self) -> Result<PathBuf, AccessError> {
         if let Some(file) = self.settings.path(Setting::ConfigFile) {
             return Ok(file);
         }
@@ -292,19 +279,17 @@ impl SignIn<'_> {
             .or(named)
             .or(legacy.filter(|file| file.is_file()))
             .or(usual)
-            .ok_or_else(|| Report::usage("there is no home folder for .oci/config"))
+            .ok_or(AccessError::NoHome)
     }
 
-    /// Warns of a file that others can read, where the CLI does (`FilePermissionChecker`). A link is followed: what
-    /// it leads to is what can be read.
-    fn warn_of_open(&self, file: Option<PathBuf>) {
+    /// Tells of a file that others can read, where the CLI does (`FilePermissionChecker`). A link is followed, because
+    /// the file that it leads to is the one that can be read.
+    fn tell_if_open(&self, file: Option<PathBuf>) {
         let is_silenced =
             self.env.get("OCI_CLI_SUPPRESS_FILE_PERMISSIONS_WARNING").is_some_and(|value| value == "True");
-        let Some(file) = file.filter(|file| !is_silenced && is_open(file)) else { return };
-        let file = file.display();
-        self.ui.warn(&format!(
-            "permissions on {file} are too open: `oci setup repair-file-permissions --file {file}` mends it, and OCI_CLI_SUPPRESS_FILE_PERMISSIONS_WARNING=True hides this"
-        ));
+        if let Some(file) = file.filter(|file| !is_silenced && is_open(file)) {
+            (self.tell)(Notice::OpenFile(file));
+        }
     }
 }
 
@@ -313,17 +298,15 @@ fn is_open(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o177 != 0)
 }
 
-/// How a profile is made to sign in: as its `authentication_type` says, by its session, or by its API key. The SDK
-/// knows the first for an instance that acts for a user alone (`util.py`); the Go SDK without one as well.
-fn auth_of(profile: &Profile) -> Result<Auth, Report> {
+/// The way to sign in that a profile is made for: the one that its `authentication_type` names, its session, or its API
+/// key. The SDK knows an `authentication_type` only for an instance that acts on behalf of a user (`util.py`); the Go SDK
+/// also for one that does not.
+fn auth_of(profile: &Profile) -> Result<Auth, AccessError> {
     match profile.authentication_type() {
         Some("instance_principal") if profile.delegation_token_file().is_some() => Ok(Auth::InstanceOboUser),
         Some("instance_principal") => Ok(Auth::InstancePrincipal),
         Some("resource_principal") => Ok(Auth::ResourcePrincipal),
-        Some(other) => {
-            Err(Report::usage(format!("the profile's authentication_type `{other}` is not known"))
-                .hint("expected instance_principal or resource_principal; --auth wins over it"))
-        }
+        Some(other) => Err(AccessError::UnknownType(other.to_owned())),
         None if profile.security_token_file().is_some() => Ok(Auth::SecurityToken),
         None => Ok(Auth::ApiKey),
     }

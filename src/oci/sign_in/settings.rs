@@ -1,23 +1,38 @@
-//! What says how to sign in, gathered from flags, the environment and the CLI's own file, in that order.
+//! What flags, the environment and the official CLI's own file say of how to sign in, in that order.
 //!
-//! It is kept with a run, so that another process can sign in as the first one did, and therefore holds no secret: a
-//! variable that may hold one is kept only where it names a file.
+//! Settings are stored with a run, so that another process can sign in as the first one did. Therefore they hold no
+//! secret: of a variable that may hold one, only the name of a file is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum as _;
 use serde::{Deserialize, Serialize};
 
-use super::args::{Auth, Global};
-use super::env::Env;
-use super::problem::Report;
-use crate::oci::identity::{RcFile, at_home};
+use super::auth::Auth;
+use super::error::AccessError;
+use crate::env::Env;
+use crate::oci::identity::{ProfileError, RcFile, at_home};
 
-/// One thing that can be said.
+/// What the flags of a command line say.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// Whether the endpoint may be one of another machine without encryption.
+    pub allow_http: bool,
+    /// How to sign in.
+    pub auth: Option<Auth>,
+    /// One base URL for every service.
+    pub endpoint: Option<String>,
+    /// The profile of the configuration file.
+    pub profile: Option<String>,
+    /// The region.
+    pub region: Option<String>,
+}
+
+/// One sign-in setting. Its variable says what it is (`VARIABLES`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Setting {
+#[expect(missing_docs, reason = "each is documented by its variable")]
+pub enum Setting {
     AllowHttp,
     Auth,
     CertBundle,
@@ -42,18 +57,18 @@ pub(super) enum Setting {
     User,
 }
 
-/// What the value of a setting is, which decides what may be kept of it.
+/// What the value of a setting is. That decides what may be kept of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
-    /// The name of a file, which `~` may begin.
+    /// The name of a file, which may begin with `~`.
     Path,
     Secret,
     /// A secret, or the absolute name of a file with it.
     SecretOrPath,
 }
 
-/// Each variable (`cli_constants.py`, `resource_principals_signer.py`), and what it says.
+/// Each variable (`cli_constants.py`, `resource_principals_signer.py`) with its setting.
 const VARIABLES: [(&str, Setting, Kind); 22] = [
     ("DEPLOYCTL_ALLOW_HTTP", Setting::AllowHttp, Kind::Text),
     ("OCI_CLI_AUTH", Setting::Auth, Kind::Text),
@@ -80,52 +95,52 @@ const VARIABLES: [(&str, Setting, Kind); 22] = [
 ];
 
 impl Setting {
-    /// The variable that says it, and what its value is.
+    /// The variable of this setting, and what its value is.
     fn variable(self) -> (&'static str, Kind) {
         let found = VARIABLES.iter().find(|(_, setting, _)| *setting == self);
         found.map(|(name, _, kind)| (*name, *kind)).expect("each setting has a variable")
     }
 
-    /// The name of the variable that says it.
-    pub(super) fn name(self) -> &'static str {
+    /// The name of its variable.
+    pub fn name(self) -> &'static str {
         self.variable().0
     }
 }
 
-/// What is said of how to sign in, without secrets.
+/// The sign-in settings of a process, without secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Settings {
+pub struct Settings {
     values: BTreeMap<Setting, String>,
-    /// Variables that held a secret when this was gathered: who goes on must have them too.
+    /// Variables that held a secret when the settings were gathered. A process that resumes the run must have them too.
     secret_in: BTreeSet<Setting>,
 }
 
 impl Settings {
-    /// What the flags and the environment say. The flag wins over the variable.
+    /// The settings of the flags and of the environment. A flag wins over its variable.
     ///
-    /// `names_credentials` is whether the deployment names its own: then a mere variable does not change how to
-    /// sign in, but a flag does.
-    pub(super) fn given(global: &Global, env: &Env, names_credentials: bool) -> Self {
+    /// `names_credentials` says whether the deployment names its own credentials. Then a flag changes how to sign in, and
+    /// a variable does not.
+    pub fn given(flags: &Flags, env: &Env, names_credentials: bool) -> Self {
         let mut settings = Self::default();
         let flags = [
-            (Setting::AllowHttp, global.allow_http.then(|| "true".to_owned())),
-            (Setting::Auth, global.auth.map(Auth::name)),
-            (Setting::Endpoint, global.endpoint.clone()),
-            (Setting::Profile, global.profile.clone()),
-            (Setting::Region, global.region.clone()),
+            (Setting::AllowHttp, flags.allow_http.then_some("true")),
+            (Setting::Auth, flags.auth.map(Auth::name)),
+            (Setting::Endpoint, flags.endpoint.as_deref()),
+            (Setting::Profile, flags.profile.as_deref()),
+            (Setting::Region, flags.region.as_deref()),
         ];
         for (setting, value) in flags {
-            settings.say(setting, value.unwrap_or_default());
+            settings.set_if_unset(setting, value.unwrap_or_default().to_owned());
         }
         for (name, setting, kind) in VARIABLES {
             let is_for_another = setting == Setting::Auth && names_credentials;
             let Some(value) = env.get(name).filter(|_| !is_for_another) else { continue };
             match kind {
-                Kind::Text => settings.say(setting, value.to_owned()),
-                Kind::Path => settings.say(setting, absolute(value, env.home().as_deref())),
+                Kind::Text => settings.set_if_unset(setting, value.to_owned()),
+                Kind::Path => settings.set_if_unset(setting, absolute(value, env.home().as_deref())),
                 Kind::SecretOrPath if Path::new(value).is_absolute() => {
-                    settings.say(setting, value.to_owned());
+                    settings.set_if_unset(setting, value.to_owned());
                 }
                 Kind::Secret | Kind::SecretOrPath => {
                     settings.secret_in.insert(setting);
@@ -135,46 +150,52 @@ impl Settings {
         settings
     }
 
-    /// The same, with what `others` say where nothing was said.
+    /// Fills unset settings from `others`.
     #[must_use]
-    pub(super) fn or(mut self, others: &Self) -> Self {
+    pub fn or(mut self, others: &Self) -> Self {
         for (setting, value) in &others.values {
-            // The secret that this process has wins over the file that the other one had.
+            // A secret in this process's own variable wins over the file that another process named.
             if !self.secret_in.contains(setting) {
-                self.say(*setting, value.clone());
+                self.set_if_unset(*setting, value.clone());
             }
         }
         self.secret_in.extend(others.secret_in.iter().filter(|setting| !self.values.contains_key(*setting)));
         self
     }
 
-    /// The same, with the defaults of `oci_cli_rc` where nothing was said.
-    pub(super) fn or_rc(mut self, env: &Env, names_credentials: bool) -> Result<Self, Report> {
+    /// Fills unset settings from `oci_cli_rc`.
+    ///
+    /// # Errors
+    /// When that file is there and cannot be read.
+    pub fn or_rc(mut self, env: &Env, names_credentials: bool) -> Result<Self, ProfileError> {
         let rc = RcFile::find(env.get("OCI_CLI_RC_FILE"), env.home().as_deref())?;
         if let Some(profile) = rc.default_profile() {
-            self.say(Setting::Profile, profile.to_owned());
+            self.set_if_unset(Setting::Profile, profile.to_owned());
         }
         let look_up = |name: &str| env.get(name).map(ToOwned::to_owned);
         for (option, value) in rc.defaults(self.profile(), &look_up) {
             match option {
                 "auth" if names_credentials => {}
-                "auth" => self.say(Setting::Auth, value),
-                "cert-bundle" => self.say(Setting::CertBundle, absolute(&value, env.home().as_deref())),
-                "endpoint" => self.say(Setting::Endpoint, value),
-                _ => self.say(Setting::Region, value),
+                "auth" => self.set_if_unset(Setting::Auth, value),
+                "cert-bundle" => {
+                    self.set_if_unset(Setting::CertBundle, absolute(&value, env.home().as_deref()));
+                }
+                "endpoint" => self.set_if_unset(Setting::Endpoint, value),
+                _ => self.set_if_unset(Setting::Region, value),
             }
         }
         Ok(self)
     }
 
-    /// Says it unless it was said before; an empty text says nothing.
-    fn say(&mut self, setting: Setting, value: String) {
+    /// Sets a value unless one is set; ignores empty values.
+    fn set_if_unset(&mut self, setting: Setting, value: String) {
         if !value.is_empty() {
             self.values.entry(setting).or_insert(value);
         }
     }
 
-    pub(super) fn get(&self, setting: Setting) -> Option<&str> {
+    /// The value of a setting.
+    pub fn get(&self, setting: Setting) -> Option<&str> {
         self.values.get(&setting).map(String::as_str)
     }
 
@@ -187,13 +208,10 @@ impl Settings {
         self.get(Setting::Profile).unwrap_or("DEFAULT")
     }
 
-    /// How to sign in, when that is said.
-    pub(super) fn auth(&self) -> Result<Option<Auth>, Report> {
+    /// The way to sign in, when one is named.
+    pub(super) fn auth(&self) -> Result<Option<Auth>, AccessError> {
         let Some(text) = self.get(Setting::Auth) else { return Ok(None) };
-        Auth::from_str(text, false).map(Some).map_err(|_| {
-            Report::usage(format!("cannot sign in by `{text}`: expected one of {}", Auth::names()))
-                .hint("--auth, OCI_CLI_AUTH, and `auth` in oci_cli_rc say it")
-        })
+        Auth::named(text).map(Some).ok_or_else(|| AccessError::UnknownAuth(text.to_owned()))
     }
 
     /// Whether an endpoint on another machine may be one without encryption.
@@ -201,12 +219,12 @@ impl Settings {
         self.get(Setting::AllowHttp).is_some_and(|value| value != "false" && value != "0")
     }
 
-    /// Whether the setting is said, as a value or in a variable with a secret.
+    /// Whether the setting is set, as a value or in a variable with a secret.
     pub(super) fn has(&self, setting: Setting) -> bool {
         self.values.contains_key(&setting) || self.secret_in.contains(&setting)
     }
 
-    /// The variable of a user's key that held a secret and is not there for this process.
+    /// The variable of a user's key that held a secret and is not set for this process.
     pub(super) fn missing_secret(&self, env: &Env) -> Option<&'static str> {
         let of_key = [Setting::KeyContent, Setting::PassPhrase];
         let were_there = of_key.into_iter().filter(|setting| self.secret_in.contains(setting));
@@ -214,7 +232,7 @@ impl Settings {
     }
 }
 
-/// A file's name that means the same from every folder.
+/// The absolute form of a file's name, which means the same from every folder.
 fn absolute(text: &str, home: Option<&Path>) -> String {
     let path = at_home(text, home);
     std::path::absolute(&path).unwrap_or(path).display().to_string()
@@ -243,7 +261,7 @@ mod tests {
             ("OCI_RESOURCE_PRINCIPAL_RPST", "a.b.c"),
             ("OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM", "/run/key.pem"),
         ];
-        let settings = Settings::given(&Global::default(), &env(&secrets), false);
+        let settings = Settings::given(&Flags::default(), &env(&secrets), false);
         let kept = serde_json::to_string(&settings).expect("JSON");
         assert_eq!(
             kept,
@@ -254,11 +272,11 @@ mod tests {
     }
 
     #[test]
-    fn who_said_it_first_is_believed() {
-        let flags = Global { region: Some("phx".to_owned()), ..Global::default() };
+    fn the_first_source_of_a_setting_wins() {
+        let flags = Flags { region: Some("phx".to_owned()), ..Flags::default() };
         let now = [("OCI_CLI_REGION", "iad"), ("OCI_CLI_PROFILE", "B"), ("HOME", "/home/ann")];
         let kept = [("OCI_CLI_PROFILE", "A"), ("OCI_CLI_KEY_FILE", "~/key.pem"), ("HOME", "/home/bob")];
-        let kept = Settings::given(&Global::default(), &env(&kept), false);
+        let kept = Settings::given(&Flags::default(), &env(&kept), false);
         let settings = Settings::given(&flags, &env(&now), false).or(&kept);
         let said: Vec<&str> = settings.values.values().map(String::as_str).collect();
         assert_eq!(said, ["/home/bob/key.pem", "B", "phx"]);
@@ -267,10 +285,10 @@ mod tests {
     #[test]
     fn a_variable_does_not_set_the_credentials_of_a_deployment_aside() {
         let env = env(&[("OCI_CLI_AUTH", "instance_principal")]);
-        let auth = |global: &Global, names| Settings::given(global, &env, names).auth().expect("known");
-        assert_eq!(auth(&Global::default(), true), None);
-        assert_eq!(auth(&Global::default(), false), Some(Auth::InstancePrincipal));
-        let flag = Global { auth: Some(Auth::SecurityToken), ..Global::default() };
+        let auth = |flags: &Flags, names| Settings::given(flags, &env, names).auth().expect("known");
+        assert_eq!(auth(&Flags::default(), true), None);
+        assert_eq!(auth(&Flags::default(), false), Some(Auth::InstancePrincipal));
+        let flag = Flags { auth: Some(Auth::SecurityToken), ..Flags::default() };
         assert_eq!(auth(&flag, true), Some(Auth::SecurityToken));
     }
 }

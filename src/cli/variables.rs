@@ -1,0 +1,23 @@
+//! The variables of the environment that the program itself reads.
+
+use crate::env::{Env, NotText};
+
+/// Tells a process that it is the one that goes on with a run by itself.
+pub(super) const DETACHED: &str = "DEPLOYCTL_DETACHED";
+
+/// Whether this process is the one that goes on with a run by itself.
+pub(super) fn is_detached(env: &Env) -> bool {
+    env.get(DETACHED) == Some("1")
+}
+
+/// Makes sure that the variables which the program itself reads are text: otherwise they would count as not set.
+pub(super) fn expect_text(env: &Env) -> Result<(), NotText> {
+    let is_ours = |name: &str| {
+        ["OCI_", "DEPLOYCTL_"].iter().any(|prefix| name.starts_with(prefix))
+            || ["HOME", "XDG_STATE_HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].contains(&name)
+    };
+    // A path may consist of any bytes, and this one is read as bytes.
+    let is_path = |name: &str| name == "DEPLOYCTL_JOURNAL";
+    let odd = env.unreadable().find(|name| is_ours(name) && !is_path(name));
+    odd.map_or(Ok(()), |name| Err(NotText(name.to_owned())))
+}
