@@ -1,5 +1,6 @@
 //! `deployctl sandbox`: a local OCI until Ctrl-C.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use super::exit::Exit;
 use super::problem::Report;
 use super::session::Session;
 use super::signals::beside_signals;
+use super::ui::Ui;
 use crate::sandbox::{Handle, Options, Sandbox, Seed};
 
 pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Exit, Report> {
@@ -33,13 +35,24 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
     if let Some(home) = &home {
         write_home(session, &sandbox, home)?;
     }
-    let ui = session.ui;
+    let cancel = CancellationToken::new();
+    let serving = async {
+        // Who reads that Ctrl-C stops it may press it at once: it is listened for already.
+        announce(session.ui, &sandbox, args.listen.ip(), home.as_deref());
+        cancel.cancelled().await;
+    };
+    beside_signals(&session.ui.quieter(), &cancel, serving).await?;
+    sandbox.stop().await;
+    Ok(Exit::Done)
+}
+
+/// Says where the sandbox is, and what can be done with it.
+fn announce(ui: &Ui, sandbox: &Handle, ip: IpAddr, home: Option<&Path>) {
     let url = sandbox.url();
-    if !args.listen.ip().is_loopback() {
+    if !ip.is_loopback() {
         ui.warn(&format!(
-            "{} is not a loopback address: whoever reaches it can read and change this sandbox, whose keys \
-             everybody has",
-            args.listen.ip()
+            "{ip} is not a loopback address: whoever reaches it can read and change this sandbox, whose keys \
+             everybody has"
         ));
     }
     if ui.is_json {
@@ -47,7 +60,7 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
     } else {
         ui.out(&url);
         ui.note(&format!("state, faults and traffic are below {url}/sandbox/"));
-        match &home {
+        match home {
             Some(home) => ui.note(&format!(
                 "in {}: HOME=$PWD deployctl start web.json; the `oci` CLI works the same way",
                 home.display()
@@ -56,10 +69,6 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
         }
         ui.note("Ctrl-C stops it");
     }
-    let cancel = CancellationToken::new();
-    beside_signals(&ui.quieter(), &cancel, cancel.cancelled()).await?;
-    sandbox.stop().await;
-    Ok(Exit::Done)
 }
 
 /// Writes what is needed to sign in, and `web.json`, a deployment of version 2 over the seeded web server.
