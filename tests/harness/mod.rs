@@ -8,6 +8,7 @@ mod points;
 mod pool;
 mod portion;
 mod process;
+mod screens;
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
@@ -26,6 +27,7 @@ pub(crate) use load::Traffic;
 pub(crate) use pool::each;
 pub(crate) use portion::portion;
 pub(crate) use process::{Ran, hearing_hang_ups};
+pub(crate) use screens::Screens;
 
 use process::command;
 

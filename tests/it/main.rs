@@ -66,6 +66,7 @@ mod recovery;
 mod refusals;
 mod repeated;
 mod rollback;
+mod screens;
 mod secrets;
 mod specification;
 mod start;
