@@ -36,11 +36,11 @@ pub trait Activity: Serialize + DeserializeOwned + Send + Sync {
         Facts::new()
     }
 
-    /// Tells the world what of it must not be shown, before anything is done; in a rollback, before anything is undone.
-    fn conceal(&self, _world: &Self::World) {}
+    /// Tells the world what to mask of this input, before anything is done; in a rollback, before anything is undone.
+    fn mask(&self, _world: &Self::World) {}
 
-    /// The same of its result, also of one that was checkpointed.
-    fn conceal_output(_output: &Self::Output, _world: &Self::World) {}
+    /// Tells the world what to mask of a result, also of one that was checkpointed.
+    fn mask_output(_output: &Self::Output, _world: &Self::World) {}
 
     /// How long one attempt may take, and one at a part of its compensation. One that takes longer is dropped and tried
     /// again, as after a transient failure; a mutation is in doubt then, so that [`Mutation::adopt`] is asked first.

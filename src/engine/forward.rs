@@ -69,7 +69,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.next = seq.next();
         self.has_changes |= K::EFFECT == Effect::Mutation;
         let (asked, as_written) = new_step(seq, name, activity, K::EFFECT)?;
-        activity.conceal(self.ground.world);
+        activity.mask(self.ground.world);
         let place = if K::EFFECT == Effect::Mutation { Place::Itself } else { Place::Following };
         // Before a checkpoint is returned: what follows is named after it.
         crash::within(name, asked.subject.as_deref(), place);
@@ -104,7 +104,7 @@ impl<W: Sync + 'static> Run<'_, W> {
                     let doing = format!("reading the checkpoint of step {seq} ({})", asked.activity);
                     Stop::Ours(Failure::ours(doing, unfit.to_string()))
                 })?;
-                A::conceal_output(&output, self.ground.world);
+                A::mask_output(&output, self.ground.world);
                 self.facts.extend(A::facts(&output));
                 Ok(Some(output))
             }
@@ -157,7 +157,7 @@ impl<W: Sync + 'static> Run<'_, W> {
     ) -> Result<A::Output, Stop> {
         let lease = &mut *self.mode.live().lease;
         let Attempted { output, adopted, warnings } = attempted;
-        A::conceal_output(&output, self.ground.world);
+        A::mask_output(&output, self.ground.world);
         // What goes on is what was stored, so that a resume sees the same.
         let (stored, output) = through(&output)
             .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the result of step {seq} ({name})"))))?;

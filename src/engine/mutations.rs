@@ -19,7 +19,7 @@ type Undo<W> = for<'a> fn(&'a Value, Option<&'a Value>, &'a Cx<'a, W>) -> Undoin
 struct Entry<W> {
     undo: Undo<W>,
     stays: fn(&Value) -> Result<Facts, Failure>,
-    conceal: fn(&Value, &W),
+    mask: fn(&Value, &W),
     limit: fn(&Value) -> Option<Duration>,
 }
 
@@ -39,7 +39,7 @@ impl<W: Sync + 'static> Mutations<W> {
         let entry = Entry {
             undo: |input, output, cx| Box::pin(undo::<A>(input, output, cx)),
             stays: stays::<A>,
-            conceal: conceal::<A>,
+            mask: mask::<A>,
             limit: limit::<A>,
         };
         let earlier = self.0.insert(A::NAME, entry);
@@ -69,10 +69,10 @@ impl<W: Sync + 'static> Mutations<W> {
         self.0.get(name).and_then(|entry| (entry.limit)(input))
     }
 
-    /// Tells the world what of a step must not be shown.
-    pub(super) fn conceal(&self, name: &str, input: &Value, world: &W) {
+    /// Tells the world what to mask of a step.
+    pub(super) fn mask(&self, name: &str, input: &Value, world: &W) {
         if let Some(entry) = self.0.get(name) {
-            (entry.conceal)(input, world);
+            (entry.mask)(input, world);
         }
     }
 
@@ -109,15 +109,15 @@ fn stays<A: Mutation>(input: &Value) -> Result<Facts, Failure> {
     Ok(read::<A, A>(input)?.stays())
 }
 
-/// What cannot be read is refused when it is to be undone.
+/// The time limit of a step. An input that cannot be read has none here, and is refused when the step is undone.
 fn limit<A: Mutation>(input: &Value) -> Option<Duration> {
     read::<A, A>(input).ok()?.limit()
 }
 
-/// The same.
-fn conceal<A: Mutation>(input: &Value, world: &A::World) {
+/// Tells the world what to mask of a step, unless its input cannot be read.
+fn mask<A: Mutation>(input: &Value, world: &A::World) {
     if let Ok(activity) = read::<A, A>(input) {
-        activity.conceal(world);
+        activity.mask(world);
     }
 }
 

@@ -52,7 +52,7 @@ impl<W: Sync + 'static> Run<'_, W> {
     pub(super) async fn walk_back(&mut self, mutations: &Mutations<W>, walk: Walk) -> Result<Walked, Stop> {
         let steps = std::mem::take(&mut self.mode.live().recorded);
         for step in &steps {
-            mutations.conceal(&step.activity, &step.input, self.ground.world);
+            mutations.mask(&step.activity, &step.input, self.ground.world);
         }
         // Said before anything is changed.
         if let Some(step) = steps.iter().find(|step| walk.undoes(step) && !mutations.knows(&step.activity)) {

@@ -114,7 +114,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         let (ground, noted) = (self.ground, Noted::default());
         let entry = Entry::first(self.next, ground.clock.now());
         let cx = ground.cx(run, &entry, &self.facts, &noted, None);
-        activity.conceal(ground.world);
+        activity.mask(ground.world);
         let attempts = Attempts::of(ground, &entry).or_spent(&noted.is_spent);
         let mut foreseeing = Foreseeing { activity, cx: &cx };
         match attempts.make(ground, Effect::Read, &mut foreseeing).await? {
@@ -122,7 +122,7 @@ impl<W: Sync + 'static> Run<'_, W> {
             Ended::Spent(failure) if failure.kind == FailureKind::Missing => Err(Stop::Failed(failure)),
             Ended::Spent(failure) => Err(Stop::Suspended(failure)),
             Ended::Done(output) => {
-                A::conceal_output(&output, ground.world);
+                A::mask_output(&output, ground.world);
                 for warning in noted.into_warnings() {
                     ground.tell(Update::Progress { seq: self.next, text: &format!("warning: {warning}") });
                 }

@@ -52,9 +52,9 @@ impl Endpoint {
     /// # Errors
     /// When it is no such URL, or says more than one.
     pub fn parse(text: &str, allows_http: bool) -> Result<Self, EndpointError> {
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| EndpointError::Scheme(shown(text)))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| EndpointError::Scheme(masked(text)))?;
         if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-            return Err(EndpointError::Scheme(shown(text)));
+            return Err(EndpointError::Scheme(masked(text)));
         }
         // The standard takes these away or takes them for slashes.
         if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
@@ -123,8 +123,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// What was written, without what may be a password.
-fn shown(text: &str) -> String {
+/// What was written, with a possible password masked.
+fn masked(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, rest)) => format!("***@{rest}"),
         None => text.to_owned(),

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::call::Service;
 use super::error::{CAPACITY_CODE, NO_CAPACITY, OciError, TransportKind, clean};
-use super::veil::{Signed, Veil};
+use super::mask::{Mask, Signed};
 use crate::clock::Clock;
 use crate::crash;
 use crate::file::read_bytes;
@@ -51,7 +51,7 @@ pub enum SetupError {
 pub struct Http {
     client: reqwest::Client,
     clock: Clock,
-    veil: Veil,
+    mask: Mask,
 }
 
 /// What is being asked, for messages.
@@ -89,7 +89,7 @@ impl Http {
             }
             builder = builder.tls_certs_only(certificates);
         }
-        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock, veil: Veil::default() })
+        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock, mask: Mask::default() })
     }
 
     /// A pool for the instance's metadata service, which is on the link and never behind a proxy. Away from OCI
@@ -99,11 +99,11 @@ impl Http {
     /// When the machine's roots cannot be used.
     pub(super) fn on_the_link(clock: Clock) -> Result<Self, SetupError> {
         let builder = builder(Duration::from_secs(10), Duration::from_secs(3)).no_proxy();
-        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock, veil: Veil::default() })
+        Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock, mask: Mask::default() })
     }
 
-    pub(super) const fn veil(&self) -> &Veil {
-        &self.veil
+    pub(super) const fn mask(&self) -> &Mask {
+        &self.mask
     }
 
     pub(super) const fn clock(&self) -> Clock {
@@ -148,15 +148,15 @@ impl Http {
             "call"
         );
         if !(200..300).contains(&status) {
-            signed.mask_behind(&self.veil);
+            signed.add_to(&self.mask);
         }
         if let 300..=399 = status {
-            let location = self.veil.clean(header(&headers, "location").unwrap_or_default(), 200);
+            let location = self.mask.line(header(&headers, "location").unwrap_or_default(), 200);
             return Err(OciError::Redirect { service, operation, location });
         }
         let body = read_body(asked, &mut response).await;
         let request_id = header(&headers, "opc-request-id")
-            .map_or_else(|| request_id.to_owned(), |id| self.veil.clean(id, 128));
+            .map_or_else(|| request_id.to_owned(), |id| self.mask.line(id, 128));
         if !(200..300).contains(&status) {
             return Err(self.refused(asked, status, &headers, &body.unwrap_or_default(), request_id));
         }
@@ -178,11 +178,11 @@ impl Http {
             Some(message) => (message.to_owned(), 2_000),
             None => (String::from_utf8_lossy(body).into_owned(), 200),
         };
-        let message = self.veil.clean(&said, most);
+        let message = self.mask.line(&said, most);
         // What a code says decides what follows, whatever is called so besides; the API's are words.
         let is_word = |code: &str| code.bytes().all(|byte| byte.is_ascii_alphabetic());
         let code = field("code")
-            .map(|code| if is_word(code) { clean(code, 100) } else { self.veil.clean(code, 100) });
+            .map(|code| if is_word(code) { clean(code, 100) } else { self.mask.line(code, 100) });
         let is_masked = said.contains(NO_CAPACITY) && !message.contains(NO_CAPACITY);
         OciError::Service {
             service: asked.service,

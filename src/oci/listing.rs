@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::error::OciError;
+use super::mask::Mask;
 use super::transport::{Answer, Transport, decoded};
-use super::veil::Veil;
 
 /// Pages of one list, and bytes of all of them; a list that is longer does not end.
 const PAGES_LIMIT: usize = 1_000;
 const LIST_LIMIT: usize = 64 << 20;
 
-type Decode<T> = fn(&Call, Answer<Vec<u8>>, &Veil) -> Result<Vec<T>, OciError>;
+type Decode<T> = fn(&Call, Answer<Vec<u8>>, &Mask) -> Result<Vec<T>, OciError>;
 
 /// Whether a resource, as a list shows it, is gone or going.
 pub fn is_terminated(resource: &Value) -> bool {
@@ -45,7 +45,7 @@ pub struct Listing<'t, T> {
 impl<'t, T> Listing<'t, T> {
     /// A list whose pages are of the form `P`.
     pub(super) fn of<P: DeserializeOwned + Into<Vec<T>>>(transport: &'t Transport, call: Call) -> Self {
-        let decode: Decode<T> = |call, answer, veil| Ok(decoded::<P>(call, answer, veil)?.value.into());
+        let decode: Decode<T> = |call, answer, mask| Ok(decoded::<P>(call, answer, mask)?.value.into());
         Self { transport, call, decode, next: None, n_pages: 0, n_bytes: 0, items: Vec::new() }
     }
 
@@ -67,7 +67,7 @@ impl<'t, T> Listing<'t, T> {
         if next.is_some() && next == self.next {
             return Err(self.endless("a page names itself as the next".to_owned()));
         }
-        let items = (self.decode)(&call, answer, self.transport.veil())?;
+        let items = (self.decode)(&call, answer, self.transport.mask())?;
         Ok(Page { items, next, n_bytes })
     }
 

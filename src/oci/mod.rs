@@ -13,13 +13,13 @@ mod id;
 pub mod identity;
 mod listing;
 pub mod load_balancers;
+mod mask;
 pub mod network;
 mod references;
 mod region;
 pub mod sign_in;
 mod signer;
 mod transport;
-mod veil;
 
 pub use call::{Call, Method, Service};
 pub use domains::{Domain, Domains};
@@ -56,12 +56,12 @@ impl Oci {
 
     /// Masks these values and their parts wherever the cloud repeats them from now on: in errors, in logs, in details.
     pub fn mask<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
-        self.transport.veil().mask(values);
+        self.transport.mask().add(values);
     }
 
     /// What the cloud said in an answer, as it may be passed on: one line without secrets and control characters.
     pub fn heard(&self, text: &str) -> String {
-        printable(&self.transport.veil().over(text))
+        printable(&self.transport.mask().text(text))
     }
 
     /// Container instances.

@@ -12,8 +12,8 @@ use super::error::{OciError, TransportKind};
 use super::http::{self, Asked, Http, Success, header};
 use super::id::{Etag, WorkRequestId};
 use super::identity::{Identity, SignInError, Signing};
+use super::mask::Mask;
 use super::signer::{self, Unsigned};
-use super::veil::Veil;
 
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,13 +63,13 @@ impl Transport {
         Self { http, endpoints, identity }
     }
 
-    pub(super) const fn veil(&self) -> &Veil {
-        self.http.veil()
+    pub(super) const fn mask(&self) -> &Mask {
+        self.http.mask()
     }
 
     /// Makes one attempt at a call with a JSON answer.
     pub async fn send<T: DeserializeOwned>(&self, call: &Call) -> Result<Answer<T>, OciError> {
-        decoded(call, self.attempt(call).await?, self.veil())
+        decoded(call, self.attempt(call).await?, self.mask())
     }
 
     /// Makes one attempt at a call whose answer has no body that matters.
@@ -80,7 +80,7 @@ impl Transport {
     /// Makes one attempt at a call with the end of a log as its answer, without the secrets that it repeats.
     pub(super) async fn send_for_log(&self, call: &Call) -> Result<Answer<String>, OciError> {
         let answer = self.attempt(call).await?;
-        let text = self.veil().over_log(&String::from_utf8_lossy(&answer.value));
+        let text = self.mask().log(&String::from_utf8_lossy(&answer.value));
         Ok(answer.with(text))
     }
 
@@ -206,12 +206,12 @@ impl Transport {
 pub(super) fn decoded<T: DeserializeOwned>(
     call: &Call,
     answer: Answer<Vec<u8>>,
-    veil: &Veil,
+    mask: &Mask,
 ) -> Result<Answer<T>, OciError> {
     let value = serde_json::from_slice(&answer.value).map_err(|error| OciError::Decode {
         service: call.service,
         operation: call.operation,
-        detail: veil.clean(&error.to_string(), 300),
+        detail: mask.line(&error.to_string(), 300),
         request_id: answer.request_id.clone(),
     })?;
     Ok(answer.with(value))

@@ -1,5 +1,8 @@
 //! A value that no log, error, screen or plain journal column may show.
 //!
+//! Three words, three ideas: a *confidential* value is one of which the type says that it is stored sealed; *secrets*
+//! (`run::Secrets`) are texts to look for in what others say; to *mask* is to put [`MASK`] in the place of either.
+//!
 //! The invariant: `Debug` masks, and the JSON form is a map with the single key [`marker`], by which the journal
 //! finds what to seal before it is stored and reporters find what to mask before it is shown. Nothing that a user or
 //! the cloud named can be taken for it.

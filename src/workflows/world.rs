@@ -18,7 +18,7 @@ pub struct World {
 }
 
 impl World {
-    /// Hides what is secret of an instance's specification, wherever the cloud repeats it from now on.
+    /// Masks the secrets of an instance's specification wherever the cloud repeats them from now on.
     pub(super) fn mask(&self, specification: &Value) {
         self.oci.mask(secret_texts(specification, &[]));
     }

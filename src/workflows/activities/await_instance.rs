@@ -26,7 +26,7 @@ impl Activity for AwaitInstance {
         Some(format!("ACTIVE at {}", running.addresses.join(" ")))
     }
 
-    fn conceal(&self, world: &World) {
+    fn mask(&self, world: &World) {
         world.oci.mask(self.secrets.expose());
     }
 

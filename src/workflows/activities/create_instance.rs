@@ -99,7 +99,7 @@ impl Activity for CreateInstance {
         fact("new-instance-id", &created.id)
     }
 
-    fn conceal(&self, world: &World) {
+    fn mask(&self, world: &World) {
         world.mask(self.specification.expose());
         world.oci.mask(self.secrets.expose());
     }

@@ -64,7 +64,7 @@ impl Activity for FindOldInstance {
         found.as_ref().map(|old| fact("old-instance-id", &old.id)).unwrap_or_default()
     }
 
-    fn conceal_output(found: &Option<OldInstance>, world: &World) {
+    fn mask_output(found: &Option<OldInstance>, world: &World) {
         if let Some(old) = found {
             world.mask(old.specification.expose());
         }

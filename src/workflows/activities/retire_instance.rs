@@ -77,7 +77,7 @@ impl Activity for RetireInstance {
         Some(self.id.to_string())
     }
 
-    fn conceal(&self, world: &World) {
+    fn mask(&self, world: &World) {
         world.mask(self.specification.expose());
     }
 

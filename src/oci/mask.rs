@@ -1,5 +1,5 @@
-//! The door through which the cloud's words come in: what they repeat of our secrets is masked here, before anything of
-//! them is cut, folded into one line, or passed on.
+//! Masks what the cloud repeats of our secrets, at the one place where its words come in: before a text is cut, folded into
+//! one line, or passed on.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,56 +10,56 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::error::clean;
 use crate::run::{Cut, Secrets};
 
-/// So much of a message is read; what is shown of it is far less.
+/// How many bytes of a message are read; far fewer are shown.
 const MESSAGE: usize = 16 << 10;
-/// So much of the end of a log.
+/// How many bytes are read from the end of a log.
 const LOG: usize = 16 << 10;
 
-/// What is not to be shown, shared by everybody who hears the cloud.
+/// The secrets to mask, shared by everything that reads answers of the cloud.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Veil(Arc<RwLock<Veiled>>);
+pub(super) struct Mask(Arc<RwLock<Masked>>);
 
 #[derive(Debug, Default)]
-struct Veiled {
+struct Masked {
     secrets: Secrets,
-    /// What was hidden already: the same is told again with every step.
+    /// The values that were added: each step adds the same ones again.
     known: HashSet<String>,
 }
 
-impl Veil {
-    /// Hides values, with all their parts, wherever the cloud repeats them from now on.
-    pub(super) fn mask<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
+impl Mask {
+    /// Masks values, with all their parts, wherever the cloud repeats them from now on.
+    pub(super) fn add<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>) {
         self.change(values, Secrets::add);
     }
 
-    /// Hides tokens.
-    pub(super) fn mask_tokens<'t>(&self, tokens: impl IntoIterator<Item = &'t str>) {
+    /// Masks tokens.
+    fn add_tokens<'t>(&self, tokens: impl IntoIterator<Item = &'t str>) {
         self.change(tokens, Secrets::add_token);
     }
 
     fn change<S: AsRef<str>>(&self, values: impl IntoIterator<Item = S>, add: fn(&mut Secrets, &str)) {
-        let mut veiled = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut masked = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for value in values {
             let value = value.as_ref();
-            if veiled.known.insert(value.to_owned()) {
-                add(&mut veiled.secrets, value);
+            if masked.known.insert(value.to_owned()) {
+                add(&mut masked.secrets, value);
             }
         }
     }
 
-    /// A text of the cloud without the secrets that it repeats.
-    pub(super) fn over(&self, text: &str) -> String {
+    /// A text of the cloud, masked.
+    pub(super) fn text(&self, text: &str) -> String {
         self.masked(beginning(text, MESSAGE), Cut::End)
     }
 
-    /// The end of a log without them. It may begin in the middle of one.
-    pub(super) fn over_log(&self, log: &str) -> String {
+    /// The end of a log, masked. It may begin in the middle of a secret.
+    pub(super) fn log(&self, log: &str) -> String {
         self.masked(end(log, LOG), Cut::Both)
     }
 
-    /// One line of at most `n_most` characters, without them.
-    pub(super) fn clean(&self, text: &str, n_most: usize) -> String {
-        clean(&self.over(text), n_most)
+    /// A text as one line of at most `n_most` characters, masked.
+    pub(super) fn line(&self, text: &str, n_most: usize) -> String {
+        clean(&self.text(text), n_most)
     }
 
     fn masked(&self, text: &str, cut: Cut) -> String {
@@ -67,7 +67,7 @@ impl Veil {
     }
 }
 
-/// What authenticates one request: masked in whatever is answered to it.
+/// What authenticates one request. The answer to that request must not repeat it.
 pub(super) struct Signed(SecretString);
 
 impl Signed {
@@ -76,9 +76,9 @@ impl Signed {
         Self(format!("{}\n{}", text("authorization"), text("opc-obo-token")).into())
     }
 
-    /// Hides the signature, and the token in the place of a key's name. The name of an API key is no secret: it is made
-    /// of the OCIDs of a tenancy and a user, and of a fingerprint.
-    pub(super) fn mask_behind(&self, veil: &Veil) {
+    /// Masks the signature, and a token in the place of the key's name. The name of an API key is no secret: it consists of
+    /// the OCIDs of a tenancy and a user, and of a fingerprint.
+    pub(super) fn add_to(&self, mask: &Mask) {
         let (authorization, obo_token) = self.0.expose_secret().split_once('\n').unwrap_or_default();
         let quoted = |name: &str| {
             let (_, rest) = authorization.split_once(&format!("{name}=\""))?;
@@ -86,7 +86,7 @@ impl Signed {
         };
         let token = quoted("keyId").and_then(|id| id.strip_prefix("ST$"));
         let all = [quoted("signature"), token, Some(obo_token)].into_iter().flatten();
-        veil.mask_tokens(all.filter(|token| !token.is_empty()));
+        mask.add_tokens(all.filter(|token| !token.is_empty()));
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_signs_a_request_is_hidden_and_the_name_of_a_key_is_not() {
+    fn what_signs_a_request_is_masked_and_the_name_of_a_key_is_not() {
         let sent = |key_id: &str| {
             let authorization = format!(
                 "Signature algorithm=\"rsa-sha256\",headers=\"date\",keyId=\"{key_id}\",signature=\"c2lnbmF0dXJlIQ==\""
@@ -120,20 +120,20 @@ mod tests {
                 }),
             )
         };
-        let veil = Veil::default();
-        Signed::of(&sent("ocid1.tenancy/ocid1.user/20:3b")).mask_behind(&veil);
-        Signed::of(&sent("ST$eyJhbGci.eyJzdWIi.c2lnbmVk")).mask_behind(&veil);
+        let mask = Mask::default();
+        Signed::of(&sent("ocid1.tenancy/ocid1.user/20:3b")).add_to(&mask);
+        Signed::of(&sent("ST$eyJhbGci.eyJzdWIi.c2lnbmVk")).add_to(&mask);
         let said = "no ocid1.tenancy/ocid1.user/20:3b with c2lnbmF0dXJlIQ==, ST$eyJhbGci.eyJzdWIi.c2lnbmVk or bbbbbbbb";
-        assert_eq!(veil.over(said), "no ocid1.tenancy/ocid1.user/20:3b with ***, ST$*** or ***");
+        assert_eq!(mask.text(said), "no ocid1.tenancy/ocid1.user/20:3b with ***, ST$*** or ***");
     }
 
     #[test]
     fn a_text_is_bounded_before_it_is_masked() {
-        let veil = Veil::default();
-        veil.mask(["hunter2-planted"]);
+        let mask = Mask::default();
+        mask.add(["hunter2-planted"]);
         let said = format!("{}hunter2-planted", "ä".repeat(MESSAGE));
-        assert!(veil.over(&said).len() <= MESSAGE);
+        assert!(mask.text(&said).len() <= MESSAGE);
         let log = format!("{}nted\n{}", "x hunter2-pla", "y".repeat(LOG - 5));
-        assert!(veil.over_log(&log).starts_with("***\n"), "{}", &veil.over_log(&log)[..20]);
+        assert!(mask.log(&log).starts_with("***\n"), "{}", &mask.log(&log)[..20]);
     }
 }
