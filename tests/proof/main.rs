@@ -6,7 +6,7 @@
 /// Every case, where `it` has a few.
 const IS_WHOLE: bool = true;
 
-#[expect(dead_code, reason = "each binary uses its part of it")]
+#[expect(dead_code, unused_imports, reason = "each binary uses its part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 
