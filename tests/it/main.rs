@@ -10,6 +10,8 @@ mod harness;
 mod ambiguity;
 #[path = "../proof/engine.rs"]
 mod engine;
+#[path = "../proof/fuzz.rs"]
+mod fuzz;
 #[path = "../proof/habits.rs"]
 mod habits;
 #[path = "../proof/leases.rs"]

@@ -13,6 +13,7 @@ mod harness;
 mod ambiguity;
 mod engine;
 mod errors;
+mod fuzz;
 mod habits;
 mod leases;
 mod matrix;
