@@ -23,7 +23,7 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// The official SDK's policy (docs/oci.md 3.3): 1, 2, 4 … 30 s, ten minutes in all.
+    /// Delays of up to 1, 2, 4 … 30 s, for ten minutes in all.
     fn default() -> Self {
         Self {
             initial_interval: Duration::from_secs(1),

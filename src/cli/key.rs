@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::problem::{Kind, Report};
 use super::session::Session;
 use super::ui::plural;
+use super::variables::given_key;
 use crate::journal::{Journal, RotateError};
 
 pub(super) async fn run(session: &Session<'_>, command: &KeyCommand) -> Result<Exit, Report> {
@@ -17,7 +18,7 @@ pub(super) async fn run(session: &Session<'_>, command: &KeyCommand) -> Result<E
 
 async fn rotate(session: &Session<'_>) -> Result<Exit, Report> {
     let path = session.journal_path()?;
-    let new = session.env.get("DEPLOYCTL_JOURNAL_NEW_KEY").map(|key| key.to_owned().into());
+    let new = given_key(session.env, "DEPLOYCTL_JOURNAL_NEW_KEY");
     let key = session.key();
     let rotating = Journal::rotate_key(&path, &key, new, session.clock);
     let rotated = session.beside_the_lock(&path, rotating).await?;
@@ -43,11 +44,11 @@ impl From<RotateError> for Report {
     fn from(error: RotateError) -> Self {
         let message = error.to_string();
         match error {
-            RotateError::NoNewKey => Self::usage(message).hint(
+            RotateError::NoNewKey { .. } => Self::usage(message).hint(
                 "set DEPLOYCTL_JOURNAL_NEW_KEY, for instance to what `openssl rand -base64 32` prints, and keep it: \
                  it is the journal's key from then on",
             ),
-            RotateError::SameKey => Self::usage(message).hint("nothing was changed"),
+            RotateError::SameKey { .. } => Self::usage(message).hint("nothing was changed"),
             RotateError::NoJournal { .. } => Self::usage(message).hint("name the journal with --journal"),
             RotateError::Held { run, .. } => Self {
                 kind: Kind::Held,

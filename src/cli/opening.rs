@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::problem::Report;
 use super::session::{Session, TICK};
+use super::variables::given_key;
 use crate::journal::{Claim, Journal, KeySource};
 use crate::run::{RunId, RunSelector};
 
@@ -27,7 +28,7 @@ impl Session<'_> {
 
     /// Where the journal's key comes from.
     pub(super) fn key(&self) -> KeySource {
-        KeySource { from_env: self.env.get("DEPLOYCTL_JOURNAL_KEY").map(|key| key.to_owned().into()) }
+        KeySource { given: given_key(self.env, "DEPLOYCTL_JOURNAL_KEY") }
     }
 
     /// Opens the journal, making it where there is none.

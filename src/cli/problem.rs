@@ -144,7 +144,7 @@ const fn of_key(error: &SealError) -> Option<&'static str> {
             "put the file back, or set DEPLOYCTL_JOURNAL_KEY to what was in it; `deployctl history` needs no key, and \
              --journal names another journal",
         ),
-        SealError::WrongKey { origin: KeyOrigin::Variable } => Some(
+        SealError::WrongKey { origin: KeyOrigin::Given(_) } => Some(
             "set it to the journal's key, which after `deployctl key rotate` is the new one; nothing was written",
         ),
         SealError::BadFile { .. } | SealError::WrongKey { origin: KeyOrigin::File(_) } => Some(

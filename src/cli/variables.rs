@@ -1,6 +1,7 @@
 //! The variables of the environment that the program itself reads.
 
 use crate::env::{Env, NotText};
+use crate::journal::GivenKey;
 
 /// Tells a process that it is the one that goes on with a run by itself.
 pub(super) const DETACHED: &str = "DEPLOYCTL_DETACHED";
@@ -8,6 +9,11 @@ pub(super) const DETACHED: &str = "DEPLOYCTL_DETACHED";
 /// Whether this process is the one that goes on with a run by itself.
 pub(super) fn is_detached(env: &Env) -> bool {
     env.get(DETACHED) == Some("1")
+}
+
+/// The journal's key in a variable.
+pub(super) fn given_key(env: &Env, name: &'static str) -> Option<GivenKey> {
+    env.get(name).map(|text| GivenKey { name, text: text.to_owned().into() })
 }
 
 /// Makes sure that the variables which the program itself reads are text: otherwise they would count as not set.

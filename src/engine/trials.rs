@@ -285,7 +285,7 @@ enum Way {
 }
 
 async fn open(path: &Path) -> Result<Journal, JournalError> {
-    Journal::open(path, KeySource { from_env: None }, Clock::system()).await
+    Journal::open(path, KeySource::default(), Clock::system()).await
 }
 
 fn started<F: Workflow>() -> Started {

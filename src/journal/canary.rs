@@ -200,7 +200,7 @@ fn of_canary(
     let failed = |source| SealError::File { path: draft.clone(), source };
     let origin = match found {
         Some((key, _)) if Sealer::new(&key).knows(canary) => {
-            if source.from_env.is_none() {
+            if source.given.is_none() {
                 // A rotation was killed before its commit: nothing is sealed with what it would have put here.
                 match fs::remove_file(&draft) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -212,7 +212,7 @@ fn of_canary(
         Some((_, origin)) => Some(origin),
         None => None,
     };
-    if source.from_env.is_none()
+    if source.given.is_none()
         && let Some(key) = key_file::read(&draft)?
         && Sealer::new(&key).knows(canary)
     {

@@ -77,7 +77,7 @@ impl Rows<'_> {
     pub(super) async fn check(&mut self, run: RunId) -> Result<Known, JournalError> {
         let (known, origin) = self.checked(run).await?;
         if origin.is_of_before == NEVER_TAKEN_UP {
-            return Err(altered("runs", format!("run {run}: nothing shows that deployctl wrote it")));
+            return Err(altered("runs", format!("run {run}: nothing shows that this program wrote it")));
         }
         told::check(&mut *self.tx, self.path, run).await?;
         Ok(known)

@@ -26,13 +26,13 @@ pub enum JournalError {
         kind: &'static str,
     },
     /// The file is somebody else's database, or no database.
-    #[error("{} is not a deployctl journal", path.display())]
+    #[error("{} is not a journal of this program", path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,
     },
     /// The file was written by a newer version of this program.
-    #[error("the journal {} was written by a newer deployctl (schema {found}, this one knows {known})", path.display())]
+    #[error("the journal {} was written by a newer version (schema {found}, this one knows {known})", path.display())]
     Newer {
         /// The journal.
         path: PathBuf,
@@ -106,7 +106,7 @@ pub enum JournalError {
         detail: String,
     },
     /// A row is not as this program wrote it last.
-    #[error("the journal was changed by something else than deployctl: table {table}, {place}")]
+    #[error("the journal was changed by something else than this program: table {table}, {place}")]
     Altered {
         /// The table.
         table: &'static str,

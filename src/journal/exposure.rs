@@ -40,7 +40,7 @@ impl std::fmt::Display for Exposure {
             }
             Self::Foreign { path, owner, us } => write!(
                 formatter,
-                "{} belongs to user {owner}, and deployctl runs as user {us}: whoever owns it can change it; run deployctl \
+                "{} belongs to user {owner}, and this process runs as user {us}: whoever owns it can change it; run it \
                  as that user, or give the file to this one with `chown`",
                 path.display()
             ),

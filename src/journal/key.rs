@@ -17,15 +17,24 @@ pub(super) type Key = Zeroizing<[u8; KEY_BYTES]>;
 /// Where the journal's key comes from.
 #[derive(Clone, Debug, Default)]
 pub struct KeySource {
-    /// `DEPLOYCTL_JOURNAL_KEY`: 32 bytes in base64. Without it, a 0600 file beside the journal, made on first use.
-    pub from_env: Option<SecretString>,
+    /// The key itself. Without it, the key is in a 0600 file beside the journal, made on first use.
+    pub given: Option<GivenKey>,
+}
+
+/// A key that the program gives, such as one from a variable of the environment.
+#[derive(Clone, Debug)]
+pub struct GivenKey {
+    /// The name of its source, for messages: that of the variable.
+    pub name: &'static str,
+    /// 32 bytes in base64.
+    pub text: SecretString,
 }
 
 /// Where a key was found, for the message about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
-    /// `DEPLOYCTL_JOURNAL_KEY`.
-    Variable,
+    /// The program gave it, from the source of this name.
+    Given(&'static str),
     /// A file beside the journal.
     File(PathBuf),
 }
@@ -33,7 +42,7 @@ pub enum KeyOrigin {
 impl std::fmt::Display for KeyOrigin {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Variable => formatter.write_str("DEPLOYCTL_JOURNAL_KEY"),
+            Self::Given(name) => formatter.write_str(name),
             Self::File(path) => write!(formatter, "the journal's key file {}", path.display()),
         }
     }

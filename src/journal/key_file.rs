@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::key::{Key, KeyOrigin, KeySource, parse};
+use super::key::{GivenKey, Key, KeyOrigin, KeySource, parse};
 use super::seal::SealError;
 use crate::file::{folder_of, read_text};
 
@@ -35,13 +35,16 @@ fn with_ending(journal: &Path, ending: &str) -> PathBuf {
 
 /// The key that `source` names, and where it was found; `None` when it is to be in a file and there is none.
 pub(super) fn load(source: &KeySource, journal: &Path) -> Result<Option<(Key, KeyOrigin)>, SealError> {
-    if let Some(variable) = &source.from_env {
-        let key = parse(variable.expose_secret())
-            .ok_or(SealError::BadVariable { name: "DEPLOYCTL_JOURNAL_KEY" })?;
-        return Ok(Some((key, KeyOrigin::Variable)));
+    if let Some(given) = &source.given {
+        return Ok(Some((parsed(given)?, KeyOrigin::Given(given.name))));
     }
     let path = path(journal);
     Ok(read(&path)?.map(|key| (key, KeyOrigin::File(path))))
+}
+
+/// The key that the text of a given one stands for.
+pub(super) fn parsed(given: &GivenKey) -> Result<Key, SealError> {
+    parse(given.text.expose_secret()).ok_or(SealError::BadVariable { name: given.name })
 }
 
 /// The key in a file, if there is one.

@@ -37,7 +37,7 @@ impl Kin {
         targets.find_map(|target| target.as_service().map(ToOwned::to_owned))
     }
 
-    /// What it holds or held of load balancers, as `LOAD-BALANCER/SET`.
+    /// The names of the targets of kind `backend-set` that it holds or held.
     pub fn backend_sets(&self) -> impl Iterator<Item = &str> {
         self.targets.iter().filter_map(|target| target.strip_prefix("backend-set:"))
     }

@@ -51,7 +51,7 @@ pub use find::{FindError, Purpose};
 pub use guard::{LEASE_LENGTH, LeaseGuard};
 pub use handle::{Claim, Journal};
 pub use held::boot_id;
-pub use key::{KeyOrigin, KeySource};
+pub use key::{GivenKey, KeyOrigin, KeySource};
 pub use kin::Kin;
 pub use lease::Lease;
 pub use read::History;

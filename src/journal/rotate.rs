@@ -5,14 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::SqliteConnection;
 
 use super::attest::Rows;
 use super::error::JournalError;
 use super::handle::{Inner, Journal};
 use super::held::{Hold, lock};
-use super::key::{self, Key, KeySource};
+use super::key::{self, GivenKey, Key, KeySource};
 use super::key_file;
 use super::mac::Authenticator;
 use super::patience::begin;
@@ -23,9 +22,6 @@ use super::{open, wal};
 use crate::clock::Clock;
 use crate::crash;
 use crate::run::{Holder, RunId};
-
-/// The variable of the new key.
-const NEW_KEY: &str = "DEPLOYCTL_JOURNAL_NEW_KEY";
 
 /// What a rotation did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,14 +37,18 @@ pub struct Rotated {
 /// Why a key was not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    /// The key is in the environment, and the new one is not.
-    #[error(
-        "the journal's key is in DEPLOYCTL_JOURNAL_KEY, and {NEW_KEY} does not say which shall be the new one"
-    )]
-    NoNewKey,
+    /// The program gave the old key, and no new one.
+    #[error("the journal's key is in {name}, and nothing says which is to be the new one")]
+    NoNewKey {
+        /// The name of the old key's source.
+        name: &'static str,
+    },
     /// The new key is the old one.
-    #[error("{NEW_KEY} is the key that the journal has already")]
-    SameKey,
+    #[error("{name} is the key that the journal has already")]
+    SameKey {
+        /// The name of the new key's source.
+        name: &'static str,
+    },
     /// There is no journal.
     #[error("there is no journal {}", path.display())]
     NoJournal {
@@ -84,22 +84,21 @@ impl Journal {
     pub async fn rotate_key(
         path: &Path,
         source: &KeySource,
-        new: Option<SecretString>,
+        new: Option<GivenKey>,
         clock: Clock,
     ) -> Result<Rotated, RotateError> {
         let chosen = match &new {
-            Some(text) => {
-                let key = key::parse(text.expose_secret()).ok_or(SealError::BadVariable { name: NEW_KEY })?;
-                Some(key)
-            }
-            None if source.from_env.is_some() => return Err(RotateError::NoNewKey),
-            None => None,
+            Some(given) => Some((key_file::parsed(given)?, given.name)),
+            None => match &source.given {
+                Some(old) => return Err(RotateError::NoNewKey { name: old.name }),
+                None => None,
+            },
         };
         let no_journal = || RotateError::NoJournal { path: path.to_owned() };
         let journal = match Self::open_existing(path, source.clone(), clock).await {
             Err(JournalError::Seal(wrong @ SealError::WrongKey { .. })) => {
-                let opened = Self::open_existing(path, KeySource { from_env: new }, clock).await;
-                let (Some(_), Ok(Some(journal))) = (&source.from_env, opened) else {
+                let opened = Self::open_existing(path, KeySource { given: new }, clock).await;
+                let (Some(_), Ok(Some(journal))) = (&source.given, opened) else {
                     return Err(wrong.into());
                 };
                 journal.close().await?;
@@ -107,13 +106,13 @@ impl Journal {
             }
             opened => opened?.ok_or_else(no_journal)?,
         };
-        if let (Some(chosen), Some((old, _))) = (&chosen, key_file::load(source, path)?)
+        if let (Some((chosen, name)), Some((old, _))) = (&chosen, key_file::load(source, path)?)
             && *chosen == old
         {
-            return Err(RotateError::SameKey);
+            return Err(RotateError::SameKey { name });
         }
-        let in_file = source.from_env.is_none();
-        let rotated = reseal(&journal.0, &chosen.unwrap_or_else(key::random), in_file).await?;
+        let in_file = source.given.is_none();
+        let rotated = reseal(&journal.0, &chosen.map_or_else(key::random, |(key, _)| key), in_file).await?;
         journal.close().await?;
         Ok(rotated)
     }

@@ -26,10 +26,10 @@ const NONCE_BYTES: usize = 24;
 /// Why the journal's key cannot be used, or a value not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The variable holds something that is not a key.
+    /// The key that the program gave is none.
     #[error("{name} must be {KEY_BYTES} bytes in base64")]
     BadVariable {
-        /// The variable.
+        /// The name of its source.
         name: &'static str,
     },
     /// The key file holds something that is not a key.
@@ -72,7 +72,7 @@ pub enum SealError {
     },
     /// A column holds in the clear what is only ever stored sealed: somebody else wrote it.
     #[error(
-        "the journal was changed by something else than deployctl: {place} holds a secret that is not sealed"
+        "the journal was changed by something else than this program: {place} holds a secret that is not sealed"
     )]
     Clear {
         /// The column, the row, and the path within the text.

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 pub struct Failure {
     /// What follows from it.
     pub kind: FailureKind,
-    /// What was being done, such as `creating the container instance`.
+    /// What was being done, such as `creating the folder`.
     pub doing: String,
     /// What went wrong, in words for a person; never a secret.
     pub message: String,
-    /// The cloud's `opc-request-id`, which its support asks for.
+    /// The id of the request that failed, by which the other side finds it.
     pub request_id: Option<String>,
 }
 
@@ -33,14 +33,14 @@ pub enum FailureKind {
     /// An activity may return this only when its net effect is nil or its earlier attempts are accounted for;
     /// an unknown outcome is transient (steno issue 66).
     Permanent,
-    /// The cloud says that something is not there which was, or that we may not see it: worth trying again like a
-    /// transient failure, since reads and permissions lag. When the budget is spent the run fails forwards, and is
-    /// suspended backwards, where nothing may be given up on a 404 alone.
+    /// Something that was there is said to be gone, or we are not allowed to see it. It is retried like a transient
+    /// failure, because reads and permissions lag. When the budget is spent, a run that goes forwards fails. One that goes
+    /// backwards is suspended: there nothing may be given up because of one answer.
     Missing,
-    /// Only somebody else can mend it, as when our key was revoked in the middle, or work on the load balancer does not
-    /// end; nothing is known of the request. A run that has changed anything is suspended at once, one that has not fails.
+    /// Only somebody else can repair it, as when our key was revoked in the middle of the run. Whether the request was
+    /// carried out is unknown. A run that has changed anything is suspended at once; one that has not fails.
     Blocked,
-    /// A defect of this program or its machine: stop at once, send nothing more.
+    /// A defect of this program or of its machine. The run stops at once and sends nothing more.
     Ours,
 }
 
@@ -79,7 +79,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.doing, self.message)?;
         match &self.request_id {
-            Some(id) if !self.message.contains(id.as_str()) => write!(formatter, " (opc-request-id {id})"),
+            Some(id) if !self.message.contains(id.as_str()) => write!(formatter, " (request id {id})"),
             Some(_) | None => Ok(()),
         }
     }

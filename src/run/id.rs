@@ -151,8 +151,8 @@ pub struct RetryToken(String);
 const TOKEN_NAMESPACE: Uuid = Uuid::from_u128(0x6f0a_5f1c_2f43_4c8e_9d0e_7b1a_51e2_c0de);
 
 impl RetryToken {
-    /// The token of step `seq` of `run`. `purpose` tells the step's own request from its compensation's, and
-    /// `generation` one request from the next after the cloud has invalidated the token (docs/oci.md 1.2).
+    /// The token of step `seq` of `run`. `purpose` distinguishes the step's own request from its compensation's.
+    /// `generation` distinguishes a request from the next one after the server has invalidated the token.
     pub fn of(run: RunId, seq: Seq, purpose: &str, generation: u32) -> Self {
         let name = format!("{run}/{seq}/{purpose}/{generation}");
         Self(Uuid::new_v5(&TOKEN_NAMESPACE, name.as_bytes()).to_string())
@@ -185,7 +185,7 @@ impl Target {
     /// How long the digest of a claim is, in hexadecimal characters.
     pub const CLAIM_DIGEST_LENGTH: usize = 16;
 
-    /// A target of some kind, such as `backend-set` or `instance`, with the name that makes it unique.
+    /// A target of some kind, such as `folder`, with a name that is unique within the kind.
     pub fn new(kind: &str, name: &str) -> Self {
         Self(format!("{kind}:{name}"))
     }

@@ -79,7 +79,7 @@ impl Event {
     }
 }
 
-/// RFC 3339, UTC, with milliseconds: the form that OCI uses as well.
+/// RFC 3339, UTC, with milliseconds.
 pub fn stamp(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

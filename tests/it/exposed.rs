@@ -100,7 +100,7 @@ fn who_else_can_read_or_change_the_journal_or_its_key_is_said_once_with_the_way_
         let said = warnings(&["history"]);
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(
-            said[0].contains("journal.db.key belongs to user 12345, and deployctl runs as user "),
+            said[0].contains("journal.db.key belongs to user 12345, and this process runs as user "),
             "{said:?}"
         );
     }

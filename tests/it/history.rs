@@ -54,9 +54,10 @@ fn a_journal_that_cannot_be_used_says_why_and_nothing_is_sent() {
     let file = world.write_deployment(&world.deployment());
     world.write("text.db", "this is not a database, whatever its name says");
     world.write("empty-folder", "");
-    for (journal, expected) in
-        [("text.db", "is not a deployctl journal"), ("empty-folder/journal.db", "cannot open the journal")]
-    {
+    for (journal, expected) in [
+        ("text.db", "is not a journal of this program"),
+        ("empty-folder/journal.db", "cannot open the journal"),
+    ] {
         let ran = world.run(&["start", file, "--journal", journal]).expect(1);
         assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }

@@ -105,7 +105,7 @@ fn a_damaged_file_is_refused_wherever_the_damage_is() {
     fs::write(world.path(JOURNAL), &whole[..whole.len() / 2]).expect("written");
     expect_refused(&world, &["start", file], "is damaged");
     fs::write(world.path(JOURNAL), "dear diary").expect("written");
-    expect_refused(&world, &["start", file], "is not a deployctl journal");
+    expect_refused(&world, &["start", file], "is not a journal of this program");
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn a_newer_file_is_refused() {
     let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     execute(&world, "PRAGMA user_version = 99");
-    expect_refused(&world, &["start", file], "was written by a newer deployctl (schema 99");
-    expect_refused(&world, &["history"], "was written by a newer deployctl");
+    expect_refused(&world, &["start", file], "was written by a newer version (schema 99");
+    expect_refused(&world, &["history"], "was written by a newer version");
 }
 
 #[test]

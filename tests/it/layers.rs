@@ -115,6 +115,35 @@ fn sql_stays_in_the_journal() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// The rooms that serve anybody's workflows, and what they must not name: the cloud, its protocol, this program.
+const OF_ANYBODY: [&str; 5] = ["clock", "engine", "journal", "retry", "run"];
+const NOT_OF_ANYBODY: [&str; 9] =
+    ["oci", "OCI", "opc", "Oracle", "HTTP", "balancer", "container", "deployctl", "DEPLOYCTL"];
+
+#[test]
+fn the_rooms_of_the_engine_name_neither_the_cloud_nor_the_program() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    visit(&sources, &mut |path, text| {
+        let file = path.strip_prefix(&sources).expect("below src").display().to_string();
+        let room = file.split(['/', '.']).next().unwrap_or_default();
+        let is_of_tests = ["tests.rs", "samples.rs"].iter().any(|name| file.ends_with(name));
+        if !OF_ANYBODY.contains(&room) || is_of_tests {
+            return;
+        }
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            // The codes of all rows depend on it.
+            let is_kept = line.starts_with("const PURPOSE: &[u8] = b\"deployctl: the rows of the journal\"");
+            let mut words = line.split(|c: char| !c.is_alphanumeric());
+            if !is_kept && words.any(|word| NOT_OF_ANYBODY.contains(&word)) {
+                wrong.push(format!("{file}:{}: {line}", number + 1));
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 fn wrong_arrows(house: &House) -> Vec<String> {
     let height = |room: &str| LAYERS.iter().position(|layer| *layer == room);
     let mut wrong = BTreeSet::new();

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::file::{JOURNAL, KEY, as_of_before, execute, text};
 use crate::harness::World;
 
-const REFUSED: &str = "the journal was changed by something else than deployctl: ";
+const REFUSED: &str = "the journal was changed by something else than this program: ";
 
 /// A run that succeeded, and one that is interrupted while the old backend drains.
 fn world() -> (World, &'static str) {

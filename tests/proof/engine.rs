@@ -206,7 +206,7 @@ async fn process(
     verb: Verb,
     run: Option<RunId>,
 ) -> Option<Outcome> {
-    let key = KeySource { from_env: None };
+    let key = KeySource::default();
     let journal = Journal::open(path, key, Clock::system()).await.expect("the journal opens");
     let registry = Registry::new().workflow::<Random>().mutation::<Change>();
     let engine = Engine::new(&journal, model, &registry).retry(impatient());
@@ -324,7 +324,7 @@ proptest! {
             }
             process(&path, &model, &kinds, Verb::Start, None).await;
             let look = async || {
-                let journal = Journal::open(&path, KeySource { from_env: None }, Clock::system()).await.expect("opens");
+                let journal = Journal::open(&path, KeySource::default(), Clock::system()).await.expect("opens");
                 let runs = journal.runs(1).await.expect("it can be listed");
                 let record = journal.run(runs[0].id).await.expect("it can be read");
                 journal.close().await.expect("closes");

@@ -109,7 +109,7 @@ fn a_key_that_does_not_fit() {
         SealError::BadFile { path: path() },
         SealError::File { path: path(), source: broken(io::ErrorKind::PermissionDenied) },
         SealError::Missing { path: path() },
-        SealError::WrongKey { origin: KeyOrigin::Variable },
+        SealError::WrongKey { origin: KeyOrigin::Given("DEPLOYCTL_JOURNAL_KEY") },
         SealError::WrongKey { origin: KeyOrigin::File(path()) },
         SealError::OnlyLooking,
         SealError::Rotated,
@@ -117,8 +117,8 @@ fn a_key_that_does_not_fit() {
         SealError::Clear { place: "steps.input of step 1".to_owned() },
     ];
     let rotations = [
-        RotateError::NoNewKey,
-        RotateError::SameKey,
+        RotateError::NoNewKey { name: "DEPLOYCTL_JOURNAL_KEY" },
+        RotateError::SameKey { name: "DEPLOYCTL_JOURNAL_NEW_KEY" },
         RotateError::NoJournal { path: PathBuf::from("journal.db") },
         RotateError::Held { run: run(1), by: holder() },
     ];

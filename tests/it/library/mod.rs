@@ -140,7 +140,7 @@ fn registry() -> Registry<Shelf> {
 
 async fn journal(folder: &Path) -> Journal {
     let path = folder.join("jobs.db");
-    Journal::open(&path, KeySource { from_env: None }, Clock::system()).await.expect("the journal opens")
+    Journal::open(&path, KeySource::default(), Clock::system()).await.expect("the journal opens")
 }
 
 fn started(name: &str) -> Started {
