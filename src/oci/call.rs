@@ -1,4 +1,4 @@
-//! A call of the API, as data: a plan prints it, the transport sends exactly it.
+//! A call of the API, as data. A plan prints it, and the transport sends exactly what the plan prints.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -22,14 +22,14 @@ pub enum Service {
     Vaults,
     /// File systems.
     FileStorage,
-    /// The service that gives tokens to principals.
+    /// The service that issues tokens to principals.
     Auth,
-    /// What an instance can ask about itself; not a service of the region.
+    /// The metadata service, which tells an instance about itself; not a service of the region.
     InstanceMetadata,
 }
 
 impl Service {
-    /// The host's first label, and what stands between the region and the realm's domain (docs/oci.md 1.1).
+    /// The host's first label, and the text between the region and the realm's domain (docs/oci.md 1.1).
     pub(super) const fn host(self) -> (&'static str, &'static str) {
         match self {
             Self::ContainerInstances => ("compute-containers", ".oci"),
@@ -37,7 +37,7 @@ impl Service {
             Self::Identity => ("identity", ".oci"),
             Self::Vaults => ("vaults", ".oci"),
             Self::FileStorage => ("filestorage", ".oci"),
-            // The metadata service is no host of the region: `identity::metadata` knows where it is.
+            // The metadata service has no host in the region: `identity::metadata` knows its address.
             Self::Auth | Self::InstanceMetadata => ("auth", ""),
         }
     }
@@ -75,7 +75,7 @@ impl fmt::Display for Service {
 pub enum Method {
     /// Reads.
     Get,
-    /// Creates, or acts.
+    /// Creates, or starts an action.
     Post,
     /// Replaces.
     Put,
@@ -84,7 +84,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method as it stands on the request line.
+    /// The method as it is written on the request line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -99,7 +99,7 @@ impl Method {
     }
 }
 
-/// One call of the API, as data: a plan prints it, `send` sends exactly it.
+/// One call of the API, as data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The service.
@@ -114,9 +114,9 @@ pub struct Call {
     pub query: Vec<(&'static str, String)>,
     /// The body; an action without one sends an empty body.
     pub body: Option<Value>,
-    /// Makes a repeated request recognisable; the same for every attempt.
+    /// Identifies a repeated request; the same for every attempt.
     pub retry_token: Option<String>,
-    /// Refuses the change when the resource is no longer at this version.
+    /// The cloud refuses the change if the resource is no longer at this version.
     pub if_match: Option<Etag>,
 }
 
@@ -144,14 +144,14 @@ impl Call {
         self
     }
 
-    /// The same call with a retry token, where the operation has one (docs/oci.md 1.3, 1.4: not on DELETE).
+    /// Adds a retry token, if the operation takes one (docs/oci.md 1.3, 1.4: a DELETE does not).
     #[must_use]
     pub fn with_retry_token(mut self, token: &str) -> Self {
         self.retry_token = Some(token.to_owned());
         self
     }
 
-    /// The same call, only if the resource is still at this version.
+    /// Makes the call conditional: the resource must still be at this version.
     #[must_use]
     pub fn only_if(mut self, etag: Option<Etag>) -> Self {
         self.if_match = etag;

@@ -1,4 +1,4 @@
-//! Availability domains and fault domains: where an instance can be made (docs/oci.md 1.6).
+//! Availability domains and fault domains: the places where an instance can be created (docs/oci.md 1.6).
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use super::call::{Call, Method, Service};
 use super::listing::Listing;
 use super::transport::Transport;
 
-/// The identity service's API, as far as it tells of domains.
+/// The part of the identity service's API that lists domains.
 #[derive(Clone, Copy, Debug)]
 pub struct Domains<'t>(pub(super) &'t Transport);
 

@@ -1,7 +1,7 @@
 //! A base URL that a user names in place of Oracle's hosts.
 //!
-//! It is read once, and strictly: the URL standard forgives much, and would make a host of what was never meant to be
-//! one, such as of the API's date behind `http://` and an empty variable.
+//! It is parsed once, and strictly. The URL standard is lenient, and finds a host in texts that name none: if the variable
+//! in `http://$HOST/20160918` is empty, the API's date becomes the host.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,26 +11,26 @@ use reqwest::Url;
 use super::call::Service;
 use super::region::Region;
 
-/// Where requests go that do not go to Oracle's hosts: a scheme, a host, perhaps a port, and perhaps a path before the
-/// API's.
+/// A base URL for requests that do not go to Oracle's hosts: a scheme, a host, an optional port, and an optional path that
+/// precedes the API's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     url: Url,
 }
 
-/// The text is no endpoint that requests may be sent to. What may be a password is not repeated.
+/// The text is not an endpoint to which requests may be sent. The message does not repeat a possible password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// It does not begin with a scheme and a host.
     #[error("the endpoint `{0}` has no host: expected https://HOST or https://HOST:PORT")]
     NoHost(String),
-    /// The scheme is another one than those two, or there is none.
+    /// The scheme is neither `http` nor `https`, or there is none.
     #[error("the endpoint `{0}` has no scheme that is known: expected https://HOST or https://HOST:PORT")]
     Scheme(String),
-    /// A user, a password, a query or a fragment, which would be lost or sent to where it does not belong.
+    /// It has a user, a password, a query or a fragment, which would be lost or sent to the wrong place.
     #[error("the endpoint has {0}: expected https://HOST or https://HOST:PORT")]
     TooMuch(&'static str),
-    /// What the text says reads as another host.
+    /// Clients would read another host than the one that is written.
     #[error("the endpoint's host `{written}` reads as {read}: write the one that is meant")]
     OtherHost {
         /// As it was written.
@@ -38,7 +38,7 @@ pub enum EndpointError {
         /// As every client would read it.
         read: String,
     },
-    /// It does not parse.
+    /// It is not a URL.
     #[error("the endpoint is not a URL: {0}")]
     Invalid(String),
     /// It is not encrypted, and on another machine.
@@ -50,13 +50,13 @@ impl Endpoint {
     /// Reads a base URL. `http://` is for this machine alone, unless `allows_http`.
     ///
     /// # Errors
-    /// When it is no such URL, or says more than one.
+    /// When the text is not such a URL, or has more than a base URL has.
     pub fn parse(text: &str, allows_http: bool) -> Result<Self, EndpointError> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| EndpointError::Scheme(masked(text)))?;
         if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(EndpointError::Scheme(masked(text)));
         }
-        // The standard takes these away or takes them for slashes.
+        // The standard removes these, or treats them as slashes.
         if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
             return Err(EndpointError::TooMuch("a blank or a backslash in it"));
         }
@@ -81,7 +81,7 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Makes sure that an address is meant where one is read: a bare number is one to the standard.
+    /// Makes sure that an address was meant if the standard reads one: it reads a bare number as an address.
     fn check_host(&self, authority: &str) -> Result<(), EndpointError> {
         let written = authority.split(':').next().unwrap_or_default();
         let read = self.host();
@@ -97,7 +97,7 @@ impl Endpoint {
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
-    /// Whether what is sent there stays on this machine.
+    /// Whether requests to it stay on this machine.
     pub fn is_of_this_machine(&self) -> bool {
         let host = self.host().trim_end_matches('.');
         let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
@@ -111,7 +111,7 @@ impl Endpoint {
         self.url.scheme() == "https" && Region::domains().any(is_in)
     }
 
-    /// What the path of an API is put behind.
+    /// The text to which the path of an API is appended.
     pub(super) fn base(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
     }
@@ -141,7 +141,7 @@ pub enum Endpoints {
 }
 
 impl Endpoints {
-    /// The name of one of the hosts, by which it shows whether there are any.
+    /// The name of one of the hosts, to test whether the hosts exist.
     pub fn host(&self) -> String {
         let base = self.base(Service::LoadBalancer);
         base.split_once("://").map_or(base.as_str(), |(_, host)| host).to_owned()

@@ -1,16 +1,16 @@
-//! What the cloud, or the way to it, said instead of the answer.
+//! Why a call has no answer.
 //!
-//! Texts that the cloud sent are cleaned of control characters where they enter, so that no terminal escape gets
-//! further than this file.
+//! Control characters are removed from the cloud's texts as soon as they arrive, so that no terminal escape leaves this
+//! file.
 
 use std::time::Duration;
 
 use super::call::Service;
 
-/// A call that did not bring its answer.
+/// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum OciError {
-    /// No answer: the request may have been carried out or not.
+    /// No answer came. The request may or may not have been carried out.
     #[error("{service} {operation}: {kind} ({url}): {detail}")]
     Transport {
         /// The service.
@@ -21,7 +21,7 @@ pub enum OciError {
         url: String,
         /// What broke.
         kind: TransportKind,
-        /// The cause, in the words of the library.
+        /// The cause, as the library words it.
         detail: String,
     },
     /// An answer that is an error.
@@ -38,13 +38,13 @@ pub enum OciError {
         status: u16,
         /// The error code; gateways send none.
         code: Option<String>,
-        /// The message, or the beginning of what a gateway sent.
+        /// The message, or the beginning of a gateway's answer.
         message: String,
-        /// What Oracle's support asks for.
+        /// The id of the request, for Oracle's support.
         request_id: String,
         /// How long the server asked us to wait.
         retry_after: Option<Duration>,
-        /// How far our clock is from the server's, when that is why it refused the signature.
+        /// The difference between our clock and the server's, if the server refused the signature because of it.
         clock_skew: Option<Duration>,
     },
     /// A success whose body is not what the API promises.
@@ -56,7 +56,7 @@ pub enum OciError {
         operation: &'static str,
         /// What is wrong with it, and where.
         detail: String,
-        /// What Oracle's support asks for.
+        /// The id of the request, for Oracle's support.
         request_id: String,
     },
     /// An answer larger than anything the API sends.
@@ -91,9 +91,9 @@ pub enum OciError {
     },
 }
 
-/// What the cloud says when it has no machine left.
+/// The message of an answer that says there is no capacity left.
 pub(super) const NO_CAPACITY: &str = "Out of host capacity";
-/// The same as a code.
+/// The code of such an answer.
 pub(super) const CAPACITY_CODE: &str = "OutOfHostCapacity";
 
 /// What broke on the way.
@@ -103,9 +103,9 @@ pub enum TransportKind {
     Connect,
     /// No answer in time.
     Timeout,
-    /// The connection ended before the whole answer was here.
+    /// The connection ended before the whole answer arrived.
     Broken,
-    /// There is nothing to sign the request with, so that it was not sent.
+    /// There is nothing to sign the request with. It was not sent.
     NotSignedIn,
 }
 
@@ -156,12 +156,12 @@ impl OciError {
         }
     }
 
-    /// Whether the key or the token was refused; a refusal because of our clock is neither's fault.
+    /// Whether the key or the token was refused. A refusal because of our clock does not count.
     pub(super) const fn is_not_authenticated(&self) -> bool {
         matches!(self, Self::Service { status: 401, clock_skew: None, .. })
     }
 
-    /// The same refusal, with what the user can do about it.
+    /// Adds advice for the user to a refusal.
     pub(super) fn with_advice(mut self, advice: Option<&str>) -> Self {
         if let (Self::Service { message, .. }, Some(advice)) = (&mut self, advice) {
             message.push_str("; ");
@@ -170,12 +170,12 @@ impl OciError {
         self
     }
 
-    /// Whether the thing asked for is not there, or not to be seen.
+    /// Whether the resource does not exist, or may not be seen.
     pub const fn is_not_found(&self) -> bool {
         matches!(self.status(), Some(404))
     }
 
-    /// Whether the cloud has no machine left for us. Comes as a 500, which looks worth a retry and is not
+    /// Whether the cloud has no capacity left. It answers 500 then, which looks worth a retry and is not
     /// (docs/oci.md 2.7).
     pub fn is_out_of_capacity(&self) -> bool {
         match self {
@@ -198,8 +198,8 @@ fn skew_hint(skew: Option<Duration>) -> String {
     })
 }
 
-/// A text from the cloud without control characters, which would reach the terminal otherwise, and without those that
-/// turn the direction of what follows.
+/// A text of the cloud without control characters, which must not reach the terminal, and without characters that change
+/// the direction of the text after them.
 pub fn printable(text: &str) -> String {
     let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()

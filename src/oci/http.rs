@@ -1,5 +1,5 @@
-//! One HTTP exchange: bounded in time and in bytes, with redirects refused, and with an error that says what the
-//! server said. What is sent, and who signs it, is the caller's.
+//! One HTTP exchange. It is bounded in time and in bytes and refuses redirects, and its error says what the server said. The
+//! caller decides what is sent and who signs it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::clock::Clock;
 use crate::crash;
 use crate::file::read_bytes;
 
-/// The largest answer that is read; the API's largest lists are far below.
+/// The largest answer that is read. The API's largest lists are far smaller.
 const ANSWER_LIMIT: usize = 16 << 20;
-/// The largest certificate bundle; a machine's whole store has a quarter of a megabyte.
+/// The largest certificate bundle. A machine's whole store has a quarter of a megabyte.
 const BUNDLE_SIZE_LIMIT: u64 = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Beyond this difference the server refuses a signature (docs/oci.md 2.7).
@@ -54,13 +54,13 @@ pub struct Http {
     mask: Mask,
 }
 
-/// What is being asked, for messages.
+/// A request, for messages about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) service: Service,
     pub(super) operation: &'static str,
     pub(super) url: &'a str,
-    /// Ours, until the server names its own.
+    /// Our own id, until the server names another.
     pub(super) request_id: &'a str,
 }
 
@@ -73,8 +73,8 @@ pub(super) struct Success {
 }
 
 impl Http {
-    /// A pool that gives up on an answer after `timeout`. Only the certificates in `bundle` are trusted where there
-    /// is one, as `requests` does with `verify=FILE` (`cli_util.py`), and the machine's own otherwise.
+    /// A pool that waits for an answer no longer than `timeout`. It trusts only the certificates in `bundle` if there is
+    /// one, as `requests` does with `verify=FILE` (`cli_util.py`), and the machine's own otherwise.
     ///
     /// # Errors
     /// When the roots or the bundle cannot be used.
@@ -92,8 +92,8 @@ impl Http {
         Ok(Self { client: builder.build().map_err(SetupError::Tls)?, clock, mask: Mask::default() })
     }
 
-    /// A pool for the instance's metadata service, which is on the link and never behind a proxy. Away from OCI
-    /// nobody answers there: that is said soon.
+    /// A pool for the instance's metadata service, which is link-local and never behind a proxy. Outside OCI nobody answers
+    /// there, so it gives up soon.
     ///
     /// # Errors
     /// When the machine's roots cannot be used.
@@ -118,7 +118,7 @@ impl Http {
     /// Sends one request.
     ///
     /// # Errors
-    /// When there is no answer, or one that is not a success.
+    /// When there is no answer, or the answer is an error.
     pub(super) async fn exchange(
         &self,
         asked: Asked<'_>,
@@ -179,7 +179,7 @@ impl Http {
             None => (String::from_utf8_lossy(body).into_owned(), 200),
         };
         let message = self.mask.line(&said, most);
-        // What a code says decides what follows, whatever is called so besides; the API's are words.
+        // The program decides by the code. The API's codes are words, and a word is not masked even if a secret is spelt so.
         let is_word = |code: &str| code.bytes().all(|byte| byte.is_ascii_alphabetic());
         let code = field("code")
             .map(|code| if is_word(code) { clean(code, 100) } else { self.mask.line(code, 100) });
@@ -205,7 +205,7 @@ impl Http {
         }
     }
 
-    /// How far our clock is from the server's, when it is so far that signatures are refused.
+    /// The difference between our clock and the server's, if it is so large that signatures are refused.
     fn clock_skew(&self, headers: &HeaderMap) -> Option<Duration> {
         let theirs = http_date(header(headers, "date")?)?;
         let skew = (self.clock.now() - theirs).abs().to_std().ok()?;
@@ -214,7 +214,7 @@ impl Http {
 }
 
 fn builder(timeout: Duration, connect_timeout: Duration) -> reqwest::ClientBuilder {
-    // Fails only when a provider is installed already, which serves us as well.
+    // This fails only if a provider is installed already, and that one works as well.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -222,7 +222,7 @@ fn builder(timeout: Duration, connect_timeout: Duration) -> reqwest::ClientBuild
         .timeout(timeout)
         .user_agent(concat!("deployctl/", env!("CARGO_PKG_VERSION")))
         .http1_only()
-        // One idle connection a host is enough for a program that makes one call at a time.
+        // The program makes one call at a time, so one idle connection per host is enough.
         .pool_max_idle_per_host(1)
 }
 
@@ -232,7 +232,7 @@ pub(super) fn request_id() -> String {
     uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase()
 }
 
-/// Puts a header into a request; what authenticates it is marked, so that no library logs it.
+/// Adds a header to a request. A header that authenticates is marked, so that no library logs it.
 pub(super) fn put(request: &mut reqwest::Request, name: &'static str, value: &str) -> Result<(), String> {
     let mut value = HeaderValue::from_str(value).map_err(|_| format!("the header {name} cannot be sent"))?;
     value.set_sensitive(matches!(name, "authorization" | "opc-obo-token"));

@@ -1,4 +1,4 @@
-//! The names that the cloud gives to things. Opaque: compared and sent back, never taken apart.
+//! The names that the cloud gives to things. They are opaque: compared and sent back, never parsed.
 
 use std::fmt;
 

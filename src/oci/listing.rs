@@ -1,5 +1,5 @@
-//! A list that is read page by page (docs/oci.md 1.2), so that who reads it can stop, wait or look up between two pages, and
-//! a page that fails need not cost the ones before it.
+//! A list that is read page by page (docs/oci.md 1.2). Its reader can stop or wait between two pages, and a page that fails
+//! does not lose the pages before it.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use super::error::OciError;
 use super::mask::Mask;
 use super::transport::{Answer, Transport, decoded};
 
-/// Pages of one list, and bytes of all of them; a list that is longer does not end.
+/// The most pages of one list, and the most bytes of all of them. A longer list is taken for an endless one.
 const PAGES_LIMIT: usize = 1_000;
 const LIST_LIMIT: usize = 64 << 20;
 
 type Decode<T> = fn(&Call, Answer<Vec<u8>>, &Mask) -> Result<Vec<T>, OciError>;
 
-/// Whether a resource, as a list shows it, is gone or going.
+/// Whether a list shows a resource as deleted or being deleted.
 pub fn is_terminated(resource: &Value) -> bool {
     matches!(resource["lifecycleState"].as_str(), Some("DELETED" | "DELETING"))
 }
@@ -49,7 +49,7 @@ impl<'t, T> Listing<'t, T> {
         Self { transport, call, decode, next: None, n_pages: 0, n_bytes: 0, items: Vec::new() }
     }
 
-    /// Reads the next page with one request. It is read again until it is added.
+    /// Reads the next page with one request. Until that page is added, the same page is read again.
     pub async fn page(&self) -> Result<Page<T>, OciError> {
         if self.n_pages == PAGES_LIMIT {
             return Err(self.endless(format!("more than {PAGES_LIMIT} pages")));
@@ -71,14 +71,14 @@ impl<'t, T> Listing<'t, T> {
         Ok(Page { items, next, n_bytes })
     }
 
-    /// Adds a page, and returns whether there is one more.
+    /// Adds a page. Returns whether there is another one.
     pub fn add(&mut self, page: Page<T>) -> bool {
         self.items.extend(page.items);
         (self.next, self.n_pages, self.n_bytes) = (page.next, self.n_pages + 1, page.n_bytes);
         self.next.is_some()
     }
 
-    /// Reads the next page and adds it, and returns whether there is one more.
+    /// Reads the next page and adds it. Returns whether there is another one.
     pub async fn turn(&mut self) -> Result<bool, OciError> {
         let page = self.page().await?;
         Ok(self.add(page))

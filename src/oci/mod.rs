@@ -1,6 +1,6 @@
-//! The cloud's API: one attempt per call, signed, with errors that say what the server said.
+//! The cloud's API. Each call is one signed attempt, and its error says what the server said.
 //!
-//! Knows nothing of runs and does not retry: whether a failure is worth another attempt is decided in one place,
+//! This room knows nothing of runs and does not retry. One place decides whether a failure is worth another attempt:
 //! `workflows::failure`. Facts about the API are in docs/oci.md, with their sources.
 
 mod call;
@@ -49,7 +49,7 @@ impl Oci {
         Self { transport }
     }
 
-    /// Whose cloud it is, as far as who signs in can tell.
+    /// The tenancy, if the identity knows it.
     pub async fn tenancy(&self) -> Option<String> {
         self.transport.tenancy().await
     }
@@ -59,7 +59,7 @@ impl Oci {
         self.transport.mask().add(values);
     }
 
-    /// What the cloud said in an answer, as it may be passed on: one line without secrets and control characters.
+    /// A text of the cloud that may be passed on: one line, without secrets and control characters.
     pub fn heard(&self, text: &str) -> String {
         printable(&self.transport.mask().text(text))
     }
@@ -89,7 +89,7 @@ impl Oci {
         References(&self.transport)
     }
 
-    /// Sends a call whose answer has no body that matters.
+    /// Sends a call and ignores the body of the answer.
     pub async fn send(&self, call: &Call) -> Result<Answer<()>, OciError> {
         self.transport.send_for_nothing(call).await
     }

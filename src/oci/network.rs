@@ -13,20 +13,20 @@ use super::transport::{Answer, Transport};
 #[derive(Clone, Copy, Debug)]
 pub struct VirtualNetwork<'t>(pub(super) &'t Transport);
 
-/// A network card. Only what is used is read.
+/// A network card, with the fields that we use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Vnic {
     /// Its OCID.
     pub id: String,
-    /// Its private address; absent while it is made.
+    /// Its private address; absent while the card is being created.
     pub private_ip: Option<String>,
     /// Its IPv6 addresses, if it has any.
     #[serde(default)]
     pub ipv6_addresses: Option<Vec<String>>,
 }
 
-/// A private address of a subnet, as far as it is used.
+/// A private address of a subnet, with the fields that we use.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrivateIp {
@@ -36,7 +36,7 @@ pub struct PrivateIp {
     pub hostname_label: Option<String>,
 }
 
-/// Whether two texts are one address: an IPv6 address has many.
+/// Whether two texts are the same address: an IPv6 address can be written in many ways.
 pub fn is_same_address(one: &str, other: &str) -> bool {
     match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
         (Ok(one), Ok(other)) => one.to_canonical() == other.to_canonical(),
@@ -45,7 +45,7 @@ pub fn is_same_address(one: &str, other: &str) -> bool {
 }
 
 impl VirtualNetwork<'_> {
-    /// One network card. 404 while it is being made (docs/oci.md 1.5).
+    /// One network card. The cloud answers 404 while the card is being created (docs/oci.md 1.5).
     pub async fn vnic(&self, id: &str) -> Result<Answer<Vnic>, OciError> {
         self.0.send(&get("GetVnic", "vnics", id)).await
     }
@@ -57,7 +57,7 @@ impl VirtualNetwork<'_> {
         Listing::of::<Vec<PrivateIp>>(self.0, call.with_query("subnetId", subnet))
     }
 
-    /// One network card as the cloud sent it, for one that is to be made again.
+    /// One network card as the cloud sent it, to create it again from that.
     pub async fn vnic_raw(&self, id: &str) -> Result<Answer<serde_json::Value>, OciError> {
         self.0.send(&get("GetVnic", "vnics", id)).await
     }

@@ -1,5 +1,5 @@
-//! What a specification refers to by its OCID: subnets, security groups, secrets, file systems. Only looked at, never
-//! changed (docs/oci.md 1.5; the SDK's clients of `vault` and `file_storage`).
+//! The resources to which a specification refers by OCID: subnets, security groups, secrets, file systems. They are read and
+//! never changed (docs/oci.md 1.5; the SDK's clients of `vault` and `file_storage`).
 
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +23,13 @@ pub enum Reference {
     Export,
 }
 
-/// What all of them tell. Only what is used is read.
+/// The fields that all of them have, as far as we use them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Referred {
-    /// `AVAILABLE` or `ACTIVE`, unless it is being made, changed or deleted.
+    /// `AVAILABLE` or `ACTIVE`, unless the resource is being created, changed or deleted.
     pub lifecycle_state: String,
-    /// The availability domain that it is in; absent where it is in none or in all of them.
+    /// Its availability domain; absent if it is in none or in all of them.
     pub availability_domain: Option<String>,
 }
 
@@ -40,7 +40,7 @@ impl Referred {
     }
 }
 
-/// The services that hold what is referred to.
+/// The services that hold these resources.
 #[derive(Clone, Copy, Debug)]
 pub struct References<'t>(pub(super) &'t Transport);
 

@@ -1,4 +1,4 @@
-//! Container instances: the calls and what they answer (docs/oci.md 1.3).
+//! Container instances: the calls and their answers (docs/oci.md 1.3).
 
 mod model;
 
@@ -32,7 +32,7 @@ impl<T> From<Page<T>> for Vec<T> {
 }
 
 impl ContainerInstances<'_> {
-    /// Creates an instance, or returns the one that the same retry token created before.
+    /// Creates an instance, or returns the one that was created with the same retry token before.
     pub async fn create(&self, call: &Call) -> Result<Answer<ContainerInstance>, OciError> {
         self.0.send(call).await
     }
@@ -67,13 +67,13 @@ impl ContainerInstances<'_> {
         self.0.send(&call("GetContainer", Method::Get, format!("/containers/{}", encode(id)))).await
     }
 
-    /// One container as the cloud sent it, for one that is to be made again. Its environment may hold secrets.
+    /// One container as the cloud sent it, to create it again from that. Its environment may hold secrets.
     pub async fn container_raw(&self, id: &str) -> Result<Answer<Value>, OciError> {
         self.0.send(&call("GetContainer", Method::Get, format!("/containers/{}", encode(id)))).await
     }
 
-    /// The end of what a container wrote, without the secrets that it repeats; of its previous run when `previous`. Text,
-    /// whatever its label says.
+    /// The end of a container's log, masked; of its previous run if `previous`. It is text, whatever its content type
+    /// says.
     pub async fn logs(&self, container: &str, previous: bool) -> Result<Answer<String>, OciError> {
         let path = format!("/containers/{}/actions/retrieveLogs", encode(container));
         let mut logs = call("RetrieveLogs", Method::Post, path);
@@ -90,7 +90,7 @@ impl ContainerInstances<'_> {
     }
 }
 
-/// Creates an instance with this specification, in the words of the wire.
+/// Creates an instance from its JSON on the wire.
 pub fn create(specification: Value) -> Call {
     call("CreateContainerInstance", Method::Post, "/containerInstances".to_owned()).with_body(specification)
 }
@@ -110,12 +110,12 @@ pub fn start(id: &InstanceId) -> Call {
     call("StartContainerInstance", Method::Post, format!("{}/actions/start", path(id)))
 }
 
-/// Gives an instance a name. With its tags, that is all of it that can be changed.
+/// Renames an instance. Its name and its tags are all that can be changed.
 pub fn rename(id: &InstanceId, name: &str) -> Call {
     call("UpdateContainerInstance", Method::Put, path(id)).with_body(json!({"displayName": name}))
 }
 
-/// Gives an instance freeform tags, all of them: what is left out is taken away.
+/// Replaces all freeform tags of an instance.
 pub fn retag(id: &InstanceId, tags: &Map<String, Value>) -> Call {
     call("UpdateContainerInstance", Method::Put, path(id)).with_body(json!({"freeformTags": tags}))
 }

@@ -1,5 +1,5 @@
-//! What the container instances' API answers. Unknown fields are ignored, unknown enum values tolerated, and null
-//! is absent (docs/oci.md, conventions).
+//! The answers of the container instances' API. Unknown fields are ignored, unknown enum values are tolerated, and null means
+//! absent (docs/oci.md, conventions).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::id::InstanceId;
 
-/// Where an instance or a container stands (docs/oci.md 2.1).
+/// The lifecycle state of an instance or a container (docs/oci.md 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum InstanceState {
-    /// Being made.
+    /// It is being created.
     Creating,
-    /// Being started, stopped or changed.
+    /// It is being started, stopped or changed.
     Updating,
-    /// Running, which says nothing of the application in it.
+    /// It runs. The application in it may not.
     Active,
-    /// Stopped.
+    /// It is stopped.
     Inactive,
-    /// Being deleted.
+    /// It is being deleted.
     Deleting,
-    /// Gone; still visible for a while.
+    /// It is deleted, and stays visible for a while.
     Deleted,
-    /// Could not be made; still counts against the limits.
+    /// It could not be created, and still counts against the limits.
     Failed,
-    /// Something newer than this binary.
+    /// A state that this version does not know.
     #[serde(other)]
     Unknown,
 }
 
 impl InstanceState {
-    /// Whether it is gone or going.
+    /// Whether it is deleted or being deleted.
     pub const fn is_terminated(self) -> bool {
         matches!(self, Self::Deleting | Self::Deleted)
     }
@@ -53,7 +53,7 @@ impl fmt::Display for InstanceState {
     }
 }
 
-/// An instance, as far as we use it.
+/// An instance, with the fields that we use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerInstance {
@@ -61,9 +61,9 @@ pub struct ContainerInstance {
     pub id: InstanceId,
     /// Its name; not unique.
     pub display_name: String,
-    /// Where it stands.
+    /// Its lifecycle state.
     pub lifecycle_state: InstanceState,
-    /// Why, in the cloud's words.
+    /// The cloud's explanation of that state.
     pub lifecycle_details: Option<String>,
     /// Its tags.
     #[serde(default)]
@@ -86,7 +86,7 @@ pub struct ContainerRef {
     pub display_name: Option<String>,
 }
 
-/// A network card of an instance; without an id while the instance is made (docs/oci.md A.1).
+/// A network card of an instance. It has no id while the instance is being created (docs/oci.md A.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VnicAttachment {
@@ -94,15 +94,15 @@ pub struct VnicAttachment {
     pub vnic_id: Option<String>,
 }
 
-/// A container: what tells whether it runs.
+/// A container, with the fields that show whether it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
     /// Its name.
     pub display_name: String,
-    /// Where it stands.
+    /// Its lifecycle state.
     pub lifecycle_state: InstanceState,
-    /// Why, in the cloud's words.
+    /// The cloud's explanation of that state.
     pub lifecycle_details: Option<String>,
     /// The code it exited with, if it did.
     pub exit_code: Option<i64>,
@@ -111,7 +111,7 @@ pub struct Container {
     pub container_restart_attempt_count: u32,
 }
 
-/// Why work failed.
+/// Why a work request failed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct WorkError {
     /// The code.
@@ -120,15 +120,15 @@ pub struct WorkError {
     pub message: String,
 }
 
-/// A shape, and what it has to give.
+/// A shape, and its limits.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shape {
-    /// Such as `CI.Standard.E4.Flex`.
+    /// Its name, such as `CI.Standard.E4.Flex`.
     pub name: String,
-    /// How many OCPUs; absent where they cannot be chosen.
+    /// How many OCPUs can be chosen; absent if they cannot.
     pub ocpu_options: Option<OcpuOptions>,
-    /// How much memory; absent where it cannot be chosen.
+    /// How much memory can be chosen; absent if it cannot.
     pub memory_options: Option<MemoryOptions>,
 }
 

@@ -1,5 +1,5 @@
-//! Load balancers: the calls and what they answer (docs/oci.md 1.4). Every change answers 204 at once and is done by a
-//! work request, whose end must be waited for.
+//! Load balancers: the calls and their answers (docs/oci.md 1.4). Every change is answered with 204 at once. A work request
+//! carries it out, and its end must be waited for.
 
 mod model;
 
@@ -28,7 +28,7 @@ impl LoadBalancers<'_> {
         Listing::of::<Vec<Value>>(self.0, list)
     }
 
-    /// One load balancer with everything in it, and the version that all of its parts share.
+    /// One load balancer with all its parts, and the version that they share.
     pub async fn get(&self, id: &LoadBalancerId) -> Result<Answer<LoadBalancer>, OciError> {
         self.0.send(&call("GetLoadBalancer", Method::Get, path(id))).await
     }
@@ -45,7 +45,7 @@ impl LoadBalancers<'_> {
         self.0.send(&call("GetWorkRequest", Method::Get, path)).await
     }
 
-    /// The health of one backend. 404 while its creation is queued (docs/oci.md 2.5).
+    /// The health of one backend. The cloud answers 404 while the creation of the backend is queued (docs/oci.md 2.5).
     pub async fn backend_health(
         &self,
         id: &LoadBalancerId,
@@ -57,7 +57,7 @@ impl LoadBalancers<'_> {
     }
 }
 
-/// Creates a backend set, in the words of the wire.
+/// Creates a backend set from its JSON on the wire.
 pub fn create_backend_set(id: &LoadBalancerId, specification: Value) -> Call {
     call("CreateBackendSet", Method::Post, format!("{}/backendSets", path(id))).with_body(specification)
 }
@@ -75,7 +75,7 @@ pub fn create_backend(id: &LoadBalancerId, set: &str, address: &str, port: u16, 
     call("CreateBackend", Method::Post, format!("{}/backends", set_path(id, set))).with_body(body)
 }
 
-/// Replaces the flags of a backend, all of them.
+/// Replaces all flags of a backend.
 pub fn update_backend(id: &LoadBalancerId, set: &str, backend: &BackendName, flags: &Flags) -> Call {
     call("UpdateBackend", Method::Put, backend_path(id, set, backend)).with_body(flags_body(flags))
 }

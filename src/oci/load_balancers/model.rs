@@ -1,4 +1,4 @@
-//! What the load balancers' API answers (docs/oci.md A.2). Unknown fields are ignored.
+//! The answers of the load balancers' API (docs/oci.md A.2). Unknown fields are ignored.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::oci::id::{BackendName, LoadBalancerId, WorkRequestId};
 
-/// A load balancer, as far as we use it.
+/// A load balancer, with the fields that we use.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancer {
@@ -15,7 +15,7 @@ pub struct LoadBalancer {
     pub id: LoadBalancerId,
     /// Its name; not unique.
     pub display_name: String,
-    /// Where it stands. There is no UPDATING: whether it is busy only its work requests tell.
+    /// Its lifecycle state. There is no UPDATING: only the work requests show whether it is busy.
     pub lifecycle_state: String,
     /// Its backend sets by name.
     #[serde(default)]
@@ -23,19 +23,19 @@ pub struct LoadBalancer {
     /// Its listeners by name.
     #[serde(default)]
     pub listeners: BTreeMap<String, Listener>,
-    /// Rules that send requests to sets other than a listener's default; looked into only for set names.
+    /// Rules that route requests to other sets than a listener's default. Only the set names are read from them.
     #[serde(default)]
     pub path_route_sets: Value,
-    /// The same, newer.
+    /// The newer kind of such rules.
     #[serde(default)]
     pub routing_policies: Value,
 }
 
-/// A listener, as far as we use it.
+/// A listener, with the fields that we use.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listener {
-    /// Where its requests go unless a rule says otherwise.
+    /// The set that gets its requests unless a rule says otherwise.
     pub default_backend_set_name: String,
 }
 
@@ -60,13 +60,13 @@ pub struct BackendSet {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthChecker {
-    /// Between two checks, in milliseconds.
+    /// The time between two checks, in milliseconds.
     pub interval_in_millis: Option<u64>,
-    /// Checks in a row that change the verdict, either way (docs/oci.md 2.5).
+    /// How many equal checks in a row change the verdict (docs/oci.md 2.5).
     pub retries: Option<u32>,
 }
 
-/// One backend with all of its flags, so that they can be given back to the field.
+/// One backend with all of its flags, so that each can be restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Backend {
@@ -81,25 +81,25 @@ pub struct Backend {
     pub flags: Flags,
 }
 
-/// What can be changed of a backend. A PUT replaces all of it: what is left out is reset (docs/oci.md 2.4).
+/// The flags of a backend that can be changed. A PUT replaces all of them and resets those that it omits (docs/oci.md 2.4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Flags {
     /// Its share of the requests, from 1.
     pub weight: u32,
-    /// No new requests, but what is under way goes on.
+    /// It gets no new requests; requests under way go on.
     pub drain: bool,
-    /// Only when all others are down.
+    /// It gets requests only when all others are down.
     pub backup: bool,
-    /// No requests at all.
+    /// It gets no requests at all.
     pub offline: bool,
-    /// At most so many connections at once; absent is unlimited.
+    /// The most connections at once; unlimited if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
 }
 
 impl Flags {
-    /// The same flags, drained.
+    /// These flags, drained.
     #[must_use]
     pub fn drained(&self) -> Self {
         Self { drain: true, ..self.clone() }
@@ -110,8 +110,8 @@ impl Flags {
         !self.drain && !self.offline
     }
 
-    /// Why a backend with these flags would not get the requests of one with the flags `leaving`, if it would not: a
-    /// backup takes over only from another backup, since it may serve a page of excuses.
+    /// Why a backend with these flags would not take over the requests of one with the flags `leaving`; `None` if it would.
+    /// A backup takes over only from another backup, because it may serve nothing but an error page.
     pub const fn why_no_standin_for(&self, leaving: &Self) -> Option<&'static str> {
         if self.offline {
             Some("offline")
@@ -124,7 +124,7 @@ impl Flags {
         }
     }
 
-    /// The same flags, not drained.
+    /// These flags, not drained.
     #[must_use]
     pub fn admitted(&self) -> Self {
         Self { drain: false, ..self.clone() }
@@ -132,23 +132,23 @@ impl Flags {
 }
 
 impl Default for Flags {
-    /// What the service gives to a backend that says nothing (docs/oci.md A.2).
+    /// The service's defaults (docs/oci.md A.2).
     fn default() -> Self {
         Self { weight: 1, drain: false, backup: false, offline: false, max_connections: None }
     }
 }
 
-/// What the health checks say (docs/oci.md 2.5).
+/// The verdict of the health checks (docs/oci.md 2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HealthStatus {
-    /// Every check is well.
+    /// Every check succeeds.
     Ok,
-    /// Some are.
+    /// Some checks succeed.
     Warning,
-    /// None is.
+    /// No check succeeds.
     Critical,
-    /// Not known yet, or never: no listener uses the set.
+    /// Not known yet; or never, if no listener uses the set.
     #[serde(other)]
     Unknown,
 }
@@ -168,53 +168,53 @@ impl std::fmt::Display for HealthStatus {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackendHealth {
-    /// Of all checks together.
+    /// The verdict of all checks together.
     pub status: HealthStatus,
-    /// One a checking node.
+    /// The result of each checking node.
     #[serde(default)]
     pub health_check_results: Vec<HealthCheckResult>,
 }
 
-/// What one checking node saw.
+/// The result of one checking node.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheckResult {
-    /// From where it looked: what a security list must let in.
+    /// The address of the checking node, which a security list must let in.
     #[serde(default)]
     pub source_ip_address: String,
-    /// What it saw, such as `CONNECT_FAILED`.
+    /// Its result, such as `CONNECT_FAILED`.
     pub health_check_status: String,
 }
 
-/// Work that a change started (docs/oci.md 2.3).
+/// A work request that a change started (docs/oci.md 2.3).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkRequest {
     /// Its OCID.
     pub id: WorkRequestId,
-    /// Such as `CreateBackend`.
+    /// Its type, such as `CreateBackend`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Where it stands.
+    /// Its state.
     pub lifecycle_state: WorkState,
     /// Why it failed.
     #[serde(default)]
     pub error_details: Vec<WorkErrorDetail>,
 }
 
-/// Where work stands.
+/// The state of a work request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WorkState {
-    /// In the queue.
+    /// It is in the queue.
     Accepted,
-    /// Being done.
+    /// It is being carried out.
     InProgress,
-    /// It did not work, whatever the call answered.
+    /// It failed, although the call was answered with success.
     Failed,
-    /// Done.
+    /// It was carried out.
     Succeeded,
-    /// Something newer than this binary.
+    /// A state that this version does not know.
     #[serde(other)]
     Unknown,
 }
@@ -226,7 +226,7 @@ impl WorkState {
     }
 }
 
-/// Why work failed.
+/// Why a work request failed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkErrorDetail {
