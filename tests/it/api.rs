@@ -272,7 +272,8 @@ fn instances_and_containers_are_changed_and_say_when() {
     refused(&start(), 409, "IncorrectState");
     world.post("/sandbox/habits", &json!({"idle-turns": "no-effect"}));
     assert_eq!(world.call("PUT", &path, &[], &json!({"freeformTags": {"a": "b"}})).status, 202);
-    assert!(updated(&shown(&world, &id)) > updated(&before));
+    let later = updated(&shown(&world, &id));
+    assert!(later > updated(&before), "{later} is not after {}", updated(&before));
     refused(&world.call("PUT", &path, &[], &json!({"shape": "x"})), 400, "InvalidParameter");
     refused(&world.call("PUT", &path, &[], &json!({"freeformTags": {"a": 1}})), 400, "InvalidParameter");
     let container =

@@ -249,7 +249,7 @@ fn an_address_is_not_given_out_while_it_is_in_use() {
     // Unless that is what is wanted.
     world.post("/sandbox/habits", &json!({"reuse-addresses": true}));
     create();
-    assert!(addresses(world).contains(&address));
+    assert!(addresses(world).contains(&address), "{address} is not in {:?}", addresses(world));
 }
 
 #[test]

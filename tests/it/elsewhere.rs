@@ -87,7 +87,9 @@ fn an_instance_that_another_load_balancer_takes_up_in_the_middle_is_not_taken_fr
     let ran = Ran::of(&child.wait_with_output().expect("ends")).expect(3);
     assert!(ran.stderr.contains("of the set `edge` of the load balancer another"), "{}", ran.stderr);
     assert_eq!(world.versions(), ["1"]);
-    assert!(world.backends("http").iter().any(|one| one["ipAddress"] == old_address(&world).as_str()));
+    let backends = world.backends("http");
+    let is_there = backends.iter().any(|one| one["ipAddress"] == old_address(&world).as_str());
+    assert!(is_there, "the old one is not in {backends:#?}");
 }
 
 #[test]

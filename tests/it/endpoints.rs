@@ -38,7 +38,7 @@ fn an_endpoint_that_is_none_is_refused_before_anything_is_sent() {
         }
     }
     assert_eq!(world.changes(), Vec::<String>::new());
-    assert!(!world.path(".local/state/deployctl/journal.db").exists());
+    assert!(!world.path(".local/state/deployctl/journal.db").exists(), "a run was begun");
 }
 
 /// On Linux the address of every interface leads to this machine, and is not a loopback's.

@@ -104,7 +104,7 @@ fn a_set_whose_create_was_answered_by_nobody_goes_with_the_rollback() {
         started["steps"].as_array().expect("steps").iter().find(|one| one["name"] == "create-backend-set");
     assert_eq!(sent.expect("the step")["result"]["was-sent"], true);
     world.run(&["rollback", "latest"]).expect(0);
-    assert!(world.state()["loadBalancers"][0]["backendSets"]["fresh"].is_null());
+    assert_eq!(world.state()["loadBalancers"][0]["backendSets"]["fresh"], Value::Null);
 }
 
 #[test]

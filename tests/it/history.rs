@@ -8,7 +8,7 @@ use crate::harness::World;
 fn a_history_of_nothing_is_empty_and_makes_no_file() {
     let world = World::new();
     assert_eq!(world.run(&["history", "--output", "json"]).expect(0).json(), json!({"runs": []}));
-    assert!(!world.path(".local").exists());
+    assert!(!world.path(".local").exists(), "a look made a journal");
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn runs_are_listed_newest_first_without_their_steps() {
     let runs = listed["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 2);
     assert_eq!(runs[0]["old_instance_id"], runs[1]["new_instance_id"]);
-    assert!(runs[0].get("steps").is_none());
+    assert!(runs[0].get("steps").is_none(), "{}", runs[0]);
     let by_prefix = runs[1]["run_id"].as_str().expect("an id")[..8].to_owned();
     let one = world.run(&["history", &by_prefix, "--output", "json"]).expect(0).json();
     assert_eq!(one["run_id"], runs[1]["run_id"]);

@@ -50,7 +50,7 @@ fn two_services_of_one_name_neither_supersede_nor_block_each_other() {
     world.run(&["rollback", &prod]).expect(0);
     assert_eq!(world.versions(), ["1"]);
     world.run(&["rollback", &of_staging]).expect(0);
-    assert!(world.backends("admin").is_empty());
+    assert_eq!(world.backends("admin"), Vec::<Value>::new());
 
     for point in ["find-load-balancer/begun", "register-backend/begun"] {
         let killed = world.run_with(&["start", "staging.json"], &format!("{point}=return"));

@@ -174,7 +174,7 @@ fn a_key_of_the_environment_is_rotated_to_the_one_that_is_there_too() {
     assert!(done.stdout.contains("in the place of DEPLOYCTL_JOURNAL_KEY"), "{}", done.stdout);
     run_with_keys(&world, &["rollback", "latest"], &[FIRST]).expect(1);
     run_with_keys(&world, &["rollback", "latest"], &[("DEPLOYCTL_JOURNAL_KEY", OTHER)]).expect(0);
-    assert!(!world.path(KEY).exists());
+    assert!(!world.path(KEY).exists(), "a key was made beside the one in the environment");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_key_is_not_rotated_while_a_run_is_advanced_or_where_there_is_no_journal() {
     let world = World::catchable();
     let ran = world.run(&["key", "rotate"]).expect(2);
     assert!(ran.stderr.contains("there is no journal"), "{}", ran.stderr);
-    assert!(!world.path(JOURNAL).exists());
+    assert!(!world.path(JOURNAL).exists(), "a journal was made");
     let mut deployment = world.deployment();
     deployment["drain-delay"] = json!("60s");
     let file = world.write_deployment(&deployment);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{Ran, World};
 
 fn slow_enough_to_be_killed(world: &World) -> &'static str {
     let mut deployment = world.deployment();
@@ -144,7 +144,7 @@ fn a_backend_that_somebody_adds_in_the_middle_survives() {
     let path = format!("/20170115/loadBalancers/{balancer}/backendSets/http/backends");
     world.post(&path, &json!({"ipAddress": address, "port": 80, "weight": 5}));
     let output = driving.wait_with_output().expect("ends");
-    assert!(output.status.success());
+    Ran::of(&output).expect(0);
     world.run(&["rollback", "latest"]).expect(0);
     let backends = world.backends("http");
     let theirs = backends.iter().find(|backend| backend["ipAddress"] == address).expect("it survived");

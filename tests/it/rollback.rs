@@ -94,7 +94,7 @@ fn a_file_means_the_deployment_where_it_goes_and_its_environment() {
     assert_eq!(world.backends("admin").len(), 1);
     // A renamed one goes where it went.
     world.run(&["rollback", "second.json", "--name", "renamed"]).expect(0);
-    assert!(world.backends("admin").is_empty());
+    assert_eq!(world.backends("admin"), Vec::<Value>::new());
 }
 
 #[test]

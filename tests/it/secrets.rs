@@ -58,7 +58,8 @@ fn a_planted_secret_is_found_nowhere() {
         }
     }
     let ran = world.run(&["rollback", "latest", "-vv"]).expect(0);
-    assert!(!(ran.stdout + &ran.stderr).contains(SECRET));
+    let said = ran.stdout + &ran.stderr;
+    assert!(!said.contains(SECRET), "{said}");
     assert_eq!(std::fs::metadata(&folder).expect("metadata").permissions().mode() & 0o777, 0o700);
     // The instance that the rollback made again has the environment of the one that was deleted.
     let state = world.state().to_string();

@@ -60,7 +60,7 @@ fn a_copy_without_its_log_is_refused_and_one_with_it_goes_on() {
     let whole = copy(&world, "whole", true);
     assert_eq!(states(&world, &whole), ["running"]);
     // Whoever has looked at it has brought the log into the file.
-    assert!(!world.path(&format!("{whole}-wal")).exists());
+    assert!(!world.path(&format!("{whole}-wal")).exists(), "it is whole by itself");
     world.run(&["resume", "latest", "--journal", &whole]).expect(0);
     assert_eq!(states(&world, &whole), ["succeeded"]);
     assert_eq!(world.versions(), ["2"]);

@@ -133,9 +133,10 @@ fn readers_that_go_away_stop_nothing() {
     drop(child.stdout.take());
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let is_started = lines.any(|line| line.expect("a line").contains("redeploy version 1 started"));
-    assert!(is_started);
+    assert!(is_started, "it ended without a word of its start");
     drop(lines);
-    assert!(child.wait().expect("ends").success());
+    let ended = child.wait().expect("ends");
+    assert!(ended.success(), "{ended}");
     assert_eq!(world.versions(), ["2"]);
     for args in
         [&["history"][..], &["history", "latest", "--events"], &["history", "--output", "json"], &["--help"]]

@@ -79,7 +79,7 @@ fn an_instance_finds_its_region_and_needs_no_file() {
     let output = command.output().expect("starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("us-ashburn-1.oraclecloud.com"), "{stderr}");
-    assert!(asked("/opc/v2/instance/region"));
+    assert!(asked("/opc/v2/instance/region"), "the region is the instance's own");
 }
 
 #[test]

@@ -84,7 +84,8 @@ async fn steps_that_are_not_asked_for_any_more_are_no_success() {
     let End::Diverged(diverged) = outcome.end else { panic!("{outcome:?}") };
     assert_eq!((diverged.seq.get(), diverged.asked.as_str()), (2, "the end"));
     assert!(diverged.recorded.starts_with("put plate"), "{diverged:?}");
-    assert!(!journal.run(run).await.expect("it is there").state.is_over());
+    let state = journal.run(run).await.expect("it is there").state;
+    assert!(!state.is_over(), "{state}");
 }
 
 #[tokio::test]
