@@ -18,7 +18,7 @@ const LOOKS_LIMIT: usize = 50;
 /// How many are told.
 const TOLD_LIMIT: usize = 10;
 
-/// What is around an instance that is looked for. Runs of before do not have it.
+/// What is around an instance that is looked for. Absent in runs of older versions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Around {

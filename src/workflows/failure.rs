@@ -1,4 +1,4 @@
-//! What a failed call means for the run: the one place that decides whether it is worth another attempt.
+//! What a failed call means for the run. This is the one place that decides whether a call is worth another attempt.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub(super) fn of(doing: impl Into<String>, error: &OciError) -> Failure {
     }
 }
 
-/// Makes one read. What is worth another attempt is made again by itself; the other errors are the caller's to judge.
+/// Makes one read and retries it if that is worth another attempt. The caller judges the other errors.
 pub(super) async fn look<T: Send, R>(
     cx: &Cx<'_, World>,
     doing: &str,
@@ -45,7 +45,7 @@ where
     .await
 }
 
-/// The same for something that was there: its 404 is tried again as well.
+/// Reads something that was there before: a 404 is retried as well.
 pub(super) async fn must_look<T: Send, R>(
     cx: &Cx<'_, World>,
     doing: &str,
@@ -61,7 +61,7 @@ where
     .await
 }
 
-/// The same, unless `is_gone` says after a 404 that it is gone for sure: then `None`.
+/// Reads something that was there before. `None` if `is_gone` confirms after a 404 that it is gone.
 pub(super) async fn look_unless<T: Send, R, G>(
     cx: &Cx<'_, World>,
     doing: &str,
@@ -104,7 +104,7 @@ pub(super) async fn look_all<T: Send + Sync>(
     }
 }
 
-/// The same for a list of something that was there: its 404 is tried again as well.
+/// Reads a list of something that was there before: a 404 is retried as well.
 pub(super) async fn must_look_all<T: Send + Sync>(
     cx: &Cx<'_, World>,
     doing: &str,
@@ -118,7 +118,7 @@ pub(super) async fn must_look_all<T: Send + Sync>(
     }
 }
 
-/// The same for a list of what the user has named, and may have named wrongly: its 404 is final.
+/// Reads a list of something that the user named, perhaps wrongly: a 404 is final.
 pub(super) async fn look_all_named<T: Send + Sync>(
     cx: &Cx<'_, World>,
     doing: &str,
@@ -127,14 +127,14 @@ pub(super) async fn look_all_named<T: Send + Sync>(
     look_all(cx, doing, listing).await?.map_err(|error| of_named(doing, &error))
 }
 
-/// The failure of a call for what the user has named: when it is not there, it will not come.
+/// The failure of a call for something that the user named. If it does not exist, a retry does not help.
 pub(super) fn of_named(doing: &str, error: &OciError) -> Failure {
     let failure = of(doing, error);
     if error.is_not_found() { Failure { kind: FailureKind::Permanent, ..failure } } else { failure }
 }
 
-/// The resources of a compartment that the user has named, each once: one that moves from a page to the next while they
-/// are read is shown twice, and what was read last of it counts.
+/// The resources of a compartment that the user named, each once. A resource that moves to the next page while the list is
+/// read is listed twice; then the last reading counts.
 pub(super) async fn list_named(
     cx: &Cx<'_, World>,
     doing: &str,
@@ -159,7 +159,7 @@ fn each_once(listed: Vec<Value>) -> Vec<Value> {
     resources
 }
 
-/// One attempt at a read whose answer only adds to a message: nothing where there is none to be had.
+/// One attempt at a read whose answer only adds to a message; empty if there is no answer.
 pub(super) async fn glance<T>(
     cx: &Cx<'_, World>,
     doing: &str,
@@ -172,8 +172,8 @@ pub(super) async fn glance<T>(
     read.await.inspect_err(|error| tracing::debug!(doing, %error, "nothing to be seen")).ok()
 }
 
-/// A 404 is an answer for good only to a create: it names what the user has named, while everything else is asked of
-/// what was there (docs/oci.md 2.7).
+/// A 404 is final only for a create, which refers to what the user named. All other calls are about things that were there
+/// (docs/oci.md 2.7).
 ///
 /// docs/oci.md 3.2 to 3.4; 409 Conflict and 412 are retried because each attempt reads before it writes (docs/oci.md 2.3).
 fn kind(error: &OciError) -> FailureKind {
@@ -191,15 +191,16 @@ fn kind(error: &OciError) -> FailureKind {
             (404, _) if !operation.starts_with("Create") => FailureKind::Missing,
             _ => FailureKind::Permanent,
         },
-        // A gateway's HTML with status 200, or half a body.
+        // This may be a gateway's HTML with status 200, or half a body.
         OciError::Decode { .. } => transient,
-        // What became of the request is not known.
+        // The outcome of the request is unknown.
         OciError::TooLarge { .. } | OciError::Redirect { .. } => FailureKind::Blocked,
         OciError::Pagination { .. } => FailureKind::Permanent,
     }
 }
 
-/// A certificate that does not verify will not verify next time; retried, it looks like a hang (docs/oci.md 3.3).
+/// Whether a certificate does not verify. It will not verify next time either, and retries would look like a hang
+/// (docs/oci.md 3.3).
 fn is_about_certificates(detail: &str) -> bool {
     detail.to_ascii_lowercase().contains("certificate")
 }

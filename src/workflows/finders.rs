@@ -1,4 +1,4 @@
-//! What is looked for before anything is changed, as a deployment says it: shared by every workflow.
+//! Finds what a deployment names before anything is changed. Every workflow uses this.
 
 use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, OldInstance, Which};
 use super::beside::Around;
@@ -10,10 +10,10 @@ use crate::engine::{Foresight, Stop};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{Confidential, Facts};
 
-/// The load balancer that a deployment means.
+/// Finds the load balancer of a deployment.
 ///
 /// # Errors
-/// When it is not there, or not the only one.
+/// When none matches, or several do.
 pub async fn locate(
     foresight: &Foresight<'_, World>,
     deployment: &Deployment,
@@ -28,7 +28,7 @@ pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
     }
 }
 
-/// Looks for the old instance, with what is around it as far as that is known.
+/// Finds the old instance, with its surroundings as far as they are known.
 pub(super) fn find_old_instance(
     deployment: &Deployment,
     balancer: Option<&LoadBalancerId>,
@@ -53,7 +53,7 @@ fn around(deployment: &Deployment, balancer: Option<&LoadBalancerId>, may_be_mis
     let display_name = deployment.instance.expose()["displayName"].as_str().map(ToOwned::to_owned);
     let made_in = instance_compartment(deployment);
     let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
-    // Without sets of its own, it is where the old one is, and so is its target.
+    // Without sets of its own, the deployment uses those of the old instance, and so does its target.
     let balancer_of_target = balancer.filter(|_| !deployment.backends.is_empty());
     let target = balancer_of_target.and_then(|balancer| target::of(deployment, balancer, &sets));
     Around {
@@ -81,7 +81,7 @@ pub(super) fn find_old_backends(
     }
 }
 
-/// Where else the old instance could be a backend. A run of before does not look.
+/// Where else the old instance could be a backend. A run of an older version does not look.
 pub(super) fn elsewhere(
     deployment: &Deployment,
     policy: &Policy,

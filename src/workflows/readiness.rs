@@ -1,7 +1,7 @@
-//! The wait until the new backends are ready: well, and well for long enough that it was no accident.
+//! Waits until the new backends are ready: healthy, and for long enough that it was no accident.
 //!
-//! Health is looked at in every set, also where no listener seems to use it: whether requests reach a set is inferred
-//! (`balancer::has_listener`), and where that is wrong an unhealthy version would be let in unchecked.
+//! Health is checked in every set, even if no listener seems to use it. Whether requests reach a set is only inferred
+//! (`balancer::has_listener`), and if that is wrong, an unhealthy version would be admitted unchecked.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{HealthChecker, HealthStatus, LoadBalancer};
 use crate::run::Failure;
 
-/// The most that a set's own checker asks for without the user's word.
+/// The longest `min-ready` that follows from a set's own checker, unless the user sets another.
 const INTERVAL_MOST: Duration = Duration::from_secs(10);
-/// What the service checks by when it is told nothing (docs/oci.md 2.5).
+/// The interval of the service's checks by default (docs/oci.md 2.5).
 const INTERVAL_MILLIS: u64 = 10_000;
 const RETRIES: u32 = 3;
-/// How many looks there are at least while a backend must stay well: a moment of ill health should not fall between two.
+/// The fewest looks while a backend must stay healthy, so that a short failure does not fall between two.
 const LOOKS_LEAST: u32 = 8;
 
-/// Waits until every backend is well and has stayed so for as long as `min_ready` says, with no container of the new
-/// instance ending meanwhile. That wait begins with the first good check and is not part of the backend timeout.
+/// Waits until every backend is healthy and has stayed healthy for `min_ready`, while no container of the new instance ends.
+/// That time begins with the first good check and does not count towards the backend timeout.
 ///
 /// # Errors
-/// Permanent when one is not well in time, with what the checks saw last, and at once when the new version dies.
+/// Permanent when one is not healthy in time, with the last result of the checks; at once when the new version dies.
 pub(super) async fn until_ready(
     cx: &Cx<'_, World>,
     places: &[Place],
@@ -87,22 +87,22 @@ struct Watched<'p> {
     /// Whether a listener is known to use the set.
     has_listener: bool,
     is_drained: bool,
-    /// After so long without any check there will be none.
+    /// After this time without any check, there will be none.
     unchecked_after: Duration,
-    /// How long it must stay well.
+    /// How long it must stay healthy.
     hold: Duration,
     well_since: Option<Instant>,
     best: Seen,
 }
 
-/// The best that was ever seen of a backend.
+/// The best health that a backend ever had.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Seen {
-    /// Nothing: it is unknown.
+    /// Unknown.
     Nothing,
-    /// That it is checked.
+    /// It was checked.
     Checked,
-    /// That it is well.
+    /// It was healthy.
     Well,
 }
 
@@ -126,7 +126,7 @@ impl<'p> Watched<'p> {
         }
     }
 
-    /// Looks at its health; why it is not well, if it is not.
+    /// Reads its health. Returns why it is not healthy; `None` if it is.
     async fn look(&mut self, cx: &Cx<'_, World>, waited: Duration) -> Result<Option<String>, Failure> {
         let (status, seen) = health(cx, self.place).await?;
         self.best = self.best.max(match status {
@@ -145,7 +145,7 @@ impl<'p> Watched<'p> {
         Ok(Some(format!("{}{}", unwell(self.place, status, &seen), self.history())))
     }
 
-    /// What else there is to say of one that is not well.
+    /// What else a message says about an unhealthy backend.
     fn history(&self) -> String {
         if self.best == Seen::Well {
             format!(", and was OK before, but never for {}", humantime::format_duration(self.hold))
@@ -161,7 +161,7 @@ impl<'p> Watched<'p> {
         !self.has_listener && self.best == Seen::Nothing
     }
 
-    /// How much longer it must stay well.
+    /// How much longer it must stay healthy.
     fn left(&self) -> Duration {
         if self.is_never_checked() {
             return Duration::ZERO;

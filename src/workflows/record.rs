@@ -1,4 +1,4 @@
-//! What must be recorded of an instance so that it can be made again after it was deleted.
+//! Records an instance so that it can be created again after it was deleted.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::engine::Cx;
 use crate::oci::printable;
 use crate::run::Failure;
 
-/// What an instance and a create request have in common.
+/// The fields that an instance and a create request have in common.
 const COPIED: [&str; 10] = [
     "displayName",
     "compartmentId",
@@ -23,7 +23,7 @@ const COPIED: [&str; 10] = [
     "containerRestartPolicy",
     "securityContext",
 ];
-/// The same of its containers.
+/// The fields that a container and a create request have in common.
 const COPIED_OF_CONTAINERS: [&str; 10] = [
     "displayName",
     "imageUrl",
@@ -36,7 +36,7 @@ const COPIED_OF_CONTAINERS: [&str; 10] = [
     "resourceConfig",
     "securityContext",
 ];
-/// What else either has: copied in another way, or the cloud's own (docs/oci.md A.1).
+/// The other fields of either: they are copied in another way, or the cloud sets them (docs/oci.md A.1).
 const NOT_COPIED: [&str; 23] = [
     "availabilityDomain",
     "compartmentId",
@@ -63,16 +63,16 @@ const NOT_COPIED: [&str; 23] = [
     "volumeCount",
 ];
 
-/// What is recorded of an instance.
+/// The record of an instance.
 pub(super) struct Recorded {
-    /// From which it can be made again, in the words of a create request.
+    /// The create request that makes it again.
     pub(super) specification: Value,
-    /// The fields that it has and this version does not know: they would be missing.
+    /// Fields that this version does not know. An instance that is created again would lack them.
     pub(super) unknown: BTreeSet<String>,
 }
 
-/// Records an existing instance (docs/oci.md 5): what the cloud echoes, without what it adds, and with the containers'
-/// own details.
+/// Records an existing instance (docs/oci.md 5): the cloud's answer without the fields that the cloud adds, and with the
+/// details of the containers.
 pub(super) async fn of(
     cx: &Cx<'_, World>,
     instance: &Value,
@@ -85,7 +85,7 @@ pub(super) async fn of(
     let shape = copied(&instance["shapeConfig"], &["ocpus", "memoryInGBs"]);
     body.insert("shapeConfig".to_owned(), Value::Object(shape));
     insert_tags(&mut body, instance);
-    // What failed or has ended may have lost its parts.
+    // An instance that failed or was deleted may have lost its parts.
     let is_lost = || std::future::ready(Ok(instance["lifecycleState"] != "ACTIVE"));
     let mut containers = Vec::new();
     for container in instance["containers"].as_array().into_iter().flatten() {
@@ -105,7 +105,7 @@ pub(super) async fn of(
     body.insert("containers".to_owned(), containers.into());
     let mut vnics = Vec::new();
     for vnic in instance["vnics"].as_array().into_iter().flatten() {
-        // One that failed may never have had one.
+        // A container that failed may never have had one.
         let Some(id) = vnic["vnicId"].as_str() else { continue };
         let read = failure::look_unless(cx, DOING, || network.vnic_raw(id), is_lost);
         let Some(vnic) = read.await?.map(|answer| answer.value) else { continue };
@@ -141,7 +141,7 @@ fn copied(from: &Value, names: &[&str]) -> Map<String, Value> {
     names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(name)?.clone()))).collect()
 }
 
-/// Freeform tags, and defined tags but for those that the cloud adds by itself and refuses from us.
+/// Freeform tags, and defined tags except those that the cloud adds by itself and refuses in requests.
 fn insert_tags(body: &mut Map<String, Value>, from: &Value) {
     if let Some(tags) = from.get("freeformTags").and_then(Value::as_object).filter(|tags| !tags.is_empty()) {
         body.insert("freeformTags".to_owned(), Value::Object(tags.clone()));
@@ -168,8 +168,8 @@ fn health_check(check: &Value) -> Value {
     check
 }
 
-/// A pull secret as a create request wants it. The cloud never tells the credentials of a BASIC one: the new
-/// deployment's for the same registry take their place.
+/// A pull secret as a create request needs it. The cloud never shows the credentials of a BASIC one, so the new deployment's
+/// credentials for the same registry replace them.
 fn with_credentials(secret: &Value, known: &[Value]) -> Value {
     let same = |one: &&Value| one["registryEndpoint"] == secret["registryEndpoint"];
     match (secret["secretType"].as_str(), known.iter().find(same)) {
@@ -178,7 +178,7 @@ fn with_credentials(secret: &Value, known: &[Value]) -> Value {
     }
 }
 
-/// Whether an instance could be made again from `specification`; otherwise what is missing.
+/// Whether an instance can be created again from `specification`; if not, what is missing.
 pub(super) fn missing_to_recreate(specification: &Value) -> Option<String> {
     let is_empty = |name: &str| specification[name].as_array().is_none_or(Vec::is_empty);
     if let Some(name) = ["containers", "vnics"].into_iter().find(|name| is_empty(name)) {

@@ -1,5 +1,5 @@
-//! Redeploy: the table of docs/design/redeploy.md, top to bottom. Reads first: everything that can be wrong is found before
-//! anything is created.
+//! Redeploy: the table of docs/design/redeploy.md, top to bottom. Reads come first, so that every error that can be found is
+//! found before anything is created.
 
 use super::finders::{elsewhere, find_load_balancer, find_old_backends, find_old_instance};
 use super::stages::{self, Joining, Retiring};

@@ -1,4 +1,4 @@
-//! What runs are resumed and undone by: their names in the journal.
+//! The workflows and mutations, by the names under which the journal knows them.
 
 use super::activities::{
     AdmitBackend, CreateBackendSet, CreateInstance, DrainBackend, MarkKept, RegisterBackend, RemoveBackend,
@@ -9,7 +9,7 @@ use super::redeploy::Redeploy;
 use super::world::World;
 use crate::engine::Registry;
 
-/// These workflows, and every mutation of them, by its name in the journal.
+/// All workflows, and each of their mutations, by its name in the journal.
 pub fn registry() -> Registry<World> {
     Registry::new()
         .workflow::<Redeploy>()

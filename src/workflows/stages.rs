@@ -1,7 +1,7 @@
-//! The stages of a rollout: bring up, join, shift, retire. Workflows put them together; each is told what it works on, and
-//! how it behaves stands in the world's policy.
+//! The stages of a rollout: bring up, join, shift, retire. Workflows combine them. A stage gets what it works on as arguments,
+//! and how it behaves from the world's policy.
 //!
-//! The order of the steps within a stage is journaled: a run that is resumed asks for the same ones again.
+//! The order of the steps within a stage is journaled: a resumed run must ask for the same steps again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ use crate::engine::{Activity as _, Run, Stop};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::Confidential;
 
-/// Makes the backend sets that are missing.
+/// Creates the backend sets that are missing.
 pub(super) async fn make_sets(
     run: &mut Run<'_, World>,
     balancer: &LoadBalancerId,
@@ -35,7 +35,7 @@ pub(super) async fn make_sets(
         let name = target.backend_set.clone();
         let create = CreateBackendSet { load_balancer: balancer.clone(), name: name.clone(), specification };
         let sent = run.change(create).await?;
-        // What a run of before has begun to wait for stays what it was.
+        // A run of an older version keeps the waits that it began.
         let expected = if sent.is_of_before() {
             Expected::Success
         } else {
@@ -46,7 +46,7 @@ pub(super) async fn make_sets(
     Ok(())
 }
 
-/// Makes the new instance and waits until it runs.
+/// Creates the new instance and waits until it runs.
 pub(super) async fn bring_up(
     run: &mut Run<'_, World>,
     deployment: &Deployment,
@@ -57,7 +57,7 @@ pub(super) async fn bring_up(
     run.wait(AwaitInstance { created, secrets: secrets(deployment) }).await
 }
 
-/// The backends of an instance that joins, and what is in service before it does.
+/// The backends of an instance that joins, and what was in service before.
 pub(super) struct Joining<'j> {
     backends: Vec<(Place, &'j NewBackend)>,
     balancer: &'j LoadBalancerId,
@@ -84,12 +84,12 @@ impl<'j> Joining<'j> {
         Self { backends: targets.iter().flat_map(at).collect(), balancer, before, is_of_before }
     }
 
-    /// Where the instance joins.
+    /// The sets that the instance joins.
     pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
         self.backends.iter().map(|(place, _)| place)
     }
 
-    /// Where requests are taken in a set before; `None` in a run of before, which does not note it.
+    /// Where a set took requests before; `None` in a run of an older version, which does not record it.
     fn predecessors(&self, set: &str) -> Option<Vec<Place>> {
         (!self.is_of_before).then(|| in_service(self.balancer, self.before, set))
     }
@@ -143,18 +143,18 @@ pub(super) async fn shift(run: &mut Run<'_, World>, joining: &Joining<'_>) -> Re
     Ok(())
 }
 
-/// What is done to an instance that is to go.
+/// How an instance is retired.
 pub(super) struct Retiring<'r> {
     pub(super) balancer: &'r LoadBalancerId,
     pub(super) backends: &'r [OldBackend],
     pub(super) compartment_id: &'r str,
     pub(super) mode: Disposal,
     pub(super) may_leave_nothing: bool,
-    /// Whether an instance that is not deleted is marked as kept. Runs of before did not.
+    /// Whether an instance that is not deleted is marked as kept. Runs of older versions do not mark it.
     pub(super) marks_kept: bool,
-    /// Who serves instead, if anybody does.
+    /// The instance that serves instead, if there is one.
     pub(super) takeover: Option<Takeover>,
-    /// Who else may send to it.
+    /// Other load balancers that may send to it.
     pub(super) elsewhere: Option<Elsewhere>,
 }
 
@@ -189,7 +189,7 @@ pub(super) async fn retire(
         let delay = run.world().policy.drain_delay;
         match retiring.takeover.clone() {
             Some(takeover) => run.wait(AwaitDrain { delay, takeover }).await?,
-            // The same step without anybody to watch: also that of runs of before.
+            // The same step without a new version to watch, as in runs of older versions.
             None => run.sleep(AwaitDrain::NAME, delay).await?,
         }
     }
@@ -206,7 +206,7 @@ pub(super) async fn retire(
     }
     let compartment_id = old.compartment_id.unwrap_or_else(|| retiring.compartment_id.to_owned());
     let id = old.id.clone();
-    // Before a stop: whether what is stopped can be changed is not known of the cloud.
+    // This comes before a stop, because nobody knows whether the cloud lets a stopped instance be changed.
     if retiring.marks_kept && matches!(retiring.mode, Disposal::Keep | Disposal::Stop) {
         let tags = old.specification.expose()["freeformTags"].as_object().cloned().unwrap_or_default();
         let tags = Confidential::new(tags);
@@ -236,8 +236,8 @@ fn in_service(balancer: &LoadBalancerId, old: &[OldBackend], set: &str) -> Vec<P
     served.map(|old| old.place(balancer)).collect()
 }
 
-/// Follows the work that a change has started, as a step of its own: what was sent is checkpointed before anybody
-/// waits for it. In a plan nothing was sent, and the wait is shown all the same.
+/// Follows the work of a change, as a step of its own, so that the request is checkpointed before anybody waits for its end.
+/// A plan shows the wait although nothing was sent.
 async fn follow(
     run: &mut Run<'_, World>,
     sent: Sent,

@@ -1,4 +1,4 @@
-//! The new version, looked at for as long as the run depends on it: while its checks are waited for, and before each
+//! The new version, which is watched for as long as the run depends on it: during the wait for its checks, and before each
 //! step that takes the old version away.
 
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::run::{Confidential, Failure, FailureKind};
 pub(super) struct Successor {
     pub(super) id: InstanceId,
     pub(super) compartment_id: String,
-    /// What of its specification is masked, should the cloud or a container repeat it.
+    /// The secrets of its specification, to mask if the cloud or a container repeats them.
     #[serde(rename = "hidden")]
     pub(super) secrets: Confidential<Vec<String>>,
 }
 
 impl Successor {
-    /// Why it is not ready at the moment, if it is not.
+    /// Why it is not ready now; `None` if it is.
     ///
     /// # Errors
     /// Permanent when it has died since it came up, with the exit code and the end of the log.
@@ -37,24 +37,24 @@ impl Successor {
     }
 }
 
-/// What a step that takes the old version away must know of the new one.
+/// What a step that takes the old version away must know about the new one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Takeover {
     pub(super) by: Successor,
-    /// Where it must serve.
+    /// The places where it must serve.
     pub(super) at: Vec<Place>,
 }
 
 impl Takeover {
-    /// The same, in one set alone.
+    /// The new version in one set only.
     pub(super) fn within(&self, set: &str) -> Self {
         let at = self.at.iter().filter(|place| place.backend_set == set).cloned().collect();
         Self { by: self.by.clone(), at }
     }
 
-    /// Makes sure that the new version runs and serves, before its predecessor is taken out of service. What was done
-    /// last may show only after a while, so it is asked until the backend timeout is over: nothing is lost meanwhile.
+    /// Makes sure that the new version runs and serves before its predecessor is taken out of service. The last change may
+    /// become visible only after a while, so this retries until the backend timeout; no request is lost meanwhile.
     ///
     /// # Errors
     /// Permanent when it does not.
@@ -62,7 +62,8 @@ impl Takeover {
         Box::pin(self.serves_within(cx, cx.world.policy.backend_timeout)).await
     }
 
-    /// The same while its predecessor serves no more: what is lost now is lost for every moment that we wait.
+    /// Makes sure that the new version runs and serves while its predecessor no longer does. It does not wait long, because
+    /// requests may be lost meanwhile.
     ///
     /// # Errors
     /// Permanent when it does not.
@@ -86,16 +87,16 @@ impl Takeover {
         unreachable!("looks never end")
     }
 
-    /// Looks at it again and again, for as long as this is awaited.
+    /// Watches the new version for as long as this is awaited.
     ///
-    /// Returns what is wrong once it has died, or has not served for a while. A look that brings no answer counts as
-    /// none: whoever needs one asks with [`Self::still_serves`].
+    /// Returns what is wrong once the new version has died, or has not served for a while. A read without an answer does not
+    /// count; use [`Self::still_serves`] where an answer is needed.
     pub(super) async fn until_lost(&self, cx: &Cx<'_, World>) -> Failure {
         let patience = SURE_AFTER.min(cx.world.policy.backend_timeout);
         let mut since = None;
         for wait in Looks::at_most(cx.world.policy.poll_interval) {
             if cx.pause(wait).await.is_err() {
-                // Interrupted: whoever waits beside this ends as well.
+                // Interrupted: the wait beside this one ends as well.
                 std::future::pending::<()>().await;
             }
             match Box::pin(self.not_serving(cx)).await {
@@ -110,7 +111,7 @@ impl Takeover {
         unreachable!("looks never end")
     }
 
-    /// Why it does not serve at the moment, place by place.
+    /// Why it does not serve now, place by place.
     async fn not_serving(&self, cx: &Cx<'_, World>) -> Result<Vec<String>, Failure> {
         let mut waiting: Vec<String> = self.by.still_runs(cx).await?.into_iter().collect();
         let Some(first) = self.at.first() else { return Ok(waiting) };
@@ -122,7 +123,7 @@ impl Takeover {
     }
 }
 
-/// Why a place does not serve at the moment, if it does not.
+/// Why a place does not serve now; `None` if it does.
 pub(super) async fn not_serving_at(
     cx: &Cx<'_, World>,
     balancer: &LoadBalancer,
@@ -138,7 +139,7 @@ pub(super) async fn not_serving_at(
     let (status, seen) = health(cx, place).await?;
     let is_well = match status {
         HealthStatus::Ok => true,
-        // Where no request goes nothing is checked (docs/oci.md 2.5).
+        // A set without a listener is not checked (docs/oci.md 2.5).
         HealthStatus::Unknown => !has_listener(balancer, &place.backend_set),
         HealthStatus::Warning | HealthStatus::Critical => false,
     };

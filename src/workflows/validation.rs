@@ -1,4 +1,4 @@
-//! Validation: looks whether everything that a deployment names is there. Only ever foreseen, as it changes nothing.
+//! Validation: checks whether everything that a deployment names exists. It changes nothing, and is only ever planned.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::engine::{Run, Stop, Workflow};
 use crate::oci::Reference;
 use crate::run::FailureKind;
 
-/// Looks at what a deployment names, and comes to everything that is wrong at once.
+/// Checks everything that a deployment names, and returns all problems at once.
 #[derive(Debug)]
 pub struct Validation;
 
@@ -35,7 +35,7 @@ impl Workflow for Validation {
     }
 }
 
-/// The part of [`Validation`] that the steps of a redeploy do not look at: what the specification names.
+/// The part of [`Validation`] that the steps of a redeploy do not check: what the specification names.
 #[derive(Debug)]
 pub struct Lookups;
 
@@ -51,7 +51,7 @@ impl Workflow for Lookups {
     }
 }
 
-/// What the specification names and the cloud does not hold.
+/// Everything that the specification names and that does not exist in the cloud.
 async fn missing(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<Vec<Unfound>, Stop> {
     run.world().oci.mask(deployment.secret_texts());
     let mut problems = Vec::new();
@@ -62,11 +62,11 @@ async fn missing(run: &mut Run<'_, World>, deployment: &Deployment) -> Result<Ve
     Ok(problems)
 }
 
-/// Keeps a failure for the end, and passes on whatever else stops a run.
+/// Collects a failure, and passes on any other stop.
 fn kept<T>(result: Result<T, Stop>, problems: &mut Vec<Unfound>) -> Result<Option<T>, Stop> {
     match result {
         Ok(value) => Ok(Some(value)),
-        // A key that is refused is refused everywhere: once is enough.
+        // A refused key is refused everywhere, so one message is enough.
         Err(Stop::Failed(failure)) if failure.kind != FailureKind::Blocked => {
             problems.push(Unfound { path: None, message: failure.to_string() });
             Ok(None)
@@ -75,8 +75,8 @@ fn kept<T>(result: Result<T, Stop>, problems: &mut Vec<Unfound>) -> Result<Optio
     }
 }
 
-/// Everything that the specification names and that the cloud can be asked for. Registries of images cannot: they ask
-/// for credentials that only the instance has.
+/// Everything that the specification names and that the cloud can look up. It cannot look up images: their registries need
+/// credentials that only the instance has.
 fn named(deployment: &Deployment) -> Vec<LookUp> {
     let instance = deployment.instance.expose();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

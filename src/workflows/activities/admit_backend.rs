@@ -1,7 +1,7 @@
-//! Lets requests reach a new backend that was checked.
+//! Lets requests reach a new backend that is healthy.
 //!
-//! Undone by draining it, once the one that it replaced serves, and waiting until its requests have ended. In doubt: from
-//! the input.
+//! Its undo drains the backend once the one that it replaced serves, and waits until its requests have ended. In doubt, it is
+//! undone from the input.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +21,9 @@ use crate::workflows::{World, guards};
 pub(in crate::workflows) struct AdmitBackend {
     pub(in crate::workflows) place: Place,
     pub(in crate::workflows) flags: Flags,
-    /// Whether the set was served before us: if so, a rollback must not leave it without a backend.
+    /// Whether the set was served before this run. If so, a rollback must not leave it without a backend.
     pub(in crate::workflows) replaces: bool,
-    /// Where the old instance is in service in this set. Runs of before do not have it.
+    /// Where the old instance is in service in this set. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) predecessors: Option<Vec<Place>>,
 }
@@ -47,7 +47,7 @@ impl Activity for AdmitBackend {
         const DOING: &str = "admitting the backend";
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
-            // Reads may lag behind the registration. If somebody has removed it, the run fails in the end.
+            // Reads may lag behind the registration. If somebody removed the backend, the run fails in the end.
             None => {
                 Err(Failure::missing(DOING, format!("{} is not on the load balancer", self.place.subject())))
             }

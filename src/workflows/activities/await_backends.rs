@@ -1,4 +1,4 @@
-//! Waits until the health checks of the new backends are well.
+//! Waits until the new backends are healthy.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +13,13 @@ use crate::workflows::{World, readiness};
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitBackends {
     pub(in crate::workflows) places: Vec<Place>,
-    /// How long they must stay well, and what is behind them. Runs of before do not have it: one OK was enough for them.
+    /// How long they must stay healthy, and which instance is behind them. Absent in runs of older versions, for which one good
+    /// check is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) ready: Option<Ready>,
 }
 
-/// What it takes to be ready.
+/// The conditions for being ready.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct Ready {

@@ -1,5 +1,5 @@
-//! Waits until the requests of the drained backends have ended, and watches the new version meanwhile: when that dies
-//! under its first requests, the old one must be back at once. Where there is no new version, the wait is the workflow's.
+//! Waits until the requests of the drained backends have ended, and watches the new version meanwhile. If the new version
+//! dies under its first requests, the old one must be back at once. Without a new version, the workflow waits by itself.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::workflows::successor::Takeover;
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitDrain {
     pub(in crate::workflows) delay: Duration,
-    /// The new version, which serves alone by now.
+    /// The new version, which already serves alone.
     pub(in crate::workflows) takeover: Takeover,
 }
 

@@ -12,7 +12,7 @@ use crate::workflows::instance::{self, Running};
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitInstance {
     pub(in crate::workflows) created: Created,
-    /// What of the specification is masked, should the cloud or a container repeat it.
+    /// The secrets of the specification, to mask if the cloud or a container repeats them.
     #[serde(rename = "hidden")]
     pub(in crate::workflows) secrets: Confidential<Vec<String>>,
 }

@@ -1,4 +1,4 @@
-//! Makes sure that the side of a run which is kept serves, before the other one is taken away: its instance and its
+//! Makes sure that the side of a run which is kept serves before the other side is taken away: its instance and its
 //! containers run, and each of its backends is in service and healthy.
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::workflows::{World, failure, instance, successor};
 pub(in crate::workflows) struct CheckKept {
     pub(in crate::workflows) id: InstanceId,
     pub(in crate::workflows) compartment_id: String,
-    /// Where it must serve.
+    /// The places where it must serve.
     pub(in crate::workflows) places: Vec<Place>,
 }
 
@@ -40,7 +40,7 @@ impl Activity for CheckKept {
             if missing.is_empty() {
                 return Ok(());
             }
-            // Reads may lag behind what was done last.
+            // Reads may lag behind the last change.
             if started.elapsed() > SURE_AFTER {
                 let doing = "making sure that the side which is kept serves";
                 return Err(Failure::permanent(doing, missing.join("; ")));
@@ -55,7 +55,7 @@ impl Activity for CheckKept {
 impl Read for CheckKept {}
 
 impl CheckKept {
-    /// Why it does not serve at the moment.
+    /// Why it does not serve now.
     async fn missing(&self, cx: &Cx<'_, World>) -> Result<Vec<String>, Failure> {
         const DOING: &str = "looking at the containers";
         let mut missing = Vec::new();

@@ -1,4 +1,4 @@
-//! Makes sure that an instance which a person made by hand can take the old one's place, and says where it is reachable.
+//! Makes sure that an instance which a person created by hand can take the old one's place, and reads its addresses.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::workflows::{World, failure, instance};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct CheckSubstitute {
-    /// The one that a person names.
+    /// The instance that a person named.
     pub(in crate::workflows) id: InstanceId,
     /// Where the old one was.
     pub(in crate::workflows) compartment_id: String,
@@ -58,7 +58,7 @@ impl Activity for CheckSubstitute {
                 known => refused(instance::only_ipv6(id, known)),
             };
         };
-        // One that failed may never have had an address: then it had no backends either.
+        // An instance that failed may never have had an address. Then it had no backends either.
         if !self.addresses.is_empty() && addresses.len() != self.addresses.len() {
             return refused(format!(
                 "{id} does not have as many addresses as the old one had: {}, and not {}",

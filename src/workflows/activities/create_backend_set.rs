@@ -1,7 +1,7 @@
-//! Makes a backend set that the deployment describes and the load balancer lacks.
+//! Creates a backend set that the deployment describes and the load balancer lacks.
 //!
-//! Undone by deleting it, if it is empty: somebody else may use it by now. In doubt: finished with the same token, then
-//! undone (docs/design/doubt.md, form b).
+//! Its undo deletes the set if it is empty, because somebody else may use it by then. In doubt, the request is finished with
+//! the same token and then undone (docs/design/doubt.md, form b).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -70,14 +70,14 @@ impl Mutation for CreateBackendSet {
         preview_of(&self.call())
     }
 
-    /// It was missing when the run looked, so that what is there now is this step's.
+    /// The set was missing when the run looked, so a set that exists now is this step's.
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
         let (balancer, _) = balancer::when_idle(cx, &self.load_balancer).await?;
         Ok(balancer.backend_sets.contains_key(&self.name).then_some(Sent::BEFORE))
     }
 
     async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
-        // Nothing was sent: the set was there before us.
+        // Nothing was sent, because the set existed already.
         if matches!(done, Done::Known(sent) if !sent.was_sent()) {
             return Ok(Undone::whole());
         }

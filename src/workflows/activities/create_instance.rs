@@ -1,8 +1,8 @@
-//! Creates the new instance, tagged so that it is found again when the answer is lost.
+//! Creates the new instance, with tags by which it is found again if the answer is lost.
 //!
-//! Undone by deleting it. In doubt: look for its tags; if there is none and the token still counts, send the create
-//! again with the same token, which returns the original, and delete that. So a list that lags cannot hide a
-//! machine (docs/design/doubt.md, form b).
+//! Its undo deletes the instance. In doubt, the undo looks for the tags. If it finds none and the token is still valid, it
+//! sends the create again with the same token, which returns the original, and deletes that. A stale list therefore cannot
+//! hide an instance (docs/design/doubt.md, form b).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,17 +20,17 @@ use crate::workflows::{World, failure, guards};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct CreateInstance {
-    /// What the tag of the deployment says; in runs of before its name alone.
+    /// The value of the deployment's tag; in runs of older versions only its name.
     pub(in crate::workflows) deployment: String,
     pub(in crate::workflows) compartment_id: String,
     pub(in crate::workflows) specification: Confidential<Value>,
-    /// What of it is masked, should the cloud repeat it. Runs journaled before this field existed are undone without it.
+    /// Secrets to mask if the cloud repeats them. Absent in runs journaled before this field existed.
     #[serde(default, rename = "hidden")]
     pub(in crate::workflows) secrets: Confidential<Vec<String>>,
     /// The specification with its secrets masked, for a plan.
     #[serde(rename = "shown")]
     pub(in crate::workflows) masked: Value,
-    /// The digest of the masked form: tells two versions apart without telling a secret.
+    /// The digest of the masked form. It distinguishes two versions without revealing a secret.
     pub(in crate::workflows) digest: String,
     pub(in crate::workflows) load_balancer: LoadBalancerId,
 }
@@ -78,7 +78,7 @@ impl CreateInstance {
                 None if found.lifecycle_state == InstanceState::Active => {
                     return Err(Failure::missing(DOING, format!("the address of {id} cannot be seen")));
                 }
-                // One that never ran is nobody's backend.
+                // An instance that never ran is no backend.
                 None => {}
             }
         }
@@ -145,7 +145,7 @@ impl Mutation for CreateInstance {
                 Ok(Some((id, _))) => {
                     return Ok(Undone::Part { facts: fact(&finished, &id), note: "sent again".to_owned() });
                 }
-                // Deleted already, or refused: it cannot be there.
+                // It was deleted already, or refused: it cannot exist.
                 Ok(None) => {}
                 Err(failure) if instance::is_refusal(&failure) => {}
                 Err(failure) => return Err(failure),

@@ -1,7 +1,7 @@
-//! Takes an old backend out of service: no new requests, those under way go on.
+//! Takes an old backend out of service: it gets no new requests, and those under way go on.
 //!
-//! Undone by giving its flags back to the field, at the address where its instance is now; one that was registered again
-//! must be healthy first. In doubt: from the input.
+//! Its undo restores each of its flags, at its instance's present address. A backend that was registered again must be healthy
+//! first. In doubt, it is undone from the input.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +19,11 @@ use crate::workflows::{World, guards};
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct DrainBackend {
     pub(in crate::workflows) place: Place,
-    /// As they were found.
+    /// The flags as they were found.
     pub(in crate::workflows) flags: Flags,
-    /// Whether the set may be left without a backend, as when an instance is destroyed.
+    /// Whether the set may end up without a backend, as when an instance is destroyed.
     pub(in crate::workflows) may_leave_nothing: bool,
-    /// The new version in this set, which must serve by now. Runs of before do not have it.
+    /// The new version in this set, which must already serve. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) takeover: Option<Takeover>,
 }
@@ -54,7 +54,7 @@ impl Activity for DrainBackend {
         }
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
-            // Somebody else has removed it: it gets no requests any more.
+            // Somebody else removed it, so it gets no requests.
             None => {
                 guards::is_still_retiring(cx, &self.place).await?;
                 Ok(Sent::NOTHING)
@@ -89,7 +89,7 @@ impl Mutation for DrainBackend {
         let facts =
             fact(&if self.flags.serves() { left::served_before(set) } else { left::idle_before(set) }, &true);
         let again = cx.fact(&left::registered_again(&self.place));
-        // It was drained before us, and stands as it stood.
+        // It was drained before this run, and is unchanged.
         if again.is_none() && done == Done::Known(&Sent::NOTHING) {
             return Ok(Undone::Whole(facts));
         }
@@ -97,7 +97,7 @@ impl Mutation for DrainBackend {
             balancer::until_checked(cx, &place).await?;
         }
         if again != Some(left::IN_SERVICE) {
-            // A backend that is not there was removed by somebody else: it is not ours to bring back.
+            // Somebody else removed the backend, so we must not bring it back.
             balancer::set_flags(cx, &place, &self.flags, "giving the old backend its flags back").await?;
         }
         Ok(Undone::Whole(facts))

@@ -1,5 +1,5 @@
-//! Finds what is to be taken away when the new side of a run is kept: the old instance, and whatever the run made besides
-//! the one that stays, as a compensation does that was given up.
+//! Finds what to take away when the new side of a run is kept: the old instance, and everything that the run created besides
+//! the instance that stays, for example in a compensation that was given up.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,12 +19,12 @@ pub(in crate::workflows) struct FindLeftovers {
     pub(in crate::workflows) load_balancer: LoadBalancerId,
 }
 
-/// An instance that is to go, and its backends.
+/// An instance to retire, and its backends.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct Leftover {
     pub(in crate::workflows) id: InstanceId,
-    /// Whether it is there; otherwise only backends of it are.
+    /// Whether the instance exists; otherwise only its backends do.
     pub(in crate::workflows) is_there: bool,
     pub(in crate::workflows) compartment_id: String,
     pub(in crate::workflows) addresses: Vec<String>,
@@ -63,7 +63,7 @@ impl Activity for FindLeftovers {
                 found.push(Leftover { id, is_there: true, compartment_id, addresses, backends: Vec::new() });
             }
         }
-        // Of an old instance that is gone the backends may be there still.
+        // The backends of an old instance may outlive it.
         if let Some((id, addresses)) = &self.old
             && !found.iter().any(|known| known.id == *id)
             && let Some(compartment_id) = self.compartments.first().cloned()

@@ -91,7 +91,7 @@ impl Activity for FindLoadBalancer {
 
 impl Read for FindLoadBalancer {}
 
-/// Nothing can be changed on one that is being made, or was never finished.
+/// Makes sure that the load balancer can be changed: not if it is being created, or its creation failed.
 fn must_be_active(found: &Found, listed: &[Value]) -> Result<(), Failure> {
     let own = listed.iter().find(|balancer| balancer["id"] == found.id.as_str());
     match own.and_then(|balancer| balancer["lifecycleState"].as_str()) {

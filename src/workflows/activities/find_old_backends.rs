@@ -1,4 +1,4 @@
-//! Finds the old instance's backends with every flag, and checks that the sets of the new one are there.
+//! Finds the old instance's backends with all their flags, and checks that the new instance's sets exist.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,27 +17,27 @@ use crate::workflows::{World, guards};
 pub(in crate::workflows) struct FindOldBackends {
     pub(in crate::workflows) load_balancer: LoadBalancerId,
     pub(in crate::workflows) addresses: Vec<String>,
-    /// Where the new instance is to be registered; empty means wherever the old one is.
+    /// The sets and ports to register the new instance at; empty means those of the old one.
     pub(in crate::workflows) wanted: Vec<BackendTarget>,
-    /// Whether the old one's sets may be left without a backend, as when an instance is destroyed.
+    /// Whether the old instance's sets may end up without a backend, as when an instance is destroyed.
     pub(in crate::workflows) may_leave_nothing: bool,
-    /// Who else may send to the old instance. Runs of before do not look.
+    /// Other load balancers that may send to the old instance. Absent in runs of older versions, which do not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) elsewhere: Option<Elsewhere>,
 }
 
-/// What there is on the load balancer before anything is changed.
+/// The load balancer before anything is changed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct Surroundings {
     pub(in crate::workflows) old: Vec<OldBackend>,
     pub(in crate::workflows) new: Vec<NewBackend>,
     pub(in crate::workflows) missing_sets: Vec<BackendTarget>,
-    /// The sets that nobody serves once the old one has left, when that is allowed.
+    /// The sets that nobody serves once the old instance has left, if that is allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::workflows) emptied: Vec<String>,
-    /// Everybody else's backends, as `set/address:port`: one at the address that the new instance gets was left behind
-    /// by another. Runs of before did not note them.
+    /// All other backends, as `set/address:port`. If one has the address that the new instance gets, an earlier instance left
+    /// it behind. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::workflows) others: Vec<String>,
 }
@@ -61,15 +61,15 @@ impl OldBackend {
     }
 }
 
-/// Where the new instance is to be registered, and with which flags in the end.
+/// Where the new instance will be registered, and its final flags.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct NewBackend {
     pub(in crate::workflows) backend_set: String,
     pub(in crate::workflows) port: u16,
-    /// The old instance's in the same set, so that its share of the traffic stays what it was.
+    /// The flags of the old backend in the same set, so that the share of the traffic stays the same.
     pub(in crate::workflows) flags: Flags,
-    /// Whether any request can reach the set, without which it is never checked.
+    /// Whether any request can reach the set. Otherwise it is never checked.
     pub(in crate::workflows) is_checked: bool,
 }
 
@@ -187,7 +187,7 @@ fn flags_for(target: &BackendTarget, old: &[OldBackend]) -> Flags {
     Flags { drain: false, offline: false, ..flags }
 }
 
-/// A pinned client goes on reaching a drained backend, and is lost with it (docs/oci.md 2.4).
+/// Warns of sticky sessions: a pinned client keeps using a drained backend, and fails when it goes (docs/oci.md 2.4).
 fn warn_of_stickiness(cx: &Cx<'_, World>, set: &BackendSet) {
     let by_application = set.session_persistence_configuration.as_ref().filter(|value| !value.is_null());
     let by_cookie = set.lb_cookie_session_persistence_configuration.as_ref().filter(|value| !value.is_null());
@@ -201,7 +201,7 @@ fn warn_of_stickiness(cx: &Cx<'_, World>, set: &BackendSet) {
     }
 }
 
-/// The sets that are served by nobody else, each of which is told.
+/// The sets that nobody else serves. A warning names each of them.
 async fn emptied(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
@@ -227,7 +227,7 @@ async fn emptied(
     Ok(emptied)
 }
 
-/// Old and new are there at once for a while, and drained backends count: where both do not fit, nothing is begun
+/// Makes sure that old and new backends fit side by side, before anything is begun: drained backends count as well
 /// (docs/oci.md 2.4).
 fn refuse_too_many(balancer: &LoadBalancer, found: &Surroundings) -> Result<(), Failure> {
     let refuse = |what: String, n_there: usize, n_new: usize| {
@@ -250,8 +250,8 @@ fn refuse_too_many(balancer: &LoadBalancer, found: &Surroundings) -> Result<(), 
     Ok(())
 }
 
-/// A set that the old instance serves must be served afterwards too, by the new one or by somebody who takes the same
-/// requests.
+/// Makes sure that every set which the old instance serves is served afterwards, by the new instance or by a backend that
+/// takes the same requests.
 async fn refuse_to_empty_a_set(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,

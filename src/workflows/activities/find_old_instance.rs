@@ -1,4 +1,4 @@
-//! Finds the instance that is to be replaced, and records what is needed to make it again.
+//! Finds the instance to replace, and records what is needed to create it again.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,9 +16,9 @@ use crate::workflows::{World, candidates, failure, instance, record};
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct FindOldInstance {
     pub(in crate::workflows) which: Which,
-    /// The deployment's pull secrets: the cloud does not tell those of an existing instance.
+    /// The deployment's pull secrets, because the cloud does not show those of an existing instance.
     pub(in crate::workflows) pull_secrets: Confidential<Vec<Value>>,
-    /// What is looked at when the filter alone does not tell.
+    /// What else is considered if the filter finds nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) around: Option<Around>,
 }
@@ -27,7 +27,7 @@ pub(in crate::workflows) struct FindOldInstance {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) enum Which {
-    /// By what it looks like, in a compartment; it is allowed to be missing.
+    /// By its fields, in a compartment; it may be missing.
     Filter { compartment_id: String, filter: Filter },
     /// By its OCID; it must be there.
     Id(InstanceId),
@@ -37,14 +37,14 @@ pub(in crate::workflows) enum Which {
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct OldInstance {
     pub(in crate::workflows) id: InstanceId,
-    /// Where it is; runs of before took it for where it was looked for.
+    /// Its compartment. Runs of older versions assumed the one in which they searched.
     #[serde(default)]
     pub(in crate::workflows) compartment_id: Option<String>,
     pub(in crate::workflows) addresses: Vec<String>,
     /// Those by which nobody must know it: they are not understood.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::workflows) ipv6_addresses: Vec<String>,
-    /// From which it can be made again.
+    /// The create request that makes it again.
     pub(in crate::workflows) specification: Confidential<Value>,
 }
 
@@ -100,7 +100,7 @@ impl Activity for FindOldInstance {
             None if may_get_an_address(typed.lifecycle_state) => {
                 return Err(Failure::missing(DOING, format!("{id} has no address yet")));
             }
-            // One that failed may never have had one.
+            // An instance that failed may never have had an address.
             None => {
                 cx.warn(format!(
                     "{id} is {} and has no address: which backends are its is not known",
@@ -130,7 +130,7 @@ impl Activity for FindOldInstance {
     }
 }
 
-/// Whether an instance without an address is one that may get it yet.
+/// Whether an instance without an address may still get one.
 fn may_get_an_address(state: InstanceState) -> bool {
     match state {
         InstanceState::Creating

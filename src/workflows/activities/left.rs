@@ -6,24 +6,24 @@ use crate::run::{Facts, Timestamp, stamp};
 use crate::workflows::World;
 use crate::workflows::balancer::Place;
 
-/// Where an instance that was made again can be reached instead of at `address`.
+/// The address of an instance that was created again, in place of `address`.
 pub(in crate::workflows) fn restored_address(address: &str) -> String {
     format!("restored-address:{address}")
 }
 
-/// Which instance is in the old one's place, and where it is reachable, address by address.
+/// The instance in the old one's place, and its new address for each old one.
 pub(super) fn restored_as(id: &InstanceId, before: &[String], now: &[String]) -> Facts {
     let mut facts = fact("restored-instance-id", id);
     facts.extend(before.iter().zip(now).map(|(before, now)| (restored_address(before), now.clone())));
     facts
 }
 
-/// A place where the old instance is now.
+/// The place of the old instance now.
 pub(super) fn restored(cx: &Cx<'_, World>, place: &Place) -> Place {
     place.at(cx.fact(&restored_address(&place.address)).unwrap_or(&place.address))
 }
 
-/// How an old backend was registered again that is not drained.
+/// The value for an old backend that was registered again and is not drained.
 pub(super) const IN_SERVICE: &str = "in service";
 
 /// That an old backend was registered again, and how.
@@ -36,7 +36,7 @@ pub(super) fn was_in_service(place: &Place) -> String {
     format!("was-in-service:{}", place.subject())
 }
 
-/// That the old instance had a backend in the set that was in service, or one that was not.
+/// That the old instance had a backend in the set, and whether it was in service.
 pub(super) fn served_before(set: &str) -> String {
     format!("served-before:{set}")
 }
@@ -45,7 +45,7 @@ pub(super) fn idle_before(set: &str) -> String {
     format!("idle-before:{set}")
 }
 
-/// What needs an address, since a person said that its effect stays.
+/// That something needs an address, because a person said that its effect stays.
 pub(super) fn needed(address: &str) -> String {
     format!("needed:{address}")
 }
@@ -55,18 +55,18 @@ pub(super) fn stays_away(address: &str) -> String {
     format!("stays-away:{address}")
 }
 
-/// When the compensation of this step has drained its backend.
+/// When the compensation of this step drained its backend.
 pub(super) fn drained_now(cx: &Cx<'_, World>) -> Facts {
     fact(&format!("drained:{}", cx.seq()), &stamp(cx.clock.now()))
 }
 
-/// Until when the requests of the backend that this compensation has drained may go on, if it has.
+/// Until when the requests of the backend that this compensation drained may go on; `None` if it drained none.
 pub(super) fn drained_at(cx: &Cx<'_, World>) -> Option<Timestamp> {
     let at = cx.fact(&format!("drained:{}", cx.seq()))?;
     chrono::DateTime::parse_from_rfc3339(at).ok().map(|at| at.to_utc())
 }
 
-/// That the request of this step which was in doubt is at its end.
+/// That the request of this step is no longer in doubt.
 pub(super) fn finished(cx: &Cx<'_, World>) -> String {
     format!("finished:{}", cx.seq())
 }

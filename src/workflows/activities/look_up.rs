@@ -1,4 +1,4 @@
-//! Looks whether what a specification names is there, and takes what is asked of it.
+//! Checks whether something that a specification names exists and can be used as specified.
 
 use std::fmt;
 
@@ -40,11 +40,11 @@ pub(in crate::workflows) enum LookUp {
     },
 }
 
-/// Something that a deployment names and that the cloud does not hold, or does not show.
+/// Something that a deployment names and that does not exist in the cloud, or may not be seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Unfound {
-    /// Where in the deployment it is named; `None` when it is looked for by a filter.
+    /// Its path in the deployment; `None` if a filter looks for it.
     pub path: Option<String>,
     /// What is wrong with it.
     pub message: String,
@@ -144,7 +144,7 @@ async fn domains(
     Ok(vec![not_among("fault-domain", fault, there.iter().map(|domain| &domain.name))])
 }
 
-/// A label is one address's in its subnet: also the old instance's own, until that is gone.
+/// A label belongs to one address in its subnet. The old instance keeps its label until it is gone.
 async fn hostname_label(
     cx: &Cx<'_, World>,
     place: &str,
@@ -155,7 +155,7 @@ async fn hostname_label(
     let listing = api.private_ips(subnet);
     let listed = match failure::look_all(cx, "listing the addresses of the subnet", listing).await? {
         Ok(listed) => listed,
-        // What may not be seen of the subnet is told of itself.
+        // A subnet that may not be seen is reported on its own.
         Err(error) if error.is_not_found() => return Ok(Found::new()),
         Err(error) => return Err(failure::of("listing the addresses of the subnet", &error)),
     };
@@ -208,7 +208,7 @@ fn not_among<'n>(place: &str, name: &str, there: impl Iterator<Item = &'n String
     Unfound::at(place, format!("there is no {name}; there are {}", there.join(", ")))
 }
 
-/// What the cloud says is not there may as well be there and forbidden (docs/oci.md 3.2).
+/// If the cloud says that something does not exist, it may also be forbidden (docs/oci.md 3.2).
 fn unseen(place: &str, id: &str, error: &OciError) -> Result<Found, Failure> {
     if error.is_not_found() {
         let message = format!("{id} does not exist, or this user may not see it");

@@ -1,11 +1,11 @@
-//! Writes into a tag of the old instance which run kept it, so that later deployments, also on machines without this
-//! journal, do not take it for the one that serves.
+//! Marks the old instance, in a tag, as kept by this run. Later deployments, also on machines without this journal, then do
+//! not take it for the one that serves.
 //!
-//! It comes before a stop, and last where the instance goes on running. A run that cannot write it says so and goes on:
-//! the mark spares a question, and nothing rests on it.
+//! The mark is written before a stop, or last if the instance goes on running. A run that cannot write the mark warns and
+//! goes on: the mark only saves a question.
 //!
-//! Undone by giving the tag what it had before, and leaving the others as they are by then. In doubt it is looked at
-//! until it is sure that no mark has come (docs/design/doubt.md, form c); one that is on its way still is then outrun.
+//! Its undo restores the tag and leaves the other tags alone. In doubt, the undo reads until it is certain that no mark has
+//! arrived (docs/design/doubt.md, form c), and then outruns a request that is still on its way.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ use crate::workflows::instance::{self, kept};
 use crate::workflows::{World, failure};
 
 const DOING: &str = "marking the old instance as kept";
-/// How often a 404 to the change is taken for one that lags, while the instance is there to be read.
+/// How often a 404 to the change counts as stale while the instance can be read.
 const REFUSALS_LIMIT: usize = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl MarkKept {
         cx.world.oci.send(&call).await.map(drop).map_err(|error| failure::of(DOING, &error))
     }
 
-    /// Waits until a change of the tags is over, so that what comes next does not meet it half-way.
+    /// Waits until a change of the tags is done, so that the next step does not interfere with it.
     async fn until_settled(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         let started = Instant::now();
         for wait in Looks::at_most(cx.world.policy.poll_interval) {

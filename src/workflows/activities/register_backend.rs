@@ -1,8 +1,8 @@
-//! Registers the new instance in a backend set, drained: no request reaches it before it was checked.
+//! Registers the new instance in a backend set, drained, so that no request reaches it before it was checked.
 //!
-//! Undone by removing it, if the one that it replaced serves; where it is in service, it is drained first. In doubt:
-//! finished with the same token, then undone (docs/design/doubt.md, form b), so that a request which is still on its way cannot
-//! register it after we looked.
+//! Its undo removes the backend if the one that it replaced serves, and drains it first if it is in service. In doubt, the
+//! request is finished with the same token and then undone (docs/design/doubt.md, form b). A request that is still on its way
+//! therefore cannot register the backend later.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ use crate::workflows::{World, guards};
 pub(in crate::workflows) struct RegisterBackend {
     pub(in crate::workflows) place: Place,
     pub(in crate::workflows) flags: Flags,
-    /// Where the old instance is in service in this set. Runs of before do not have it.
+    /// Where the old instance is in service in this set. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) replaces: Option<Vec<Place>>,
 }

@@ -1,8 +1,8 @@
-//! Removes a drained old backend, before its instance goes: the load balancer keeps connections open even to an
-//! idle backend, and answers 502 when they break (docs/oci.md 2.4).
+//! Removes a drained old backend before its instance goes. The load balancer keeps connections open even to an idle
+//! backend, and answers 502 when they break (docs/oci.md 2.4).
 //!
-//! Undone by registering it again, drained, at the address where its instance is now; the undo of its drain gives it the
-//! flags with which it was found, once it is healthy. In doubt: from the input.
+//! Its undo registers the backend again, drained, at its instance's present address. Once it is healthy, the undo of its drain
+//! restores its flags. In doubt, it is undone from the input.
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -22,11 +22,11 @@ use crate::workflows::{World, guards};
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct RemoveBackend {
     pub(in crate::workflows) place: Place,
-    /// As they were found.
+    /// The flags as they were found.
     pub(in crate::workflows) flags: Flags,
-    /// Whether the set may be left without a backend, as when an instance is destroyed.
+    /// Whether the set may end up without a backend, as when an instance is destroyed.
     pub(in crate::workflows) may_leave_nothing: bool,
-    /// The new version in this set, which must serve by now. Runs of before do not have it.
+    /// The new version in this set, which must already serve. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) takeover: Option<Takeover>,
 }
@@ -48,7 +48,7 @@ impl Activity for RemoveBackend {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
         const DOING: &str = "removing the old backend";
-        // It may have died while the old one drained, and so may whoever else there was.
+        // The new version, or another backend, may have died while the old one drained.
         if let Some(takeover) = &self.takeover {
             takeover.still_serves(cx).await?;
         }
@@ -67,7 +67,7 @@ impl Activity for RemoveBackend {
                     let (id, expected) = (&self.place.load_balancer, Expected::NoBackend(self.place.clone()));
                     return balancer::send(cx, id, self.call(), etag, &expected, DOING).await.map(Sent::now);
                 }
-                // A read that lags, or somebody has put it back into service: then it is not ours to take away.
+                // Either the read is stale, or somebody put the backend back into service. Then we must not remove it.
                 Some(_) if started.elapsed() > SURE_AFTER => break,
                 Some(_) => cx.pause(wait).await?,
             }
@@ -105,13 +105,13 @@ impl Mutation for RemoveBackend {
             return Ok(Undone::whole());
         };
         guards::old_instance_is_there(cx, &place).await?;
-        // Where drained backends are not checked, one that waits for its checks waits for ever.
+        // If drained backends are not checked, waiting for its checks would never end.
         let (flags, how) = match cx.world.policy.register {
             Register::Active if self.flags.serves() => (self.flags.clone(), left::IN_SERVICE),
             Register::Active | Register::Drained => (self.flags.drained(), "drained"),
         };
         if place.find(&balancer).is_some() {
-            // Not removed, or a read that lags: the change tells, and outruns a removal that is still on its way.
+            // It was not removed, or the read is stale. The change tells which, and outruns a removal that is on its way.
             if balancer::set_flags(cx, &place, &flags, DOING).await?.is_none() {
                 return Err(Failure::transient(DOING, format!("{} is not visible yet", place.subject())));
             }

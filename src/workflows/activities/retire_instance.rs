@@ -1,9 +1,9 @@
-//! Deletes, stops or keeps the old instance once it is no backend any more.
+//! Deletes, stops or keeps the old instance once it is no longer a backend.
 //!
-//! Undone by creating it again from what was recorded, or starting it, and waiting until it runs; where it is
-//! reachable then is left as a fact for the compensations before. In doubt a delete is never finished: it is looked
-//! at until it is sure what became of the instance (docs/design/doubt.md, form c). An instance that is there still is then given
-//! another version, since what is on its way to it carries the one that was read: so the cloud refuses it.
+//! Its undo creates the instance again from its record, or starts it, and waits until it runs. The new addresses are left as
+//! facts for the compensations of earlier steps. In doubt a delete is never finished. The undo reads until the outcome is
+//! certain (docs/design/doubt.md, form c). If the instance is still there, it gets a new version. A request that is on its way
+//! carries the old one, so the cloud refuses it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,10 +31,10 @@ pub(in crate::workflows) struct RetireInstance {
     pub(in crate::workflows) mode: Disposal,
     pub(in crate::workflows) specification: Confidential<Value>,
     pub(in crate::workflows) load_balancer: LoadBalancerId,
-    /// The new version, which must serve still. Runs of before do not have it.
+    /// The new version, which must still serve. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) takeover: Option<Takeover>,
-    /// Who else may send to it. Runs of before do not look.
+    /// Other load balancers that may send to it. Absent in runs of older versions, which do not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) elsewhere: Option<Elsewhere>,
 }
@@ -42,7 +42,7 @@ pub(in crate::workflows) struct RetireInstance {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct Retirement {
-    /// Whether anything was sent: an instance that was gone or stopped before is not ours to bring back.
+    /// Whether anything was sent. If the instance was gone or stopped before, we must not bring it back.
     pub(in crate::workflows) was_sent: bool,
     pub(in crate::workflows) work_request: Option<WorkRequestId>,
 }
@@ -105,8 +105,8 @@ impl Activity for RetireInstance {
         let call = self.call().only_if(standing.and_then(|standing| standing.etag));
         match cx.world.oci.send(&call).await {
             Ok(answer) => Ok(Retirement { was_sent: true, work_request: answer.work_request }),
-            // It was alive a moment ago: the request was carried out and its answer was another one's. Otherwise it is
-            // not ours to change, which the same 404 says.
+            // The instance was alive a moment ago, so an earlier attempt was carried out and its answer was lost. Otherwise
+            // we may not change the instance, and the cloud answers the same 404.
             Err(error) if error.is_not_found() && self.is_gone(self.state(cx).await?) => {
                 Ok(Retirement { was_sent: true, work_request: None })
             }
@@ -124,7 +124,7 @@ impl Mutation for RetireInstance {
         preview_of(&self.call())
     }
 
-    /// A delete or a stop that is under way or over was ours: the step began, and nobody else does that here.
+    /// A delete or a stop that is under way or done is taken for ours, because the step began.
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Retirement>, Failure> {
         let state = self.state(cx).await?;
         let is_ours = match self.mode {
@@ -158,12 +158,12 @@ impl Mutation for RetireInstance {
     }
 }
 
-/// What the parts of this compensation know of the instance that takes the old one's place.
+/// What the parts of this compensation know about the instance that takes the old one's place.
 #[derive(Default)]
 struct Remade {
     id: Option<InstanceId>,
     work: Option<WorkRequestId>,
-    /// How many were made before it, and are gone: each has a token of its own.
+    /// How many instances were created before it and are gone. Each has its own token.
     generation: u32,
 }
 
@@ -188,14 +188,14 @@ impl Remade {
         named.into_iter().zip(values.map(Option::unwrap_or_default)).collect()
     }
 
-    /// What is known once this one is gone.
+    /// The state of the compensation once this instance is gone.
     fn next(&self, cx: &Cx<'_, World>) -> Facts {
         Self { generation: self.generation + 1, ..Self::default() }.facts(cx)
     }
 }
 
 impl RetireInstance {
-    /// Looks until the instance is gone, or has been untouched for so long that no delete has arrived.
+    /// Reads until the instance is gone, or has been untouched for so long that no delete can have arrived.
     async fn is_gone_for_sure(&self, cx: &Cx<'_, World>, done: Done<&Retirement>) -> Result<bool, Failure> {
         let started = Instant::now();
         let patience = match done {
@@ -215,8 +215,8 @@ impl RetireInstance {
         unreachable!("looks never end")
     }
 
-    /// Makes the instance anew from what was recorded, part by part. What an earlier part made and what does not run is
-    /// deleted, so that the next attempt, once the cause is mended, does not find it again.
+    /// Creates the instance again from its record, part by part. If an instance that an earlier part created does not run, it
+    /// is deleted, so that the next attempt, after the cause was corrected, does not find it again.
     async fn create_again(&self, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         let remade = Remade::of(cx);
         let own = instance::own_tags(cx, "-undo");
@@ -239,7 +239,7 @@ impl RetireInstance {
             None | Some(InstanceState::Deleting | InstanceState::Deleted) => {
                 return Ok(Undone::Part { facts: remade.next(cx), note: format!("{id} is gone") });
             }
-            // One that an earlier attempt has left. What became of our own is told below.
+            // An earlier attempt left this instance. Our own is handled below.
             Some(InstanceState::Failed | InstanceState::Inactive) if remade.id.is_none() => {
                 instance::delete(cx, &self.compartment_id, &id, &own).await?;
                 return Ok(Undone::Part {
@@ -259,7 +259,8 @@ impl RetireInstance {
         }
     }
 
-    /// Where an instance of our own stands. What cannot be seen right after it was made counts as gone only after a while.
+    /// The state of an instance of our own. If it is not visible right after its creation, it counts as gone only after a
+    /// while.
     async fn settled_state(
         &self,
         cx: &Cx<'_, World>,
@@ -293,7 +294,7 @@ impl RetireInstance {
                     sent.map_err(|error| failure::of(DOING, &error))?;
                     break;
                 }
-                // A stop in doubt may be on its way still.
+                // A stop in doubt may still be on its way.
                 Some(InstanceState::Active) if done == Done::InDoubt && started.elapsed() < SURE_AFTER => {}
                 Some(InstanceState::Active) if done == Done::InDoubt => {
                     instance::outrun(cx, &self.id).await?;
@@ -313,7 +314,7 @@ impl RetireInstance {
         self.until_running_again(cx).await.map(Undone::Whole)
     }
 
-    /// Waits until it runs. What was asked of it last may show only after a while.
+    /// Waits until it runs. The last request may become visible only after a while.
     async fn until_running_again(&self, cx: &Cx<'_, World>) -> Result<Facts, Failure> {
         let started = Instant::now();
         for wait in Looks::at_most(cx.world.policy.poll_interval) {
@@ -326,7 +327,7 @@ impl RetireInstance {
         Ok(self.restored(&running))
     }
 
-    /// Where the instance is reachable now, address by address.
+    /// The new address of the instance for each old one.
     fn restored(&self, running: &instance::Running) -> Facts {
         left::restored_as(&running.id, &self.addresses, &running.addresses)
     }

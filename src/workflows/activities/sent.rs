@@ -10,17 +10,17 @@ use crate::oci::{Call, WorkRequestId};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct Sent {
-    /// Whether a request of the step was carried out. Runs of before do not say: there the work to follow tells.
+    /// Whether a request of the step was carried out. Absent in runs of older versions; there the work to follow tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     was_sent: Option<bool>,
-    /// The work to follow; none when nothing was sent, or its answer was lost.
+    /// The work request to follow; none if nothing was sent, or the answer was lost.
     pub(in crate::workflows) work_request: Option<WorkRequestId>,
 }
 
 impl Sent {
-    /// Everything was as it should be.
+    /// Nothing had to be sent.
     pub(super) const NOTHING: Self = Self { was_sent: Some(false), work_request: None };
-    /// An attempt whose answer was lost did it.
+    /// An earlier attempt, whose answer was lost, was carried out.
     pub(super) const BEFORE: Self = Self { was_sent: Some(true), work_request: None };
 
     pub(super) const fn now(work_request: Option<WorkRequestId>) -> Self {

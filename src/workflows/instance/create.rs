@@ -1,4 +1,4 @@
-//! Creating an instance, with a token that makes a repeat the same request.
+//! Creates an instance, with a token by which the cloud knows a repeated request.
 
 use serde_json::Value;
 
@@ -8,15 +8,15 @@ use crate::oci::{InstanceId, WorkRequestId};
 use crate::run::{Failure, FailureKind};
 use crate::workflows::{World, failure};
 
-/// How many times a token may be invalidated before we give up: each time, somebody deleted what we made.
+/// How often a token may be invalidated before we give up. Each time, somebody deleted the instance that we created.
 const GENERATIONS_LIMIT: u32 = 3;
 
-/// Whose request a create is; each has its own token.
+/// Who sends a create. Each has its own token.
 #[derive(Clone, Copy)]
 pub(in crate::workflows) enum TokenOf {
-    /// The step's own. When its instance was deleted by somebody, that is not answered with another one.
+    /// The step. If somebody deleted its instance, it does not create another one.
     TheStep,
-    /// Its compensation's, which must bring an instance back: with this token, or the next that counts.
+    /// Its compensation, which must bring an instance back: with this token, or the next valid one.
     ItsUndo(u32),
 }
 
@@ -45,7 +45,7 @@ pub(in crate::workflows) async fn create(
     Ok(None)
 }
 
-/// Whether the cloud refused a create for good, so that it cannot have taken effect.
+/// Whether the cloud refused a create for good, so that nothing can have been created.
 pub(in crate::workflows) fn is_refusal(failure: &Failure) -> bool {
     failure.kind == FailureKind::Permanent
 }

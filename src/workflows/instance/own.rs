@@ -1,4 +1,4 @@
-//! The tags by which an instance is known to be a run's (docs/design/doubt.md), and what is found by them.
+//! The tags that show which run created an instance (docs/design/doubt.md), and the search for them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::workflows::{World, failure};
 const RUN_TAG: &str = "deployctl-run";
 const STEP_TAG: &str = "deployctl-step";
 
-/// `specification` with the tags that make the instance findable by run and step.
+/// `specification` with the tags by which run and step find the instance.
 pub(in crate::workflows) fn tagged(mut specification: Value, tags: &[(&str, String)]) -> Value {
     let Some(body) = specification.as_object_mut() else { return specification };
     let all = body.entry("freeformTags").or_insert_with(|| Value::Object(Map::new()));
@@ -29,7 +29,7 @@ pub(in crate::workflows) fn own_tags(cx: &Cx<'_, World>, purpose: &str) -> [(&'s
     [(RUN_TAG, cx.run().to_string()), (STEP_TAG, format!("{}{purpose}", cx.seq()))]
 }
 
-/// The run that made an instance, as its tag says.
+/// The run that created an instance, according to its tag.
 pub(in crate::workflows) fn made_by(instance: &Value) -> Option<&str> {
     instance["freeformTags"][RUN_TAG].as_str()
 }
@@ -50,7 +50,7 @@ pub(in crate::workflows) async fn find_tagged(
     Ok(ours.filter_map(|instance| instance["id"].as_str()).map(InstanceId::from).collect())
 }
 
-/// Makes sure that an instance carries the tags of what this run made.
+/// Makes sure that an instance carries the tags of this run.
 ///
 /// # Errors
 /// Permanent when it does not: then it is somebody else's.

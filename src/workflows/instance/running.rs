@@ -1,4 +1,4 @@
-//! The wait until an instance and its containers run, and why they do not.
+//! Waits until an instance and its containers run, and says why they do not.
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use crate::workflows::{World, failure};
 /// How many lines of a container's log an error shows.
 const LOG_LINES: usize = 10;
 
-/// An instance that runs, with what the load balancer must know of it.
+/// A running instance, with what the load balancer must know about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct Running {
@@ -61,7 +61,7 @@ async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>)
     let api = cx.world.oci.container_instances();
     let instance = match failure::look(cx, DOING, || api.get(id)).await? {
         Ok(answer) => answer.value,
-        // Right after it was created it may not be visible yet (docs/oci.md 2.7).
+        // Right after its creation it may not be visible yet (docs/oci.md 2.7).
         Err(error) if error.is_not_found() => return Ok(Look::NotYet("not visible yet".to_owned())),
         Err(error) => return Err(failure::of(DOING, &error)),
     };
@@ -77,7 +77,7 @@ async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>)
     }
 }
 
-/// Why an instance with all of its containers is not ready, if it is not.
+/// Why an instance or one of its containers is not ready; `None` if all are.
 ///
 /// # Errors
 /// Permanent when it never will be: it failed, was deleted, or a container has exited or was restarted.
@@ -118,7 +118,7 @@ fn deleted(id: &InstanceId) -> Failure {
     Failure::permanent("looking at the container instance", format!("{id} was deleted by somebody else"))
 }
 
-/// Looks whether an instance that ran still does: why it is not ready at the moment, if it is not.
+/// Why an instance that ran is not ready now; `None` if it is.
 ///
 /// # Errors
 /// Permanent when it has died: it failed, stopped, was deleted, or a container has exited or was restarted.
@@ -132,7 +132,7 @@ pub(in crate::workflows) async fn still_runs(
     let instance = match failure::look(cx, DOING, || api.get(id)).await? {
         Ok(answer) => answer.value,
         Err(error) if error.is_not_found() => {
-            // The 404 alone may as well mean that we may not see it (docs/oci.md 2.7): the list tells.
+            // The 404 may also mean that we may not see it (docs/oci.md 2.7). The list tells the two apart.
             return match state(cx, compartment, id).await? {
                 None | Some(InstanceState::Deleting | InstanceState::Deleted) => Err(deleted(id)),
                 Some(state) => Ok(Some(state.to_string())),
@@ -143,7 +143,8 @@ pub(in crate::workflows) async fn still_runs(
     not_ready(cx, &instance, None).await
 }
 
-/// Why a container is not ready, if it is not. ACTIVE alone does not say: a crash loop leaves it so (docs/oci.md 2.1).
+/// Why a container is not ready; `None` if it is. ACTIVE is not enough: a container in a crash loop is ACTIVE as well
+/// (docs/oci.md 2.1).
 async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<String>, Failure> {
     const DOING: &str = "looking at the containers";
     let api = cx.world.oci.container_instances();
@@ -168,7 +169,7 @@ async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<Stri
     Ok((!is_active).then(|| format!("container `{name}` is {}", container.lifecycle_state)))
 }
 
-/// The end of a container's log for an error message; empty when there is none to be had.
+/// The end of a container's log for an error message; empty if there is none.
 async fn last_lines(cx: &Cx<'_, World>, container: &str) -> String {
     let mut log = String::new();
     for previous in [true, false] {
@@ -194,7 +195,7 @@ async fn why_failed(
     let mut reasons: Vec<String> =
         instance.lifecycle_details.iter().map(|text| cx.world.oci.heard(text)).collect();
     if let Some(work) = work {
-        // The first page says enough.
+        // The first page is enough.
         let mut errors = api.work_errors(work);
         failure::glance(cx, "reading the work request's errors", errors.turn()).await;
         let told = errors.into_items().into_iter();
@@ -209,7 +210,7 @@ async fn why_failed(
     if reasons.is_empty() { "the cloud gives no reason".to_owned() } else { reasons.join("; ") }
 }
 
-/// What is said of an instance that has no other addresses.
+/// What a message says about an instance without IPv4 addresses.
 pub(in crate::workflows) fn only_ipv6(id: &InstanceId, addresses: &[String]) -> String {
     format!(
         "{id} has IPv6 addresses alone ({}), and deployctl knows backends by IPv4: put it into a subnet with IPv4",
@@ -217,16 +218,16 @@ pub(in crate::workflows) fn only_ipv6(id: &InstanceId, addresses: &[String]) -> 
     )
 }
 
-/// Where an instance can be reached.
+/// The addresses of an instance.
 pub(in crate::workflows) struct Reached {
     /// Its private addresses; `None` while one of them is not known.
     pub(in crate::workflows) private: Option<Vec<String>>,
-    /// Its IPv6 addresses, as far as they are known. Backends are told by their IPv4 addresses alone: the service's name
-    /// for one with an IPv6 address is not known.
+    /// Its IPv6 addresses, as far as they are known. Backends are identified by IPv4 addresses only, because nobody knows how
+    /// the service names a backend with an IPv6 address.
     pub(in crate::workflows) ipv6: Vec<String>,
 }
 
-/// Where an instance can be reached: each VNIC is read once.
+/// Reads the addresses of an instance, each VNIC once.
 pub(in crate::workflows) async fn reached(
     cx: &Cx<'_, World>,
     instance: &ContainerInstance,

@@ -1,4 +1,4 @@
-//! Where an instance stands, and what is done to it as it stands: deleting it to the end, outrunning what is on its way.
+//! The state of an instance, and what depends on it: deleting it to the end, and outrunning requests that are on their way.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use crate::run::Failure;
 use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::{World, failure};
 
-/// Deletes an instance of our own and waits until it is gone. An instance that is gone already is deleted.
+/// Deletes an instance of our own and waits until it is gone. An instance that is already gone counts as deleted.
 ///
-/// A 404 of the read alone is not believed: right after a create, reads may lag behind it.
+/// A 404 of the read alone is not enough: right after a create, reads may lag.
 pub(in crate::workflows) async fn delete(
     cx: &Cx<'_, World>,
     compartment: &str,
@@ -54,9 +54,9 @@ pub(in crate::workflows) async fn delete(
     unreachable!("looks never end")
 }
 
-/// Where an instance stands; `None` when it is not there any more.
+/// The state of an instance; `None` when it is gone.
 ///
-/// A 404 may also mean that we may not see it, or not yet (docs/oci.md 2.7): the compartment's list is asked as well.
+/// A 404 may also mean that we may not see it, or not yet (docs/oci.md 2.7). Therefore the compartment's list is read as well.
 ///
 /// # Errors
 /// Transient when the list shows it alive and it cannot be read.
@@ -68,14 +68,14 @@ pub(in crate::workflows) async fn state(
     Ok(standing(cx, compartment, id).await?.map(|standing| standing.state))
 }
 
-/// Where an instance stands, and the version of it that does.
+/// The state of an instance, with its version.
 pub(in crate::workflows) struct Standing {
     pub(in crate::workflows) state: InstanceState,
     pub(in crate::workflows) etag: Option<Etag>,
     pub(in crate::workflows) tags: BTreeMap<String, String>,
 }
 
-/// The same as [`state`], with the version, by which a change is refused when it is not of that one any more.
+/// Like [`state`], with the version. A change that carries it is refused if the instance has another version by then.
 pub(in crate::workflows) async fn standing(
     cx: &Cx<'_, World>,
     compartment: &str,
@@ -102,12 +102,12 @@ pub(in crate::workflows) async fn standing(
     }
 }
 
-/// Gives an instance another version and changes nothing else of it, so that the cloud refuses a delete or a stop that is
-/// still on its way: from a process that was paused right before it sent it, or held up in a network.
+/// Gives an instance a new version and changes nothing else. The cloud then refuses a delete or a stop that is still on its
+/// way, from a process that was paused right before it sent it, or held up in the network.
 pub(in crate::workflows) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) -> Result<(), Failure> {
     const DOING: &str = "outrunning what may be on its way to the old instance";
     let api = cx.world.oci.container_instances();
-    // When what was on its way has arrived, it is looked at anew what became of the instance.
+    // If the request arrived first, the state of the instance is read again.
     let unseen = |error: OciError| {
         if error.is_not_found() {
             Failure::transient(DOING, format!("{id} cannot be seen any more"))
