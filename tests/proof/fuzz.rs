@@ -1,5 +1,6 @@
 //! Whatever others have written is read without a panic, a hang or an end of memory: files and answers of the cloud as they
-//! are, with a few edits each. `fuzz/targets.rs` says what reads them.
+//! are, with a few edits each. `fuzz/targets.rs` says what reads them, and `fuzz/run` gives
+//! the same targets to libFuzzer, which is led by what an input covers.
 
 use std::fs;
 use std::path::Path;
