@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deployctl::clock::Clock;
 use deployctl::journal::{Completion, Journal, KeySource, NewRun, NewStep};
-use deployctl::run::{Effect, Holder, OnFailure, Seq, Target};
+use deployctl::run::{Effect, Holder, OnFailure, Seq, StepId, Target};
 use serde_json::json;
 
 fn main() {
@@ -34,6 +34,7 @@ async fn measure() {
     };
     let (mut lease, _) = journal.start(new, &holder).await.expect("a run");
     let step = NewStep {
+        id: StepId::of("step", None),
         activity: "step".to_owned(),
         subject: None,
         effect: Effect::Mutation,

@@ -13,7 +13,7 @@ use super::ground::Ground;
 use super::stop::Stop;
 use crate::clock::Clock;
 use crate::journal::{LeaseGuard, WriteError};
-use crate::run::{Effect, Facts, Failure, RetryToken, RunId, Seq, Timestamp, Update, stamp};
+use crate::run::{Effect, Facts, Failure, RetryToken, RunId, Seq, StepId, Timestamp, Update, stamp};
 
 /// The world, time, and the activity's own place in the run.
 pub struct Cx<'a, W> {
@@ -54,15 +54,20 @@ impl<W: Sync> Cx<'_, W> {
         self.entry.seq
     }
 
+    /// What the step is called in its run, whatever its number: what is made in the world is marked with it.
+    pub const fn id(&self) -> &StepId {
+        &self.entry.id
+    }
+
     /// The token of this step's own request, the same after a crash, also while the step is being undone.
     /// `generation` is 0 until whoever gets it says that the token does not count any more, then 1, and so on.
     pub fn token(&self, generation: u32) -> RetryToken {
-        RetryToken::of(self.run, self.entry.seq, "execute", generation)
+        RetryToken::of(self.run, &self.entry.id, "execute", generation)
     }
 
     /// The token of a request that the step's compensation makes.
     pub fn undo_token(&self, generation: u32) -> RetryToken {
-        RetryToken::of(self.run, self.entry.seq, "undo", generation)
+        RetryToken::of(self.run, &self.entry.id, "undo", generation)
     }
 
     /// When the step itself was first begun, also while it is being undone.

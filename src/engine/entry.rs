@@ -3,12 +3,13 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-use crate::run::{Seq, Timestamp};
+use crate::run::{Seq, StepId, Timestamp};
 
 /// How a step, or its compensation, is taken up.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) seq: Seq,
+    pub(super) id: StepId,
     /// When the step itself was first begun.
     pub(super) step_begun_at: Timestamp,
     /// When this half of it was first begun.
@@ -22,8 +23,8 @@ pub(super) struct Entry {
 
 impl Entry {
     /// The first entry of a step that is begun now.
-    pub(super) const fn first(seq: Seq, now: Timestamp) -> Self {
-        Self { seq, step_begun_at: now, begun_at: now, is_first: true, attempt: 1, retry_since: None }
+    pub(super) const fn first(seq: Seq, id: StepId, now: Timestamp) -> Self {
+        Self { seq, id, step_begun_at: now, begun_at: now, is_first: true, attempt: 1, retry_since: None }
     }
 }
 

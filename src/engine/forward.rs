@@ -18,7 +18,7 @@ use super::stop::{Diverged, Stop, named};
 use super::trial::{self, Trial};
 use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
-use crate::run::{Direction, Effect, Failure, FailureKind, Seq, StepStatus, Update, mask};
+use crate::run::{Direction, Effect, Failure, FailureKind, Seq, StepId, StepStatus, Update, mask};
 
 /// A kind of activities: its effect, and how an attempt in doubt is taken for done.
 pub(super) trait Kind<A: Activity> {
@@ -68,7 +68,8 @@ impl<W: Sync + 'static> Run<'_, W> {
         let seq = self.next;
         self.next = seq.next();
         self.has_changes |= K::EFFECT == Effect::Mutation;
-        let (asked, as_written) = new_step(seq, name, activity, K::EFFECT)?;
+        let (mut asked, as_written) = new_step(seq, name, activity, K::EFFECT)?;
+        asked.id = self.called(asked.id);
         activity.mask(self.ground.world);
         let place = if K::EFFECT == Effect::Mutation { Place::Itself } else { Place::Following };
         // Before a checkpoint is returned: what follows is named after it.
@@ -260,7 +261,7 @@ pub(super) async fn enter<W: Sync>(
             let begun = lease.begin(step).await?;
             ground.at("begun").await;
             ground.tell(Update::Event(&begun));
-            return Ok(Entry::first(seq, begun.at));
+            return Ok(Entry::first(seq, step.id.clone(), begun.at));
         }
         Intent::Again { step, forget_retries } => {
             let begun = lease.take_up(step, Direction::Forward, forget_retries).await?;
@@ -278,6 +279,7 @@ pub(super) async fn enter<W: Sync>(
     }
     Ok(Entry {
         seq: step.seq,
+        id: step.id.clone(),
         step_begun_at: step.forward.begun_at,
         begun_at: before.map_or(begun.at, |half| half.begun_at),
         is_first: before.is_none(),
@@ -300,7 +302,8 @@ fn new_step<A: Activity>(
     let as_written = digest(&open);
     sort(&mut open);
     let (activity, subject, input_digest) = (name.to_owned(), activity.subject(), digest(&open));
-    Ok((NewStep { activity, subject, effect, input, input_digest }, as_written))
+    let id = StepId::of(&activity, subject.as_deref());
+    Ok((NewStep { id, activity, subject, effect, input, input_digest }, as_written))
 }
 
 fn digest(open: &Value) -> String {

@@ -2,6 +2,8 @@
 //!
 //! The invariant: nothing follows a stop that is not a failure of a step, whatever the workflow makes of it.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::activity::Preview;
@@ -9,7 +11,7 @@ use super::ground::Ground;
 use super::mutations::Mutations;
 use super::stop::{Diverged, Stop, named};
 use crate::journal::{Lease, StoredStep};
-use crate::run::{Effect, Facts, Failure, RunId, Seq};
+use crate::run::{Effect, Facts, Failure, RunId, Seq, StepId};
 
 /// A run in progress, or one that is only foreseen.
 pub struct Run<'e, W> {
@@ -19,6 +21,8 @@ pub struct Run<'e, W> {
     pub(super) next: Seq,
     /// Whether a step that changes something was come to.
     pub(super) has_changes: bool,
+    /// How many steps of a name and a subject were come to.
+    called: HashMap<StepId, u32>,
     /// What has stopped the run, whatever its workflow makes of it. A failure of a step does not: a workflow may know
     /// better.
     stopped: Option<Stop>,
@@ -68,12 +72,27 @@ pub struct PlannedStep {
 }
 
 impl<'e, W> Run<'e, W> {
-    pub(super) const fn new(ground: &'e Ground<'e, W>, mode: Mode<'e, W>, facts: Facts, next: Seq) -> Self {
-        Self { ground, mode, facts, next, has_changes: false, stopped: None, underway: None }
+    pub(super) fn new(ground: &'e Ground<'e, W>, mode: Mode<'e, W>, facts: Facts, next: Seq) -> Self {
+        let mut called: HashMap<StepId, u32> = HashMap::new();
+        if let Mode::Live(live) = &mode {
+            // Those that stand before what the workflow begins with: it does not come by them.
+            for step in live.recorded.iter().take(next.get() as usize - 1) {
+                *called.entry(StepId::of(&step.activity, step.subject.as_deref())).or_default() += 1;
+            }
+        }
+        Self { ground, mode, facts, next, has_changes: false, called, stopped: None, underway: None }
     }
 }
 
 impl<W: Sync + 'static> Run<'_, W> {
+    /// What the next step of this name and subject is called.
+    pub(super) fn called(&mut self, step: StepId) -> StepId {
+        let n = self.called.get(&step).map_or(1, |n| n + 1);
+        let called = step.nth(n);
+        self.called.insert(step, n);
+        called
+    }
+
     /// Nothing follows a stop, nor a step that its workflow has dropped on the way.
     pub(super) fn set_out(&mut self) -> Result<(), Stop> {
         if let Some(stop) = &self.stopped {

@@ -14,7 +14,7 @@ use super::mutations::unregistered;
 use super::run::{Mode, PlannedStep, Run};
 use super::sleep::Sleep;
 use super::stop::Stop;
-use crate::run::{Effect, Failure, FailureKind, RunId, Target, Update};
+use crate::run::{Effect, Failure, FailureKind, RunId, StepId, Target, Update};
 
 impl<W: Sync + 'static> Run<'_, W> {
     /// What the steps may touch.
@@ -112,7 +112,8 @@ impl<W: Sync + 'static> Run<'_, W> {
     /// Reads in a plan: no journal, but the same retries.
     async fn look<A: Read<World = W>>(&self, run: RunId, activity: &A) -> Result<A::Output, Stop> {
         let (ground, noted) = (self.ground, Noted::default());
-        let entry = Entry::first(self.next, ground.clock.now());
+        let id = StepId::of(A::NAME, activity.subject().as_deref());
+        let entry = Entry::first(self.next, id, ground.clock.now());
         let cx = ground.cx(run, &entry, &self.facts, &noted, None);
         activity.mask(ground.world);
         let attempts = Attempts::of(ground, &entry).or_spent(&noted.is_spent);

@@ -148,12 +148,12 @@ async fn write_step(
     let (standing, forward) = (&step.standing, &step.standing.forward);
     let status = standing.state.status.as_str();
     if let Some(new) = &step.new {
-        let (effect, input, begun_at) =
-            (effect_text(new.effect), new.input.to_string(), millis(forward.begun_at));
+        let (identity, effect, input, begun_at) =
+            (new.id.as_str(), effect_text(new.effect), new.input.to_string(), millis(forward.begun_at));
         sqlx::query!(
-            "INSERT INTO steps (run_id, seq, activity, subject, effect, input, input_digest, status, attempt, begun_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            run, number, new.activity, new.subject, effect, input, new.input_digest, status, forward.attempt, begun_at
+            "INSERT INTO steps (run_id, seq, identity, activity, subject, effect, input, input_digest, status, attempt, begun_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            run, number, identity, new.activity, new.subject, effect, input, new.input_digest, status, forward.attempt, begun_at
         )
         .execute(&mut *tx)
         .await?;

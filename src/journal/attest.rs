@@ -96,7 +96,7 @@ impl<'t> Rows<'t> {
     ) -> Result<Vec<StepRow>, JournalError> {
         sqlx::query_as!(
             StepRow,
-            "SELECT seq, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
+            "SELECT seq, identity, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
                  retry_since, next_attempt_at, undo_status, undo_attempt, undo_failure, undo_begun_at, undo_finished_at,
                  undo_retry_since, undo_next_attempt_at, as_of, mac
              FROM steps WHERE run_id = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq",

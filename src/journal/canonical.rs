@@ -72,6 +72,7 @@ impl Origin {
 
 pub(super) struct StepRow {
     pub(super) seq: i64,
+    pub(super) identity: Option<String>,
     pub(super) activity: String,
     pub(super) subject: Option<String>,
     pub(super) effect: String,
@@ -97,8 +98,10 @@ pub(super) struct StepRow {
 }
 
 impl StepRow {
-    pub(super) fn cells<'r>(&'r self, run: &'r String) -> [Cell<'r>; 23] {
-        [
+    /// A row of before has no identity, and the code that it had.
+    pub(super) fn cells<'r>(&'r self, run: &'r String) -> Vec<Cell<'r>> {
+        let identity = self.identity.as_ref().map(Cell::from);
+        let cells = [
             run.into(),
             self.seq.into(),
             (&self.activity).into(),
@@ -122,7 +125,8 @@ impl StepRow {
             self.undo_retry_since.into(),
             self.undo_next_attempt_at.into(),
             self.as_of.into(),
-        ]
+        ];
+        cells.into_iter().chain(identity).collect()
     }
 
     pub(super) fn place(&self, run: &str) -> String {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::run::{
-    Effect, EventKind, Facts, Fence, Holder, IllegalTransition, RunId, RunStanding, Seq, StepStanding,
+    Effect, EventKind, Facts, Fence, Holder, IllegalTransition, RunId, RunStanding, Seq, StepId, StepStanding,
     Target, Timestamp,
 };
 
@@ -44,6 +44,8 @@ pub(super) struct Change {
 /// A step whose intent is about to be committed.
 #[derive(Clone, Debug)]
 pub struct NewStep {
+    /// What it is called in the cloud.
+    pub id: StepId,
     /// The activity's name.
     pub activity: String,
     /// What it acts on.
@@ -183,6 +185,7 @@ mod tests {
 
     fn create() -> NewStep {
         NewStep {
+            id: StepId::of("create", None),
             activity: "create".to_owned(),
             subject: None,
             effect: Effect::Mutation,

@@ -7,13 +7,15 @@ use super::error::JournalError;
 use super::handle::Inner;
 use super::row::Column;
 use super::stored::masked;
-use crate::run::{Direction, Effect, Half, RunId, Seq, StepRecord, StepStanding, StepState, UndoRecord};
+use crate::run::{Direction, Effect, Half, RunId, Seq, StepId, StepRecord, StepStanding, StepState, UndoRecord};
 
 /// One step as the engine needs it: opened, and typed.
 #[derive(Clone, Debug)]
 pub struct StoredStep {
     /// Its number.
     pub seq: Seq,
+    /// What it is called in the cloud.
+    pub id: StepId,
     /// The activity's name.
     pub activity: String,
     /// What the activity acts on.
@@ -43,7 +45,7 @@ pub(super) async fn load_steps(
     let id = run.to_string();
     let rows = sqlx::query_as!(
         StepRow,
-        "SELECT seq, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
+        "SELECT seq, identity, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
              retry_since, next_attempt_at, undo_status, undo_attempt, undo_failure, undo_begun_at, undo_finished_at,
              undo_retry_since, undo_next_attempt_at
          FROM steps WHERE run_id = ?1 ORDER BY seq",
@@ -57,6 +59,7 @@ pub(super) async fn load_steps(
 
 struct StepRow {
     seq: i64,
+    identity: Option<String>,
     activity: String,
     subject: Option<String>,
     effect: String,
@@ -100,6 +103,7 @@ impl StepRow {
         };
         Ok(StoredStep {
             seq,
+            id: self.identity.map_or_else(|| seq.into(), StepId::from),
             effect: at("effect").effect(&self.effect)?,
             input: at("input").json(&self.input)?,
             state: StepState {

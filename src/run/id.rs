@@ -118,6 +118,50 @@ impl fmt::Display for Seq {
     }
 }
 
+/// What a step is called within its run, and in the cloud: by its activity and its subject, whatever its number is. A
+/// step that another version of the program inserts before it does not change it, and another machine comes to the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(String);
+
+impl StepId {
+    /// The step of this activity that acts on `subject`.
+    pub fn of(activity: &str, subject: Option<&str>) -> Self {
+        Self(subject.map_or_else(|| activity.to_owned(), |subject| format!("{activity}/{subject}")))
+    }
+
+    /// The same for the `n`th step of that name and subject in the run; the first has no number.
+    #[must_use]
+    pub fn nth(&self, n: u32) -> Self {
+        if n < 2 { self.clone() } else { Self(format!("{self}#{n}")) }
+    }
+
+    /// The plain text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A step of a version before is known by its number.
+impl From<Seq> for StepId {
+    fn from(seq: Seq) -> Self {
+        Self(seq.to_string())
+    }
+}
+
+/// As the journal holds it.
+impl From<String> for StepId {
+    fn from(stored: String) -> Self {
+        Self(stored)
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 /// Grows each time that a process takes over a run. Every write names the fence it was made under, so that a
 /// process which lost its lease can change nothing more (Kleppmann, "How to do distributed locking", 2016).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -151,10 +195,10 @@ pub struct RetryToken(String);
 const TOKEN_NAMESPACE: Uuid = Uuid::from_u128(0x6f0a_5f1c_2f43_4c8e_9d0e_7b1a_51e2_c0de);
 
 impl RetryToken {
-    /// The token of step `seq` of `run`. `purpose` distinguishes the step's own request from its compensation's.
+    /// The token of a step of `run`. `purpose` distinguishes the step's own request from its compensation's.
     /// `generation` distinguishes a request from the next one after the server has invalidated the token.
-    pub fn of(run: RunId, seq: Seq, purpose: &str, generation: u32) -> Self {
-        let name = format!("{run}/{seq}/{purpose}/{generation}");
+    pub fn of(run: RunId, step: &StepId, purpose: &str, generation: u32) -> Self {
+        let name = format!("{run}/{step}/{purpose}/{generation}");
         Self(Uuid::new_v5(&TOKEN_NAMESPACE, name.as_bytes()).to_string())
     }
 
@@ -251,18 +295,29 @@ mod tests {
     #[test]
     fn a_token_is_the_same_after_a_crash_and_differs_in_every_part() {
         let run: RunId = "7b0a6b1e-0f0e-4f0a-8f83-0d5f6c1a2b3c".parse().expect("a UUID");
-        let second = Seq::FIRST.next();
-        let token = RetryToken::of(run, Seq::FIRST, "execute", 0);
-        assert_eq!(token, RetryToken::of(run, Seq::FIRST, "execute", 0));
+        let step = StepId::of("create-instance", None);
+        let token = RetryToken::of(run, &step, "execute", 0);
+        assert_eq!(token, RetryToken::of(run, &step, "execute", 0));
         for other in [
-            RetryToken::of(RunId::random(), Seq::FIRST, "execute", 0),
-            RetryToken::of(run, second, "execute", 0),
-            RetryToken::of(run, Seq::FIRST, "undo", 0),
-            RetryToken::of(run, Seq::FIRST, "execute", 1),
+            RetryToken::of(RunId::random(), &step, "execute", 0),
+            RetryToken::of(run, &step.nth(2), "execute", 0),
+            RetryToken::of(run, &StepId::of("create-instance", Some("2")), "execute", 0),
+            RetryToken::of(run, &step, "undo", 0),
+            RetryToken::of(run, &step, "execute", 1),
         ] {
             assert_ne!(token, other);
         }
         assert!(token.as_str().len() <= 64);
+    }
+
+    #[test]
+    fn a_step_is_called_by_what_it_does_and_one_of_before_by_its_number() {
+        let step = StepId::of("drain-backend", Some("http/10.0.0.2:80"));
+        assert_eq!(step.to_string(), "drain-backend/http/10.0.0.2:80");
+        assert_eq!(step.nth(1), step);
+        assert_eq!(step.nth(2).to_string(), "drain-backend/http/10.0.0.2:80#2");
+        assert_eq!(StepId::of("create-instance", None).as_str(), "create-instance");
+        assert_eq!(StepId::from(Seq::FIRST).as_str(), "1");
     }
 
     #[test]

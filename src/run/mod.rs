@@ -24,7 +24,7 @@ pub use event::{Event, EventKind, Update};
 pub use failure::{Failure, FailureKind};
 pub use fold::{Folded, FoldedStep, Unfoldable};
 pub use half::Half;
-pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, Target};
+pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, StepId, Target};
 pub use published::stamp;
 pub use record::{RunRecord, StepRecord, UndoRecord};
 #[cfg(test)]

@@ -57,18 +57,18 @@ pub(super) fn stays_away(address: &str) -> String {
 
 /// When the compensation of this step drained its backend.
 pub(super) fn drained_now(cx: &Cx<'_, World>) -> Facts {
-    fact(&format!("drained:{}", cx.seq()), &stamp(cx.clock.now()))
+    fact(&format!("drained:{}", cx.id()), &stamp(cx.clock.now()))
 }
 
 /// Until when the requests of the backend that this compensation drained may go on; `None` if it drained none.
 pub(super) fn drained_at(cx: &Cx<'_, World>) -> Option<Timestamp> {
-    let at = cx.fact(&format!("drained:{}", cx.seq()))?;
+    let at = cx.fact(&format!("drained:{}", cx.id()))?;
     chrono::DateTime::parse_from_rfc3339(at).ok().map(|at| at.to_utc())
 }
 
 /// That the request of this step is no longer in doubt.
 pub(super) fn finished(cx: &Cx<'_, World>) -> String {
-    format!("finished:{}", cx.seq())
+    format!("finished:{}", cx.id())
 }
 
 /// One fact.

@@ -172,7 +172,7 @@ impl Remade {
 
     fn of(cx: &Cx<'_, World>) -> Self {
         let [id, work, generation] = Self::NAMES
-            .map(|name| cx.fact(&format!("{name}:{}", cx.seq())).filter(|value| !value.is_empty()));
+            .map(|name| cx.fact(&format!("{name}:{}", cx.id())).filter(|value| !value.is_empty()));
         Self {
             id: id.map(InstanceId::from),
             work: work.map(WorkRequestId::from),
@@ -184,7 +184,7 @@ impl Remade {
         let id = self.id.as_ref().map(ToString::to_string);
         let work = self.work.as_ref().map(ToString::to_string);
         let values = [id, work, Some(self.generation.to_string())];
-        let named = Self::NAMES.map(|name| format!("{name}:{}", cx.seq()));
+        let named = Self::NAMES.map(|name| format!("{name}:{}", cx.id()));
         named.into_iter().zip(values.map(Option::unwrap_or_default)).collect()
     }
 

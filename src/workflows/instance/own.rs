@@ -26,7 +26,7 @@ pub(in crate::workflows) fn tagged(mut specification: Value, tags: &[(&str, Stri
 
 /// The tags of what this step, or its compensation, creates.
 pub(in crate::workflows) fn own_tags(cx: &Cx<'_, World>, purpose: &str) -> [(&'static str, String); 2] {
-    [(RUN_TAG, cx.run().to_string()), (STEP_TAG, format!("{}{purpose}", cx.seq()))]
+    [(RUN_TAG, cx.run().to_string()), (STEP_TAG, format!("{}{purpose}", cx.id()))]
 }
 
 /// The run that created an instance, according to its tag.
