@@ -185,6 +185,13 @@ pub(super) enum Command {
         #[command(flatten)]
         lease: LeaseArgs,
     },
+    /// Try the step again at which a run failed that was told to halt, or is stuck, and go on from there
+    Retry {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+        #[command(flatten)]
+        lease: LeaseArgs,
+    },
     /// Undo a run, or the newest one of a deployment: replay its compensations in reverse
     #[command(long_about = ROLLBACK)]
     Rollback {

@@ -88,6 +88,22 @@ pub(super) async fn resume(
     Ok(exit)
 }
 
+/// Has the step tried again at which a run has stopped.
+pub(super) async fn retry(
+    session: &Session<'_>,
+    selector: &RunSelector,
+    claim: Claim,
+) -> Result<Exit, Report> {
+    let journal = session.existing_journal(selector).await?.claiming(claim);
+    let run = journal.find(selector, Purpose::Undo).await?;
+    session.say_whom_it_disowns(&journal, run, claim).await?;
+    let world = session.world_of(&session.context_of(&journal, run).await?).await?;
+    let name = journal.run(run).await?.name;
+    let exit = session.drive(&journal, &world, &name, async |engine| engine.retry(run).await).await?;
+    journal.close().await?;
+    Ok(exit)
+}
+
 /// Undoes the run that is meant, or the newest of the deployment that is.
 pub(super) async fn rollback(
     session: &Session<'_>,

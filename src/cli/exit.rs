@@ -73,7 +73,7 @@ impl Exit {
             End::RolledBack(Some(_)) => Self::RolledBack,
             End::Refused(_) => Self::Usage,
             End::Halted(_) | End::NotAbandoned(_) => Self::Halted,
-            End::Stuck { .. } => Self::Stuck,
+            End::Stuck { .. } | End::Deadly { .. } => Self::Stuck,
             End::TargetHeld(_) | End::LeaseLost(_) => Self::Refused,
             End::Suspended(_) => Self::Suspended,
             End::Interrupted => Self::Interrupted,

@@ -41,7 +41,7 @@ pub(super) async fn foreseen<T>(
         Update::Trouble { failure, .. } => session.ui.note(&plain(&failure.to_string())),
         Update::Event(_) => {}
     };
-    let foresight = Foresight::new(world).retry(retry).cancel(cancel.clone()).tell(tell);
+    let foresight = Foresight::new(world).retry_policy(retry).cancel(cancel.clone()).tell(tell);
     let (seen, signalled) = beside_signals(session.ui, &cancel, look(&foresight)).await?;
     Ok(match seen {
         Some(Ok(seen)) => Foreseen::Seen(seen),

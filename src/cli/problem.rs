@@ -19,7 +19,7 @@ use crate::journal::{
 use crate::oci::identity::{IdentityError, ProfileError, SignInError};
 use crate::oci::sign_in::AccessError;
 use crate::oci::{EndpointError, RegionError, SetupError};
-use crate::run::{Failure, RunState, stamp};
+use crate::run::{Direction, Failure, RunState, stamp};
 
 /// What goes wrong before there is a run, or after it.
 #[derive(Debug)]
@@ -195,7 +195,8 @@ pub(super) fn refused(failure: &Failure) -> Report {
 fn way_out(run: &str) -> String {
     format!(
         "`deployctl history {run}` shows where it is stuck; mend that, then `deployctl rollback {run}` tries again, or \
-         `deployctl resolve {run} STEP --as undone --reason …` records what was done by hand"
+         `deployctl resolve {run} STEP --as undone --reason …` records what was done by hand; forwards, `deployctl retry \
+         {run}` tries the step again"
     )
 }
 
@@ -259,6 +260,9 @@ impl From<TakeError> for Report {
             TakeError::Alive { ref by, .. } => {
                 refused(format!("stop process {} first; the run can be taken up at once then", by.pid))
             }
+            TakeError::Busy { ref lock, .. } => {
+                refused(format!("wait for it, or stop it; `fuser {}` names the process", lock.display()))
+            }
             TakeError::TargetHeld(target) => held(&target),
             TakeError::Superseded { by, state: RunState::RolledBack, .. } => refused(format!(
                 "run {} is rolled back already, and this one cannot be any more: start the version that you want",
@@ -278,11 +282,22 @@ impl From<TakeError> for Report {
                 run.short(),
                 keep.as_str()
             )),
+            TakeError::NothingToRetry { run, state, direction } => {
+                let run = run.short();
+                let hint = match (state, direction) {
+                    (RunState::Stuck, Direction::Backward) => way_out(&run),
+                    (RunState::Failed, _) => format!("`deployctl rollback {run}` takes it back"),
+                    _ => format!("`deployctl resume {run}` goes on with it"),
+                };
+                Self::usage(message).hint(hint)
+            }
             TakeError::Over { run, state } => {
                 let run = run.short();
                 let hint = match state {
                     RunState::Stuck => way_out(&run),
-                    RunState::Failed => format!("`deployctl rollback {run}` takes it back"),
+                    RunState::Failed => format!(
+                        "`deployctl retry {run}` tries the step again that failed, `deployctl rollback {run}` takes it back"
+                    ),
                     _ => format!("`deployctl history {run}` shows it; there is nothing left to do"),
                 };
                 Self::usage(format!("run {run} is {state}")).hint(hint)

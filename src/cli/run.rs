@@ -83,6 +83,7 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             drive::plan(session, &deployment).await
         }
         Command::Resume { run, lease } => drive::resume(session, &run, lease.into()).await,
+        Command::Retry { run, lease } => drive::retry(session, &run, lease.into()).await,
         Command::Rollback { deployment, yes, lease } => {
             drive::rollback(session, &deployment, Confirmation::of(yes), lease.into()).await
         }

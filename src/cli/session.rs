@@ -183,7 +183,7 @@ impl Session<'_> {
             }
         };
         let engine = Engine::new(journal, world, &registry)
-            .retry(world.policy.retry.clone())
+            .retry_policy(world.policy.retry.clone())
             .cancel(cancel.clone())
             .grace(world.policy.request_timeout * 2 + GRACE)
             .holder(self.holder())

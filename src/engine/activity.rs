@@ -16,6 +16,8 @@ use crate::run::{Facts, Failure};
 pub trait Activity: Serialize + DeserializeOwned + Send + Sync {
     /// The step's name in the journal, on the screen and in scripts. It outlives this binary: never reuse one.
     const NAME: &'static str;
+    /// The names that it had in earlier versions: their runs are gone on with, and rolled back.
+    const ALIASES: &'static [&'static str] = &[];
     /// What it may touch, and nothing else.
     type World: Sync;
     /// Its result. Stored as the checkpoint and returned as it is on resume.
@@ -23,6 +25,12 @@ pub trait Activity: Serialize + DeserializeOwned + Send + Sync {
 
     /// What it acts on, when one step of this name must be told from another.
     fn subject(&self) -> Option<String> {
+        None
+    }
+
+    /// What of it must be the same when a run is gone on with: all of it, unless this says otherwise. A step that differs
+    /// in that from the one that is recorded is another step, and the run stops there.
+    fn identity(&self) -> Option<Value> {
         None
     }
 

@@ -32,7 +32,7 @@ impl Unfit {
 }
 
 /// The value as it is stored.
-fn encode(value: &impl Serialize) -> Result<Value, Unfit> {
+pub(super) fn encode(value: &impl Serialize) -> Result<Value, Unfit> {
     let mut track = Track::new();
     let encoded = value.serialize(Serializer::new(serde_json::value::Serializer, &mut track));
     encoded.map_err(|error| Unfit::at(&track.path().to_string(), error.to_string()))

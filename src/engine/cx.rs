@@ -1,8 +1,8 @@
 //! What an activity gets besides its input: the world, and its own place in the run.
 
 use std::fmt::Display;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -115,6 +115,32 @@ impl<W: Sync> Cx<'_, W> {
                 Failure::ours("renewing the lease", error.to_string())
             }
         })
+    }
+
+    /// Carries out code that blocks its thread, on a thread of its own: other runs of this process go on meanwhile, and
+    /// an interruption is obeyed. Such code cannot be broken off. When its attempt is given up, the next attempt of the
+    /// step waits for its end, and while it goes on no process of this machine takes the run up.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let turn = Arc::clone(&self.entry.blocking).lock_owned().await;
+        let lock = self.guard.map(LeaseGuard::kernel_lock);
+        if self.guard.is_some() {
+            self.assure_lease().await?;
+        }
+        let blocking = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop((turn, lock));
+            done
+        });
+        match blocking.await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => Err(Failure::transient("waiting for code that blocks", error.to_string())),
+            },
+        }
     }
 
     /// Makes one of the reads of an activity that makes several: what fails for a while is tried again by itself, so

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::through;
+use super::deadly::deadly;
 use super::ground::Ground;
 use super::heartbeat;
 use super::registry::{Registry, Steps, steps};
@@ -18,7 +19,7 @@ use crate::crash;
 use crate::journal::{History, Journal, Lease, NewRun, StartError, Take, TakeError};
 use crate::retry::RetryPolicy;
 use crate::run::{
-    Effect, Event, Facts, Failure, Holder, OnFailure, RunId, RunState, Seq, StepStatus, Update,
+    Direction, Effect, Event, Facts, Failure, Holder, OnFailure, RunId, RunState, Seq, StepStatus, Update,
 };
 
 /// Drives runs: made with [`Engine::new`], and told by its other methods what is not as usual.
@@ -39,7 +40,7 @@ impl<'e, W: Sync + 'static> Engine<'e, W> {
 
     /// How failed attempts are spaced.
     #[must_use]
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.ground.retry = policy;
         self
     }
@@ -124,22 +125,40 @@ impl<W: Sync + 'static> Engine<'_, W> {
     /// in the version that the journal names.
     pub async fn resume(&self, run: RunId) -> Result<Outcome, TakeError> {
         let (lease, history, _) = self.take(run, Take::Resume).await?;
+        if let Some(deadly) = deadly(&history) {
+            return Ok(self.stuck(lease, deadly).await);
+        }
         if lease.state() == RunState::RollingBack {
             let failure = history.error.clone();
             return Ok(self.backward(lease, Taken::from(history), failure).await);
         }
+        Ok(self.go_on(lease, history).await)
+    }
+
+    /// Has the step tried again at which a run has failed that was told to halt, or in which its processes have died, and
+    /// drives the run on from there.
+    pub async fn retry(&self, run: RunId) -> Result<Outcome, TakeError> {
+        let (lease, history, _) = self.take(run, Take::Retry).await?;
+        Ok(self.go_on(lease, history).await)
+    }
+
+    async fn go_on(&self, lease: Lease, history: History) -> Outcome {
         match self.registry.steps_of(&history.workflow, history.workflow_version) {
             Ok(steps) => {
                 let input = history.input.clone();
-                Ok(self.forward(lease, Taken::from(history), steps, &input).await)
+                self.forward(lease, Taken::from(history), steps, &input).await
             }
-            Err(unknown) => Ok(self.leave(lease, Stop::UnknownWorkflow(unknown)).await),
+            Err(unknown) => self.leave(lease, Stop::UnknownWorkflow(unknown)).await,
         }
     }
 
     /// Replays the compensations of a run in reverse. Works on every run that is not rolled back already.
     pub async fn rollback(&self, run: RunId) -> Result<Outcome, TakeError> {
         let (lease, history, _) = self.take(run, Take::Rollback).await?;
+        // Only on the way back: what was deadly forwards is what is to be undone.
+        if let Some(deadly) = deadly(&history).filter(|deadly| deadly.direction == Direction::Backward) {
+            return Ok(self.stuck(lease, deadly).await);
+        }
         Ok(self.backward(lease, Taken::from(history), None).await)
     }
 

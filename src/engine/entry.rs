@@ -1,7 +1,7 @@
 //! A step, or its compensation, as it is taken up, and what its attempts note down.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::run::{Seq, StepId, Timestamp};
 
@@ -19,12 +19,23 @@ pub(super) struct Entry {
     pub(super) attempt: u32,
     /// Since when the attempts fail, if they do.
     pub(super) retry_since: Option<Timestamp>,
+    /// Held by what blocks a thread for the step.
+    pub(super) blocking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Entry {
     /// The first entry of a step that is begun now.
-    pub(super) const fn first(seq: Seq, id: StepId, now: Timestamp) -> Self {
-        Self { seq, id, step_begun_at: now, begun_at: now, is_first: true, attempt: 1, retry_since: None }
+    pub(super) fn first(seq: Seq, id: StepId, now: Timestamp) -> Self {
+        Self {
+            seq,
+            id,
+            step_begun_at: now,
+            begun_at: now,
+            is_first: true,
+            attempt: 1,
+            retry_since: None,
+            blocking: Arc::default(),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ impl<'f, W> Foresight<'f, W> {
 
     /// How failed attempts are spaced.
     #[must_use]
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.0.retry = policy;
         self
     }

@@ -1,24 +1,21 @@
 //! One step on the way forwards: read from the journal, or carried out and checkpointed.
 
+use std::sync::Arc;
 use std::time::Duration;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::activity::{Activity, Mutation, Read, Wait};
 use super::attempt::{self, Attempt, Attempts, Ended};
-use super::codec::{decode, sort, through};
+use super::codec::{decode, through};
 use super::cx::Cx;
 use super::entry::{Entry, Noted};
 use super::ground::Ground;
 use super::run::{Mode, Run};
-use super::stop::{Diverged, Stop, named};
+use super::same::{Asked, asked};
+use super::stop::Stop;
 use super::trial::{self, Trial};
 use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
-use crate::run::{Direction, Effect, Failure, FailureKind, Seq, StepId, StepStatus, Update, mask};
+use crate::run::{Direction, Effect, Failure, FailureKind, Seq, StepStatus, Update};
 
 /// A kind of activities: its effect, and how an attempt in doubt is taken for done.
 pub(super) trait Kind<A: Activity> {
@@ -68,18 +65,18 @@ impl<W: Sync + 'static> Run<'_, W> {
         let seq = self.next;
         self.next = seq.next();
         self.has_changes |= K::EFFECT == Effect::Mutation;
-        let (mut asked, as_written) = new_step(seq, name, activity, K::EFFECT)?;
-        asked.id = self.called(asked.id);
+        let mut asked = asked(seq, name, activity, K::EFFECT)?;
+        asked.step.id = self.called(asked.step.id);
         activity.mask(self.ground.world);
         let place = if K::EFFECT == Effect::Mutation { Place::Itself } else { Place::Following };
         // Before a checkpoint is returned: what follows is named after it.
-        crash::within(name, asked.subject.as_deref(), place);
-        if let Some(output) = self.recorded::<A>(seq, &asked, &as_written)? {
+        crash::within(name, asked.step.subject.as_deref(), place);
+        if let Some(output) = self.recorded(seq, &asked, activity)? {
             return Ok(output);
         }
         let live = self.mode.live();
         let entry = match live.recorded.get(seq.get() as usize - 1) {
-            None => enter(self.ground, live.lease, Intent::New(seq, &asked)).await?,
+            None => enter(self.ground, live.lease, Intent::New(seq, &asked.step)).await?,
             Some(stored) => {
                 let intent = Intent::Again { step: stored, forget_retries: live.forget_retries };
                 enter(self.ground, live.lease, intent).await?
@@ -93,16 +90,16 @@ impl<W: Sync + 'static> Run<'_, W> {
     fn recorded<A: Activity<World = W>>(
         &mut self,
         seq: Seq,
-        asked: &NewStep,
-        as_written: &str,
+        asked: &Asked,
+        activity: &A,
     ) -> Result<Option<A::Output>, Stop> {
         let Mode::Live(live) = &self.mode else { return Ok(None) };
         let Some(stored) = live.recorded.get(seq.get() as usize - 1) else { return Ok(None) };
-        same(stored, asked, as_written)?;
+        asked.expect(stored, activity)?;
         match (stored.state.status, &stored.output, &stored.forward.failure) {
             (StepStatus::Completed, Some(output), _) => {
                 let output = decode(output).map_err(|unfit| {
-                    let doing = format!("reading the checkpoint of step {seq} ({})", asked.activity);
+                    let doing = format!("reading the checkpoint of step {seq} ({})", stored.activity);
                     Stop::Ours(Failure::ours(doing, unfit.to_string()))
                 })?;
                 A::mask_output(&output, self.ground.world);
@@ -285,41 +282,6 @@ pub(super) async fn enter<W: Sync>(
         is_first: before.is_none(),
         attempt: before.map_or(0, |half| half.attempt) + 1,
         retry_since: before.and_then(|half| half.retry_since).filter(|_| !forget_retries),
+        blocking: Arc::default(),
     })
-}
-
-/// The step that is asked for, and the digest that older versions made of it.
-fn new_step<A: Activity>(
-    seq: Seq,
-    name: &str,
-    activity: &A,
-    effect: Effect,
-) -> Result<(NewStep, String), Stop> {
-    let (input, _) = through(activity)
-        .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the input of step {seq} ({name})"))))?;
-    let mut open = input.clone();
-    mask(&mut open);
-    let as_written = digest(&open);
-    sort(&mut open);
-    let (activity, subject, input_digest) = (name.to_owned(), activity.subject(), digest(&open));
-    let id = StepId::of(&activity, subject.as_deref());
-    Ok((NewStep { id, activity, subject, effect, input, input_digest }, as_written))
-}
-
-fn digest(open: &Value) -> String {
-    STANDARD_NO_PAD.encode(Sha256::digest(open.to_string()))
-}
-
-/// A resume whose code asks for another step stops before any change. Older versions made the digest of an input with
-/// its keys in the order in which they were written.
-fn same(stored: &StoredStep, asked: &NewStep, as_written: &str) -> Result<(), Stop> {
-    let is_same = stored.activity == asked.activity
-        && stored.subject == asked.subject
-        && (stored.input_digest == asked.input_digest || stored.input_digest == as_written);
-    if is_same {
-        return Ok(());
-    }
-    let recorded = named(&stored.activity, stored.subject.as_deref(), &stored.input_digest);
-    let asked = named(&asked.activity, asked.subject.as_deref(), &asked.input_digest);
-    Err(Stop::Diverged(Diverged { seq: stored.seq, recorded, asked }))
 }

@@ -1,10 +1,13 @@
-//! Keeps a lease alive beside a future, without spawning anything.
+//! Keeps a lease alive beside a future, on a thread of its own: a step that blocks its thread keeps its lease.
 
 use std::time::Duration;
+
+use tokio::task::JoinHandle;
 
 use super::stop::Stop;
 use crate::clock::Clock;
 use crate::journal::{LEASE_LENGTH, LeaseGuard, WriteError};
+use crate::run::Failure;
 
 /// How often the lease is renewed: two renewals may fail before it runs out.
 const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
@@ -19,10 +22,15 @@ pub(super) async fn beside<T>(
     clock: Clock,
     work: impl Future<Output = Result<T, Stop>>,
 ) -> Result<T, Stop> {
+    let mut beating = Beating(guard.beside(beat(guard.clone(), clock)).map_err(Stop::Broken)?);
     let done = tokio::select! {
         biased;
-        stop = beat(guard, clock) => Err(stop),
-        done = work => done,
+        stop = &mut beating.0 => Err(stop.unwrap_or_else(|why| Stop::Ours(Failure::ours("renewing the lease", why.to_string())))),
+        done = work => {
+            beating.0.abort();
+            drop((&mut beating.0).await);
+            done
+        }
     };
     match done {
         // What an activity says of a lost lease is a failure; what became of it is asked here.
@@ -36,7 +44,16 @@ pub(super) async fn beside<T>(
     }
 }
 
-async fn beat(guard: &LeaseGuard, clock: Clock) -> Stop {
+/// Ends with the work beside which it beats.
+struct Beating(JoinHandle<Stop>);
+
+impl Drop for Beating {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn beat(guard: LeaseGuard, clock: Clock) -> Stop {
     loop {
         clock.sleep(INTERVAL.saturating_sub(guard.age())).await;
         if guard.age() < INTERVAL {

@@ -1,10 +1,11 @@
 //! How a run is left: over, closed because it changed nothing, or as far as it came.
 
+use super::deadly::Deadly;
 use super::drive::{Engine, Taken};
 use super::stop::{End, Outcome, Stop};
 use crate::crash;
 use crate::journal::{Lease, TargetHeld};
-use crate::run::{Failure, RunState, Update};
+use crate::run::{Direction, Failure, RunState, Update};
 
 impl<W: Sync + 'static> Engine<'_, W> {
     /// Ends a run that found another one on a target. Targets are taken before anything is changed; a run of before,
@@ -84,6 +85,25 @@ impl<W: Sync + 'static> Engine<'_, W> {
             Err(_) if matches!(stop, Stop::Broken(_)) => Outcome::of(run, stop.into()),
             Err(error) => Outcome::of(run, Stop::from(error).into()),
         }
+    }
+
+    /// Leaves a run for a person to look at.
+    pub(super) async fn stuck(&self, mut lease: Lease, deadly: Deadly) -> Outcome {
+        let Deadly { step, direction, failure } = deadly;
+        let given_up = match direction {
+            Direction::Forward => lease.give_up(step.seq, &failure).await,
+            Direction::Backward => lease.fail(step.seq, direction, &failure).await,
+        };
+        match given_up {
+            Ok(event) => self.ground.tell(Update::Event(&event)),
+            Err(error) => return self.leave(lease, error.into()).await,
+        }
+        let (step, subject) = (step.activity, step.subject);
+        let end = match direction {
+            Direction::Forward => End::Deadly { step, subject, failure },
+            Direction::Backward => End::Stuck { step, subject, failure },
+        };
+        self.let_go(lease, end).await
     }
 
     /// Lets a run go as it stands.

@@ -36,14 +36,16 @@ impl<W: Sync + 'static> Mutations<W> {
     /// # Panics
     /// When two have one name.
     pub(super) fn add<A: Mutation<World = W> + 'static>(&mut self) {
-        let entry = Entry {
-            undo: |input, output, cx| Box::pin(undo::<A>(input, output, cx)),
-            stays: stays::<A>,
-            mask: mask::<A>,
-            limit: limit::<A>,
-        };
-        let earlier = self.0.insert(A::NAME, entry);
-        assert!(earlier.is_none(), "two mutations are named {}", A::NAME);
+        for name in std::iter::once(&A::NAME).chain(A::ALIASES) {
+            let entry = Entry {
+                undo: |input, output, cx| Box::pin(undo::<A>(input, output, cx)),
+                stays: stays::<A>,
+                mask: mask::<A>,
+                limit: limit::<A>,
+            };
+            let earlier = self.0.insert(name, entry);
+            assert!(earlier.is_none(), "two mutations are named {name}");
+        }
     }
 
     pub(super) fn knows(&self, name: &str) -> bool {

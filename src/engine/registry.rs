@@ -37,8 +37,10 @@ impl<W: Sync + 'static> Registry<W> {
     /// When two workflows have one name: the journal could not tell them apart.
     #[must_use]
     pub fn workflow<F: Workflow<World = W> + 'static>(mut self) -> Self {
-        let earlier = self.workflows.insert(F::NAME, (F::VERSION, steps::<F>));
-        assert!(earlier.is_none(), "two workflows are named {}", F::NAME);
+        for name in std::iter::once(&F::NAME).chain(F::ALIASES) {
+            let earlier = self.workflows.insert(name, (F::VERSION, steps::<F>));
+            assert!(earlier.is_none(), "two workflows are named {name}");
+        }
         self
     }
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::activity::Preview;
 use super::ground::Ground;
 use super::mutations::Mutations;
-use super::stop::{Diverged, Stop, named};
+use super::same::named;
+use super::stop::{Diverged, Stop};
 use crate::journal::{Lease, StoredStep};
 use crate::run::{Effect, Facts, Failure, RunId, Seq, StepId};
 
@@ -140,8 +141,9 @@ impl<W: Sync + 'static> Run<'_, W> {
         match live.recorded.get(self.next.get() as usize - 1) {
             Some(left) => Err(Stop::Diverged(Diverged {
                 seq: left.seq,
-                recorded: named(&left.activity, left.subject.as_deref(), &left.input_digest),
+                recorded: named(&left.activity, left.subject.as_deref()),
                 asked: "the end".to_owned(),
+                difference: None,
             })),
             None => Ok(output),
         }

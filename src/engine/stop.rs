@@ -48,7 +48,8 @@ impl Stop {
 
 /// On resume the code asked for another step than the one that was recorded: it must not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("step {seq} of the run is `{recorded}`, but this version of the program would do `{asked}`")]
+#[error("step {seq} of the run is `{recorded}`, but this version of the program would do `{asked}`{}", because(.difference))]
+#[non_exhaustive]
 pub struct Diverged {
     /// The step.
     pub seq: Seq,
@@ -56,6 +57,13 @@ pub struct Diverged {
     pub recorded: String,
     /// What the code asked for.
     pub asked: String,
+    /// What differs in a step of the same name: the place in it, what is recorded there, and what is asked for. What is
+    /// confidential is masked.
+    pub difference: Option<String>,
+}
+
+fn because(difference: &Option<String>) -> String {
+    difference.as_ref().map(|difference| format!(": {difference}")).unwrap_or_default()
 }
 
 /// A run cannot go on forwards here: its workflow, in its version, is none of those that are registered.
@@ -139,6 +147,15 @@ pub enum End {
         /// Why.
         failure: Failure,
     },
+    /// One process after the other has died in a step; a person has it tried again, or the run rolled back.
+    Deadly {
+        /// The name of the step.
+        step: String,
+        /// What it acts on.
+        subject: Option<String>,
+        /// How often they died.
+        failure: Failure,
+    },
     /// The retry budget is spent; it can be resumed.
     Suspended(Failure),
     /// The user interrupted; it can be resumed.
@@ -153,12 +170,6 @@ pub enum End {
     Ours(Failure),
     /// The journal failed; the run can be resumed once it is mended.
     Broken(JournalError),
-}
-
-/// A step, as a divergence tells it.
-pub(super) fn named(activity: &str, subject: Option<&str>, digest: &str) -> String {
-    let subject = subject.map(|subject| format!(" {subject}")).unwrap_or_default();
-    format!("{activity}{subject} (input {})", digest.get(..8).unwrap_or(digest))
 }
 
 /// The end that a stop amounts to.

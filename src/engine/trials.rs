@@ -269,7 +269,7 @@ impl<W: Sync + 'static> Trials<'_, W> {
     }
 
     fn engine<'e>(&'e self, trial: Trial, journal: &'e Journal, world: &'e W) -> Engine<'e, W> {
-        Engine::new(journal, world, self.registry).retry(self.retry.clone()).trial(trial)
+        Engine::new(journal, world, self.registry).retry_policy(self.retry.clone()).trial(trial)
     }
 }
 

@@ -12,7 +12,11 @@ use crate::run::{OnFailure, Target};
 pub trait Workflow {
     /// The name, as the journal holds it.
     const NAME: &'static str;
-    /// Grows when a run of the version before could not be continued.
+    /// The names that it had in earlier versions.
+    const ALIASES: &'static [&'static str] = &[];
+    /// Grows when a run of the version before could not be continued. Such a run can only be rolled back here, which needs
+    /// its activities and not its workflow; the program that started it can go on with it. [`Run::patched`] lets steps be
+    /// put in without that.
     const VERSION: u32;
     /// What its activities may touch.
     type World: Sync + 'static;

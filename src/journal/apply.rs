@@ -9,7 +9,7 @@ use super::change::{Change, StepChange, Tenure};
 use super::error::{JournalError, WriteError};
 use super::guard::{Lasts, lost};
 use super::handle::Inner;
-use super::row::{effect_text, millis, text};
+use super::row::{millis, text};
 use super::{target, wal};
 use crate::crash;
 use crate::run::{Event, Half, Seq, UndoStatus};
@@ -149,7 +149,7 @@ async fn write_step(
     let status = standing.state.status.as_str();
     if let Some(new) = &step.new {
         let (identity, effect, input, begun_at) =
-            (new.id.as_str(), effect_text(new.effect), new.input.to_string(), millis(forward.begun_at));
+            (new.id.as_str(), new.effect.as_str(), new.input.to_string(), millis(forward.begun_at));
         sqlx::query!(
             "INSERT INTO steps (run_id, seq, identity, activity, subject, effect, input, input_digest, status, attempt, begun_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::run::{
-    Effect, EventKind, Facts, Fence, Holder, IllegalTransition, RunId, RunStanding, Seq, StepId, StepStanding,
-    Target, Timestamp,
+    Effect, EventKind, Facts, Fence, Holder, IllegalTransition, RunId, RunStanding, Seq, StepId,
+    StepStanding, Target, Timestamp,
 };
 
 /// What a process knows of the run that it advances: where its rows stand.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::seal::SealError;
-use crate::run::{Failure, Holder, IllegalTransition, Keep, RunId, RunState, Target, Timestamp};
+use crate::run::{Direction, Failure, Holder, IllegalTransition, Keep, RunId, RunState, Target, Timestamp};
 
 /// The journal cannot be read or written: this program's own trouble, exit 1.
 #[derive(Debug, thiserror::Error)]
@@ -206,6 +206,14 @@ pub enum TakeError {
         /// Who advances it.
         by: Holder,
     },
+    /// A process of this machine has let it go, but is not at the end of a change that cannot be broken off.
+    #[error("a process of this machine is not at the end of a change of run {run} yet")]
+    Busy {
+        /// The run.
+        run: RunId,
+        /// The file whose lock it holds.
+        lock: PathBuf,
+    },
     /// Its target has been taken by another run since.
     #[error("{} is held by run {} ({})", .0.target, .0.run, .0.state)]
     TargetHeld(TargetHeld),
@@ -228,6 +236,16 @@ pub enum TakeError {
         keep: Keep,
         /// Where it stands.
         state: RunState,
+    },
+    /// It is to be tried again, and has not stopped at a step on its way forwards.
+    #[error("run {run} is {state}: no step of it has failed that could be tried again")]
+    NothingToRetry {
+        /// The run.
+        run: RunId,
+        /// Where it stands.
+        state: RunState,
+        /// Which way it goes.
+        direction: Direction,
     },
     /// There is nothing to do for this run in this direction.
     #[error("run {run} is {state}")]

@@ -1,13 +1,15 @@
 //! Knows whether a lease is still ours, and renews it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sqlx::SqliteConnection;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::error::WriteError;
+use super::error::{JournalError, WriteError};
 use super::handle::Inner;
+use super::lock::Lock;
 use super::patience::Patience;
 use super::row::{after, millis};
 use crate::clock::Clock;
@@ -23,6 +25,16 @@ pub struct LeaseGuard {
     pub(super) run: RunId,
     pub(super) fence: Fence,
     lasts: Arc<std::sync::Mutex<Lasts>>,
+    // The lease's own: who renews it does not keep it.
+    lock: Weak<Lock>,
+}
+
+/// A share in the kernel's lock of a run: it keeps other processes of this machine away while it lasts, also when the lease
+/// was given back.
+#[derive(Debug)]
+#[must_use = "it keeps them away only while it is there"]
+pub struct KernelLock {
+    _lock: Option<Arc<Lock>>,
 }
 
 /// Until when a lease lasts, on both clocks: the wall clock goes on while the machine sleeps, and the monotonic one
@@ -55,8 +67,14 @@ impl Lasts {
 }
 
 impl LeaseGuard {
-    pub(super) fn new(inner: &Arc<Inner>, run: RunId, fence: Fence, lasts: Lasts) -> Self {
-        Self { inner: Arc::clone(inner), run, fence, lasts: Arc::new(std::sync::Mutex::new(lasts)) }
+    pub(super) fn new(inner: &Arc<Inner>, run: RunId, fence: Fence, lasts: Lasts, lock: &Arc<Lock>) -> Self {
+        let (inner, lasts) = (Arc::clone(inner), Arc::new(std::sync::Mutex::new(lasts)));
+        Self { inner, run, fence, lasts, lock: Arc::downgrade(lock) }
+    }
+
+    /// For what blocks a thread and cannot be broken off: nobody on this machine takes the run up before it is at its end.
+    pub fn kernel_lock(&self) -> KernelLock {
+        KernelLock { _lock: self.lock.upgrade() }
     }
 
     // A std mutex, never held across an await.
@@ -87,6 +105,17 @@ impl LeaseGuard {
             .min(LEASE_LENGTH.saturating_sub(lasts.renewed.elapsed()))
             .saturating_sub(MARGIN);
         Patience::lasting(left, self.inner.clock)
+    }
+
+    /// Goes on with something beside everything else that this process does, on a thread that nothing blocks.
+    pub fn beside<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Result<JoinHandle<T>, JournalError> {
+        let path = || self.inner.path.clone();
+        let handle =
+            self.inner.heart.handle().map_err(|source| JournalError::Open { path: path(), source })?;
+        Ok(handle.spawn(task))
     }
 
     /// Makes the lease last for its whole length from now.

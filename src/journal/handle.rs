@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::canary::Unlocked;
 use super::error::JournalError;
 use super::exposure::Exposure;
+use super::heart::Heart;
 use super::patience::Patience;
 use super::seal::{SealError, Sealer};
 use super::sqlite::of_sqlx;
@@ -27,6 +28,7 @@ pub(super) struct Inner {
     pub(super) unlocked: Option<Unlocked>,
     /// Who else had a hand on the files when they were opened.
     pub(super) exposed: Vec<Exposure>,
+    pub(super) heart: Heart,
     // Of this process, for the log's length.
     pub(super) n_commits: AtomicU32,
     // Async, because a transaction holds it across awaits; one connection, because SQLite has one writer.

@@ -3,14 +3,15 @@
 //! Among the processes of one machine the lock file of the run decides; it is free when its process is dead. Of a process
 //! of another machine nothing is seen but its lease, which a person may disown.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::SqliteConnection;
 
 use super::error::{JournalError, TakeError};
 use super::handle::{Claim, Inner, Journal};
-use super::lock::{Lock, lock_folder};
+use super::lock::{Lock, is_held_by_a_stopped_process, lock_folder};
 use super::row::Column;
 use crate::clock::Clock;
 use crate::run::{Fence, Holder, OnFailure, RunId, RunStanding, Timestamp};
@@ -39,13 +40,18 @@ impl Hold {
 
     /// Whether the process may still advance the run: its lease lasts, and it is not known to be dead.
     pub(super) fn is_alive(&self, inner: &Inner, run: RunId) -> bool {
-        self.is_alive_unless(matches!(Lock::is_free(&lock_file(inner, run)), Ok(true)), inner.clock.now())
+        let path = lock_file(inner, run);
+        let is_free = matches!(Lock::is_free(&path), Ok(true));
+        self.is_alive_unless(is_free, &path, inner.clock.now())
     }
 
-    /// The same for who has tried the lock: the kernel frees that of a process which dies, if it is of this machine.
-    fn is_alive_unless(&self, is_free: bool, now: Timestamp) -> bool {
+    /// The same for who has tried the lock. On this machine it decides: the kernel frees that of a process which dies, and
+    /// one that holds it may be in the middle of a change, however long ago it has renewed its lease. Only of one that is
+    /// stopped the lease may run out: it does nothing, and looks at the lease before it does.
+    fn is_alive_unless(&self, is_free: bool, path: &Path, now: Timestamp) -> bool {
         let is_of_this_machine = || self.by.boot_id == boot_id() || self.by.host == host_name();
-        self.until > now && !(is_free && is_of_this_machine())
+        let lasts = self.until > now;
+        if is_free { lasts && !is_of_this_machine() } else { lasts || !is_held_by_a_stopped_process(path) }
     }
 }
 
@@ -53,16 +59,23 @@ impl LeaseRow {
     /// The process that held the run before, when it does not any more.
     ///
     /// # Errors
-    /// [`TakeError::Held`] while it does, and [`TakeError::Alive`] when it was to be disowned and is alive on this machine.
+    /// [`TakeError::Held`] while it does, [`TakeError::Alive`] when it was to be disowned and is alive on this machine, and
+    /// [`TakeError::Busy`] when a process of this machine has let the run go, and is not at the end of a change.
     pub(super) fn let_go(
         &mut self,
+        inner: &Inner,
         run: RunId,
         lock: Option<&Lock>,
         claim: Claim,
-        now: Timestamp,
     ) -> Result<Option<Holder>, TakeError> {
-        let Some(hold) = self.hold.take() else { return Ok(None) };
-        let is_alive = hold.is_alive_unless(lock.is_some(), now);
+        let path = lock_file(inner, run);
+        let Some(hold) = self.hold.take() else {
+            return match lock {
+                None if !is_held_by_a_stopped_process(&path) => Err(TakeError::Busy { run, lock: path }),
+                None | Some(_) => Ok(None),
+            };
+        };
+        let is_alive = hold.is_alive_unless(lock.is_some(), &path, inner.clock.now());
         let Hold { by, until } = hold;
         if !is_alive {
             return Ok(Some(by));
@@ -130,7 +143,8 @@ impl Journal {
     }
 }
 
-/// Locks the run's file, and does not take somebody who only looks whether its holder is alive for its holder.
+/// Locks the run's file, and does not take somebody who only looks whether its holder is alive for its holder. `None` when
+/// a process of this machine holds it.
 pub(super) async fn lock_patiently(inner: &Inner, run: RunId) -> Result<Option<Lock>, JournalError> {
     const TRIES: u32 = 10;
     const BETWEEN: Duration = Duration::from_millis(5);
@@ -143,10 +157,31 @@ pub(super) async fn lock_patiently(inner: &Inner, run: RunId) -> Result<Option<L
     lock(inner, run)
 }
 
-/// Locks the run's file; `None` when a process of this machine holds it.
+/// The same at once.
 pub(super) fn lock(inner: &Inner, run: RunId) -> Result<Option<Lock>, JournalError> {
-    Lock::take(&lock_file(inner, run))
-        .map_err(|source| JournalError::Open { path: inner.path.clone(), source })
+    opened(inner, Lock::take(&lock_file(inner, run)))
+}
+
+/// Locks the file of a run that is about to begin.
+pub(super) fn lock_new(inner: &Inner, run: RunId) -> Result<Lock, JournalError> {
+    let is_held = || io::Error::from(io::ErrorKind::ResourceBusy);
+    opened(inner, Lock::take(&lock_file(inner, run)).and_then(|lock| lock.ok_or_else(is_held)))
+}
+
+/// Locks the run's file for who has found that its holder may be taken over from.
+///
+/// # Errors
+/// [`TakeError::Busy`] when another process was faster.
+pub(super) fn lock_anew(inner: &Inner, run: RunId, lock: Option<Lock>) -> Result<Lock, TakeError> {
+    let path = lock_file(inner, run);
+    match lock {
+        Some(lock) => Ok(lock),
+        None => opened(inner, Lock::replace(&path))?.ok_or(TakeError::Busy { run, lock: path }),
+    }
+}
+
+fn opened<T>(inner: &Inner, done: io::Result<T>) -> Result<T, JournalError> {
+    done.map_err(|source| JournalError::Open { path: inner.path.clone(), source })
 }
 
 fn lock_file(inner: &Inner, run: RunId) -> PathBuf {

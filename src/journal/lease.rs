@@ -14,7 +14,7 @@ use super::handle::Inner;
 use super::lock::Lock;
 use super::patience::begin;
 use super::wal;
-use crate::run::{Event, EventKind, Failure, IllegalTransition, RunId, RunState, Target};
+use crate::run::{Event, EventKind, Failure, IllegalTransition, RunId, RunState, Seq, Target};
 
 /// The right of this process to advance one run. Release it by [`Lease::release`]; a dropped lease only runs out.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub struct Lease {
     pub(super) guard: LeaseGuard,
     pub(super) standing: Standing,
     pub(super) known: Known,
-    // The kernel frees the lock when the process dies, however it dies. None when it was taken over from a
-    // process of this machine that is alive but let its lease run out.
-    pub(super) _lock: Option<Lock>,
+    // The kernel frees the lock when the process dies, however it dies. Shared with what blocks a thread, which cannot be
+    // broken off.
+    pub(super) _lock: Arc<Lock>,
 }
 
 impl Lease {
@@ -58,6 +58,12 @@ impl Lease {
     /// Commits that the run failed.
     pub async fn fail_run(&mut self, failure: &Failure) -> Result<Event, WriteError> {
         let change = self.change([EventKind::RunFailed { failure: failure.clone() }])?;
+        self.commit_one(change).await
+    }
+
+    /// Commits that the run waits for a person, since its processes die in this step.
+    pub async fn give_up(&mut self, seq: Seq, failure: &Failure) -> Result<Event, WriteError> {
+        let change = self.change([EventKind::RunStuck { seq, failure: failure.clone() }])?;
         self.commit_one(change).await
     }
 

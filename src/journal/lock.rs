@@ -17,7 +17,7 @@ use crate::file::expect_regular;
 pub(super) struct Lock {
     path: PathBuf,
     // Closed after the file was removed: closing frees the lock.
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -26,8 +26,17 @@ impl Lock {
         loop {
             let Some(file) = locked(path, true)? else { return Ok(None) };
             if is_still_at(&file, path)? {
-                return Ok(Some(Self { path: path.to_owned(), _file: file }));
+                return Ok(Some(Self { path: path.to_owned(), file }));
             }
+        }
+    }
+
+    /// Takes the lock from a process of this machine that is stopped: the file is replaced, and the lock of the one before
+    /// does not count any more. `None` when another process was faster.
+    pub(super) fn replace(path: &Path) -> io::Result<Option<Self>> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Self::take(path),
         }
     }
 
@@ -43,8 +52,10 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // One that stays is removed when the journal is opened.
-        drop(fs::remove_file(&self.path));
+        // One that stays is removed when the journal is opened. One that was replaced is another's.
+        if let Ok(true) = is_still_at(&self.file, &self.path) {
+            drop(fs::remove_file(&self.path));
+        }
     }
 }
 
@@ -114,6 +125,16 @@ pub(super) fn holder(path: &Path) -> Option<u32> {
     })
 }
 
+/// Whether the process that holds the lock of a file is stopped, as by Ctrl-Z or `kill -STOP` (`proc_pid_stat(5)`): it does
+/// nothing until somebody continues it. What cannot be told is not.
+pub(super) fn is_held_by_a_stopped_process(path: &Path) -> bool {
+    let stat = holder(path).and_then(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    // The name stands in parentheses, and may hold any character; the state follows.
+    let state =
+        stat.as_deref().and_then(|stat| stat.rsplit_once(") ")).and_then(|(_, rest)| rest.chars().next());
+    matches!(state, Some('T' | 't'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +168,19 @@ mod tests {
         let held = Lock::take(&path).expect("asked").expect("it is another file");
         assert!(!is_still_at(&early, &path).expect("asked"));
         drop(held);
+    }
+
+    #[test]
+    fn a_lock_that_was_replaced_goes_without_the_file_of_the_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("one.lock");
+        let before = Lock::take(&path).expect("asked").expect("nobody holds it");
+        assert!(!is_held_by_a_stopped_process(&path), "this process is not");
+        let after = Lock::replace(&path).expect("asked").expect("nobody is faster");
+        drop(before);
+        assert!(Lock::take(&path).expect("asked").is_none(), "it is held");
+        drop(after);
+        assert!(!path.exists());
     }
 
     #[test]

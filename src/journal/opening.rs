@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::canary::{self, Unlocked};
 use super::error::JournalError;
 use super::handle::{Claim, Inner, Journal};
+use super::heart::Heart;
 use super::key::KeySource;
 use super::open::{self, Opened};
 use super::{exposure, lock, wal};
@@ -62,6 +63,7 @@ impl Journal {
             clock,
             unlocked,
             exposed: exposure::of_journal(path),
+            heart: Heart::default(),
             n_commits: AtomicU32::new(0),
             connection: Mutex::new(connection),
         };

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::attest::{self, Rows};
+use super::deaths::{self, Deaths};
 use super::error::JournalError;
 use super::handle::{Inner, Journal};
 use super::held::Hold;
@@ -36,6 +37,8 @@ pub struct History {
     pub steps: Vec<StoredStep>,
     /// The facts.
     pub facts: Facts,
+    /// The processes that have died in the step that is under way.
+    pub deaths: Option<Deaths>,
 }
 
 impl History {
@@ -73,6 +76,7 @@ impl History {
             state_before,
             steps,
             facts: load_facts(inner, tx, run).await?,
+            deaths: deaths::count(inner, tx, run).await?,
         })
     }
 }

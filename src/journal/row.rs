@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::error::JournalError;
-use crate::run::{Effect, Seq, Timestamp};
+use crate::run::{Seq, Timestamp};
 
 /// A column's name, for the error about its content.
 #[derive(Clone, Copy)]
@@ -49,23 +48,11 @@ impl Column {
     pub(super) fn seq(self, number: i64) -> Result<Seq, JournalError> {
         Seq::new(self.number(number)?).ok_or_else(|| self.error("a step's number begins at 1"))
     }
-
-    pub(super) fn effect(self, text: &str) -> Result<Effect, JournalError> {
-        serde_json::from_value(Value::String(text.to_owned())).map_err(|error| self.error(error))
-    }
 }
 
 /// The JSON text of one of our own types.
 pub(super) fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our types have string keys and no fallible serialisers")
-}
-
-pub(super) const fn effect_text(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Read => "read",
-        Effect::Wait => "wait",
-        Effect::Mutation => "mutation",
-    }
 }
 
 pub(super) fn millis(at: Timestamp) -> i64 {

@@ -10,7 +10,7 @@ use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, StartError};
 use super::guard::LeaseGuard;
 use super::handle::Journal;
-use super::held::lock_patiently;
+use super::held::lock_new;
 use super::lease::Lease;
 use super::patience::begin;
 use super::row::millis;
@@ -51,7 +51,7 @@ impl Journal {
     async fn start_announced(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
         let inner = &self.0;
         let run = RunId::random();
-        let lock = lock_patiently(inner, run).await?;
+        let lock = Arc::new(lock_new(inner, run)?);
         let unlocked = inner.unlocked().map_err(JournalError::from)?;
         let input = unlocked.sealer.seal(new.input, Spot { run, seq: None, column: "input" });
         let mut connection = inner.connection.lock().await;
@@ -89,7 +89,7 @@ impl Journal {
         drop(connection);
         let mut known = Known::default();
         known.learn(applied.renewed);
-        let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts);
+        let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts, &lock);
         let standing = Standing { run: standing, steps: Vec::new() };
         let lease = Lease { inner: Arc::clone(inner), guard, standing, known, _lock: lock };
         Ok((lease, applied.events.remove(0)))

@@ -7,7 +7,9 @@ use super::error::JournalError;
 use super::handle::Inner;
 use super::row::Column;
 use super::stored::masked;
-use crate::run::{Direction, Effect, Half, RunId, Seq, StepId, StepRecord, StepStanding, StepState, UndoRecord};
+use crate::run::{
+    Direction, Effect, Half, RunId, Seq, StepId, StepRecord, StepStanding, StepState, UndoRecord,
+};
 
 /// One step as the engine needs it: opened, and typed.
 #[derive(Clone, Debug)]
@@ -104,7 +106,7 @@ impl StepRow {
         Ok(StoredStep {
             seq,
             id: self.identity.map_or_else(|| seq.into(), StepId::from),
-            effect: at("effect").effect(&self.effect)?,
+            effect: at("effect").parse(&self.effect)?,
             input: at("input").json(&self.input)?,
             state: StepState {
                 status: at("status").parse(&self.status)?,

@@ -16,13 +16,13 @@ use super::error::{JournalError, TakeError, WriteError};
 use super::guard::LeaseGuard;
 use super::handle::Claim;
 use super::handle::{Inner, Journal};
-use super::held::{LeaseRow, lease_row, lock_patiently};
+use super::held::{LeaseRow, lease_row, lock_anew, lock_patiently};
 use super::lease::Lease;
 use super::lock::Lock;
 use super::patience::begin;
 use super::read::History;
-use super::step::StoredStep;
-use super::{abandon, kin, target, wal};
+use super::step::{StoredStep, load_steps};
+use super::{abandon, kin, retry, target, wal};
 use crate::run::{Direction, Event, EventKind, Holder, Keep, OnFailure, RunId, RunState};
 
 /// Which way a run is to be taken up.
@@ -32,6 +32,8 @@ pub enum Take {
     Resume,
     /// Backwards.
     Rollback,
+    /// Forwards once more, from the step at which it failed or is stuck.
+    Retry,
     /// To its end, for one of its sides.
     Abandon(Abandonment),
 }
@@ -58,7 +60,7 @@ impl Takeable {
         let unlocked = inner.unlocked().map_err(JournalError::from)?;
         unlocked.assure(tx, &inner.path).await?;
         let mut row = lease_row(inner, tx, run).await?;
-        let from = row.let_go(run, lock, claim, inner.clock.now())?;
+        let from = row.let_go(inner, run, lock, claim)?;
         let known = Rows::new(&inner.path, &unlocked.rows, tx).check(run).await?;
         Ok(Self { row, from, known })
     }
@@ -105,9 +107,13 @@ impl Journal {
         let before = row.standing.state;
         let taken = EventKind::LeaseTaken { from, by: holder.clone(), fence: row.fence.next() };
         let turned = turned(inner, &mut tx, run, &row, way, holder).await?;
+        let steps = match turned.as_ref().and_then(EventKind::step) {
+            Some(_) => load_steps(inner, &mut tx, run).await?.iter().map(StoredStep::standing).collect(),
+            None => Vec::new(),
+        };
         let mut change = Change::new(run, row.fence, row.standing, inner.clock.now());
         for event in std::iter::once(taken).chain(turned) {
-            change = change.and(event, &[]).map_err(WriteError::from)?;
+            change = change.and(event, &steps).map_err(WriteError::from)?;
         }
         change.tenure = Tenure::Taken(holder.clone());
         change.holds = target::ever_held(inner, &mut tx, run).await?;
@@ -115,8 +121,10 @@ impl Journal {
         let history = History::load(inner, &mut tx, run, before).await?;
         commit(inner, tx).await?;
         drop(connection);
+        // Not before: whoever is continued must find its lock as long as its lease can be renewed.
+        let lock = Arc::new(lock_anew(inner, run, lock)?);
         known.learn(applied.renewed);
-        let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts);
+        let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts, &lock);
         let steps = history.steps.iter().map(StoredStep::standing).collect();
         let standing = Standing { run: change.standing, steps };
         let lease = Lease { inner: Arc::clone(inner), guard, standing, known, _lock: lock };
@@ -136,7 +144,7 @@ async fn turned(
     let state = row.standing.state;
     // It died between its failure and the way back that it was told to take.
     let was_to_go_back = state == RunState::Failed && row.on_failure == OnFailure::Rollback;
-    if !was_to_go_back || matches!(way, Take::Abandon(_)) {
+    if !was_to_go_back || matches!(way, Take::Abandon(_) | Take::Retry) {
         check_way(tx, inner, run, &way, state).await?;
     }
     Ok(match way {
@@ -145,13 +153,21 @@ async fn turned(
             Some(EventKind::RollbackStarted)
         }
         Take::Resume => None,
+        Take::Retry => Some(EventKind::RunRetried {
+            seq: retry::at(inner, tx, run, &row.standing).await?,
+            by: by(holder),
+        }),
         Take::Abandon(Abandonment { keep, reason }) => Some(EventKind::RunAbandoned {
             keep,
             from: abandon::ends_from(inner, tx, run, keep).await?,
             reason,
-            by: format!("{}@{}", holder.user, holder.host),
+            by: by(holder),
         }),
     })
+}
+
+fn by(holder: &Holder) -> String {
+    format!("{}@{}", holder.user, holder.host)
 }
 
 /// Whether a run in `state` can be taken up that way.
@@ -176,7 +192,9 @@ async fn check_way(
         (Take::Resume, RunState::Running | RunState::Suspended | RunState::RollingBack) => Ok(()),
         (Take::Resume, RunState::Failed | RunState::Stuck | RunState::Succeeded | RunState::RolledBack)
         | (Take::Rollback, RunState::RolledBack)
-        | (Take::Abandon(_), RunState::Succeeded | RunState::RolledBack) => over,
+        | (Take::Retry | Take::Abandon(_), RunState::Succeeded | RunState::RolledBack) => over,
+        // What there is to be tried again is looked for where the step is.
+        (Take::Retry, _) => Ok(()),
         (
             Take::Rollback | Take::Abandon(_),
             RunState::Running

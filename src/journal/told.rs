@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::attest::altered;
 use super::error::JournalError;
-use super::row::{Column, effect_text};
+use super::row::Column;
 use super::sqlite::of_sqlx;
 use crate::run::{EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding};
 
@@ -121,7 +121,7 @@ impl StepRow {
         [
             ("activity", self.activity.clone(), told.name.clone()),
             ("subject", self.subject.clone().unwrap_or_else(none), told.subject.clone().unwrap_or_else(none)),
-            ("effect", self.effect.clone(), effect_text(told.effect).to_owned()),
+            ("effect", self.effect.clone(), told.effect.as_str().to_owned()),
             ("status", self.status.clone(), state.status.as_str().to_owned()),
             ("attempt", self.attempt.to_string(), forward.attempt.to_string()),
             ("undo_status", self.undo_status.clone().unwrap_or_else(none), undo.unwrap_or_else(none)),

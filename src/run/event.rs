@@ -149,6 +149,20 @@ pub enum EventKind {
         /// Why.
         failure: Failure,
     },
+    /// The process has died in this step time and again: the run waits for a person.
+    RunStuck {
+        /// The step.
+        seq: Seq,
+        /// How often, in a row.
+        failure: Failure,
+    },
+    /// A person has the step tried again at which the run stopped.
+    RunRetried {
+        /// The step.
+        seq: Seq,
+        /// Who.
+        by: String,
+    },
     /// A person ends the run: one side is kept, and the other one is taken away.
     RunAbandoned {
         /// The side that is kept.
@@ -194,6 +208,8 @@ impl EventKind {
             Self::RunInterrupted => "run-interrupted",
             Self::RunFailed { .. } => "run-failed",
             Self::RollbackStarted => "rollback-started",
+            Self::RunStuck { .. } => "run-stuck",
+            Self::RunRetried { .. } => "run-retried",
             Self::RunAbandoned { .. } => "run-abandoned",
             Self::UndoBegun { .. } => "undo-begun",
             Self::UndoRetrying { .. } => "undo-retrying",
@@ -219,6 +235,8 @@ impl EventKind {
             | Self::UndoAdvanced { seq, .. }
             | Self::UndoCompleted { seq }
             | Self::UndoFailed { seq, .. }
+            | Self::RunStuck { seq, .. }
+            | Self::RunRetried { seq, .. }
             | Self::StepResolved { seq, .. } => Some(*seq),
             Self::RunStarted { .. }
             | Self::LeaseTaken { .. }

@@ -45,6 +45,11 @@ impl Half {
         (self.failure, self.retry_since, self.next_attempt_at) = (None, None, None);
     }
 
+    /// A person has it tried again: what failed before does not count.
+    pub(super) fn begun_again(&mut self) {
+        (self.failure, self.finished_at, self.retry_since, self.next_attempt_at) = (None, None, None, None);
+    }
+
     pub(super) fn succeeded(&mut self, at: Timestamp) {
         self.failure = None;
         self.finished_at = Some(at);

@@ -145,6 +145,8 @@ enum PublishedEvent<'a> {
     UndoAdvanced { seq: Seq, note: &'a str },
     UndoCompleted { seq: Seq },
     UndoFailed { seq: Seq, failure: PublishedFailure<'a> },
+    RunStuck { seq: Seq, failure: PublishedFailure<'a> },
+    RunRetried { seq: Seq, by: &'a str },
     RunAbandoned { keep: Keep, from: Seq, reason: Option<&'a str>, by: &'a str },
     StepResolved { seq: Seq, resolution: Resolution, reason: &'a str, by: &'a str },
     RunFinished { state: RunState },
@@ -213,6 +215,8 @@ impl<'a> From<&'a EventKind> for PublishedEvent<'a> {
             EventKind::UndoAdvanced { seq, note } => Self::UndoAdvanced { seq: *seq, note },
             EventKind::UndoCompleted { seq } => Self::UndoCompleted { seq: *seq },
             EventKind::UndoFailed { seq, failure } => Self::UndoFailed { seq: *seq, failure: failure.into() },
+            EventKind::RunStuck { seq, failure } => Self::RunStuck { seq: *seq, failure: failure.into() },
+            EventKind::RunRetried { seq, by } => Self::RunRetried { seq: *seq, by },
             EventKind::RunAbandoned { keep, from, reason, by } => {
                 Self::RunAbandoned { keep: *keep, from: *from, reason: reason.as_deref(), by }
             }
@@ -261,7 +265,7 @@ mod tests {
             assert_eq!(event.to_json()["event"], event.kind.name());
         }
         let names: BTreeSet<_> = events.iter().map(|event| event.kind.name()).collect();
-        assert_eq!(names.len(), 20, "of each kind there is one: {names:?}");
+        assert_eq!(names.len(), 22, "of each kind there is one: {names:?}");
     }
 
     fn at(second: u8) -> Timestamp {

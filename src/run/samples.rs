@@ -59,6 +59,11 @@ fn kinds(since: Timestamp) -> Vec<EventKind> {
         EventKind::StepCompleted { seq: seq(2), note: None },
         EventKind::RunInterrupted,
         EventKind::LeaseTaken { from: Some(by(7)), by: by(8), fence: Fence::new(3) },
+        EventKind::RunStuck {
+            seq: seq(2),
+            failure: Failure::permanent("await-instance", "the process has died in it 20 times in a row"),
+        },
+        EventKind::RunRetried { seq: seq(2), by: text("ann") },
         begun(3, "register-backend", Some("http/10.0.0.3:80"), Effect::Mutation, 1),
         EventKind::StepFailed { seq: seq(3), failure: refused.clone() },
         EventKind::RunFailed { failure: refused.clone() },

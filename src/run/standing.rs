@@ -64,9 +64,11 @@ impl RunStanding {
             }
             // Backwards, why it failed is the better answer; what is in the way stands at its step.
             E::RunSuspended { .. } if self.direction == Direction::Backward => {}
-            E::RunSuspended { failure } | E::RunFailed { failure } | E::UndoFailed { failure, .. } => {
-                after.error = Some(failure.clone());
-            }
+            E::RunSuspended { failure }
+            | E::RunFailed { failure }
+            | E::UndoFailed { failure, .. }
+            | E::RunStuck { failure, .. } => after.error = Some(failure.clone()),
+            E::RunRetried { .. } => after.error = None,
             E::RollbackStarted | E::RunAbandoned { keep: Keep::Old, .. } => {
                 after.direction = Direction::Backward;
                 after.finished_at = None;
@@ -114,6 +116,7 @@ impl StepStanding {
             }
             (E::StepCompleted { .. }, _) => after.forward.succeeded(at),
             (E::StepFailed { failure, .. }, _) => after.forward.failed(failure, at),
+            (E::RunRetried { .. }, _) => after.forward.begun_again(),
             (E::UndoBegun { attempt, .. }, undo) => {
                 let undo = undo.get_or_insert_with(|| Half::begun(*attempt, at));
                 undo.attempt = *attempt;
@@ -138,6 +141,7 @@ impl StepStanding {
             | (
                 E::StepAdopted { .. }
                 | E::Warned { .. }
+                | E::RunStuck { .. }
                 | E::RunStarted { .. }
                 | E::LeaseTaken { .. }
                 | E::RunSuspended { .. }

@@ -40,6 +40,9 @@ impl RunState {
             ) => Ok(Self::Running),
             (Self::Running | Self::RollingBack, E::RunSuspended { .. }) => Ok(Self::Suspended),
             (Self::Running, E::RunFailed { .. }) => Ok(Self::Failed),
+            (Self::Running, E::RunStuck { .. }) => Ok(Self::Stuck),
+            // Which way it goes is in its row; backwards, a rollback tries again.
+            (Self::Failed | Self::Stuck, E::RunRetried { .. }) => Ok(Self::Running),
             (
                 Self::Running | Self::Suspended | Self::Failed | Self::Stuck | Self::Succeeded,
                 E::RollbackStarted,
@@ -80,8 +83,15 @@ impl StepState {
             (
                 S::Begun,
                 None,
-                E::StepBegun { .. } | E::StepRetrying { .. } | E::StepAdopted { .. } | E::Warned { .. },
+                E::StepBegun { .. }
+                | E::StepRetrying { .. }
+                | E::StepAdopted { .. }
+                | E::Warned { .. }
+                | E::RunStuck { .. }
+                | E::RunRetried { .. },
             ) => Ok(self),
+            // What failed is in doubt again: an attempt before the last may have been carried out.
+            (S::Failed, None, E::RunRetried { .. }) => to(S::Begun, None),
             (S::Begun, None, E::StepCompleted { .. }) => to(S::Completed, None),
             (S::Begun, None, E::StepFailed { .. }) => to(S::Failed, None),
             // What a person said of a step may be taken back: when the run is abandoned, its whole side goes.

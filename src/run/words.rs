@@ -33,6 +33,17 @@ pub enum Direction {
     Backward,
 }
 
+impl Effect {
+    /// The word as the journal and the JSON have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Wait => "wait",
+            Self::Mutation => "mutation",
+        }
+    }
+}
+
 impl Direction {
     /// The direction, as the journal holds it.
     pub const fn as_str(self) -> &'static str {
@@ -153,5 +164,6 @@ macro_rules! words {
 }
 pub(super) use words;
 
+words!(Effect, "effect": Read, Wait, Mutation);
 words!(Direction, "direction": Forward, Backward);
 words!(OnFailure, "answer to a failure": Rollback, Halt);

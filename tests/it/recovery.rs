@@ -47,6 +47,23 @@ fn a_run_that_a_live_process_drives_is_not_taken() {
     assert!(driving.wait().expect("ends").success());
 }
 
+/// On one machine the kernel's lock decides: whoever holds it may be in the middle of a request.
+#[test]
+fn a_live_process_is_not_taken_over_however_late_it_is_with_its_lease() {
+    let world = World::new();
+    let mut driving = world.begin_a_create_that_hangs();
+    for verb in ["resume", "rollback"] {
+        // To one whose clock is ahead, the lease has run out.
+        let refused = world.run_with(&[verb, "latest"], "clock=return(40)").expect(6);
+        assert!(refused.stderr.contains("is being advanced by ann@"), "{}", refused.stderr);
+    }
+    driving.kill().expect("killed");
+    driving.wait().expect("reaped");
+    world.clear_faults();
+    world.run(&["rollback", "latest"]).expect(0);
+    assert_eq!(world.versions(), ["1"]);
+}
+
 #[test]
 fn only_the_newest_success_is_rolled_back() {
     let world = World::new();
@@ -94,6 +111,31 @@ fn a_run_that_is_told_to_halt_leaves_everything_and_can_be_rolled_back() {
     assert_eq!(world.versions(), ["1", "2"]);
     world.run(&["start", file]).expect(6);
     world.run(&["resume", "latest"]).expect(2);
+    world.run(&["rollback", "latest"]).expect(0);
+    assert_eq!(world.versions(), ["1"]);
+}
+
+#[test]
+fn a_step_that_failed_under_halt_is_tried_again_once_the_cause_is_mended() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    deployment["on-failure"] = json!("halt");
+    let file = world.write_deployment(&deployment);
+    world.fault(&json!({"method": "PUT", "path": "/backends/", "effect": "capacity"}));
+    let halted = world.run(&["start", file]).expect(4);
+    assert!(halted.stderr.contains("`deployctl retry "), "{}", halted.stderr);
+    let again = world.run(&["retry", "latest"]).expect(4);
+    assert!(again.stderr.contains("admit-backend"), "{}", again.stderr);
+    world.clear_faults();
+    let resumed = world.run(&["resume", "latest"]).expect(2);
+    assert!(resumed.stderr.contains("`deployctl retry "), "{}", resumed.stderr);
+    // Killed in the middle of it, it is a run like any other.
+    let killed = world.run_with(&["retry", "latest"], "admit-backend/begun=return");
+    assert_eq!(killed.code, -1, "{}", killed.stderr);
+    world.run(&["resume", "latest"]).expect(0);
+    assert_eq!(world.versions(), ["2"]);
+    let nothing = world.run(&["retry", "latest"]).expect(2);
+    assert!(nothing.stderr.contains("is succeeded"), "{}", nothing.stderr);
     world.run(&["rollback", "latest"]).expect(0);
     assert_eq!(world.versions(), ["1"]);
 }

@@ -209,7 +209,7 @@ async fn process(
     let key = KeySource::default();
     let journal = Journal::open(path, key, Clock::system()).await.expect("the journal opens");
     let registry = Registry::new().workflow::<Random>().mutation::<Change>();
-    let engine = Engine::new(&journal, model, &registry).retry(impatient());
+    let engine = Engine::new(&journal, model, &registry).retry_policy(impatient());
     let driven = async {
         match (verb, run) {
             (Verb::Start, _) | (_, None) => {

@@ -24,7 +24,10 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
         End::Halted(failure) => report(
             Kind::Halted,
             failure.to_string(),
-            format!("everything is left as it is; `deployctl rollback {id}` takes it back"),
+            format!(
+                "everything is left as it is; `deployctl retry {id}` tries the step again once it is mended, \
+                 `deployctl rollback {id}` takes it back"
+            ),
         ),
         End::NotAbandoned(failure) => report(
             Kind::Halted,
@@ -51,6 +54,13 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
                 ),
             )
         }
+        End::Deadly { failure, .. } => report(
+            Kind::Stuck,
+            failure.to_string(),
+            format!(
+                "`deployctl retry {id}` tries it again once that is mended, `deployctl rollback {id}` takes it back"
+            ),
+        ),
         End::Suspended(failure) => report(
             Kind::Suspended,
             failure.to_string(),

@@ -20,7 +20,7 @@ use crate::journal::{
 use crate::oci::identity::{IdentityError, KeyError, ProfileError, SignInError};
 use crate::oci::{EndpointError, RegionError, Service, SetupError};
 use crate::oci::{OciError, TransportKind};
-use crate::run::{Failure, Holder, Keep, RunId, RunState, Target, Timestamp};
+use crate::run::{Direction, Failure, Holder, Keep, RunId, RunState, Target, Timestamp};
 
 /// What a report prints on both streams, and its exit code.
 fn printed(report: &Report, output: Output) -> (String, String, Exit) {
@@ -153,6 +153,9 @@ fn a_run_that_cannot_be_taken_up() {
     let mut takes = vec![
         TakeError::Held { run: run(1), by: holder(), until: at(30) },
         TakeError::Alive { run: run(1), by: holder() },
+        TakeError::Busy { run: run(1), lock: "/home/ann/journal.db.locks/1b2c.lock".into() },
+        TakeError::NothingToRetry { run: run(1), state: RunState::Suspended, direction: Direction::Forward },
+        TakeError::NothingToRetry { run: run(1), state: RunState::Stuck, direction: Direction::Backward },
         TakeError::Superseded { run: run(1), by: run(2), state: RunState::Succeeded },
         TakeError::Superseded { run: run(1), by: run(2), state: RunState::RolledBack },
         TakeError::Abandoned { run: run(1), keep: Keep::New, state: RunState::Succeeded },
@@ -173,6 +176,7 @@ fn a_run_that_did_not_simply_succeed() {
         End::Halted(failure()),
         End::NotAbandoned(failure()),
         End::Stuck { step: "create-instance".to_owned(), subject: None, failure: failure() },
+        End::Deadly { step: "create-instance".to_owned(), subject: None, failure: failure() },
         End::Stuck {
             step: "retire-instance".to_owned(),
             subject: Some("ocid1.computecontainerinstance.oc1.iad.old".to_owned()),
@@ -198,6 +202,7 @@ fn diverged() -> Diverged {
         seq: crate::run::Seq::FIRST,
         recorded: "create-instance".to_owned(),
         asked: "find-instance".to_owned(),
+        difference: Some("at `image`, \"web:1\" is recorded, and \"web:2\" is asked for".to_owned()),
     }
 }
 

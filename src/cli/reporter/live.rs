@@ -82,6 +82,8 @@ impl Live {
             EventKind::RunSuspended { .. }
             | EventKind::RunInterrupted
             | EventKind::RunFailed { .. }
+            | EventKind::RunStuck { .. }
+            | EventKind::RunRetried { .. }
             | EventKind::StepResolved { .. } => self.clear(),
         }
     }

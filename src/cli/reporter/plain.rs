@@ -91,6 +91,8 @@ impl Plain {
             | EventKind::UndoCompleted { .. }
             | EventKind::UndoFailed { .. }
             | EventKind::StepResolved { .. }
+            | EventKind::RunStuck { .. }
+            | EventKind::RunRetried { .. }
             | EventKind::RunAbandoned { .. }
             | EventKind::RunFinished { .. } => self.beat = None,
         }
@@ -166,6 +168,8 @@ pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> Stri
         EventKind::RunInterrupted => "interrupted".to_owned(),
         EventKind::RunFailed { failure } => format!("failed: {failure}"),
         EventKind::RollbackStarted => "rolling back".to_owned(),
+        EventKind::RunStuck { failure, .. } => format!("stuck at {step}: {failure}"),
+        EventKind::RunRetried { by, .. } => format!("{step} to be tried again, by {by}"),
         EventKind::RunAbandoned { keep, reason, by, .. } => {
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("abandoned by {by}, keeping the {} side{reason}", keep.as_str())

@@ -171,8 +171,8 @@ impl Remade {
     const NAMES: [&str; 3] = ["remade", "remade-work", "remade-generation"];
 
     fn of(cx: &Cx<'_, World>) -> Self {
-        let [id, work, generation] = Self::NAMES
-            .map(|name| cx.fact(&format!("{name}:{}", cx.id())).filter(|value| !value.is_empty()));
+        let [id, work, generation] =
+            Self::NAMES.map(|name| cx.fact(&format!("{name}:{}", cx.id())).filter(|value| !value.is_empty()));
         Self {
             id: id.map(InstanceId::from),
             work: work.map(WorkRequestId::from),

@@ -21,7 +21,7 @@ async fn one_process_drives_several_runs_at_once_each_as_a_task() {
             let (journal, shelf, input) = (journal.clone(), Arc::clone(&shelf), things(n));
             tokio::spawn(async move {
                 let registry = registry();
-                let engine = Engine::new(&journal, &*shelf, &registry).retry(impatient());
+                let engine = Engine::new(&journal, &*shelf, &registry).retry_policy(impatient());
                 engine.start::<Fill>(started(&n.to_string()), &input).await.expect("its target is its own")
             })
         })
@@ -36,7 +36,7 @@ async fn one_process_drives_several_runs_at_once_each_as_a_task() {
 
     // One engine drives several as well, backwards.
     let (registry, shelf) = (registry(), &*shelf);
-    let engine = Engine::new(&journal, shelf, &registry).retry(impatient());
+    let engine = Engine::new(&journal, shelf, &registry).retry_policy(impatient());
     let (first, second) = tokio::join!(engine.rollback(runs[0]), engine.rollback(runs[1]));
     for outcome in [first, second] {
         let outcome = outcome.expect("nobody holds it");

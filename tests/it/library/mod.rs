@@ -1,5 +1,7 @@
 //! The engine as somebody else's program uses it: workflows of their own, in a world of their own.
 
+mod again;
+mod blocking;
 mod kept;
 mod lost;
 mod many;
@@ -9,6 +11,7 @@ mod poisoned;
 mod setup;
 mod sleeping;
 mod slow;
+mod upgraded;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -47,7 +50,7 @@ impl Shelf {
 }
 
 /// Puts one thing on the shelf. What is called `hang…` never comes to its end, what is called `slow…` does at the second
-/// attempt, there and back, what is called `away…` cannot be had, and what is called `here…` is there at once.
+/// attempt, there and back, what is called `away…` cannot be had, what is called `locked…` is refused once, and what is called `here…` is there at once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Put {
     name: String,
@@ -74,6 +77,9 @@ impl Activity for Put {
         let is_slow = self.name.starts_with("slow");
         if self.name.starts_with("hang") || is_slow && cx.world.is_new(&self.name) {
             std::future::pending::<()>().await;
+        }
+        if self.name.starts_with("locked") && cx.world.is_new(&self.name) {
+            return Err(Failure::permanent("putting it there", "the shelf is locked"));
         }
         if self.name.starts_with("away") {
             return Err(Failure::transient("fetching it", "it is away"));

@@ -41,7 +41,7 @@ async fn a_run_is_resumed_by_the_name_of_its_workflow() {
     assert_eq!(unknown.to_string(), "it is a run of `fill` version 1, and this program has no workflow");
     assert_eq!(journal.run(run).await.expect("it is there").state, RunState::Running);
 
-    let engine = Engine::new(&journal, &shelf, &registry).retry(impatient());
+    let engine = Engine::new(&journal, &shelf, &registry).retry_policy(impatient());
     let outcome = engine.resume(run).await.expect("nobody holds it");
     assert_eq!(outcome.output, Some(json!(8)), "{:?}", outcome.end);
     assert_eq!(shelf.things(), names);

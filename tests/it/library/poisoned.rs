@@ -46,7 +46,7 @@ async fn carelessly(names: &[&str]) -> (End, RunState, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(folder.path()).await;
     let (shelf, registry) = (Shelf::default(), registry());
-    let engine = Engine::new(&journal, &shelf, &registry).retry(impatient());
+    let engine = Engine::new(&journal, &shelf, &registry).retry_policy(impatient());
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let outcome = engine.start::<Careless>(started("a"), &names).await.expect("the target is free");
     let state = journal.run(outcome.run).await.expect("it is there").state;
@@ -76,7 +76,7 @@ async fn steps_that_are_not_asked_for_any_more_are_no_success() {
     let journal = journal(folder.path()).await;
     let (shelf, own) = (Shelf::default(), registry());
     let names = ["cup", "plate", "away"].map(ToOwned::to_owned).to_vec();
-    let engine = Engine::new(&journal, &shelf, &own).retry(impatient());
+    let engine = Engine::new(&journal, &shelf, &own).retry_policy(impatient());
     let run = engine.start::<Fill>(started("a"), &names).await.expect("the target is free").run;
 
     let shorter = Registry::new().workflow::<Shorter>().mutation::<Put>();

@@ -14,7 +14,7 @@ async fn an_attempt_that_takes_longer_than_it_may_is_made_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(folder.path()).await;
     let (shelf, registry) = (Shelf::default(), registry());
-    let engine = Engine::new(&journal, &shelf, &registry).retry(impatient());
+    let engine = Engine::new(&journal, &shelf, &registry).retry_policy(impatient());
     let outcome = engine.start::<Fill>(started("a"), &vec!["slow cup".to_owned()]).await.expect("free");
     assert_eq!(outcome.output, Some(json!(8)), "{:?}", outcome.end);
     assert_eq!(journal.run(outcome.run).await.expect("it is there").steps[0].attempts, 2);

@@ -1,0 +1,53 @@
+//! How often in a row processes have died in one step: nothing stands between its beginnings but the takings of the run.
+
+use sqlx::SqliteConnection;
+
+use super::error::JournalError;
+use super::handle::Inner;
+use super::row::Column;
+use crate::run::{Direction, EventKind, RunId, Seq};
+
+/// Processes that died in one step, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deaths {
+    /// The step, or the one whose compensation it was.
+    pub seq: Seq,
+    /// Whether they did it or undid it.
+    pub direction: Direction,
+    /// How many, as far as they are counted.
+    pub n: u32,
+}
+
+/// Deaths are counted up to here.
+const COUNTED_MOST: u32 = 100;
+
+/// The processes that have died in the step that is under way, if any have.
+pub(super) async fn count(
+    inner: &Inner,
+    tx: &mut SqliteConnection,
+    run: RunId,
+) -> Result<Option<Deaths>, JournalError> {
+    let id = run.to_string();
+    // Between two beginnings the run is taken, and turned round if it goes back.
+    let most = 3 * COUNTED_MOST;
+    let kinds =
+        sqlx::query_scalar!("SELECT kind FROM events WHERE run_id = ?1 ORDER BY n DESC LIMIT ?2", id, most)
+            .fetch_all(tx)
+            .await
+            .map_err(|error| inner.failed(error))?;
+    let mut deaths: Option<Deaths> = None;
+    for kind in kinds {
+        let (seq, direction) = match Column("events", "kind").json(&kind)? {
+            EventKind::LeaseTaken { .. } | EventKind::RollbackStarted => continue,
+            EventKind::StepBegun { seq, .. } => (seq, Direction::Forward),
+            EventKind::UndoBegun { seq, .. } => (seq, Direction::Backward),
+            _ => break,
+        };
+        match &mut deaths {
+            None => deaths = Some(Deaths { seq, direction, n: 1 }),
+            Some(deaths) if (deaths.seq, deaths.direction) == (seq, direction) => deaths.n += 1,
+            Some(_) => break,
+        }
+    }
+    Ok(deaths)
+}

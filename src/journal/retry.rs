@@ -1,0 +1,29 @@
+//! At which step a run is tried again that has failed, or in which its processes have died.
+
+use sqlx::SqliteConnection;
+
+use super::error::TakeError;
+use super::handle::Inner;
+use super::step::load_steps;
+use crate::run::{Direction, RunId, RunStanding, RunState, Seq, StepStatus};
+
+/// The step that is tried again: the last one that failed, or the one that is under way.
+///
+/// # Errors
+/// [`TakeError::NothingToRetry`] when the run did not stop at a step, or goes back.
+pub(super) async fn at(
+    inner: &Inner,
+    tx: &mut SqliteConnection,
+    run: RunId,
+    standing: &RunStanding,
+) -> Result<Seq, TakeError> {
+    let nothing = TakeError::NothingToRetry { run, state: standing.state, direction: standing.direction };
+    let status = match (standing.state, standing.direction) {
+        (RunState::Failed, Direction::Forward) => StepStatus::Failed,
+        (RunState::Stuck, Direction::Forward) => StepStatus::Begun,
+        _ => return Err(nothing),
+    };
+    let steps = load_steps(inner, tx, run).await?;
+    let step = steps.iter().rev().find(|step| step.state.status == status && step.state.undo.is_none());
+    step.map(|step| step.seq).ok_or(nothing)
+}
