@@ -2,16 +2,10 @@
 
 use std::{error::Error, fs, path::PathBuf};
 
-use deployctl::clock::Clock;
-use deployctl::engine::{
-    Activity, Cx, Done, End, Engine, Mutation, Preview, Registry, Run, Started, Stop, Undone, Workflow,
-};
-use deployctl::journal::{Journal, KeySource};
-use deployctl::run::{Failure, Target};
-use serde::{Deserialize, Serialize};
+use deployctl::engine::prelude::*;
 
 /// Makes one folder. It is its own input, as the journal keeps it.
-#[derive(Serialize, Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize)]
 struct MakeFolder(String);
 
 impl Activity for MakeFolder {
@@ -21,8 +15,7 @@ impl Activity for MakeFolder {
 
     // May be repeated after a crash: done twice it is as done once.
     async fn execute(&self, cx: &Cx<'_, PathBuf>) -> Result<(), Failure> {
-        let made = fs::create_dir_all(cx.world.join(&self.0));
-        made.map_err(|error| Failure::transient("making a folder", error.to_string()))
+        Ok(fs::create_dir_all(cx.world.join(&self.0))?)
     }
 }
 
@@ -36,8 +29,9 @@ impl Mutation for MakeFolder {
     // Nobody else makes these folders: one that is there is the step's own, whether its end was seen or not.
     async fn compensate(&self, _: Done<&()>, cx: &Cx<'_, PathBuf>) -> Result<Undone, Failure> {
         let folder = cx.world.join(&self.0);
-        let gone = if folder.exists() { fs::remove_dir(folder) } else { Ok(()) };
-        gone.map_err(|error| Failure::transient("removing a folder", error.to_string()))?;
+        if folder.exists() {
+            fs::remove_dir(folder)?;
+        }
         Ok(Undone::whole())
     }
 }
@@ -47,7 +41,6 @@ struct Setup;
 
 impl Workflow for Setup {
     const NAME: &'static str = "setup";
-    const VERSION: u32 = 1;
     type World = PathBuf;
     type Input = Vec<String>;
     type Output = ();
@@ -60,15 +53,17 @@ impl Workflow for Setup {
     }
 }
 
+fn registry() -> Registry<PathBuf> {
+    Registry::new().workflow::<Setup>().mutation::<MakeFolder>()
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let (folder, registry) =
-        (tempfile::tempdir()?, Registry::new().workflow::<Setup>().mutation::<MakeFolder>());
-    let (path, world) = (folder.path().join("jobs.db"), folder.path().to_owned());
-    let journal = Journal::open(&path, KeySource::default(), Clock::system()).await?;
-    let engine = Engine::new(&journal, &world, &registry);
-    let started = Started::new("my folders", Target::new("folder", "mine"));
-    let outcome = engine.start::<Setup>(started, &vec!["in".to_owned(), "out".to_owned()]).await?;
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let (journal, world) = (Journal::at(folder.path().join("jobs.db")).await?, folder.path().to_owned());
+    let (registry, started) = (registry(), Started::new("folders", Target::new("folder", "mine")));
+    let (engine, names) = (Engine::new(&journal, &world, &registry), vec!["in".to_owned()]);
+    let outcome = engine.start::<Setup>(started, &names).await?;
     assert!(matches!(outcome.end, End::Succeeded), "{:?}", outcome.end);
     Ok(())
 }
@@ -76,22 +71,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Killed at every instant, failing at every step, with everything done twice, and with every answer lost.
 #[cfg(test)]
 #[tokio::test]
-async fn whatever_happens_all_folders_are_there_or_none() {
+async fn whatever_happens_the_folder_is_there_or_not() {
     let folder = tempfile::tempdir().expect("a folder");
-    let registry = Registry::new().workflow::<Setup>().mutation::<MakeFolder>();
-    let arrange = async || deployctl::engine::Arranged {
-        world: folder.path().join(deployctl::run::RunId::random().to_string()),
-        input: vec!["in".to_owned(), "out".to_owned()],
-    };
-    let check = async |world: &PathBuf, is_done: bool| {
-        assert_eq!(["in", "out"].map(|name| world.join(name).exists()), [is_done; 2]);
-    };
-    let trials = deployctl::engine::Trials::new(folder.path(), &registry);
-    trials.everything::<Setup>(arrange, check).await.expect("it converges");
-}
-
-#[cfg(test)]
-#[test]
-fn it_runs() {
-    main().expect("both folders are made");
+    let world = || folder.path().join(RunId::random().to_string());
+    let arrange = async || Arranged { world: world(), input: vec!["in".to_owned()] };
+    let check = async |world: &PathBuf, is_done| assert_eq!(world.join("in").exists(), is_done);
+    Trials::new(folder.path(), &registry()).everything::<Setup>(arrange, check).await.expect("it converges");
 }

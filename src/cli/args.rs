@@ -185,7 +185,9 @@ pub(super) enum Command {
         #[command(flatten)]
         lease: LeaseArgs,
     },
-    /// Try the step again at which a run failed that was told to halt, or is stuck, and go on from there
+    /// Try the step again at which a run stopped, and go on from there
+    ///
+    /// The step at which a run failed that was told to halt; or the one in which its processes died time and again.
     Retry {
         /// An id, the beginning of one, or `latest`
         run: RunSelector,
@@ -284,6 +286,11 @@ pub(super) enum Command {
         /// An id, the beginning of one, or `latest`
         run: RunSelector,
     },
+    /// The journal itself
+    Journal {
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
     /// The key with which the journal's secrets are sealed
     Key {
         #[command(subcommand)]
@@ -316,6 +323,25 @@ impl From<LeaseArgs> for Claim {
     fn from(args: LeaseArgs) -> Self {
         if args.force_lease { Self::Disowns } else { Self::Respects }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub(super) enum JournalCommand {
+    /// List the old runs that no rollback needs, and with --yes delete them
+    ///
+    /// The newest success of each deployment stays, and so does every run that is not over. What is deleted here is only
+    /// the record of a run: nothing in the cloud is touched.
+    Prune {
+        /// Runs that were over so long ago
+        #[arg(long, value_name = "DURATION", default_value = "90d", value_parser = humantime::parse_duration)]
+        older_than: std::time::Duration,
+        /// Keep so many of the newest in any case
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        keep: u32,
+        /// Delete them
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]

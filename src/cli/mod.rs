@@ -12,6 +12,7 @@ mod exit;
 mod foresee;
 mod history;
 mod io;
+mod journal;
 mod key;
 mod log;
 mod meant;

@@ -4,13 +4,13 @@
 //! stand behind those of the run; when one of them fails, nothing is rolled back.
 
 use super::activity::Activity;
-use super::codec::through;
+use super::codec::{self, Unfit, decode, through};
 use super::drive::{Engine, Taken};
 use super::registry::steps;
 use super::rollback::Walk;
 use super::stop::{End, Outcome, Stop};
 use super::workflow::Workflow;
-use crate::journal::{Abandonment, History, StoredStep, Take, TakeError};
+use crate::journal::{Abandonment, History, Kept, StoredStep, Take, TakeError};
 use crate::run::{Event, EventKind, Facts, Failure, Keep, OnFailure, RunId, Seq};
 
 impl<W: Sync + 'static> Engine<'_, W> {
@@ -93,7 +93,7 @@ impl Past {
     /// When it cannot be read.
     pub fn given<A: Activity>(&self, seq: Seq) -> Result<Option<A>, Failure> {
         let step = self.steps.iter().find(|step| step.seq == seq && step.activity == A::NAME);
-        step.map(|step| read(&step.input, A::NAME)).transpose()
+        step.map(|step| read_kept(&step.input, A::NAME)).transpose()
     }
 
     /// The checkpoint of the first step of this activity.
@@ -102,12 +102,18 @@ impl Past {
     /// When it cannot be read.
     pub fn output<A: Activity>(&self) -> Result<Option<A::Output>, Failure> {
         let mut steps = self.steps.iter().filter(|step| step.activity == A::NAME);
-        steps.find_map(|step| step.output.as_ref()).map(|output| read(output, A::NAME)).transpose()
+        steps.find_map(|step| step.output.as_ref()).map(|output| read_kept(output, A::NAME)).transpose()
     }
 }
 
 fn read<T: serde::de::DeserializeOwned>(value: &serde_json::Value, name: &str) -> Result<T, Failure> {
-    serde_json::from_value(value.clone()).map_err(|error| {
-        Failure::ours(format!("reading what the journal holds of {name}"), error.to_string())
-    })
+    decode(value).map_err(|unfit| unreadable(name, &unfit))
+}
+
+fn read_kept<T: serde::de::DeserializeOwned>(kept: &Kept, name: &str) -> Result<T, Failure> {
+    codec::read(kept).map_err(|unfit| unreadable(name, &unfit))
+}
+
+fn unreadable(name: &str, unfit: &Unfit) -> Failure {
+    Failure::ours(format!("reading what the journal holds of {name}"), unfit.to_string())
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Serializer, Track};
 
+use crate::journal::Kept;
 use crate::run::{Failure, marker};
 
 /// A value that cannot be stored and read again.
@@ -42,6 +43,11 @@ pub(super) fn encode(value: &impl Serialize) -> Result<Value, Unfit> {
 pub(super) fn decode<T: DeserializeOwned>(stored: &Value) -> Result<T, Unfit> {
     serde_path_to_error::deserialize(stored)
         .map_err(|error| Unfit::at(&error.path().to_string(), error.inner().to_string()))
+}
+
+/// What the journal keeps, as a value again.
+pub(super) fn read<T: DeserializeOwned>(kept: &Kept) -> Result<T, Unfit> {
+    kept.read().map_err(|error| Unfit::at(&error.path().to_string(), error.inner().to_string()))
 }
 
 /// The value as it is stored, and as it is read again.

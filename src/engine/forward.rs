@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::activity::{Activity, Mutation, Read, Wait};
 use super::attempt::{self, Attempt, Attempts, Ended};
-use super::codec::{decode, through};
+use super::codec::{read, through};
 use super::cx::Cx;
 use super::entry::{Entry, Noted};
 use super::ground::Ground;
@@ -98,7 +98,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         asked.expect(stored, activity)?;
         match (stored.state.status, &stored.output, &stored.forward.failure) {
             (StepStatus::Completed, Some(output), _) => {
-                let output = decode(output).map_err(|unfit| {
+                let output = read(output).map_err(|unfit| {
                     let doing = format!("reading the checkpoint of step {seq} ({})", stored.activity);
                     Stop::Ours(Failure::ours(doing, unfit.to_string()))
                 })?;

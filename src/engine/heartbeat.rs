@@ -25,7 +25,9 @@ pub(super) async fn beside<T>(
     let mut beating = Beating(guard.beside(beat(guard.clone(), clock)).map_err(Stop::Broken)?);
     let done = tokio::select! {
         biased;
-        stop = &mut beating.0 => Err(stop.unwrap_or_else(|why| Stop::Ours(Failure::ours("renewing the lease", why.to_string())))),
+        stop = &mut beating.0 => Err(stop.unwrap_or_else(|panic| {
+            Stop::Ours(Failure::ours("renewing the lease", panic.to_string()))
+        })),
         done = work => {
             beating.0.abort();
             drop((&mut beating.0).await);

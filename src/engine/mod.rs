@@ -16,6 +16,8 @@
 //! | what a process did with a run | [`End`], in an [`Outcome`] | [`RunState`](crate::run::RunState) |
 //! | a run, for who asks what became of it | | [`run::Outcome`](crate::run::Outcome) |
 
+pub mod prelude;
+
 mod abandon;
 mod activity;
 mod attempt;

@@ -6,21 +6,22 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::activity::{Done, Mutation, Undone};
+use super::codec;
 use super::cx::Cx;
+use crate::journal::Kept;
 use crate::run::{Facts, Failure};
 
 type Undoing<'a> = Pin<Box<dyn Future<Output = Result<Undone, Failure>> + Send + 'a>>;
-type Undo<W> = for<'a> fn(&'a Value, Option<&'a Value>, &'a Cx<'a, W>) -> Undoing<'a>;
+type Undo<W> = for<'a> fn(&'a Kept, Option<&'a Kept>, &'a Cx<'a, W>) -> Undoing<'a>;
 
 /// What is known of a mutation by its name alone.
 struct Entry<W> {
     undo: Undo<W>,
-    stays: fn(&Value) -> Result<Facts, Failure>,
-    mask: fn(&Value, &W),
-    limit: fn(&Value) -> Option<Duration>,
+    stays: fn(&Kept) -> Result<Facts, Failure>,
+    mask: fn(&Kept, &W),
+    limit: fn(&Kept) -> Option<Duration>,
 }
 
 /// The mutations that a program can undo, by their names.
@@ -56,8 +57,8 @@ impl<W: Sync + 'static> Mutations<W> {
     pub(super) async fn undo<'a>(
         &self,
         name: &str,
-        input: &'a Value,
-        output: Option<&'a Value>,
+        input: &'a Kept,
+        output: Option<&'a Kept>,
         cx: &'a Cx<'a, W>,
     ) -> Result<Undone, Failure> {
         match self.0.get(name) {
@@ -67,19 +68,19 @@ impl<W: Sync + 'static> Mutations<W> {
     }
 
     /// How long a part of its undo may take.
-    pub(super) fn limit(&self, name: &str, input: &Value) -> Option<Duration> {
+    pub(super) fn limit(&self, name: &str, input: &Kept) -> Option<Duration> {
         self.0.get(name).and_then(|entry| (entry.limit)(input))
     }
 
-    /// Tells the world what to mask of a step.
-    pub(super) fn mask(&self, name: &str, input: &Value, world: &W) {
+    /// Tells the world what of a step must not be shown.
+    pub(super) fn mask(&self, name: &str, input: &Kept, world: &W) {
         if let Some(entry) = self.0.get(name) {
             (entry.mask)(input, world);
         }
     }
 
     /// What earlier compensations must know of a step whose effect stays.
-    pub(super) fn stays(&self, name: &str, input: &Value) -> Result<Facts, Failure> {
+    pub(super) fn stays(&self, name: &str, input: &Kept) -> Result<Facts, Failure> {
         self.0.get(name).map_or_else(|| Err(unknown(name)), |entry| (entry.stays)(input))
     }
 }
@@ -97,8 +98,8 @@ pub(super) fn unknown(name: &str) -> Failure {
 }
 
 async fn undo<A: Mutation>(
-    input: &Value,
-    output: Option<&Value>,
+    input: &Kept,
+    output: Option<&Kept>,
     cx: &Cx<'_, A::World>,
 ) -> Result<Undone, Failure> {
     let activity: A = read::<A, A>(input)?;
@@ -107,24 +108,24 @@ async fn undo<A: Mutation>(
     activity.compensate(done, cx).await
 }
 
-fn stays<A: Mutation>(input: &Value) -> Result<Facts, Failure> {
+fn stays<A: Mutation>(input: &Kept) -> Result<Facts, Failure> {
     Ok(read::<A, A>(input)?.stays())
 }
 
-/// The time limit of a step. An input that cannot be read has none here, and is refused when the step is undone.
-fn limit<A: Mutation>(input: &Value) -> Option<Duration> {
+/// What cannot be read is refused when it is to be undone.
+fn limit<A: Mutation>(input: &Kept) -> Option<Duration> {
     read::<A, A>(input).ok()?.limit()
 }
 
-/// Tells the world what to mask of a step, unless its input cannot be read.
-fn mask<A: Mutation>(input: &Value, world: &A::World) {
+/// The same.
+fn mask<A: Mutation>(input: &Kept, world: &A::World) {
     if let Ok(activity) = read::<A, A>(input) {
         activity.mask(world);
     }
 }
 
-fn read<A: Mutation, V: DeserializeOwned>(stored: &Value) -> Result<V, Failure> {
-    serde_json::from_value(stored.clone()).map_err(|error| {
-        Failure::ours(format!("reading what the journal holds of {}", A::NAME), error.to_string())
+fn read<A: Mutation, V: DeserializeOwned>(kept: &Kept) -> Result<V, Failure> {
+    codec::read(kept).map_err(|unfit| {
+        Failure::ours(format!("reading what the journal holds of {}", A::NAME), unfit.to_string())
     })
 }

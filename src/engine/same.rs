@@ -9,9 +9,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::activity::Activity;
-use super::codec::{decode, encode, sort, through};
+use super::codec::{encode, read, sort, through};
 use super::stop::{Diverged, Stop};
-use crate::journal::{NewStep, StoredStep};
+use crate::journal::{Kept, NewStep, StoredStep};
 use crate::run::{Effect, Seq, StepId, mask};
 
 /// How much of a value is shown that differs.
@@ -73,20 +73,20 @@ impl Asked {
 }
 
 /// What differs between an activity that is recorded and one that is asked for, as this program reads both.
-fn difference<A: Activity>(recorded: &Value, asked: &A) -> Option<String> {
+fn difference<A: Activity>(recorded: &Kept, asked: &A) -> Option<String> {
     let identity = |activity: &A| {
         let mut identity = activity.identity().map_or_else(|| encode(activity), Ok)?;
         mask(&mut identity);
         Ok(identity)
     };
-    match decode::<A>(recorded).and_then(|recorded| Ok((identity(&recorded)?, identity(asked)?))) {
-        Ok((recorded, asked)) => first_difference(&recorded, &asked, String::new()),
+    match read::<A>(recorded).and_then(|recorded| Ok((identity(&recorded)?, identity(asked)?))) {
+        Ok((recorded, asked)) => first_difference(&recorded, &asked, ""),
         Err(unfit) => Some(format!("what is recorded cannot be read here: {unfit}")),
     }
 }
 
 /// The first place in two values where they differ, and what stands there.
-fn first_difference(recorded: &Value, asked: &Value, path: String) -> Option<String> {
+fn first_difference(recorded: &Value, asked: &Value, path: &str) -> Option<String> {
     match (recorded, asked) {
         (Value::Object(one), Value::Object(other)) => {
             let mut keys: Vec<&String> = one.keys().chain(other.keys()).collect();
@@ -95,12 +95,12 @@ fn first_difference(recorded: &Value, asked: &Value, path: String) -> Option<Str
             let at = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
             keys.into_iter().find_map(|key| {
                 let of = |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or_default();
-                first_difference(&of(one), &of(other), at(key))
+                first_difference(&of(one), &of(other), &at(key))
             })
         }
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
             let mut pairs = one.iter().zip(other).enumerate();
-            pairs.find_map(|(n, (one, other))| first_difference(one, other, format!("{path}[{n}]")))
+            pairs.find_map(|(n, (one, other))| first_difference(one, other, &format!("{path}[{n}]")))
         }
         _ if recorded == asked => None,
         _ => {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_first_place_that_differs_is_named_with_what_stands_there() {
-        let differs = |one: Value, other: Value| first_difference(&one, &other, String::new());
+        let differs = |one: Value, other: Value| first_difference(&one, &other, "");
         assert_eq!(differs(json!({"a": 1, "b": [2]}), json!({"b": [2], "a": 1})), None);
         let found = differs(json!({"a": {"b": [1, "x"]}}), json!({"a": {"b": [1, "y"]}}));
         assert_eq!(found.as_deref(), Some("at `a.b[1]`, \"x\" is recorded, and \"y\" is asked for"));

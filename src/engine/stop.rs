@@ -48,7 +48,7 @@ impl Stop {
 
 /// On resume the code asked for another step than the one that was recorded: it must not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("step {seq} of the run is `{recorded}`, but this version of the program would do `{asked}`{}", because(.difference))]
+#[error("step {seq} of the run is `{recorded}`, but this version of the program would do `{asked}`{}", because(.difference.as_ref()))]
 #[non_exhaustive]
 pub struct Diverged {
     /// The step.
@@ -62,8 +62,8 @@ pub struct Diverged {
     pub difference: Option<String>,
 }
 
-fn because(difference: &Option<String>) -> String {
-    difference.as_ref().map(|difference| format!(": {difference}")).unwrap_or_default()
+fn because(difference: Option<&String>) -> String {
+    difference.map(|difference| format!(": {difference}")).unwrap_or_default()
 }
 
 /// A run cannot go on forwards here: its workflow, in its version, is none of those that are registered.

@@ -17,7 +17,7 @@ pub trait Workflow {
     /// Grows when a run of the version before could not be continued. Such a run can only be rolled back here, which needs
     /// its activities and not its workflow; the program that started it can go on with it. [`Run::patched`] lets steps be
     /// put in without that.
-    const VERSION: u32;
+    const VERSION: u32 = 1;
     /// What its activities may touch.
     type World: Sync + 'static;
     /// What it is given; stored with the run.

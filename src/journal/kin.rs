@@ -42,6 +42,24 @@ impl Kin {
         self.targets.iter().filter_map(|target| target.strip_prefix("backend-set:"))
     }
 
+    /// What tells which deployment it is of, whatever instances come and go: its own target, or else all that last.
+    pub(super) fn lasting(&self) -> impl Iterator<Item = &str> {
+        let of = |is_meant: fn(&str) -> bool| -> Vec<&str> {
+            self.targets.iter().map(String::as_str).filter(|target| is_meant(target)).collect()
+        };
+        let kinds = [
+            of(|target| target.starts_with("service:")),
+            of(|target| !target.starts_with("instance:")),
+            of(|_| true),
+        ];
+        kinds.into_iter().find(|targets| !targets.is_empty()).unwrap_or_default().into_iter()
+    }
+
+    /// Everything that it held, found or made.
+    pub(super) fn marks(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().map(String::as_str).chain(self.instances())
+    }
+
     /// Whether both are of one deployment.
     pub fn is_kin_of(&self, other: &Self) -> bool {
         let claims = |kin: &Self| -> BTreeSet<String> {

@@ -17,6 +17,14 @@ use super::{exposure, lock, wal};
 use crate::clock::Clock;
 
 impl Journal {
+    /// Opens the journal at `path` as [`Journal::open`] does, by the machine's clock and with a key in a file beside it.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn at(path: impl AsRef<Path>) -> Result<Self, JournalError> {
+        Self::open(path.as_ref(), KeySource::default(), Clock::system()).await
+    }
+
     /// Opens the journal at `path`, making the file (0600), its folder (0700) and its key where they are missing.
     ///
     /// # Errors

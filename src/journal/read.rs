@@ -11,6 +11,7 @@ use super::deaths::{self, Deaths};
 use super::error::JournalError;
 use super::handle::{Inner, Journal};
 use super::held::Hold;
+use super::kept::Kept;
 use super::outcome;
 use super::row::Column;
 use super::seal::Spot;
@@ -62,10 +63,10 @@ impl History {
         let mut steps = load_steps(inner, tx, run).await?;
         for step in &mut steps {
             let spot = |column| Spot { run, seq: Some(step.seq), column };
-            step.input = sealer.open(step.input.take(), spot("input"))?;
-            if let Some(output) = &mut step.output {
-                *output = sealer.open(output.take(), spot("output"))?;
-            }
+            let input = std::mem::replace(&mut step.input, Kept::stored(String::new()));
+            step.input = input.opened(sealer, spot("input"))?;
+            step.output =
+                step.output.take().map(|output| output.opened(sealer, spot("output"))).transpose()?;
         }
         Ok(Self {
             workflow: row.workflow,
@@ -112,7 +113,7 @@ impl Journal {
         .ok_or(JournalError::NoSuchRun(run))?;
         let facts = load_facts(&self.0, &mut connection, run).await?;
         let steps = load_steps(&self.0, &mut connection, run).await?;
-        let steps = steps.into_iter().map(StoredStep::into_record).collect();
+        let steps = steps.into_iter().map(StoredStep::into_record).collect::<Result<_, _>>()?;
         let mut record = row.into_record(facts, steps, &self.0)?;
         record.warnings = outcome::warnings(&self.0, &mut connection, run).await?;
         outcome::tell(&self.0, &mut connection, std::slice::from_mut(&mut record)).await?;

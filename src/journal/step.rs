@@ -1,11 +1,14 @@
 //! One step as it is stored: what was asked, and how its two halves went.
 
-use serde_json::Value;
+use std::path::Path;
+
 use sqlx::SqliteConnection;
 
 use super::error::JournalError;
 use super::handle::Inner;
+use super::kept::Kept;
 use super::row::Column;
+use super::sqlite::of_sqlx;
 use super::stored::masked;
 use crate::run::{
     Direction, Effect, Half, RunId, Seq, StepId, StepRecord, StepStanding, StepState, UndoRecord,
@@ -25,13 +28,13 @@ pub struct StoredStep {
     /// What it does to the world.
     pub effect: Effect,
     /// The activity itself.
-    pub input: Value,
+    pub input: Kept,
     /// The digest of the input without its secrets.
     pub input_digest: String,
     /// Where it stands.
     pub state: StepState,
     /// Its checkpoint.
-    pub output: Option<Value>,
+    pub output: Option<Kept>,
     /// The attempts to do it.
     pub forward: Half,
     /// The attempts to undo it, once there was one.
@@ -56,7 +59,37 @@ pub(super) async fn load_steps(
     .fetch_all(connection)
     .await
     .map_err(|error| inner.failed(error))?;
-    rows.into_iter().zip(1..).map(|(row, number)| row.into_step(number)).collect()
+    rows.into_iter()
+        .zip(1..)
+        .map(|(row, expected)| {
+            let step = row.into_step()?;
+            // A gap would make every later step another one.
+            if step.seq.get() != expected {
+                return Err(Column("steps", "seq").error(format!("step {expected} is missing")));
+            }
+            Ok(step)
+        })
+        .collect()
+}
+
+/// The steps of a run without what they were given and what came of it, whichever are there.
+pub(super) async fn load_standings(
+    path: &Path,
+    connection: &mut SqliteConnection,
+    run: &str,
+) -> Result<Vec<StoredStep>, JournalError> {
+    let rows = sqlx::query_as!(
+        StepRow,
+        r#"SELECT seq, identity, activity, subject, effect, 'null' AS "input!: String", input_digest, status, attempt,
+             NULL AS "output: String", failure, begun_at, finished_at, retry_since, next_attempt_at, undo_status,
+             undo_attempt, undo_failure, undo_begun_at, undo_finished_at, undo_retry_since, undo_next_attempt_at
+         FROM steps WHERE run_id = ?1 ORDER BY seq"#,
+        run
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(|error| of_sqlx(path, error))?;
+    rows.into_iter().map(StepRow::into_step).collect()
 }
 
 struct StepRow {
@@ -85,13 +118,9 @@ struct StepRow {
 }
 
 impl StepRow {
-    /// The step, which must be number `expected`: a gap would make every later step another one.
-    fn into_step(self, expected: u32) -> Result<StoredStep, JournalError> {
+    fn into_step(self) -> Result<StoredStep, JournalError> {
         let at = |column| Column("steps", column);
         let seq = at("seq").seq(self.seq)?;
-        if seq.get() != expected {
-            return Err(at("seq").error(format!("step {expected} is missing")));
-        }
         let undo = match at("undo_begun_at").time_or_none(self.undo_begun_at)? {
             None => None,
             Some(begun_at) => Some(Half {
@@ -107,12 +136,12 @@ impl StepRow {
             seq,
             id: self.identity.map_or_else(|| seq.into(), StepId::from),
             effect: at("effect").parse(&self.effect)?,
-            input: at("input").json(&self.input)?,
+            input: Kept::stored(self.input),
             state: StepState {
                 status: at("status").parse(&self.status)?,
                 undo: self.undo_status.map(|status| at("undo_status").parse(&status)).transpose()?,
             },
-            output: at("output").json_or_none(self.output.as_deref())?,
+            output: self.output.map(Kept::stored),
             forward: Half {
                 attempt: at("attempt").number(self.attempt)?,
                 failure: at("failure").json_or_none(self.failure.as_deref())?,
@@ -144,7 +173,7 @@ impl StoredStep {
     }
 
     /// The step as others than its process may see it.
-    pub(super) fn into_record(self) -> StepRecord {
+    pub(super) fn into_record(self) -> Result<StepRecord, JournalError> {
         let compensation = self.state.undo.zip(self.undo).map(|(status, undo)| UndoRecord {
             status,
             attempts: undo.attempt,
@@ -152,7 +181,8 @@ impl StoredStep {
             finished_at: undo.finished_at,
             error: undo.failure,
         });
-        StepRecord {
+        let result = self.output.map(|output| output.json("output")).transpose()?;
+        Ok(StepRecord {
             seq: self.seq,
             name: self.activity,
             subject: self.subject,
@@ -161,9 +191,9 @@ impl StoredStep {
             attempts: self.forward.attempt,
             started_at: self.forward.begun_at,
             finished_at: self.forward.finished_at,
-            result: self.output.map(masked),
+            result: result.map(masked),
             error: self.forward.failure,
             compensation,
-        }
+        })
     }
 }

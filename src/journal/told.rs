@@ -10,9 +10,10 @@ use sqlx::SqliteConnection;
 
 use super::attest::altered;
 use super::error::JournalError;
-use super::row::Column;
+use super::row::{Column, text};
 use super::sqlite::of_sqlx;
-use crate::run::{EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding};
+use super::step::{StoredStep, load_standings};
+use crate::run::{Effect, EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding, stamp};
 
 /// Makes sure that a run and its steps stand where its events put them.
 ///
@@ -22,44 +23,41 @@ pub(super) async fn check(tx: &mut SqliteConnection, path: &Path, run: RunId) ->
     let failed = |error| of_sqlx(path, error);
     let id = run.to_string();
     let told = fold(&mut *tx, path, &id).await?;
-    let head = sqlx::query!("SELECT state, direction, has_succeeded, last_event FROM runs WHERE id = ?1", id)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(failed)?;
-    let wrong = |what: &str, is: &str, told: &str| {
-        altered("runs", format!("run {id}: its {what} is {is}, and its events make it {told}"))
-    };
+    let head = sqlx::query!(
+        "SELECT state, direction, has_succeeded, error, finished_at, last_event FROM runs WHERE id = ?1",
+        id
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(failed)?;
     if told.n_events != head.last_event {
         return Err(altered("events", format!("the last of run {id} is not number {}", head.last_event)));
     }
-    let Folded { run: RunStanding { state, direction: way, has_succeeded, .. }, steps } = told.run;
-    if head.state != state.as_str() {
-        return Err(wrong("state", &head.state, state.as_str()));
+    let at = |column| Column("runs", column);
+    let stands = RunStanding {
+        state: at("state").parse(&head.state)?,
+        direction: at("direction").parse(&head.direction)?,
+        has_succeeded: head.has_succeeded != 0,
+        error: at("error").json_or_none(head.error.as_deref())?,
+        finished_at: at("finished_at").time_or_none(head.finished_at)?,
+    };
+    if let Some((column, is, told)) = difference(of_run(&stands), of_run(&told.run.run)) {
+        return Err(altered(
+            "runs",
+            format!("run {id}: its {column} is {is}, and its events make it {told}"),
+        ));
     }
-    if head.direction != way.as_str() {
-        return Err(wrong("direction", &head.direction, way.as_str()));
-    }
-    if (head.has_succeeded != 0) != has_succeeded {
-        return Err(wrong("has_succeeded", &head.has_succeeded.to_string(), &has_succeeded.to_string()));
-    }
-    let rows = sqlx::query_as!(
-        StepRow,
-        "SELECT seq, activity, subject, effect, status, attempt, undo_status, undo_attempt FROM steps
-         WHERE run_id = ?1 ORDER BY seq",
-        id
-    )
-    .fetch_all(&mut *tx)
-    .await
-    .map_err(failed)?;
+    let steps = told.run.steps;
+    let rows = load_standings(path, &mut *tx, &id).await?;
     if rows.len() > steps.len() {
         return Err(altered("steps", format!("step {} of run {id}: no event begins it", steps.len() + 1)));
     }
     let mut rows = rows.into_iter();
     for (step, number) in steps.iter().zip(1..) {
-        let Some(row) = rows.next().filter(|row| row.seq == number) else {
+        let Some(row) = rows.next().filter(|row| row.seq.get() == number) else {
             return Err(altered("steps", format!("step {number} of run {id} is missing")));
         };
-        if let Some((column, is, told)) = row.difference(step) {
+        if let Some((column, is, told)) = difference(of_step(&row), of_told(step)) {
             return Err(altered(
                 "steps",
                 format!("step {} of run {id}: its {column} is {is}, and its events make it {told}", row.seq),
@@ -100,34 +98,59 @@ async fn fold(tx: &mut SqliteConnection, path: &Path, id: &str) -> Result<Told, 
     }
 }
 
-struct StepRow {
-    seq: i64,
-    activity: String,
-    subject: Option<String>,
-    effect: String,
-    status: String,
-    attempt: i64,
-    undo_status: Option<String>,
-    undo_attempt: i64,
+/// A column, and what it holds in words.
+type Cell = (&'static str, String);
+
+/// The first column that is not what the events say: its name, what it holds, and what they say.
+fn difference(
+    is: impl IntoIterator<Item = Cell>,
+    told: impl IntoIterator<Item = Cell>,
+) -> Option<(&'static str, String, String)> {
+    let mut pairs = is.into_iter().zip(told);
+    pairs.find_map(|((column, is), (_, told))| (is != told).then_some((column, is, told)))
 }
 
-impl StepRow {
-    /// The first column that is not what the events say: its name, what it holds, and what they say.
-    fn difference(&self, told: &FoldedStep) -> Option<(&'static str, String, String)> {
-        let none = || "nothing".to_owned();
-        let StepStanding { state, forward, undo: back } = &told.standing;
-        let undo = state.undo.map(|undo| undo.as_str().to_owned());
-        let undo_attempt = back.as_ref().map_or(0, |back| back.attempt);
-        [
-            ("activity", self.activity.clone(), told.name.clone()),
-            ("subject", self.subject.clone().unwrap_or_else(none), told.subject.clone().unwrap_or_else(none)),
-            ("effect", self.effect.clone(), told.effect.as_str().to_owned()),
-            ("status", self.status.clone(), state.status.as_str().to_owned()),
-            ("attempt", self.attempt.to_string(), forward.attempt.to_string()),
-            ("undo_status", self.undo_status.clone().unwrap_or_else(none), undo.unwrap_or_else(none)),
-            ("undo_attempt", self.undo_attempt.to_string(), undo_attempt.to_string()),
-        ]
-        .into_iter()
-        .find(|(_, is, told)| is != told)
-    }
+fn shown<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "nothing".to_owned(), show)
+}
+
+fn of_run(standing: &RunStanding) -> [Cell; 5] {
+    [
+        ("state", standing.state.to_string()),
+        ("direction", standing.direction.to_string()),
+        ("has_succeeded", u8::from(standing.has_succeeded).to_string()),
+        ("error", shown(standing.error.as_ref(), text)),
+        ("finished_at", shown(standing.finished_at, stamp)),
+    ]
+}
+
+fn of_step(row: &StoredStep) -> Vec<Cell> {
+    named(&row.activity, row.subject.as_deref(), row.effect, &row.standing())
+}
+
+fn of_told(step: &FoldedStep) -> Vec<Cell> {
+    named(&step.name, step.subject.as_deref(), step.effect, &step.standing)
+}
+
+/// What of a step its events tell. Since when it fails, they do not: a resume may have forgotten it.
+fn named(activity: &str, subject: Option<&str>, effect: Effect, standing: &StepStanding) -> Vec<Cell> {
+    let StepStanding { state, forward, undo } = standing;
+    let undo = undo.as_ref();
+    vec![
+        ("activity", activity.to_owned()),
+        ("subject", shown(subject, ToOwned::to_owned)),
+        ("effect", effect.to_string()),
+        ("status", state.status.to_string()),
+        ("attempt", forward.attempt.to_string()),
+        ("begun_at", stamp(forward.begun_at)),
+        ("failure", shown(forward.failure.as_ref(), text)),
+        ("finished_at", shown(forward.finished_at, stamp)),
+        ("next_attempt_at", shown(forward.next_attempt_at, stamp)),
+        ("undo_status", shown(state.undo, |status| status.to_string())),
+        ("undo_attempt", undo.map_or(0, |undo| undo.attempt).to_string()),
+        ("undo_begun_at", shown(undo.map(|undo| undo.begun_at), stamp)),
+        ("undo_failure", shown(undo.and_then(|undo| undo.failure.as_ref()), text)),
+        ("undo_finished_at", shown(undo.and_then(|undo| undo.finished_at), stamp)),
+        ("undo_next_attempt_at", shown(undo.and_then(|undo| undo.next_attempt_at), stamp)),
+    ]
 }

@@ -1,6 +1,7 @@
 //! Why a step did not succeed, as data: a failure is read back after a crash, by another process.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,13 @@ pub enum FailureKind {
     Blocked,
     /// A defect of this program or of its machine. The run stops at once and sends nothing more.
     Ours,
+}
+
+/// What a machine does not do now it may do later: it is worth another attempt.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::transient("asking the operating system", error.to_string())
+    }
 }
 
 impl Failure {

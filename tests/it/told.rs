@@ -19,12 +19,24 @@ fn rows_that_the_events_do_not_make_are_refused_with_the_place() {
             "UPDATE runs SET direction = 'backward'",
             "its direction is backward, and its events make it forward",
         ),
-        ("UPDATE runs SET has_succeeded = 1", "its has_succeeded is 1, and its events make it false"),
+        ("UPDATE runs SET has_succeeded = 1", "its has_succeeded is 1, and its events make it 0"),
         ("UPDATE runs SET last_event = 3", "table events, the last of run "),
         ("DELETE FROM steps WHERE seq = (SELECT max(seq) FROM steps)", " is missing"),
         (
             "UPDATE steps SET status = 'begun', output = NULL WHERE activity = 'register-backend'",
             "its status is begun, and its events make it completed",
+        ),
+        (
+            "UPDATE runs SET finished_at = 0",
+            "its finished_at is 1970-01-01T00:00:00.000Z, and its events make it nothing",
+        ),
+        (
+            "UPDATE steps SET begun_at = 0 WHERE seq = 2",
+            ": its begun_at is 1970-01-01T00:00:00.000Z, and its events",
+        ),
+        (
+            "UPDATE steps SET next_attempt_at = 0 WHERE seq = 2",
+            ": its next_attempt_at is 1970-01-01T00:00:00.000Z, and",
         ),
         ("UPDATE steps SET attempt = 7 WHERE seq = 2", ": its attempt is 7, and its events make it 1"),
         (

@@ -2,11 +2,13 @@
 
 mod again;
 mod blocking;
+mod called;
 mod kept;
 mod lost;
 mod many;
 mod named;
 mod poisoned;
+mod pruned;
 #[path = "../../../examples/setup.rs"]
 mod setup;
 mod sleeping;
@@ -160,4 +162,9 @@ fn impatient() -> RetryPolicy {
         multiplier: 2.0,
         max_elapsed: Duration::from_millis(200),
     }
+}
+
+#[test]
+fn the_example_runs() {
+    setup::main().expect("it makes its folder");
 }

@@ -18,6 +18,7 @@ fn each_command_says_what_it_is_for() {
         screens.take(&[command, "--help"]).expect(0);
     }
     screens.take(&["key", "rotate", "--help"]).expect(0);
+    screens.take(&["journal", "prune", "--help"]).expect(0);
     // What every command has is told once.
     let text = screens.text();
     let global =

@@ -1,0 +1,112 @@
+//! Runs that nobody needs any more are deleted, with everything that the journal holds of them.
+//!
+//! The invariant: what stays may be rolled back exactly as before. So the newest success on each target stays, and every
+//! run that came after one that stays and has changed the same things.
+
+use std::collections::BTreeSet;
+
+use super::attest::Rows;
+use super::error::JournalError;
+use super::handle::Journal;
+use super::held::lock;
+use super::kin::{self, Kin};
+use super::patience::begin;
+use super::row::{Column, millis};
+use super::wal;
+use crate::run::{RunId, RunState, Timestamp};
+
+/// So many runs are deleted in one transaction: others have their turn in between.
+const AT_ONCE: usize = 200;
+
+impl Journal {
+    /// The runs that were over before `time`, and that no rollback needs. The `n_newest` newest runs are not among them.
+    pub async fn obsolete(&self, time: Timestamp, n_newest: u32) -> Result<Vec<RunId>, JournalError> {
+        let mut connection = self.0.connection.lock().await;
+        let all = kin::all(&self.0, &mut connection).await?;
+        let before = millis(time);
+        let over = sqlx::query_scalar!(
+            "SELECT id FROM runs WHERE state IN ('succeeded', 'rolled-back') AND finished_at < ?1",
+            before
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| self.0.failed(error))?;
+        let over: Result<BTreeSet<RunId>, _> = over.iter().map(|id| Column("runs", "id").parse(id)).collect();
+        Ok(obsolete(&all, &over?, n_newest as usize))
+    }
+
+    /// Deletes the runs that were over before `time` and that no rollback needs, and says which. The file
+    /// keeps its size, and uses the room for what comes.
+    pub async fn delete_before(&self, time: Timestamp, n_newest: u32) -> Result<Vec<RunId>, JournalError> {
+        let runs = self.obsolete(time, n_newest).await?;
+        for some in runs.chunks(AT_ONCE) {
+            self.delete(some).await?;
+        }
+        Ok(runs)
+    }
+
+    async fn delete(&self, runs: &[RunId]) -> Result<(), JournalError> {
+        let inner = &self.0;
+        let unlocked = inner.unlocked()?;
+        let failed = |error| inner.failed(error);
+        let mut connection = inner.connection.lock().await;
+        let mut tx = begin!(&inner.path, connection, inner.patience());
+        unlocked.assure(&mut tx, &inner.path).await?;
+        for run in runs {
+            let id = run.to_string();
+            // Nobody takes it up meanwhile: that needs this transaction's lock.
+            sqlx::query!("DELETE FROM events WHERE run_id = ?1", id)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
+            sqlx::query!("DELETE FROM steps WHERE run_id = ?1", id)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
+            sqlx::query!("DELETE FROM facts WHERE run_id = ?1", id)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
+            sqlx::query!("DELETE FROM targets WHERE run_id = ?1", id)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
+            sqlx::query!("DELETE FROM runs WHERE id = ?1", id).execute(&mut *tx).await.map_err(failed)?;
+        }
+        Rows::new(&inner.path, &unlocked.rows, &mut tx).write_extent().await?;
+        wal::confirm_within(&mut tx).await.map_err(failed)?;
+        super::apply::commit(inner, tx).await?;
+        for run in runs {
+            // Taken, it is dropped at once, and removed.
+            drop(lock(inner, *run)?);
+        }
+        wal::settle(inner, &mut connection).await;
+        Ok(())
+    }
+}
+
+/// Which of all runs, newest first, may go: of those that are `over`, the ones that nobody goes back to, unless one that
+/// stays would go back past them.
+fn obsolete(all: &[Kin], over: &BTreeSet<RunId>, n_newest: usize) -> Vec<RunId> {
+    let (mut replaced, mut candidates) = (BTreeSet::new(), BTreeSet::new());
+    for (index, kin) in all.iter().enumerate() {
+        let is_success = kin.state == RunState::Succeeded;
+        let is_newest = !kin.lasting().all(|target| replaced.contains(target));
+        // The newest of all stays in any case: numbers go on from it.
+        if index >= n_newest.max(1) && over.contains(&kin.run) && !(is_success && is_newest) {
+            candidates.insert(kin.run);
+        }
+        if is_success {
+            replaced.extend(kin.lasting());
+        }
+    }
+    let (mut kept, mut gone) = (BTreeSet::new(), Vec::new());
+    for kin in all.iter().rev() {
+        if candidates.contains(&kin.run) && !kin.marks().any(|mark| kept.contains(mark)) {
+            gone.push(kin.run);
+        } else {
+            kept.extend(kin.marks());
+        }
+    }
+    gone
+}
