@@ -1,7 +1,8 @@
 //! The command line.
 
 #[cfg(feature = "sandbox")]
-use std::net::SocketAddr;
+mod stand_in;
+
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -9,6 +10,10 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::journal::Claim;
 use crate::oci::sign_in::{Auth, Flags};
 use crate::run::{Keep, Resolution, RunSelector};
+#[cfg(all(feature = "probe", feature = "sandbox"))]
+pub(super) use stand_in::DemoArgs;
+#[cfg(feature = "sandbox")]
+pub(super) use stand_in::{SandboxArgs, Scenery};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done                                5  stuck: a person is needed
@@ -426,65 +431,4 @@ pub(super) struct DeploymentArgs {
     /// Pass on fields of the API that this version does not know, as they are written
     #[arg(long)]
     pub(super) allow_unknown_fields: bool,
-}
-
-/// Where and how fast the sandbox runs.
-#[cfg(feature = "sandbox")]
-#[derive(Clone, Debug, Args)]
-pub(super) struct SandboxArgs {
-    /// Where the API is served; port 0 takes any that is free
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
-    pub(super) listen: SocketAddr,
-    /// Answer requests to this name too, besides the address and localhost
-    #[arg(long, value_name = "NAME")]
-    pub(super) host: Vec<String>,
-    /// Keep the state here, so that it outlives a restart
-    #[arg(long, value_name = "DIR")]
-    pub(super) folder: Option<PathBuf>,
-    /// How many times faster than the real service
-    #[arg(long, default_value_t = 10.0, value_name = "N")]
-    pub(super) time_scale: f64,
-    /// Write .oci/config with a key, and a deployment file, into this folder
-    #[arg(long, value_name = "DIR")]
-    pub(super) home: Option<PathBuf>,
-    /// Items on a page of a list
-    #[arg(long, default_value_t = 10, value_name = "N")]
-    pub(super) page_size: usize,
-    /// Accept every signature
-    #[arg(long)]
-    pub(super) no_verify: bool,
-    /// Begin without the web server
-    #[arg(long)]
-    pub(super) empty: bool,
-    /// Who else is there: `crowded` is a load balancer that several teams share
-    #[arg(long, value_enum, default_value_t = Scenery::Plain, conflicts_with = "empty")]
-    pub(super) scenery: Scenery,
-    /// What this cloud is like, where the real one is not known for sure; GET /sandbox/habits lists them all
-    #[arg(long, value_name = "NAME=VALUE", value_parser = habit)]
-    pub(super) habit: Vec<(String, serde_json::Value)>,
-}
-
-/// What is around the sandbox's web server.
-#[cfg(feature = "sandbox")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Scenery {
-    Plain,
-    Crowded,
-}
-
-#[cfg(feature = "sandbox")]
-fn habit(text: &str) -> Result<(String, serde_json::Value), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    // A number or a truth value; anything else is a word.
-    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
-    Ok((name.to_owned(), value))
-}
-
-/// How the demo's traffic looks.
-#[cfg(all(feature = "probe", feature = "sandbox"))]
-#[derive(Clone, Debug, Args)]
-pub(super) struct DemoArgs {
-    /// Requests a second
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(super) rate: u32,
 }
