@@ -217,8 +217,8 @@ pub(super) enum Command {
         /// Show every event
         #[arg(long, requires = "run")]
         events: bool,
-        /// How many runs
-        #[arg(long, default_value_t = 50, value_name = "N")]
+        /// How many runs, the newest first; 0 for all
+        #[arg(long, default_value_t = 20, value_name = "N")]
         limit: u32,
     },
     /// Drain and remove the backends of one instance, and delete it

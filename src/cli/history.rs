@@ -19,23 +19,31 @@ use crate::run::{Event, RunId, RunRecord, RunSelector, RunState, StepStatus, Und
 const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Report> {
-    let (doubt, runs) = match session.journal_if_any().await? {
+    let (doubt, mut runs) = match session.journal_if_any().await? {
         Some(journal) => {
             let doubt = doubted(session.ui, &journal, None).await?;
-            let runs = journal.runs(n_most).await?;
+            // One more tells whether there are more.
+            let n_asked = if n_most == 0 { u32::MAX } else { n_most.saturating_add(1) };
+            let runs = journal.runs(n_asked).await?;
             journal.close().await?;
             (doubt, runs)
         }
         None if session.global.journal.is_some() => return Err(session.no_such_journal()),
         None => (None, Vec::new()),
     };
+    let n_most = if n_most == 0 { usize::MAX } else { n_most as usize };
+    let has_more = runs.len() > n_most;
+    runs.truncate(n_most);
     if session.ui.is_json {
         let runs: Vec<_> = runs.iter().map(RunRecord::to_json_without_steps).collect();
-        session.ui.json(&with_doubt(json!({"runs": runs}), doubt));
+        session.ui.json(&with_doubt(json!({"runs": runs, "more": has_more}), doubt));
     } else if runs.is_empty() {
         session.ui.note("no runs yet");
     } else {
         session.ui.out(&runs_table(&runs));
+        if has_more {
+            session.ui.note("these are the newest; --limit 0 shows all runs");
+        }
     }
     Ok(Exit::Done)
 }

@@ -1,30 +1,30 @@
-//! A process's entry into a step or its compensation, and the notes that its attempts make.
+//! A step, or its compensation, as it is taken up, and what its attempts note down.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::run::{Seq, StepId, Timestamp};
 
-/// How a process enters a step or its compensation.
+/// How a step, or its compensation, is taken up.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) seq: Seq,
     pub(super) id: StepId,
-    /// The time when the step itself was first begun.
+    /// When the step itself was first begun.
     pub(super) step_begun_at: Timestamp,
-    /// The time when this half, the step or its compensation, was first begun.
+    /// When this half of it was first begun.
     pub(super) begun_at: Timestamp,
     pub(super) is_first: bool,
     /// The number of the next attempt.
     pub(super) attempt: u32,
-    /// The time of the first failure, if attempts have failed.
+    /// Since when the attempts fail, if they do.
     pub(super) retry_since: Option<Timestamp>,
-    /// Locked by code of the step that blocks a thread.
+    /// Held by what blocks a thread for the step.
     pub(super) blocking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Entry {
-    /// The first entry into a step that begins now.
+    /// The first entry of a step that is begun now.
     pub(super) fn first(seq: Seq, id: StepId, now: Timestamp) -> Self {
         Self {
             seq,
@@ -39,11 +39,11 @@ impl Entry {
     }
 }
 
-/// The notes that a step's attempts make besides their results.
+/// What the attempts of a step note down beside their results.
 #[derive(Default)]
 pub(super) struct Noted {
     pub(super) warnings: Mutex<Vec<String>>,
-    /// Whether a part of an attempt has spent the step's budget.
+    /// Whether a part of an attempt has spent the budget of the step.
     pub(super) is_spent: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! How a process leaves a run: finished, closed because it changed nothing, or as far as it came.
+//! How a run is left: over, closed because it changed nothing, or as far as it came.
 
 use super::deadly::Deadly;
 use super::drive::{Engine, Taken};
@@ -8,9 +8,8 @@ use crate::journal::{Lease, TargetHeld};
 use crate::run::{Direction, Failure, RunState, Update};
 
 impl<W: Sync + 'static> Engine<'_, W> {
-    /// Ends a run that found a target held by another run. Targets are taken before anything is changed. But a run of
-    /// an older version, which did not take this target, may have changed something; it goes on once the other run has
-    /// ended.
+    /// Ends a run that found another one on a target. Targets are taken before anything is changed; a run of before,
+    /// which did not take this one, may have changed something, and goes on once the other is over.
     pub(super) async fn held_by_another(&self, mut lease: Lease, held: TargetHeld) -> Outcome {
         match self.journal.history(lease.run()).await {
             Ok(history) => {
@@ -61,7 +60,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         }
     }
 
-    /// Leaves a run that cannot go on in this process, and records why as far as possible.
+    /// Leaves a run that cannot go on in this process, with as much said in the journal as can be.
     pub(super) async fn leave(&self, lease: Lease, stop: Stop) -> Outcome {
         let run = lease.run();
         let left = match &stop {
@@ -82,13 +81,13 @@ impl<W: Sync + 'static> Engine<'_, W> {
                 }
                 Outcome::of(run, stop.into())
             }
-            // The journal was broken before this: the user must hear of that failure.
+            // The journal was broken before: that is what the user must hear.
             Err(_) if matches!(stop, Stop::Broken(_)) => Outcome::of(run, stop.into()),
             Err(error) => Outcome::of(run, Stop::from(error).into()),
         }
     }
 
-    /// Leaves a run to a person.
+    /// Leaves a run for a person to look at.
     pub(super) async fn stuck(&self, mut lease: Lease, deadly: Deadly) -> Outcome {
         let Deadly { step, direction, failure } = deadly;
         let given_up = match direction {
@@ -107,7 +106,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         self.let_go(lease, end).await
     }
 
-    /// Releases a run in its present state.
+    /// Lets a run go as it stands.
     pub(super) async fn let_go(&self, lease: Lease, end: End) -> Outcome {
         let run = lease.run();
         match lease.release().await {

@@ -1,4 +1,4 @@
-//! Why a workflow returned early, and how a process left a run.
+//! Why a workflow returned early, and how a run ended.
 
 use serde_json::Value;
 
@@ -15,22 +15,22 @@ pub enum Stop {
     Failed(Failure),
     /// The user interrupted.
     Interrupted,
-    /// Another process took over the run.
+    /// Another process took the run over.
     LeaseLost(Option<Holder>),
     /// Another run holds a target.
     TargetHeld(TargetHeld),
-    /// On resume, the code asked for another step than the journal holds.
+    /// On resume the code asked for another step than the journal holds.
     Diverged(Diverged),
     /// The run belongs to a workflow that is not registered.
     UnknownWorkflow(UnknownWorkflow),
-    /// A defect of this program.
+    /// A defect of ours.
     Ours(Failure),
     /// The journal failed.
     Broken(JournalError),
 }
 
 impl Stop {
-    /// A copy, for a workflow that goes on after a stop. A journal error becomes its text.
+    /// The same once more, for a workflow that goes on all the same. What the journal said is told in words.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Suspended(failure) => Self::Suspended(failure.clone()),
@@ -46,19 +46,19 @@ impl Stop {
     }
 }
 
-/// On resume, the code asked for another step than the recorded one, so the run must not go on.
+/// On resume the code asked for another step than the one that was recorded: it must not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("step {seq} of the run is `{recorded}`, but this version of the program would do `{asked}`{}", because(.difference.as_ref()))]
 #[non_exhaustive]
 pub struct Diverged {
-    /// The number of the step.
+    /// The step.
     pub seq: Seq,
-    /// The step that the journal holds.
+    /// What the journal holds.
     pub recorded: String,
-    /// The step that the code asked for.
+    /// What the code asked for.
     pub asked: String,
-    /// The difference, if both steps have the same name: the place, the recorded value and the value asked for.
-    /// Confidential values are masked.
+    /// What differs in a step of the same name: the place in it, what is recorded there, and what is asked for. What is
+    /// confidential is masked.
     pub difference: Option<String>,
 }
 
@@ -66,13 +66,13 @@ fn because(difference: Option<&String>) -> String {
     difference.map(|difference| format!(": {difference}")).unwrap_or_default()
 }
 
-/// The run cannot go forwards here: its workflow is not registered in its version.
+/// A run cannot go on forwards here: its workflow, in its version, is none of those that are registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is a run of `{workflow}` version {version}, and this program has {}", listed(.known))]
 pub struct UnknownWorkflow {
     /// The workflow's name in the journal.
     pub workflow: String,
-    /// The workflow's version in the journal.
+    /// Its version there.
     pub version: u32,
     /// The names and versions that are registered.
     pub known: Vec<(&'static str, u32)>,
@@ -112,7 +112,7 @@ pub struct Outcome {
     pub run: RunId,
     /// How it was left.
     pub end: End,
-    /// The [`Output`](super::Workflow::Output) of its workflow, if it ended in this process.
+    /// What its workflow came to, if it came to its end in this process: an [`Output`](super::Workflow::Output).
     pub output: Option<Value>,
 }
 
@@ -122,58 +122,57 @@ impl Outcome {
     }
 }
 
-/// How a process left a run, with a variant for each thing that a user must be told.
+/// How a process left a run: one variant for each thing that a user must be told.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {
-    /// The workflow came to its end.
+    /// Its workflow came to its end.
     Succeeded,
-    /// Everything that the run changed is changed back. The failure is the cause, unless the user asked for the
-    /// rollback.
+    /// Everything that the run changed is changed back. The failure is why, when it was not asked for.
     RolledBack(Option<Failure>),
-    /// The run failed before it changed anything.
+    /// It failed before anything was changed.
     Refused(Failure),
-    /// The run found a target held by another run before it changed anything.
+    /// It found another run on a target before anything was changed.
     TargetHeld(TargetHeld),
-    /// The run failed, and is set to halt on failure.
+    /// It failed and was told to halt.
     Halted(Failure),
-    /// One of the run's sides was to be taken away, and could not be.
+    /// One of its sides was to be taken away, and could not be.
     NotAbandoned(Failure),
     /// A compensation failed for good.
     Stuck {
         /// The name of the step that could not be undone.
         step: String,
-        /// The subject of the step.
+        /// What it acts on.
         subject: Option<String>,
-        /// Why it could not be undone.
+        /// Why.
         failure: Failure,
     },
-    /// One process after another died in a step. A person decides whether to retry the step or roll the run back.
+    /// One process after the other has died in a step; a person has it tried again, or the run rolled back.
     Deadly {
         /// The name of the step.
         step: String,
-        /// The subject of the step.
+        /// What it acts on.
         subject: Option<String>,
-        /// The failure, which says how often they died.
+        /// How often they died.
         failure: Failure,
     },
-    /// The retry budget is spent. The run can be resumed.
+    /// The retry budget is spent; it can be resumed.
     Suspended(Failure),
-    /// The user interrupted. The run can be resumed.
+    /// The user interrupted; it can be resumed.
     Interrupted,
-    /// Another process took over the run.
+    /// Another process took the run over.
     LeaseLost(Option<Holder>),
     /// The journal belongs to another version of the code.
     Diverged(Diverged),
     /// The run belongs to a workflow that is not registered.
     UnknownWorkflow(UnknownWorkflow),
-    /// A defect of this program. The run can be resumed once it is fixed.
+    /// A defect of ours; the run can be resumed once it is mended.
     Ours(Failure),
-    /// The journal failed. The run can be resumed once the journal is repaired.
+    /// The journal failed; the run can be resumed once it is mended.
     Broken(JournalError),
 }
 
-/// The end that corresponds to a stop.
+/// The end that a stop amounts to.
 impl From<Stop> for End {
     fn from(stop: Stop) -> Self {
         match stop {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::call::{Call, Method, Service};
-use super::listing::Listing;
+use super::listing::{Listed, Listing};
 use super::transport::Transport;
 
 /// The part of the identity service's API that lists domains.
@@ -15,6 +15,12 @@ pub struct Domains<'t>(pub(super) &'t Transport);
 pub struct Domain {
     /// Such as `Uocm:PHX-AD-1`, which differs from tenancy to tenancy, or `FAULT-DOMAIN-1`.
     pub name: String,
+}
+
+impl Listed for Domain {
+    fn id(&self) -> Option<&str> {
+        Some(&self.name)
+    }
 }
 
 impl Domains<'_> {

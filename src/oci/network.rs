@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
-use super::listing::Listing;
+use super::listing::{Listed, Listing};
 use super::transport::{Answer, Transport};
 
 /// The virtual network's API.
@@ -41,6 +41,13 @@ pub fn is_same_address(one: &str, other: &str) -> bool {
     match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
         (Ok(one), Ok(other)) => one.to_canonical() == other.to_canonical(),
         (Ok(_) | Err(_), Ok(_) | Err(_)) => one == other,
+    }
+}
+
+/// Only what it is called is looked at.
+impl Listed for PrivateIp {
+    fn id(&self) -> Option<&str> {
+        None
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Habits {
     pub(super) vnic: Vnic,
     /// Whether a work request can be read at once, or is 404 for a while.
     pub(super) work_requests: Fresh,
+    /// Whether the work requests of a load balancer are listed oldest first. Nobody says in which order they are.
+    pub(super) oldest_work_first: bool,
     /// What a retry token gives that comes with another `if-match`, or another body. `original`: the version is
     /// compared first, then the first answer is given again. `before-version`: the same, without comparing the
     /// version. `refused`: 409 `InvalidatedRetryToken`.
@@ -68,6 +70,7 @@ impl Default for Habits {
             backends_most: 512,
             vnic: Vnic::WithActive,
             work_requests: Fresh::Visible,
+            oldest_work_first: false,
             token_replay: Replay::Original,
             no_op: NoOp::Accepted,
             idle_turns: IdleTurns::NoEffect,

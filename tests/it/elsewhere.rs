@@ -120,7 +120,15 @@ fn work_of_somebody_else_is_waited_for_so_long_and_named() {
 
 #[test]
 fn work_of_somebody_else_in_the_middle_suspends_the_run() {
+    // On the first of several pages, or on the last.
+    for oldest_first in [false, true] {
+        suspended_by_work_of_somebody_else(oldest_first);
+    }
+}
+
+fn suspended_by_work_of_somebody_else(oldest_first: bool) {
     let world = World::with(&["--no-verify"]);
+    world.post("/sandbox/habits", &json!({"oldest-work-first": oldest_first}));
     let mut deployment = world.deployment();
     deployment["work-timeout"] = json!("1s");
     deployment["drain-delay"] = json!("2s");

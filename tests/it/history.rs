@@ -7,7 +7,10 @@ use crate::harness::World;
 #[test]
 fn a_history_of_nothing_is_empty_and_makes_no_file() {
     let world = World::new();
-    assert_eq!(world.run(&["history", "--output", "json"]).expect(0).json(), json!({"runs": []}));
+    assert_eq!(
+        world.run(&["history", "--output", "json"]).expect(0).json(),
+        json!({"runs": [], "more": false})
+    );
     assert!(!world.path(".local").exists(), "a look made a journal");
 }
 

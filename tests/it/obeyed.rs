@@ -98,9 +98,10 @@ fn as_many_runs_are_listed_as_are_asked_for() {
     world.run(&["start", file]).expect(0);
     world.run(&["rollback", "latest"]).expect(0);
     world.run(&["start", file]).expect(0);
-    for (limit, n) in [("1", 1), ("2", 2), ("9", 2)] {
+    for (limit, n, more) in [("1", 1, true), ("2", 2, false), ("9", 2, false), ("0", 2, false)] {
         let listed = world.run(&["history", "--limit", limit, "--output", "json"]).expect(0).json();
         assert_eq!(listed["runs"].as_array().map(Vec::len), Some(n), "--limit {limit}");
+        assert_eq!(listed["more"], more, "--limit {limit}");
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::id::InstanceId;
+use crate::oci::listing::Listed;
 
 /// The lifecycle state of an instance or a container (docs/oci.md 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +121,13 @@ pub struct WorkError {
     pub message: String,
 }
 
+/// None is told from another.
+impl Listed for WorkError {
+    fn id(&self) -> Option<&str> {
+        None
+    }
+}
+
 /// A shape, and its limits.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -130,6 +138,12 @@ pub struct Shape {
     pub ocpu_options: Option<OcpuOptions>,
     /// How much memory can be chosen; absent if it cannot.
     pub memory_options: Option<MemoryOptions>,
+}
+
+impl Listed for Shape {
+    fn id(&self) -> Option<&str> {
+        Some(&self.name)
+    }
 }
 
 /// How many OCPUs a shape takes, both bounds included.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::oci::id::{BackendName, LoadBalancerId, WorkRequestId};
+use crate::oci::listing::Listed;
 
 /// A load balancer, with the fields that we use.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -197,9 +198,18 @@ pub struct WorkRequest {
     pub kind: String,
     /// Its state.
     pub lifecycle_state: WorkState,
+    /// When it was accepted, as the cloud writes it.
+    #[serde(default)]
+    pub time_accepted: Option<String>,
     /// Why it failed.
     #[serde(default)]
     pub error_details: Vec<WorkErrorDetail>,
+}
+
+impl Listed for WorkRequest {
+    fn id(&self) -> Option<&str> {
+        Some(self.id.as_str())
+    }
 }
 
 /// The state of a work request.

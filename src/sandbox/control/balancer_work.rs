@@ -20,13 +20,17 @@ pub(super) fn get(shared: &Shared, id: &str) -> Reply {
     }
 }
 
-/// Newest first.
+/// Newest first, or as the habit has it.
 pub(super) fn list(shared: &Shared, state: &State, request: &Request, id: &str) -> Reply {
     let Some(balancer) = state.balancers.get(id).filter(|balancer| !balancer.is_deleted) else {
         return Reply::not_found();
     };
-    let work = balancer.work.iter().rev().filter_map(|work| shown(shared, state, balancer, work));
-    array(request, work.collect(), shared.page_size)
+    let mut work: Vec<Value> =
+        balancer.work.iter().filter_map(|work| shown(shared, state, balancer, work)).collect();
+    if !state.habits.oldest_work_first {
+        work.reverse();
+    }
+    array(request, work, shared.page_size)
 }
 
 /// A work request as it was a lag ago, if it was there.

@@ -1,11 +1,12 @@
 //! Reading a load balancer: only while nothing is being done to it, and with its version.
 
-use tokio::time::Instant;
-
 use std::time::Duration;
 
+use chrono::DateTime;
+use tokio::time::Instant;
+
 use crate::engine::{Cx, Looks};
-use crate::oci::load_balancers::LoadBalancer;
+use crate::oci::load_balancers::{LoadBalancer, WorkRequest};
 use crate::oci::{Etag, LoadBalancerId, is_terminated, printable};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
@@ -31,6 +32,18 @@ pub(in crate::workflows) async fn when_idle(
 
 const READING: &str = "reading the load balancer";
 
+fn open_among(requests: &[WorkRequest]) -> Option<&WorkRequest> {
+    requests.iter().find(|request| request.lifecycle_state.is_open())
+}
+
+/// Whether a list begins with its newest, so that there is nothing to be found on later pages: a load balancer does one
+/// thing after the other (docs/oci.md 2.3), and what is older than something that has ended has ended.
+fn are_newest(requests: &[WorkRequest]) -> bool {
+    let time = |request: &WorkRequest| DateTime::parse_from_rfc3339(request.time_accepted.as_deref()?).ok();
+    let times: Option<Vec<_>> = requests.iter().map(time).collect();
+    times.is_some_and(|times| times.first() > times.last() && times.is_sorted_by(|one, next| one >= next))
+}
+
 /// The same for a compensation, which has nothing to do on a load balancer that somebody has deleted: `None`.
 ///
 /// A 404 alone says nothing: it is tried again until the list of its compartment does not show the load balancer either.
@@ -45,14 +58,12 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
         loop {
             let read = failure::look_unless(cx, READING, || listing.page(), || is_gone(cx, id));
             let Some(page) = read.await? else { return Ok(None) };
-            if !listing.add(page) {
+            let is_last = !listing.add(page);
+            if is_last || open_among(listing.items()).is_some() || are_newest(listing.items()) {
                 break;
             }
         }
-        let requests = listing.into_items();
-        let Some(open) = requests.iter().find(|request| request.lifecycle_state.is_open()) else {
-            break;
-        };
+        let Some(open) = open_among(listing.items()) else { break };
         let (work, kind) = (&open.id, printable(&open.kind));
         if started.elapsed() + wait > cx.world.policy.work_timeout {
             return Err(overdue(cx, READING, &format!("{work} ({kind})")));

@@ -85,7 +85,7 @@ async fn a_step_that_is_deadly_is_not_tried_without_end() {
     let journal = journal(folder.path()).await;
     let shelf = Shelf::default();
     let begun = |kind: &EventKind| matches!(kind, EventKind::StepBegun { seq, .. } if seq.get() == 2);
-    let input = names(&["cup", "hanging cup"]);
+    let input = names(&["cup", "trapped cup"]);
     let start = async |engine: &Engine<'_, Shelf>| {
         engine.start::<Fill>(started("a"), &input).await.expect("the target is free")
     };
@@ -119,6 +119,7 @@ async fn a_step_that_is_deadly_is_not_tried_without_end() {
     let record = journal.run(run).await.expect("it is there");
     let undo = record.steps[1].compensation.as_ref().expect("it was begun");
     assert_eq!((record.state, undo.status), (RunState::Stuck, UndoStatus::Failed));
+    assert!(shelf.is_new("free"));
     let outcome = die_at(&journal, &shelf, |_| false, rollback).await.expect("it lives");
     assert!(matches!(outcome.end, End::RolledBack(_)), "{outcome:?}");
     assert_eq!(shelf.things(), Vec::<String>::new());

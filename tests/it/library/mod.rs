@@ -51,8 +51,9 @@ impl Shelf {
     }
 }
 
-/// Puts one thing on the shelf. What is called `hang…` never comes to its end, what is called `slow…` does at the second
-/// attempt, there and back, what is called `away…` cannot be had, what is called `locked…` is refused once, and what is called `here…` is there at once.
+/// Puts one thing on the shelf. Its name says how that goes: `hang…` never ends; `slow…` ends at the second attempt, there
+/// and back; `away…` cannot be had; `locked…` is refused once; `trap…` ends, there or back, when the shelf knows `free`; and
+/// `here…` is done at once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Put {
     name: String,
@@ -77,7 +78,10 @@ impl Activity for Put {
             tokio::task::yield_now().await;
         }
         let is_slow = self.name.starts_with("slow");
-        if self.name.starts_with("hang") || is_slow && cx.world.is_new(&self.name) {
+        if self.name.starts_with("hang")
+            || self.is_trapped(cx.world)
+            || is_slow && cx.world.is_new(&self.name)
+        {
             std::future::pending::<()>().await;
         }
         if self.name.starts_with("locked") && cx.world.is_new(&self.name) {
@@ -92,6 +96,12 @@ impl Activity for Put {
     }
 }
 
+impl Put {
+    fn is_trapped(&self, world: &Shelf) -> bool {
+        self.name.starts_with("trap") && !world.known.lock().expect("no panic holds it").contains("free")
+    }
+}
+
 impl Mutation for Put {
     fn foresee(&self) -> usize {
         self.name.len()
@@ -102,7 +112,8 @@ impl Mutation for Put {
     }
 
     async fn compensate(&self, _: Done<&usize>, cx: &Cx<'_, Shelf>) -> Result<Undone, Failure> {
-        if self.name.starts_with("slow") && cx.world.is_new(&format!("no {}", self.name)) {
+        let is_slow = self.name.starts_with("slow") && cx.world.is_new(&format!("no {}", self.name));
+        if is_slow || self.is_trapped(cx.world) {
             std::future::pending::<()>().await;
         }
         cx.world.things.lock().expect("no panic holds it").remove(&self.name);

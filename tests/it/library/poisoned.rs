@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use deployctl::engine::{End, Engine, Registry, Run, Stop, Workflow};
-use deployctl::run::RunState;
+use deployctl::engine::{
+    Activity, Cx, Done, End, Engine, Mutation, Preview, Registry, Run, Stop, Undone, Workflow,
+};
+use deployctl::run::{Facts, Failure, Holder, Resolution, RunState};
+use serde::{Deserialize, Serialize};
 
 use super::{Fill, Put, Shelf, impatient, journal, registry, started};
 
@@ -99,4 +102,56 @@ async fn a_mutation_that_could_not_be_undone_is_not_carried_out() {
     assert_eq!(failure.to_string(), "carrying out put: it is not registered, and could not be undone");
     assert_eq!(shelf.things(), Vec::<String>::new());
     assert!(journal.run(outcome.run).await.expect("it is there").steps.is_empty());
+}
+
+/// What `Put` has become in a program that cannot read what an older one kept.
+#[derive(Serialize, Deserialize)]
+struct Wrapped {
+    wrapping: String,
+}
+
+impl Activity for Wrapped {
+    const NAME: &'static str = Put::NAME;
+    type World = Shelf;
+    type Output = usize;
+
+    async fn execute(&self, _: &Cx<'_, Shelf>) -> Result<usize, Failure> {
+        Ok(self.wrapping.len())
+    }
+}
+
+impl Mutation for Wrapped {
+    fn foresee(&self) -> usize {
+        0
+    }
+
+    fn preview(&self) -> Preview {
+        Preview::of("wrap")
+    }
+
+    async fn compensate(&self, _: Done<&usize>, _: &Cx<'_, Shelf>) -> Result<Undone, Failure> {
+        Ok(Undone::whole())
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_cannot_be_read_is_resolved_by_a_person() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, own) = (Shelf::default(), registry());
+    let engine = Engine::new(&journal, &shelf, &own);
+    let names = ["cup", "plate"].map(ToOwned::to_owned).to_vec();
+    let run = engine.start::<Fill>(started("a"), &names).await.expect("the target is free").run;
+    let other = Registry::new().mutation::<Wrapped>();
+    let engine = Engine::new(&journal, &shelf, &other);
+    for step in ["2", "1"] {
+        let outcome = engine.rollback(run).await.expect("nobody holds it");
+        let End::Stuck { failure, .. } = outcome.end else { panic!("{outcome:?}") };
+        assert!(failure.to_string().contains("missing field `wrapping`"), "{failure}");
+        let holder = Holder::of_this_process("ann");
+        let word = ("by hand", &Facts::new());
+        journal.resolve(run, step, Resolution::Undone, word.0, word.1, &holder).await.expect("it is stuck");
+    }
+    let outcome = engine.rollback(run).await.expect("nobody holds it");
+    assert!(matches!(outcome.end, End::RolledBack(None)), "{outcome:?}");
 }
