@@ -1,4 +1,4 @@
-//! How a person ends a run by hand: which side they keep, and from which step on the run is ended.
+//! How a person ends a run by hand: which side they keep, and at which step the ending begins.
 
 use sqlx::SqliteConnection;
 
@@ -12,11 +12,11 @@ use crate::run::{EventKind, Keep, RunId, Seq};
 pub struct Abandonment {
     /// The side that is kept.
     pub keep: Keep,
-    /// Why, in their words.
+    /// The person's reason.
     pub reason: Option<String>,
 }
 
-/// What was recorded of it.
+/// The record of it.
 #[derive(Clone, Debug)]
 pub(super) struct Abandoned {
     pub(super) keep: Keep,
@@ -24,7 +24,7 @@ pub(super) struct Abandoned {
 }
 
 impl Journal {
-    /// The side that a run was abandoned for, unless it has been turned round since.
+    /// The side for which a run was abandoned, unless the run was turned round since.
     pub async fn abandoned(&self, run: RunId) -> Result<Option<Keep>, JournalError> {
         let mut connection = self.0.connection.lock().await;
         Ok(abandoned(&self.0, &mut connection, run).await?.map(|abandoned| abandoned.keep))
@@ -53,8 +53,8 @@ pub(super) async fn abandoned(
     })
 }
 
-/// From which step on a run is ended that keeps this side: where it was begun before, unless a step of it failed, which
-/// is tried anew.
+/// The step at which the ending of a run begins when this side is kept. It is where an earlier ending began, unless a
+/// step of that one failed; its steps are then tried anew.
 pub(super) async fn ends_from(
     inner: &Inner,
     tx: &mut SqliteConnection,
@@ -74,7 +74,7 @@ pub(super) async fn ends_from(
     .await
     .map_err(|error| inner.failed(error))?;
     match before {
-        // Going back, what ended the run for the other side is undone as well.
+        // A rollback also undoes what ended the run for the other side.
         Some(before) if keep == Keep::Old => Ok(before.from),
         Some(before) if before.keep == keep && row.n_failed == 0 => Ok(before.from),
         Some(_) | None => Column("steps", "seq").seq(row.n_steps + 1),

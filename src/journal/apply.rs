@@ -1,4 +1,4 @@
-//! The one place where a change is written: the fence, what happened, the rows, and the codes of the rows.
+//! The one place that writes a change: the fence, the events, the rows, and the codes of the rows.
 
 use serde_json::Value;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
@@ -14,18 +14,18 @@ use super::{target, wal};
 use crate::crash;
 use crate::run::{Event, Half, Seq, UndoStatus};
 
-/// What came of a change, once the transaction is committed.
+/// The result of a change, once its transaction is committed.
 pub(super) struct Applied {
     pub(super) events: Vec<Event>,
     pub(super) renewed: Renewed,
     pub(super) lasts: Lasts,
 }
 
-/// Writes a change within a transaction, which confirms that the log is announced.
+/// Writes a change within a transaction. This also confirms that the log is announced.
 ///
 /// # Errors
-/// [`WriteError::LeaseLost`] when the fence has moved on, and [`WriteError::TargetHeld`] when another run holds what this
-/// one is to hold; nothing must be committed then.
+/// [`WriteError::LeaseLost`] when the fence has moved on, and [`WriteError::TargetHeld`] when another run holds a
+/// target that this one asks for. Nothing must be committed then.
 pub(super) async fn apply(
     inner: &Inner,
     tx: &mut SqliteConnection,
@@ -84,15 +84,15 @@ pub(super) async fn apply(
     Ok(Applied { events, renewed, lasts })
 }
 
-/// Commits what was applied.
+/// Commits an applied change.
 pub(super) async fn commit(inner: &Inner, tx: Transaction<'_, Sqlite>) -> Result<(), JournalError> {
     tx.commit().await.map_err(|error| inner.failed(error))?;
     crash::committed();
     Ok(())
 }
 
-/// Writes where the run stands, and what becomes of its lease; says the number of its last event. `None` when the fence is
-/// another one by now.
+/// Writes the standing of the run and the state of its lease. Returns the number of its last event, or `None` when the
+/// fence has moved on.
 async fn write_run(
     tx: &mut SqliteConnection,
     change: &Change,

@@ -1,9 +1,9 @@
 //! What is authenticated of a run, when it is written and when it is read.
 //!
-//! The invariant: whoever takes a run up knows that every row of it is as this program wrote it last. The code of the
-//! run's own row covers the number of its last event and the codes of its facts and targets; each step's covers the
-//! last event about it. So nothing can be edited, exchanged, taken away or put back from another time or run. An older
-//! copy of the whole file cannot be told from the file as it was then.
+//! The invariant: a process that takes a run knows that every row of it is as this program last wrote it. The code of
+//! the run's own row covers the number of its last event and the codes of its facts and targets. The code of each step
+//! covers the last event about it. So nothing can be edited, exchanged, removed, or put back from another time or run.
+//! An older copy of the whole file cannot be told from the file as it was then.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,21 +18,21 @@ use super::row::Column;
 use super::sqlite::of_sqlx;
 use crate::run::{Event, EventKind, RunId, Seq};
 
-/// Of runs that were there before rows were authenticated: the one that is taken as it stood.
+/// Marks a run of a version that did not authenticate rows, which was accepted as it stood.
 pub(super) const OF_BEFORE: i64 = 1;
-/// And the one that nothing sealed shows to be of before.
+/// Marks a run without a code whose sealed values do not show that it is that old.
 pub(super) const NEVER_TAKEN_UP: i64 = 2;
-/// Above every id of a run.
+/// Sorts after every id of a run.
 pub(super) const LAST_ID: &str = "~";
 
-/// The codes that this process wrote or verified last, which rows must still have when they are changed.
+/// The codes that this process last wrote or verified. The rows must still have them when they are changed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     pub(super) head: Mac,
     pub(super) steps: Vec<Mac>,
 }
 
-/// The codes of what was just written.
+/// The codes of the rows just written.
 pub(super) struct Renewed {
     head: Mac,
     steps: Vec<(Seq, Mac)>,
@@ -55,7 +55,7 @@ pub(super) fn altered(table: &'static str, place: impl Into<String>) -> JournalE
     JournalError::Altered { table, place: place.into() }
 }
 
-/// Everything that is read and written here, within one transaction.
+/// Reads and writes rows and their codes within one transaction.
 pub(super) struct Rows<'t> {
     pub(super) path: &'t Path,
     pub(super) codes: &'t Authenticator,
@@ -142,8 +142,8 @@ impl<'t> Rows<'t> {
         Ok(sets)
     }
 
-    /// Makes sure, before a run is written, that what is about to change is what this process knows. When the lease
-    /// is another's by now, there is nothing to say here.
+    /// Makes sure, before a run is written, that the rows about to change are those that this process knows. If another
+    /// process has the lease by now, the caller finds that out, and this is no error.
     pub(super) async fn assure(&mut self, change: &Change, known: &Known) -> Result<(), JournalError> {
         let id = change.run.to_string();
         let head = self.head(&id).await?;
@@ -167,7 +167,7 @@ impl<'t> Rows<'t> {
         Ok(())
     }
 
-    /// Gives the rows that were just written their codes.
+    /// Gives new codes to the rows just written.
     pub(super) async fn renew(&mut self, run: RunId, events: &[Event]) -> Result<Renewed, JournalError> {
         let id = run.to_string();
         let mut steps = Vec::new();
@@ -220,7 +220,7 @@ impl<'t> Rows<'t> {
         Ok(mac)
     }
 
-    /// Gives the row of a run that was just started its code.
+    /// Gives a code to the row of a run that was just started.
     pub(super) async fn write_origin(&mut self, run: &str) -> Result<(), JournalError> {
         let origin = self.origin(run).await?;
         let mac = self.codes.mac("origin", &origin.cells());
@@ -232,7 +232,7 @@ impl<'t> Rows<'t> {
         Ok(())
     }
 
-    /// Gives every row of a run its code, as they stand.
+    /// Gives a code to every row of a run in its present state.
     pub(super) async fn write_all(&mut self, run: &String) -> Result<(), JournalError> {
         let mut last: BTreeMap<i64, i64> = BTreeMap::new();
         for event in self.events(run).await? {
@@ -253,7 +253,7 @@ impl<'t> Rows<'t> {
         Ok(())
     }
 
-    /// Writes down how many runs there are.
+    /// Records how many runs there are.
     pub(super) async fn write_extent(&mut self) -> Result<(), JournalError> {
         let failed = |error| of_sqlx(self.path, error);
         let now = sqlx::query!(r#"SELECT sealed, (SELECT count(*) FROM runs) AS "n_runs!: i64" FROM canary"#)
@@ -270,7 +270,7 @@ impl<'t> Rows<'t> {
     }
 }
 
-/// Where the runs stand whose ids are from this one to that one.
+/// The standings of all runs with ids in this range, both ends included.
 pub(super) async fn heads(
     tx: &mut SqliteConnection,
     path: &Path,

@@ -1,7 +1,7 @@
-//! Whether the key at hand is the journal's, found before anything is written with it.
+//! Finds out whether the key at hand is the journal's, before anything is written with it.
 //!
-//! The invariant: a journal has one key. It is the one that opens the canary; a journal without a canary gets it with
-//! the key that opens what was sealed last, and a new one gets both.
+//! The invariant: a journal has one key, the one that opens the canary. A journal without a canary gets one with the
+//! key that opens what was sealed last. A new journal gets both a key and a canary.
 
 use std::fs;
 use std::io;
@@ -23,13 +23,13 @@ use super::stored::{Forms, forms};
 use crate::clock::Clock;
 use crate::run::RunId;
 
-/// The journal's key, known to be the right one, with the canary that it opened.
+/// The journal's key, verified, with the canary that it opened.
 #[derive(Debug)]
 pub(super) struct Unlocked {
     pub(super) sealer: Sealer,
     pub(super) rows: Authenticator,
     canary: String,
-    /// How many runs of before were taken as they stood, when that was just done.
+    /// How many runs of older versions were just accepted as they stood.
     pub(super) n_of_before: usize,
     /// Whether the canary, or its code, was just written.
     pub(super) is_new: bool,
@@ -46,8 +46,8 @@ impl Unlocked {
         }
     }
 
-    /// Makes sure, before a run is started or taken up, that no other process has rotated the key since this one was
-    /// found right, and that the journal has all its runs.
+    /// Makes sure, before a run is started or taken, that no other process has rotated the key since this process
+    /// verified it, and that no run is missing from the journal.
     pub(super) async fn assure(&self, tx: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
         match stored(tx, path).await? {
             Some(stored) if stored.sealed == self.canary => {
@@ -58,7 +58,7 @@ impl Unlocked {
     }
 }
 
-/// Finds the journal's key, or makes it where nothing is sealed yet. The caller holds the lock for opening.
+/// Finds the journal's key, or creates it if nothing is sealed yet. The caller holds the lock for opening.
 pub(super) async fn unlock(
     connection: &mut SqliteConnection,
     path: &Path,
@@ -85,7 +85,7 @@ pub(super) async fn unlock(
     Ok(unlocked)
 }
 
-/// The journal's key for somebody who only looks: when it is at hand, is the right one, and rows are authenticated.
+/// The journal's key for reading only: present if the key is at hand and right, and rows are authenticated.
 pub(super) async fn unlock_to_look(
     connection: &mut SqliteConnection,
     path: &Path,
@@ -94,16 +94,16 @@ pub(super) async fn unlock_to_look(
     let Some(stored) = stored(connection, path).await?.filter(|stored| stored.has_mac) else {
         return Ok(None);
     };
-    // Without a key that can be used, what is looked at is not verified.
+    // Without a usable key, the rows are read without verification.
     let Ok(Some((key, _))) = key_file::load(source, path) else { return Ok(None) };
     let unlocked = Unlocked::new(&key, stored.sealed);
     Ok(unlocked.sealer.knows(&unlocked.canary).then_some(unlocked))
 }
 
-/// Begins to authenticate rows: those that are there are taken as they stand, once.
+/// Begins to authenticate rows: accepts the existing rows as they stand, once.
 ///
-/// What is sealed in a run of before is bound to the run alone. It is bound to its place now, so that this cannot be
-/// done to the run again after somebody took its codes away and changed it.
+/// Sealed values of an older version's run are bound only to the run. They are now bound to their places, so that
+/// nobody can remove the run's codes, change it, and have it accepted a second time.
 async fn authenticate(
     connection: &mut SqliteConnection,
     path: &Path,
@@ -142,10 +142,10 @@ async fn authenticate(
     Ok(ids.len())
 }
 
-/// Whether a run is shown to be one of before, by what is sealed in its input as it was then.
+/// Whether the values sealed in a run's input show that the run is of an older version.
 ///
 /// # Errors
-/// [`JournalError::Altered`] when something shows that it was authenticated: then the canary was taken away.
+/// [`JournalError::Altered`] when they show that the run was authenticated: the canary was then removed.
 async fn is_of_before(tx: &mut SqliteConnection, path: &Path, run: &str) -> Result<bool, JournalError> {
     let failed = |error| of_sqlx(path, error);
     let is_authenticated = sqlx::query_scalar!(
@@ -201,7 +201,7 @@ fn of_canary(
     let origin = match found {
         Some((key, _)) if Sealer::new(&key).knows(canary) => {
             if source.given.is_none() {
-                // A rotation was killed before its commit: nothing is sealed with what it would have put here.
+                // A rotation was killed before its commit, so nothing is sealed with its new key.
                 match fs::remove_file(&draft) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
                     Ok(()) | Err(_) => {}
@@ -216,7 +216,7 @@ fn of_canary(
         && let Some(key) = key_file::read(&draft)?
         && Sealer::new(&key).knows(canary)
     {
-        // A rotation was killed after its commit: this is the rest of it.
+        // A rotation was killed after its commit. This finishes it.
         key_file::put(&draft, &file).map_err(failed)?;
         return Ok(key);
     }
@@ -226,7 +226,7 @@ fn of_canary(
     })
 }
 
-/// The key of a journal that has no canary: a new one, or one of a version before.
+/// The key of a journal that has no canary: a new journal, or one of an older version.
 async fn of_a_journal_without(
     connection: &mut SqliteConnection,
     found: Option<(Key, KeyOrigin)>,

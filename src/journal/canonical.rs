@@ -1,11 +1,11 @@
 //! The rows of a run in their canonical form: which columns a row's code covers, and in which order.
 //!
-//! The invariant: everything that is decided by is covered, but for the lease, which the heartbeat moves. The order
-//! stays as it is for as long as there are journals.
+//! The invariant: a code covers everything on which a decision depends, except the lease, which the heartbeat moves.
+//! The order stays unchanged for as long as there are journals.
 
 use super::mac::{Authenticator, Cell, Mac};
 
-/// Where a run stands.
+/// The standing of a run.
 pub(super) struct Head {
     pub(super) id: String,
     pub(super) state: String,
@@ -98,7 +98,7 @@ pub(super) struct StepRow {
 }
 
 impl StepRow {
-    /// A row of before has no identity, and the code that it had.
+    /// A row of an older version has no identity, and keeps the code that it had.
     pub(super) fn cells<'r>(&'r self, run: &'r String) -> Vec<Cell<'r>> {
         let identity = self.identity.as_ref().map(Cell::from);
         let cells = [
@@ -152,7 +152,7 @@ pub(super) fn of_event(rows: &Authenticator, run: &String, n: u32, at: i64, kind
     rows.mac("events", &[run.into(), i64::from(n).into(), at.into(), kind.into()])
 }
 
-/// The facts and the targets of runs, each with the code of all of a run's.
+/// The facts and the targets of a run. Each of the two sets has one code.
 #[derive(Default)]
 pub(super) struct Sets {
     pub(super) facts: Vec<(String, String)>,

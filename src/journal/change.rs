@@ -1,7 +1,7 @@
-//! A write of a run, as a value: what happened, and how the rows stand afterwards.
+//! A write of a run, as a value: the events, and the rows after them.
 //!
-//! The invariant: where the run and its steps stand follows from the events by the tables of transitions, and what is
-//! confidential is sealed already. How a change is written is said in one place, `apply`.
+//! The invariant: the standing of the run and of its steps follows from the events by the transition tables, and
+//! confidential values are sealed already. `apply` is the only place that says how a change is written.
 
 use std::collections::BTreeMap;
 
@@ -12,78 +12,78 @@ use crate::run::{
     StepStanding, Target, Timestamp,
 };
 
-/// What a process knows of the run that it advances: where its rows stand.
+/// What a process knows of the run that it advances: the standing of its rows.
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) run: RunStanding,
     pub(super) steps: Vec<StepStanding>,
 }
 
-/// One write of a run. Several events are written together or not at all.
+/// One write of a run. Its events are written together or not at all.
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) run: RunId,
-    /// The fence that the run must have still.
+    /// The fence that the run must still have.
     pub(super) fence: Fence,
-    /// What becomes of the lease.
+    /// The state of the lease afterwards.
     pub(super) tenure: Tenure,
-    /// When it was decided.
+    /// The time of the decision.
     pub(super) at: Timestamp,
     pub(super) events: Vec<EventKind>,
-    /// Where the run stands afterwards.
+    /// The standing of the run afterwards.
     pub(super) standing: RunStanding,
     /// The steps that the events are about.
     pub(super) steps: BTreeMap<Seq, StepChange>,
     pub(super) facts: Facts,
-    /// What the run holds from now on, besides what it holds already.
+    /// Targets that the run holds from now on, besides those that it holds already.
     pub(super) holds: Vec<Target>,
-    /// Whether it holds nothing any more.
+    /// Whether the run lets all its targets go.
     pub(super) lets_go: bool,
 }
 
 /// A step whose intent is about to be committed.
 #[derive(Clone, Debug)]
 pub struct NewStep {
-    /// What it is called in the cloud.
+    /// The name of the step in the cloud.
     pub id: StepId,
     /// The activity's name.
     pub activity: String,
-    /// What it acts on.
+    /// The subject that the activity acts on.
     pub subject: Option<String>,
-    /// What it does to the world.
+    /// Its effect on the world.
     pub effect: Effect,
-    /// The activity itself; its confidential values are sealed before they are stored.
+    /// The activity itself. Its confidential values are sealed before they are stored.
     pub input: Value,
     /// The digest of the input without its secrets.
     pub input_digest: String,
 }
 
-/// What becomes of the lease under which a change is made.
+/// What a change does to the lease under which it is made.
 #[derive(Debug)]
 pub(super) enum Tenure {
-    /// It lasts for its whole length again.
+    /// The lease lasts for its whole length again.
     Renewed,
-    /// It is given back.
+    /// The lease is given back.
     Ended,
-    /// It goes to this process, which was not the last to write, under the next fence.
+    /// The lease goes to this process, which did not write last, under the next fence.
     Taken(Holder),
-    /// Nobody holds it, and whoever was the last to write must not do so again.
+    /// Nobody holds the lease, and the last process to write must not write again.
     Revoked,
 }
 
-/// What is written of one step.
+/// The changes to one step.
 #[derive(Debug)]
 pub(super) struct StepChange {
-    /// Where it stands afterwards.
+    /// The standing of the step afterwards.
     pub(super) standing: StepStanding,
-    /// What it was given, sealed, when it is new.
+    /// The new step, with its input sealed, if it is new.
     pub(super) new: Option<NewStep>,
-    /// Its result, sealed, once it has one.
+    /// The sealed result, once there is one.
     pub(super) output: Option<Value>,
 }
 
 impl Change {
-    /// A change of a run that stands there, in which nothing has happened yet.
+    /// A change without events yet, of a run with this standing.
     pub(super) fn new(run: RunId, fence: Fence, standing: RunStanding, at: Timestamp) -> Self {
         Self {
             run,
@@ -99,10 +99,10 @@ impl Change {
         }
     }
 
-    /// The same change, in which this happened as well. `steps` says where the steps stood before it.
+    /// Adds an event to the change. `steps` are the standings of the steps before it.
     ///
     /// # Errors
-    /// When it may not happen there.
+    /// When the event is illegal in that state.
     pub(super) fn and(mut self, event: EventKind, steps: &[StepStanding]) -> Result<Self, IllegalTransition> {
         self.standing = self.standing.after(&event, self.at)?;
         if let Some(seq) = event.step() {
@@ -117,10 +117,10 @@ impl Change {
         Ok(self)
     }
 
-    /// The same change, in which a step begins as well, with an input that is sealed.
+    /// Adds the beginning of a step to the change. The step's input is sealed.
     ///
     /// # Errors
-    /// When nothing may begin there.
+    /// When no step may begin in that state.
     pub(super) fn and_new(mut self, seq: Seq, step: NewStep) -> Result<Self, IllegalTransition> {
         let event = EventKind::StepBegun {
             seq,
@@ -155,7 +155,7 @@ impl Change {
 }
 
 impl Standing {
-    /// Takes over where everything stands after a change that is committed.
+    /// Takes over the standings after a committed change.
     pub(super) fn follow(&mut self, change: Change) {
         self.run = change.standing;
         for (seq, step) in change.steps {

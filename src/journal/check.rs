@@ -1,4 +1,4 @@
-//! Whether the rows of a run are as this program wrote them last: asked before the run is taken up.
+//! Verifies, before a run is taken, that its rows are as this program last wrote them.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +22,8 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Makes sure that of all runs none is missing, and that each stands, knows and holds what it did: on that it
-    /// depends what another run may do.
+    /// Makes sure that no run is missing, and that the standing, the facts and the targets of each run are as they were
+    /// written. What another run may do depends on them.
     pub(super) async fn check_runs(&mut self) -> Result<(), JournalError> {
         let extent = sqlx::query!("SELECT sealed, n_runs, mac FROM canary")
             .fetch_one(&mut *self.tx)
@@ -54,7 +54,8 @@ impl Rows<'_> {
         }
     }
 
-    /// Makes sure of all rows of the runs that came after `run`: what they did decides whether it may be rolled back.
+    /// Verifies all rows of the runs that came after `run`. What those runs did decides whether `run` may be rolled
+    /// back.
     pub(super) async fn check_later(&mut self, run: RunId) -> Result<(), JournalError> {
         let id = run.to_string();
         let later = sqlx::query_scalar!(
@@ -70,7 +71,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Makes sure that every row of a run is as it was written last, is what its events make of it, and may be taken up.
+    /// Makes sure that every row of a run is as it was last written, agrees with the run's events, and may be taken.
     ///
     /// # Errors
     /// [`JournalError::Altered`] with the table and the place.
@@ -83,7 +84,7 @@ impl Rows<'_> {
         Ok(known)
     }
 
-    /// Makes sure that every row of a run is as it was written last.
+    /// Makes sure that every row of a run is as it was last written.
     pub(super) async fn check_rows(&mut self, run: RunId) -> Result<Known, JournalError> {
         Ok(self.checked(run).await?.0)
     }

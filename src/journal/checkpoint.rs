@@ -1,7 +1,7 @@
 //! What a lease writes about steps: intents, results, failures, and their undoing.
 //!
-//! The invariant: an intent is committed before any request of its step leaves, and a result in one transaction
-//! with the event that tells of it.
+//! The invariant: an intent is committed before any request of its step is sent, and a result in one transaction with
+//! the event that reports it.
 
 use std::time::Duration;
 
@@ -17,20 +17,20 @@ use crate::run::{Direction, Event, EventKind, Facts, Failure, Seq};
 /// What is committed when a step completes.
 #[derive(Clone, Debug, Default)]
 pub struct Completion {
-    /// The result; its confidential values are sealed before they are stored.
+    /// The result. Its confidential values are sealed before they are stored.
     pub output: Value,
-    /// What came of it, in a few words.
+    /// A short note on the result.
     pub note: Option<String>,
     /// Facts for later steps, compensations and reports.
     pub facts: Facts,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
     /// Whether the step was in doubt and turned out to have happened.
     pub adopted: bool,
 }
 
 impl Lease {
-    /// Commits the intent of the next step, before any request of it leaves.
+    /// Commits the intent of the next step before any of its requests is sent.
     pub async fn begin(&mut self, step: &NewStep) -> Result<Event, WriteError> {
         let number = u32::try_from(self.standing.steps.len() + 1).unwrap_or(0);
         let seq = Seq::new(number).expect("a run has fewer than 2^32 steps");
@@ -39,8 +39,8 @@ impl Lease {
         self.commit_one(change).await
     }
 
-    /// Commits the intent to go on with a recorded step, or to undo it, before any request of that leaves. Forgetting what
-    /// failed before gives it a whole budget of retries.
+    /// Commits the intent to go on with a recorded step, or to undo it, before any of its requests is sent. If earlier
+    /// failures are forgotten, the step has its whole retry budget again.
     pub async fn take_up(
         &mut self,
         step: &StoredStep,
@@ -59,7 +59,7 @@ impl Lease {
         self.commit_one(change).await
     }
 
-    /// Commits that an attempt failed, and when the next may be made.
+    /// Commits that an attempt failed, and when the next one may be made.
     pub async fn retrying(
         &mut self,
         seq: Seq,
@@ -90,7 +90,7 @@ impl Lease {
         self.commit(change).await
     }
 
-    /// Commits that a step failed for good, or that its compensation did: then the run is stuck.
+    /// Commits that a step failed for good, or that its compensation did. In the second case the run is stuck.
     pub async fn fail(
         &mut self,
         seq: Seq,
@@ -105,7 +105,7 @@ impl Lease {
         self.commit_one(change).await
     }
 
-    /// Checkpoints that a step is undone, with the facts that earlier compensations need and what the user should know.
+    /// Checkpoints that a step is undone, with the facts that earlier compensations need and the warnings for the user.
     pub async fn complete_undo(
         &mut self,
         seq: Seq,
@@ -117,7 +117,7 @@ impl Lease {
         self.commit(change).await
     }
 
-    /// Checkpoints a part of a compensation: what follows is another request, with retries of its own.
+    /// Checkpoints a part of a compensation. The part after it is another request, with its own retries.
     pub async fn advance_undo(
         &mut self,
         seq: Seq,
@@ -131,7 +131,7 @@ impl Lease {
         self.commit(change).await
     }
 
-    /// A value of a step as it may be stored: what is confidential in it is sealed.
+    /// A value of a step in the form in which it may be stored: confidential values are sealed.
     fn sealed(&self, seq: Seq, column: &'static str, value: Value) -> Result<Value, WriteError> {
         let spot = Spot { run: self.run(), seq: Some(seq), column };
         Ok(self.inner.sealer().map_err(JournalError::from)?.seal(value, spot))

@@ -1,4 +1,5 @@
-//! How often in a row processes have died in one step: nothing stands between its beginnings but the takings of the run.
+//! Counts how many processes in a row have died in one step: between the step's beginnings there is nothing but takings
+//! of the run.
 
 use sqlx::SqliteConnection;
 
@@ -10,25 +11,25 @@ use crate::run::{Direction, EventKind, RunId, Seq};
 /// Processes that died in one step, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deaths {
-    /// The step, or the one whose compensation it was.
+    /// The step, or the step whose compensation it was.
     pub seq: Seq,
-    /// Whether they did it or undid it.
+    /// Whether the processes were doing the step or undoing it.
     pub direction: Direction,
-    /// How many, as far as they are counted.
+    /// The number of deaths, up to the limit of counting.
     pub n: u32,
 }
 
-/// Deaths are counted up to here.
+/// The limit of counting.
 const COUNTED_MOST: u32 = 100;
 
-/// The processes that have died in the step that is under way, if any have.
+/// The deaths of processes in the step that is under way, if there were any.
 pub(super) async fn count(
     inner: &Inner,
     tx: &mut SqliteConnection,
     run: RunId,
 ) -> Result<Option<Deaths>, JournalError> {
     let id = run.to_string();
-    // Between two beginnings the run is taken, and turned round if it goes back.
+    // Between two beginnings the run is taken, and turned round if it goes backwards.
     let most = 3 * COUNTED_MOST;
     let kinds =
         sqlx::query_scalar!("SELECT kind FROM events WHERE run_id = ?1 ORDER BY n DESC LIMIT ?2", id, most)

@@ -1,4 +1,4 @@
-//! What can go wrong with the journal, each in the words of what to do about it.
+//! The errors of the journal. Each says what the user can do about it.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use super::seal::SealError;
 use crate::run::{Direction, Failure, Holder, IllegalTransition, Keep, RunId, RunState, Target, Timestamp};
 
-/// The journal cannot be read or written: this program's own trouble, exit 1.
+/// The journal cannot be read or written. The trouble is on this machine: exit 1.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The folder or the file cannot be made or opened.
+    /// The folder or the file cannot be created or opened.
     #[error("cannot open the journal {}", path.display())]
     Open {
         /// The journal.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// SQLite on a network file system loses locks and commits (sqlite.org/wal.html).
@@ -25,7 +25,7 @@ pub enum JournalError {
         /// The file system's name.
         kind: &'static str,
     },
-    /// The file is somebody else's database, or no database.
+    /// The file is another program's database, or no database.
     #[error("{} is not a journal of this program", path.display())]
     NotOurs {
         /// The file.
@@ -46,10 +46,10 @@ pub enum JournalError {
     Damaged {
         /// The journal.
         path: PathBuf,
-        /// What `quick_check` or SQLite said.
+        /// The message of `quick_check` or of SQLite.
         detail: String,
     },
-    /// It was copied, or put back, without the log in which its last commits are.
+    /// The journal was copied, or put back, without the log that holds its last commits.
     #[error(
         "the journal {} is not whole: a run went on in {}, which is missing beside it or is another file's",
         path.display(),
@@ -58,7 +58,7 @@ pub enum JournalError {
     WithoutLog {
         /// The journal.
         path: PathBuf,
-        /// Its log.
+        /// The journal's log.
         log: PathBuf,
     },
     /// There is no room to write.
@@ -73,7 +73,7 @@ pub enum JournalError {
         /// The journal.
         path: PathBuf,
     },
-    /// The file or its folder may not be written.
+    /// The file or its folder is not writable.
     #[error("the journal {} cannot be written: it is read-only for this user", path.display())]
     ReadOnly {
         /// The journal.
@@ -84,18 +84,18 @@ pub enum JournalError {
     Pragma {
         /// The setting.
         pragma: &'static str,
-        /// What it is instead.
+        /// The value that it has instead.
         found: String,
     },
-    /// Any other refusal of SQLite's.
+    /// Any other error of SQLite.
     #[error("SQLite failed on the journal {}", path.display())]
     Sqlite {
         /// The journal.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         source: sqlx::Error,
     },
-    /// A row holds something that this program never wrote.
+    /// A row holds a value that this program never wrote.
     #[error("the journal holds an unreadable {table}.{column}: {detail}")]
     Decode {
         /// The table.
@@ -105,7 +105,7 @@ pub enum JournalError {
         /// What is wrong with the value.
         detail: String,
     },
-    /// A row is not as this program wrote it last.
+    /// A row is not as this program last wrote it.
     #[error("the journal was changed by something else than this program: table {table}, {place}")]
     Altered {
         /// The table.
@@ -124,16 +124,16 @@ pub enum JournalError {
 /// Why a write of a run was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// Another process took the run over: this one must stop at once.
+    /// Another process took over the run. This process must stop at once.
     #[error("another process took over this run")]
     LeaseLost {
-        /// Who, when it still holds it.
+        /// The process that took it over, if it still holds it.
         to: Option<Holder>,
     },
-    /// Another run that is not over holds what this one is to hold.
+    /// Another run holds a target that this run asks for, and is not over.
     #[error("{} is held by run {} ({})", .0.target, .0.run, .0.state)]
     TargetHeld(TargetHeld),
-    /// A defect of ours: the event may not happen in this state.
+    /// A defect of this program: the event is illegal in this state.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
     /// The journal itself failed.
@@ -141,24 +141,24 @@ pub enum WriteError {
     Journal(#[from] JournalError),
 }
 
-/// Why a target cannot be held: another run that is not over holds it.
+/// Why a target cannot be held: another run holds it and is not over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetHeld {
-    /// What is held.
+    /// The target.
     pub target: Target,
-    /// Who holds it.
+    /// The run that holds it.
     pub run: RunId,
-    /// Where that run stands.
+    /// The state of that run.
     pub state: RunState,
 }
 
 /// Why a run could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An earlier run of the same target is not over.
+    /// An earlier run holds the target and is not over.
     #[error("{} is held by run {} ({})", .0.target, .0.run, .0.state)]
     TargetHeld(TargetHeld),
-    /// What the workflow is given cannot be stored and read again.
+    /// The workflow's input cannot be stored and read back.
     #[error("{0}")]
     Unfit(Failure),
     /// The journal failed.
@@ -183,76 +183,76 @@ impl From<JournalError> for StartError {
     }
 }
 
-/// Why a run could not be taken up again.
+/// Why a run could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeError {
-    /// A live process advances it.
+    /// A live process advances the run.
     #[error("run {run} is being advanced by {by}")]
     Held {
         /// The run.
         run: RunId,
-        /// Who advances it.
+        /// The process that advances it.
         by: Holder,
-        /// Until when, unless it renews.
+        /// When its lease ends, unless it renews the lease.
         until: Timestamp,
     },
-    /// It was to be taken from a process that is alive on this machine.
+    /// The lease was to be taken from a process that is alive on this machine.
     #[error(
         "run {run} is being advanced by {by}, which is alive on this machine: --force-lease is for a process that is gone"
     )]
     Alive {
         /// The run.
         run: RunId,
-        /// Who advances it.
+        /// The process that advances it.
         by: Holder,
     },
-    /// A process of this machine has let it go, but is not at the end of a change that cannot be broken off.
+    /// A process of this machine has released the run, but still carries out a change that cannot be cancelled.
     #[error("a process of this machine is not at the end of a change of run {run} yet")]
     Busy {
         /// The run.
         run: RunId,
-        /// The file whose lock it holds.
+        /// The file whose lock that process holds.
         lock: PathBuf,
     },
-    /// Its target has been taken by another run since.
+    /// Another run has taken the target since.
     #[error("{} is held by run {} ({})", .0.target, .0.run, .0.state)]
     TargetHeld(TargetHeld),
-    /// A later run replaced what this one made: going back past it would leave two versions serving.
+    /// A later run replaced what this one created. Going back past it would leave two versions serving.
     #[error("run {run} is superseded by run {by}, which came later and replaced its instance")]
     Superseded {
         /// The run.
         run: RunId,
         /// The later run.
         by: RunId,
-        /// Where the later run stands.
+        /// The state of the later run.
         state: RunState,
     },
-    /// A person is ending it, or has ended it, for one of its sides.
+    /// A person is ending the run, or has ended it, for one of its sides.
     #[error("run {run} was abandoned, to keep its {} side, and is {state}", keep.as_str())]
     Abandoned {
         /// The run.
         run: RunId,
         /// The side that is kept.
         keep: Keep,
-        /// Where it stands.
+        /// The state of the run.
         state: RunState,
     },
-    /// It is to be tried again, and has not stopped at a step on its way forwards.
+    /// The run was to be retried, but did not stop at a step on its way forwards.
     #[error("run {run} is {state}: no step of it has failed that could be tried again")]
     NothingToRetry {
         /// The run.
         run: RunId,
-        /// Where it stands.
+        /// The state of the run.
         state: RunState,
-        /// Which way it goes.
+        /// The direction in which it goes.
         direction: Direction,
     },
-    /// There is nothing to do for this run in this direction.
+    /// Nothing is left to do for this run in this direction.
     #[error("run {run} is {state}")]
     Over {
         /// The run.
         run: RunId,
-        /// Where it stands.
+        /// The state of the run.
         state: RunState,
     },
     /// The journal failed.
@@ -277,7 +277,7 @@ impl From<JournalError> for TakeError {
     }
 }
 
-/// Why a person's word about a step was not recorded.
+/// Why a person's statement about a step was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// The run has no such step.
@@ -285,7 +285,7 @@ pub enum ResolveError {
     NoSuchStep {
         /// The run.
         run: RunId,
-        /// What was asked for.
+        /// The step that was asked for.
         step: String,
     },
     /// The step is not stuck.

@@ -1,4 +1,4 @@
-//! Who besides the user may read, change or replace the journal's files.
+//! Finds out who besides the user may read, change or replace the journal's files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use super::key_file;
 
-/// A file of the journal's that others have a hand on.
+/// A file of the journal that other users can reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exposure {
-    /// Others may read or write it.
+    /// Other users may read or write it.
     Open {
         /// The file.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
     },
-    /// Somebody else owns it, who may do anything with it.
+    /// Another user owns it, and may do anything with it.
     Foreign {
         /// The file.
         path: PathBuf,
-        /// The number of the user who owns it.
+        /// The number of the owner.
         owner: u32,
         /// The number of this process's user.
         us: u32,
@@ -48,12 +48,12 @@ impl std::fmt::Display for Exposure {
     }
 }
 
-/// What others may do with the journal and its key.
+/// What other users can do with the journal and its key.
 pub(super) fn of_journal(journal: &Path) -> Vec<Exposure> {
     let us = rustix::process::geteuid().as_raw();
     let mut found = Vec::new();
     for path in [journal.to_owned(), key_file::path(journal)] {
-        // A key may be elsewhere; what cannot be looked at is said by who opens it.
+        // The key may be elsewhere. If a file cannot be read at all, the code that opens it says so.
         let Ok(metadata) = fs::metadata(&path) else { continue };
         let mode = metadata.permissions().mode() & 0o7777;
         if metadata.uid() != us {

@@ -1,4 +1,4 @@
-//! Finds the run that a user means: by the beginning of its id, as `latest`, or as the newest of a deployment.
+//! Finds the run that a user means: by the beginning of its id, as `latest`, or as the newest run of a deployment.
 
 use super::error::JournalError;
 use super::handle::Journal;
@@ -6,44 +6,44 @@ use super::kin::{self, Kin};
 use super::row::Column;
 use crate::run::{RunId, RunSelector};
 
-/// For what a run is looked for, which is what `latest` depends on.
+/// Why the caller looks for a run. The meaning of `latest` depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be looked at: the newest there is.
+    /// To show it: `latest` is the newest run of all.
     Look,
-    /// To go on with it: the newest that changed something or is not over.
+    /// To go on with it: `latest` is the newest run that changed something or is not over.
     Resume,
-    /// To undo or to end it: the newest that changed something. One that was refused, or came to nothing yet, has no
-    /// part in it, unless there is no other.
+    /// To undo it or to end it: `latest` is the newest run that changed something. Runs that were refused, or have
+    /// changed nothing yet, do not count, unless there is no other.
     Undo,
 }
 
-/// Why a selector names no run.
+/// Why a selector does not name one run.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// Nothing begins with it.
+    /// No run's id begins with it.
     #[error("no run matches `{selector}`")]
     None {
-        /// What was asked for.
+        /// The selector.
         selector: String,
     },
-    /// Several begin with it.
+    /// The ids of several runs begin with it.
     #[error("`{selector}` matches {} runs", candidates.len())]
     Ambiguous {
-        /// What was asked for.
+        /// The selector.
         selector: String,
-        /// What it may mean, newest first; at most ten.
+        /// The runs that it may mean, newest first; at most ten.
         candidates: Vec<RunId>,
     },
-    /// No run has changed anything, and none is to go on.
+    /// No run has changed anything, and none can be resumed.
     #[error("no run has changed anything")]
     NothingChanged,
-    /// It may be a run of several deployments.
+    /// Runs of several deployments match it.
     #[error("`{selector}` may be a run of {} deployments", newest.len())]
     SeveralDeployments {
-        /// What was asked for.
+        /// The selector.
         selector: String,
-        /// The newest run of each.
+        /// The newest run of each deployment.
         newest: Vec<Kin>,
     },
     /// The journal failed.
@@ -63,7 +63,7 @@ impl Journal {
                 return latest(all, purpose);
             }
         };
-        // The prefix is hexadecimal and dashes: nothing in it is special to LIKE.
+        // The prefix consists of hexadecimal digits and dashes, none of which is special to LIKE.
         let pattern = format!("{prefix}%");
         let found = sqlx::query_scalar!(
             "SELECT id FROM runs WHERE id LIKE ?1 ORDER BY number DESC LIMIT 10",
@@ -86,8 +86,8 @@ impl Journal {
         }
     }
 
-    /// The runs that changed something, by the deployments that they are of: the newest deployment first, and the
-    /// newest run of each.
+    /// The runs that changed something, grouped by deployment: the newest deployment first, and the newest run first in
+    /// each.
     pub async fn deployments(&self) -> Result<Vec<Vec<Kin>>, JournalError> {
         let mut connection = self.0.connection.lock().await;
         let mut all = kin::all(&self.0, &mut connection).await?;

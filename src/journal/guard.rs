@@ -1,4 +1,4 @@
-//! Knows whether a lease is still ours, and renews it.
+//! Knows whether this process still has a lease, and renews it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,52 +15,53 @@ use super::row::{after, millis};
 use crate::clock::Clock;
 use crate::run::{Fence, Holder, RunId, Timestamp};
 
-/// How long a lease lasts without being renewed; the heartbeat renews it three times in that time.
+/// How long a lease lasts without being renewed. The heartbeat renews it three times in that time.
 pub const LEASE_LENGTH: Duration = Duration::from_secs(30);
 
-/// Knows whether the lease is still ours, and renews it. Cheap to clone; the heartbeat and the steps share it.
+/// Knows whether this process still has the lease, and renews it. It is cheap to clone; the heartbeat and the steps
+/// share it.
 #[derive(Clone, Debug)]
 pub struct LeaseGuard {
     inner: Arc<Inner>,
     pub(super) run: RunId,
     pub(super) fence: Fence,
     lasts: Arc<std::sync::Mutex<Lasts>>,
-    // The lease's own: who renews it does not keep it.
+    // Weak, because the lease owns the lock: a guard that renews the lease does not keep the lock.
     lock: Weak<Lock>,
 }
 
-/// A share in the kernel's lock of a run: it keeps other processes of this machine away while it lasts, also when the lease
-/// was given back.
+/// A share in a run's kernel lock. While it exists, it keeps the other processes of this machine away, even after the
+/// lease was given back.
 #[derive(Debug)]
 #[must_use = "it keeps them away only while it is there"]
 pub struct KernelLock {
     _lock: Option<Arc<Lock>>,
 }
 
-/// Until when a lease lasts, on both clocks: the wall clock goes on while the machine sleeps, and the monotonic one
-/// does not jump.
+/// The end of a lease on both clocks. The wall clock goes on while the machine sleeps, and the monotonic clock does not
+/// jump.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lasts {
     until: i64,
     renewed: Instant,
 }
 
-/// So long before a lease runs out it is renewed before anything is sent, and nothing is waited for any more.
+/// In this last part of a lease, it is renewed before anything is sent, and waiting for the journal's lock ends.
 const MARGIN: Duration = Duration::from_secs(5);
 
 impl Lasts {
-    /// Of a lease that is taken or renewed now.
+    /// The end of a lease that is taken or renewed now.
     pub(super) fn from_now(clock: Clock) -> Self {
         let renewed = Instant::now();
         Self { until: after(clock.now(), LEASE_LENGTH), renewed }
     }
 
-    /// Until when, as the journal holds it.
+    /// The end in the form that the journal stores.
     pub(super) const fn until(self) -> i64 {
         self.until
     }
 
-    /// Whether it has run out on either clock, or will within `margin`.
+    /// Whether the lease has expired on either clock, or will within `margin`.
     fn has_run_out(self, now: Timestamp, margin: Duration) -> bool {
         after(now, margin) >= self.until || self.renewed.elapsed() + margin >= LEASE_LENGTH
     }
@@ -72,32 +73,33 @@ impl LeaseGuard {
         Self { inner, run, fence, lasts, lock: Arc::downgrade(lock) }
     }
 
-    /// For what blocks a thread and cannot be broken off: nobody on this machine takes the run up before it is at its end.
+    /// A share in the kernel lock for code that blocks a thread and cannot be cancelled: no process of this machine
+    /// takes the run before that code ends.
     pub fn kernel_lock(&self) -> KernelLock {
         KernelLock { _lock: self.lock.upgrade() }
     }
 
-    // A std mutex, never held across an await.
+    // A std mutex suffices, because it is never held across an await.
     fn lasts(&self) -> std::sync::MutexGuard<'_, Lasts> {
         self.lasts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether the lease has run out, or will within `margin`, unless it is renewed.
+    /// Whether the lease has expired, or will within `margin` unless it is renewed.
     fn has_run_out(&self, margin: Duration) -> bool {
         self.lasts().has_run_out(self.inner.clock.now(), margin)
     }
 
-    /// Takes note that a commit renewed the lease.
+    /// Notes that a commit renewed the lease.
     pub(super) fn lasts_until(&self, lasts: Lasts) {
         *self.lasts() = lasts;
     }
 
-    /// How long ago the lease was renewed, by a commit or for its own sake.
+    /// The time since the lease was renewed, by a commit or by itself.
     pub fn age(&self) -> Duration {
         self.lasts().renewed.elapsed()
     }
 
-    /// A journal that others keep locked is waited for until shortly before the lease runs out.
+    /// How long to wait for a journal that other processes keep locked: until shortly before the lease expires.
     pub(super) fn patience(&self) -> Patience {
         let lasts = *self.lasts();
         let on_the_wall = (lasts.until - millis(self.inner.clock.now())).try_into().unwrap_or(0);
@@ -107,7 +109,7 @@ impl LeaseGuard {
         Patience::lasting(left, self.inner.clock)
     }
 
-    /// Goes on with something beside everything else that this process does, on a thread that nothing blocks.
+    /// Runs a task beside everything else in this process, on a thread that nothing blocks.
     pub fn beside<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -118,10 +120,10 @@ impl LeaseGuard {
         Ok(handle.spawn(task))
     }
 
-    /// Makes the lease last for its whole length from now.
+    /// Renews the lease for its whole length.
     ///
     /// # Errors
-    /// [`WriteError::LeaseLost`] when another process has taken the run over.
+    /// [`WriteError::LeaseLost`] when another process has taken over the run.
     pub async fn renew(&self) -> Result<(), WriteError> {
         let (run, fence) = (self.run.to_string(), self.fence.get());
         let mut connection = self.inner.connection.lock().await;
@@ -148,18 +150,18 @@ impl LeaseGuard {
         }
     }
 
-    /// Makes sure, at the last moment before something is sent, that the run is still ours: a process may have been
-    /// paused for hours since it looked.
+    /// Makes sure, at the last moment before a request is sent, that this process still has the run: it may have been
+    /// paused for hours since its last check.
     pub async fn assure(&self) -> Result<(), WriteError> {
         if self.has_run_out(MARGIN) { self.renew().await } else { Ok(()) }
     }
 }
 
-/// Why nothing was written under a fence that the run does not have any more.
+/// The reason why nothing was written under a fence that the run no longer has.
 pub(super) async fn lost(connection: &mut SqliteConnection, run: &str) -> WriteError {
     let holder =
         sqlx::query_scalar!("SELECT holder FROM runs WHERE id = ?1", run).fetch_one(connection).await;
-    // Who it is only serves the message; that the lease is lost is certain.
+    // The holder only serves the message. It is certain that the lease is lost.
     let to = holder.ok().flatten().and_then(|holder| serde_json::from_str::<Holder>(&holder).ok());
     WriteError::LeaseLost { to }
 }

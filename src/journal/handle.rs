@@ -1,4 +1,4 @@
-//! The handle of a journal that is open, shared by everything in this process.
+//! The handle of an open journal, which everything in this process shares.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::seal::{SealError, Sealer};
 use super::sqlite::of_sqlx;
 use crate::clock::Clock;
 
-/// The journal: one file, one connection, shared by everything in this process.
+/// The journal: one file and one connection, shared by everything in this process.
 #[derive(Clone, Debug)]
 pub struct Journal(pub(super) Arc<Inner>, pub(super) Claim);
 
@@ -24,54 +24,54 @@ pub struct Journal(pub(super) Arc<Inner>, pub(super) Claim);
 pub(super) struct Inner {
     pub(super) path: PathBuf,
     pub(super) clock: Clock,
-    // None when the journal is only looked at, which needs no key.
+    // `None` if the journal is only read, which needs no key.
     pub(super) unlocked: Option<Unlocked>,
-    /// Who else had a hand on the files when they were opened.
+    /// Files that other users could reach when the journal was opened.
     pub(super) exposed: Vec<Exposure>,
     pub(super) heart: Heart,
-    // Of this process, for the log's length.
+    // Counts this process's commits, to limit the length of the log.
     pub(super) n_commits: AtomicU32,
-    // Async, because a transaction holds it across awaits; one connection, because SQLite has one writer.
+    // An async mutex, because a transaction holds it across awaits. One connection, because SQLite has one writer.
     pub(super) connection: Mutex<SqliteConnection>,
 }
 
-/// What is done about a lease that has not run out.
+/// What to do about a lease that has not expired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Claim {
-    /// It is respected, unless its process is known to be dead.
+    /// Respect it, unless its process is known to be dead.
     #[default]
     Respects,
-    /// A person says that its process is gone, which cannot be seen from here: it is taken away. Not from a process of this
-    /// machine that is alive.
+    /// Take it away: a person says that its process is gone, which cannot be seen from here. A live process of this
+    /// machine keeps it nevertheless.
     Disowns,
 }
 
 impl Journal {
-    /// The same journal, in which runs are taken up with this claim on the leases of others.
+    /// The same journal, with this claim on the leases of other processes.
     #[must_use = "the journal itself respects leases"]
     pub fn claiming(self, claim: Claim) -> Self {
         Self(self.0, claim)
     }
 
-    /// The claim with which runs are taken up.
+    /// The claim with which runs are taken.
     pub const fn claim(&self) -> Claim {
         self.1
     }
 
-    /// Who besides the user had a hand on the journal's files when it was opened.
+    /// The journal's files that other users could reach when it was opened.
     pub fn exposed(&self) -> &[Exposure] {
         &self.0.exposed
     }
 
-    /// How many runs of a version that did not authenticate its rows were just taken as they stood, which is done
-    /// when the journal is opened for writing for the first time since.
+    /// How many runs of a version that did not authenticate its rows were just accepted as they stood. That happens the
+    /// first time that such a journal is opened for writing.
     pub fn n_of_before(&self) -> usize {
         self.0.unlocked.as_ref().map_or(0, |unlocked| unlocked.n_of_before)
     }
 }
 
 impl Inner {
-    /// For a locked journal, of a process that holds no lease.
+    /// How long a process without a lease waits for a locked journal.
     pub(super) fn patience(&self) -> Patience {
         Patience::lasting(Patience::WITHOUT_A_LEASE, self.clock)
     }
@@ -79,7 +79,7 @@ impl Inner {
     /// The journal's key.
     ///
     /// # Errors
-    /// [`SealError::OnlyLooking`] for a journal that was opened without it.
+    /// [`SealError::OnlyLooking`] for a journal that was opened without its key.
     pub(super) fn unlocked(&self) -> Result<&Unlocked, SealError> {
         self.unlocked.as_ref().ok_or(SealError::OnlyLooking)
     }

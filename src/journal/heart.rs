@@ -1,4 +1,4 @@
-//! The thread on which leases are renewed: whatever a step does with its own thread, its run's lease goes on.
+//! The thread that renews leases: a step may block its own thread, and the lease of its run is still renewed.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -7,21 +7,21 @@ use std::thread;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// A thread with a runtime of its own, once it is asked for. It ends when this is dropped.
+/// A thread with its own runtime, started on first use. It ends when this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Heart(Mutex<Option<Beating>>);
 
 #[derive(Debug)]
 struct Beating {
     handle: Handle,
-    // Dropped, it ends the thread.
+    // Dropping this ends the thread.
     _end: oneshot::Sender<()>,
 }
 
 impl Heart {
-    /// Where tasks go on beside everything else.
+    /// A handle to run tasks beside everything else.
     pub(super) fn handle(&self) -> io::Result<Handle> {
-        // A std mutex, never held across an await.
+        // A std mutex suffices, because it is never held across an await.
         let mut beating = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(beating) = &*beating {
             return Ok(beating.handle.clone());

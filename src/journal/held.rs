@@ -1,7 +1,7 @@
-//! Who holds a run: the process of its lease, and whether that one is gone.
+//! Who holds a run: the process of its lease, and whether that process is gone.
 //!
-//! Among the processes of one machine the lock file of the run decides; it is free when its process is dead. Of a process
-//! of another machine nothing is seen but its lease, which a person may disown.
+//! Among the processes of one machine, the run's lock file decides; its lock is free when its process is dead. Of a
+//! process of another machine only the lease is visible, and a person may disown it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::row::Column;
 use crate::clock::Clock;
 use crate::run::{Fence, Holder, OnFailure, RunId, RunStanding, Timestamp};
 
-/// What the row of a run says of who held it, and how it stands.
+/// The columns of a run's row on its holder and its standing.
 pub(super) struct LeaseRow {
     pub(super) standing: RunStanding,
     pub(super) on_failure: OnFailure,
@@ -24,30 +24,31 @@ pub(super) struct LeaseRow {
     hold: Option<Hold>,
 }
 
-/// The process under whose lease a run is, as the run's row says.
+/// The process that holds a run's lease, as the run's row says.
 pub(super) struct Hold {
     pub(super) by: Holder,
     until: Timestamp,
 }
 
 impl Hold {
-    /// From the two columns of a row.
+    /// Parses the two columns of a row.
     pub(super) fn read(holder: Option<&str>, lease_until: Option<i64>) -> Result<Option<Self>, JournalError> {
         let by = Column("runs", "holder").json_or_none(holder)?;
         let until = Column("runs", "lease_until").time_or_none(lease_until)?;
         Ok(by.zip(until).map(|(by, until)| Self { by, until }))
     }
 
-    /// Whether the process may still advance the run: its lease lasts, and it is not known to be dead.
+    /// Whether the process may still advance the run: its lease lasts, and the process is not known to be dead.
     pub(super) fn is_alive(&self, inner: &Inner, run: RunId) -> bool {
         let path = lock_file(inner, run);
         let is_free = matches!(Lock::is_free(&path), Ok(true));
         self.is_alive_unless(is_free, &path, inner.clock.now())
     }
 
-    /// The same for who has tried the lock. On this machine it decides: the kernel frees that of a process which dies, and
-    /// one that holds it may be in the middle of a change, however long ago it has renewed its lease. Only of one that is
-    /// stopped the lease may run out: it does nothing, and looks at the lease before it does.
+    /// The same for a caller that has tried the lock. On this machine the lock decides. The kernel frees it when its
+    /// process dies, and a process that holds it may be in the middle of a change, however long ago it renewed its
+    /// lease. Only the lease of a stopped process may expire: such a process does nothing, and checks its lease before
+    /// it does anything again.
     fn is_alive_unless(&self, is_free: bool, path: &Path, now: Timestamp) -> bool {
         let is_of_this_machine = || self.by.boot_id == boot_id() || self.by.host == host_name();
         let lasts = self.until > now;
@@ -56,11 +57,12 @@ impl Hold {
 }
 
 impl LeaseRow {
-    /// The process that held the run before, when it does not any more.
+    /// The process that held the run before and no longer does.
     ///
     /// # Errors
-    /// [`TakeError::Held`] while it does, [`TakeError::Alive`] when it was to be disowned and is alive on this machine, and
-    /// [`TakeError::Busy`] when a process of this machine has let the run go, and is not at the end of a change.
+    /// [`TakeError::Held`] while it still holds the run, [`TakeError::Alive`] when it was to be disowned and is alive
+    /// on this machine, and [`TakeError::Busy`] when a process of this machine has released the run but has not
+    /// finished a change.
     pub(super) fn let_go(
         &mut self,
         inner: &Inner,
@@ -88,7 +90,7 @@ impl LeaseRow {
     }
 }
 
-/// Reads it.
+/// Reads the row.
 pub(super) async fn lease_row(
     inner: &Inner,
     tx: &mut SqliteConnection,
@@ -118,8 +120,8 @@ pub(super) async fn lease_row(
     })
 }
 
-/// The kernel's boot id, which tells the processes of this boot from those of another machine or boot; empty
-/// where the kernel has none to offer.
+/// The kernel's boot id. It distinguishes the processes of this boot from those of another machine or boot. Empty if
+/// the kernel has none.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
@@ -129,7 +131,7 @@ fn host_name() -> String {
 }
 
 impl Holder {
-    /// This process, from now on, in the hands of `user`.
+    /// This process as a holder since now, run by `user`.
     pub fn of_this_process(user: impl Into<String>) -> Self {
         let (pid, since) = (std::process::id(), Clock::system().now());
         Self { host: host_name(), boot_id: boot_id(), pid, since, user: user.into() }
@@ -137,14 +139,14 @@ impl Holder {
 }
 
 impl Journal {
-    /// Whether a process of this machine that is alive holds the run.
+    /// Whether a live process of this machine holds the run.
     pub fn is_held_here(&self, run: RunId) -> bool {
         matches!(Lock::is_free(&lock_file(&self.0, run)), Ok(false))
     }
 }
 
-/// Locks the run's file, and does not take somebody who only looks whether its holder is alive for its holder. `None` when
-/// a process of this machine holds it.
+/// Locks the run's file. Retries briefly, because a process that only looks whether the holder is alive also locks the
+/// file for an instant. Returns `None` when a process of this machine holds it.
 pub(super) async fn lock_patiently(inner: &Inner, run: RunId) -> Result<Option<Lock>, JournalError> {
     const TRIES: u32 = 10;
     const BETWEEN: Duration = Duration::from_millis(5);
@@ -157,7 +159,7 @@ pub(super) async fn lock_patiently(inner: &Inner, run: RunId) -> Result<Option<L
     lock(inner, run)
 }
 
-/// The same at once.
+/// Locks the run's file without retrying.
 pub(super) fn lock(inner: &Inner, run: RunId) -> Result<Option<Lock>, JournalError> {
     opened(inner, Lock::take(&lock_file(inner, run)))
 }
@@ -168,7 +170,7 @@ pub(super) fn lock_new(inner: &Inner, run: RunId) -> Result<Lock, JournalError> 
     opened(inner, Lock::take(&lock_file(inner, run)).and_then(|lock| lock.ok_or_else(is_held)))
 }
 
-/// Locks the run's file for who has found that its holder may be taken over from.
+/// Locks the run's file for a caller that may take over from its holder.
 ///
 /// # Errors
 /// [`TakeError::Busy`] when another process was faster.

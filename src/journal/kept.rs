@@ -1,5 +1,5 @@
-//! A value as the journal keeps it, opened: a text that is taken apart when somebody needs it, since a run may have many
-//! large ones, and a process needs one at a time.
+//! A value as the journal keeps it, opened. It stays a text until somebody needs it, because a run may have many large
+//! values, and a process needs one at a time.
 
 use std::fmt;
 
@@ -15,22 +15,22 @@ use super::seal::{Sealer, Spot};
 pub struct Kept(String);
 
 impl Kept {
-    /// The value.
+    /// Parses the value.
     ///
     /// # Errors
-    /// With the place in it that is not as `T` wants it.
+    /// When the text does not fit `T`, with the place in it.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&self.0))
     }
 
-    /// What a column holds, as it is stored.
+    /// The text of a column, as it is stored.
     pub(super) const fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The same, opened.
+    /// The same value, opened.
     pub(super) fn opened(self, sealer: &Sealer, spot: Spot) -> Result<Self, JournalError> {
-        // What is sealed, or may be taken for it, has a name that begins with a dollar.
+        // The names that mark sealed values, or look like them, all begin with a dollar.
         if !self.0.contains("\"$") {
             return Ok(self);
         }
@@ -43,7 +43,7 @@ impl Kept {
     }
 }
 
-/// Not what it says.
+/// Hides the text.
 impl fmt::Debug for Kept {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} bytes", self.0.len())

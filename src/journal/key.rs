@@ -1,4 +1,4 @@
-//! The journal's key: what it is, and where it may come from.
+//! The journal's key, and its possible sources.
 
 use std::path::PathBuf;
 
@@ -17,23 +17,23 @@ pub(super) type Key = Zeroizing<[u8; KEY_BYTES]>;
 /// Where the journal's key comes from.
 #[derive(Clone, Debug, Default)]
 pub struct KeySource {
-    /// The key itself. Without it, the key is in a 0600 file beside the journal, made on first use.
+    /// The key itself. Without it, the key is in a file beside the journal with mode 0600, created on first use.
     pub given: Option<GivenKey>,
 }
 
-/// A key that the program gives, such as one from a variable of the environment.
+/// A key that the program gives, for example from an environment variable.
 #[derive(Clone, Debug)]
 pub struct GivenKey {
-    /// The name of its source, for messages: that of the variable.
+    /// The name of its source, for messages: the variable's name.
     pub name: &'static str,
     /// 32 bytes in base64.
     pub text: SecretString,
 }
 
-/// Where a key was found, for the message about it.
+/// Where a key was found, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
-    /// The program gave it, from the source of this name.
+    /// The program gave it, from the source with this name.
     Given(&'static str),
     /// A file beside the journal.
     File(PathBuf),
@@ -48,14 +48,14 @@ impl std::fmt::Display for KeyOrigin {
     }
 }
 
-/// A key that nobody has had before.
+/// A new random key.
 pub(super) fn random() -> Key {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     OsRng.fill_bytes(key.as_mut_slice());
     key
 }
 
-/// The key that a text stands for.
+/// Parses the text of a key.
 pub(super) fn parse(text: &str) -> Option<Key> {
     let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
     <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)

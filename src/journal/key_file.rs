@@ -1,7 +1,7 @@
-//! The file of the journal's key: how it is read, made and replaced.
+//! The file of the journal's key: how it is read, created and replaced.
 //!
-//! The invariant: a key is whole and on the disk before anything is sealed with it. What was sealed with a key that
-//! was lost with the power could never be opened again.
+//! The invariant: a key is completely on the disk before anything is sealed with it. If a power failure lost the key,
+//! nothing that it sealed could be opened again.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -17,12 +17,12 @@ use super::key::{GivenKey, Key, KeyOrigin, KeySource, parse};
 use super::seal::SealError;
 use crate::file::{folder_of, read_text};
 
-/// The file of the journal's key.
+/// The path of the key file.
 pub(super) fn path(journal: &Path) -> PathBuf {
     with_ending(journal, ".key")
 }
 
-/// The file of the key that a rotation is about to put in its place.
+/// The path of the draft: the key with which a rotation is about to replace the old one.
 pub(super) fn draft(journal: &Path) -> PathBuf {
     with_ending(journal, ".key.new")
 }
@@ -33,7 +33,7 @@ fn with_ending(journal: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// The key that `source` names, and where it was found; `None` when it is to be in a file and there is none.
+/// The key that `source` names, and where it was found; `None` if the key belongs in a file and the file is missing.
 pub(super) fn load(source: &KeySource, journal: &Path) -> Result<Option<(Key, KeyOrigin)>, SealError> {
     if let Some(given) = &source.given {
         return Ok(Some((parsed(given)?, KeyOrigin::Given(given.name))));
@@ -42,12 +42,12 @@ pub(super) fn load(source: &KeySource, journal: &Path) -> Result<Option<(Key, Ke
     Ok(read(&path)?.map(|key| (key, KeyOrigin::File(path))))
 }
 
-/// The key that the text of a given one stands for.
+/// Parses a given key.
 pub(super) fn parsed(given: &GivenKey) -> Result<Key, SealError> {
     parse(given.text.expose_secret()).ok_or(SealError::BadVariable { name: given.name })
 }
 
-/// The key in a file, if there is one.
+/// Reads the key in a file, if the file exists.
 pub(super) fn read(path: &Path) -> Result<Option<Key>, SealError> {
     let text = match read_text(path) {
         Ok(text) => text,
@@ -57,12 +57,13 @@ pub(super) fn read(path: &Path) -> Result<Option<Key>, SealError> {
     parse(&text).map(Some).ok_or_else(|| SealError::BadFile { path: path.to_owned() })
 }
 
-/// Writes a key to the disk under `path`, which gets its name only once the file is whole.
+/// Writes a key to the disk under `path`. The file gets its name only once it is complete.
 pub(super) fn write(path: &Path, key: &Key) -> Result<(), SealError> {
     let failed = |source| SealError::File { path: path.to_owned(), source };
     let draft = with_ending(path, &format!(".{}", std::process::id()));
     let written = || {
-        // One that a killed process of this number left, or a link that somebody put there, is not written through.
+        // Removes a file that a killed process with this number left, or a link that somebody put there, so that
+        // neither is written to.
         match fs::remove_file(&draft) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
@@ -75,7 +76,7 @@ pub(super) fn write(path: &Path, key: &Key) -> Result<(), SealError> {
     written().map_err(failed)
 }
 
-/// Gives a file the name of another, in whose place it is from then on.
+/// Renames a file, and makes the new name durable.
 pub(super) fn put(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     fs::File::open(folder_of(to))?.sync_all()

@@ -1,7 +1,8 @@
-//! Which runs are of one deployment, and which one supersedes another: by what they really changed, never by name.
+//! Which runs belong to one deployment, and which run supersedes another: decided by what they really changed, never by
+//! name.
 //!
-//! What a run changed is known by its targets and by the instances that it found and made. A claim is no change, and
-//! the names of runs tell nothing: two services may share one.
+//! A run's targets, and the instances that it found and created, show what it changed. A claim is no change, and names
+//! say nothing: two services may share one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,26 +13,26 @@ use super::handle::Inner;
 use super::row::Column;
 use crate::run::{RunId, RunState, Target};
 
-/// What the journal knows of a run beside others.
+/// What the journal knows of a run in relation to others.
 #[derive(Clone, Debug)]
 pub struct Kin {
     /// The run.
     pub run: RunId,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
     /// Whether it began a step that changes something.
     pub has_changes: bool,
     number: i64,
-    /// Whether it ever succeeded, also when it was rolled back since.
+    /// Whether it ever succeeded, even if it was rolled back since.
     has_succeeded: bool,
     targets: BTreeSet<String>,
     facts: BTreeMap<String, String>,
 }
 
 impl Kin {
-    /// The text that describes its deployment's own target, when it came to know it.
+    /// The text that describes the deployment's own target, if the run learned it.
     pub fn service(&self) -> Option<String> {
         let mut targets = self.targets.iter().map(|target| Target::from(target.clone()));
         targets.find_map(|target| target.as_service().map(ToOwned::to_owned))
@@ -42,7 +43,8 @@ impl Kin {
         self.targets.iter().filter_map(|target| target.strip_prefix("backend-set:"))
     }
 
-    /// What tells which deployment it is of, whatever instances come and go: its own target, or else all that last.
+    /// What identifies its deployment, however its instances change: the deployment's own target, or else all targets
+    /// that last.
     pub(super) fn lasting(&self) -> impl Iterator<Item = &str> {
         let of = |is_meant: fn(&str) -> bool| -> Vec<&str> {
             self.targets.iter().map(String::as_str).filter(|target| is_meant(target)).collect()
@@ -55,12 +57,12 @@ impl Kin {
         kinds.into_iter().find(|targets| !targets.is_empty()).unwrap_or_default().into_iter()
     }
 
-    /// Everything that it held, found or made.
+    /// Everything that it held, found or created.
     pub(super) fn marks(&self) -> impl Iterator<Item = &str> {
         self.targets.iter().map(String::as_str).chain(self.instances())
     }
 
-    /// Whether both are of one deployment.
+    /// Whether both runs belong to one deployment.
     pub fn is_kin_of(&self, other: &Self) -> bool {
         let claims = |kin: &Self| -> BTreeSet<String> {
             let targets = kin.targets.iter().map(|target| Target::from(target.clone()));
@@ -76,7 +78,7 @@ impl Kin {
             && (later.has_succeeded && self.changes_with(later) || later.has_replaced_what(self))
     }
 
-    /// Whether there is something that both really changed.
+    /// Whether both runs really changed one thing.
     fn changes_with(&self, other: &Self) -> bool {
         let shares = |kind: &str| {
             let of = |kin: &Self| -> BTreeSet<String> {
@@ -85,19 +87,19 @@ impl Kin {
             !of(self).is_disjoint(&of(other))
         };
         let has_both_services = self.service().is_some() && other.service().is_some();
-        // A set may be shared by two deployments. Runs that do not know which they are of go by it all the same.
+        // Two deployments may share a backend set. It decides only if one of the runs does not know its deployment.
         shares("service:")
             || !self.instances().is_disjoint(&other.instances())
             || (!has_both_services && shares("backend-set:"))
     }
 
-    /// Every instance that it found, made or made again.
+    /// Every instance that it found, created or recreated.
     fn instances(&self) -> BTreeSet<&str> {
         let targets = self.targets.iter().filter_map(|target| target.strip_prefix("instance:"));
         targets.chain(self.facts.values().map(String::as_str)).collect()
     }
 
-    /// Whether it took the instance that `earlier` made and made it again, as another one, without ever succeeding.
+    /// Whether it recreated the instance that `earlier` created, under another id, without ever succeeding.
     fn has_replaced_what(&self, earlier: &Self) -> bool {
         let fact = |name: &str| self.facts.get(name);
         let made = |id: &String| [NEW, RESTORED].iter().any(|name| earlier.facts.get(*name) == Some(id));
@@ -155,7 +157,7 @@ pub(super) async fn all(inner: &Inner, connection: &mut SqliteConnection) -> Res
         .collect()
 }
 
-/// The newest later run that supersedes `run`: it has replaced the instance that the run would go back from.
+/// The newest later run that supersedes `run`: it has replaced the instance from which `run` would go back.
 pub(super) async fn superseding(
     inner: &Inner,
     connection: &mut SqliteConnection,
@@ -164,17 +166,17 @@ pub(super) async fn superseding(
     Ok(superseding_among(&all(inner, connection).await?, run).cloned())
 }
 
-/// The same, among runs that are known.
+/// The same, among runs that are loaded already.
 pub(super) fn superseding_among(all: &[Kin], run: RunId) -> Option<&Kin> {
     let mine = all.iter().find(|kin| kin.run == run)?;
     all.iter().find(|later| mine.is_superseded_by(later))
 }
 
-/// Runs by the deployments that they are of; the deployments and their runs newest first.
+/// Groups runs by deployment. The deployments, and the runs of each, are sorted newest first.
 pub(super) fn by_deployment(runs: Vec<Kin>) -> Vec<Vec<Kin>> {
     let mut groups: Vec<Vec<Kin>> = Vec::new();
     for kin in runs {
-        // A run may be what joins two groups.
+        // One run may join two groups.
         let (joined, apart): (Vec<_>, Vec<_>) =
             groups.into_iter().partition(|group| group.iter().any(|other| other.is_kin_of(&kin)));
         let mut group: Vec<Kin> = joined.into_iter().flatten().chain([kin]).collect();

@@ -1,7 +1,7 @@
 //! The lease: the right to advance one run, and the only handle by which a run is written.
 //!
-//! The invariant: every write is one `BEGIN IMMEDIATE` transaction that applies one change, which the run's fence guards.
-//! When that is another one by now the lease was lost and nothing is written.
+//! The invariant: every write is one `BEGIN IMMEDIATE` transaction that applies one change under the run's fence. If
+//! the fence has moved on, the lease was lost, and nothing is written.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::patience::begin;
 use super::wal;
 use crate::run::{Event, EventKind, Failure, IllegalTransition, RunId, RunState, Seq, Target};
 
-/// The right of this process to advance one run. Release it by [`Lease::release`]; a dropped lease only runs out.
+/// The right of this process to advance one run. Release it by [`Lease::release`]; a dropped lease only expires.
 #[derive(Debug)]
 #[must_use = "a lease that is not released keeps others waiting until it runs out"]
 pub struct Lease {
@@ -24,8 +24,8 @@ pub struct Lease {
     pub(super) guard: LeaseGuard,
     pub(super) standing: Standing,
     pub(super) known: Known,
-    // The kernel frees the lock when the process dies, however it dies. Shared with what blocks a thread, which cannot be
-    // broken off.
+    // The kernel frees the lock when the process dies, however it dies. The lock is shared with code that blocks a
+    // thread, which cannot be cancelled.
     pub(super) _lock: Arc<Lock>,
 }
 
@@ -35,17 +35,17 @@ impl Lease {
         self.guard.run
     }
 
-    /// Where the run stands.
+    /// The run's state.
     pub const fn state(&self) -> RunState {
         self.standing.run.state
     }
 
-    /// A handle that renews this lease and assures that it is ours.
+    /// A handle that renews this lease and checks that this process still has it.
     pub fn guard(&self) -> LeaseGuard {
         self.guard.clone()
     }
 
-    /// What becomes of the run when these things happen now.
+    /// The change of the run in which these events happen now.
     pub(super) fn change(
         &self,
         events: impl IntoIterator<Item = EventKind>,
@@ -61,13 +61,13 @@ impl Lease {
         self.commit_one(change).await
     }
 
-    /// Commits that the run waits for a person, since its processes die in this step.
+    /// Commits that the run waits for a person, because its processes die in this step.
     pub async fn give_up(&mut self, seq: Seq, failure: &Failure) -> Result<Event, WriteError> {
         let change = self.change([EventKind::RunStuck { seq, failure: failure.clone() }])?;
         self.commit_one(change).await
     }
 
-    /// Turns the run round: from now on it goes backwards.
+    /// Turns the run round: it goes backwards from now on.
     pub async fn turn_back(&mut self) -> Result<Event, WriteError> {
         let change = self.change([EventKind::RollbackStarted])?;
         self.commit_one(change).await
@@ -76,20 +76,20 @@ impl Lease {
     /// Holds one more target until the run is over.
     ///
     /// # Errors
-    /// [`WriteError::TargetHeld`] when another run that is not over holds it.
+    /// [`WriteError::TargetHeld`] when another run holds it and is not over.
     pub async fn hold(&mut self, target: &Target) -> Result<(), WriteError> {
         let mut change = self.change([])?;
         change.holds.push(target.clone());
         self.commit(change).await.map(drop)
     }
 
-    /// Commits that the retry budget is spent and gives the lease back.
+    /// Commits that the retry budget is spent, and gives the lease back.
     pub async fn suspend(self, failure: &Failure) -> Result<Event, WriteError> {
         let change = self.change([EventKind::RunSuspended { failure: failure.clone() }])?;
         self.commit_last(change).await
     }
 
-    /// Commits that a person stopped the process and gives the lease back.
+    /// Commits that a person stopped the process, and gives the lease back.
     pub async fn interrupt(self) -> Result<Event, WriteError> {
         let change = self.change([EventKind::RunInterrupted])?;
         self.commit_last(change).await
@@ -102,7 +102,7 @@ impl Lease {
         self.commit_last(change).await
     }
 
-    /// Gives the lease back; the run keeps its state and its targets.
+    /// Gives the lease back. The run keeps its state and its targets.
     pub async fn release(self) -> Result<(), WriteError> {
         let (run, fence) = (self.run().to_string(), self.guard.fence.get());
         let mut connection = self.inner.connection.lock().await;
@@ -124,7 +124,7 @@ impl Lease {
         Ok(())
     }
 
-    /// A commit after which this process does not advance the run any more.
+    /// Commits the last change that this process makes to the run.
     async fn commit_last(mut self, mut change: Change) -> Result<Event, WriteError> {
         change.tenure = Tenure::Ended;
         let event = self.commit_one(change).await?;
@@ -132,13 +132,13 @@ impl Lease {
         Ok(event)
     }
 
-    /// Commits a change in which one thing happens.
+    /// Commits a change with one event.
     pub(super) async fn commit_one(&mut self, change: Change) -> Result<Event, WriteError> {
         Ok(self.commit(change).await?.remove(0))
     }
 
     pub(super) async fn commit(&mut self, change: Change) -> Result<Vec<Event>, WriteError> {
-        // On the heap: what a step awaits is a part of its own future.
+        // Boxed, because a step's future includes the futures that it awaits.
         Box::pin(self.write(change)).await
     }
 

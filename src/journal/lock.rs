@@ -1,7 +1,7 @@
-//! Lock files: who holds one is known to the kernel, which frees it within a millisecond of a `kill -9`.
+//! Lock files: the kernel knows who holds one, and frees it within a millisecond of a `kill -9`.
 //!
-//! The invariant: a file is removed only by who holds its lock, and a lock counts only while the path still leads to the
-//! file that was locked. So nobody holds the lock of a file that another one has replaced.
+//! The invariant: only the holder of a file's lock removes the file, and a lock counts only while the path still leads
+//! to the locked file. So nobody holds the lock of a file that another one has replaced.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -12,16 +12,16 @@ use rustix::fs::OFlags;
 
 use crate::file::expect_regular;
 
-/// A lock that this process holds. Dropped, its file goes away.
+/// A lock that this process holds. Dropping it removes its file.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    // Closed after the file was removed: closing frees the lock.
+    // Closed after the file is removed, because closing frees the lock.
     file: File,
 }
 
 impl Lock {
-    /// Takes the lock, making the file; `None` when a process of this machine holds it.
+    /// Takes the lock, creating the file. Returns `None` when a process of this machine holds it.
     pub(super) fn take(path: &Path) -> io::Result<Option<Self>> {
         loop {
             let Some(file) = locked(path, true)? else { return Ok(None) };
@@ -31,8 +31,8 @@ impl Lock {
         }
     }
 
-    /// Takes the lock from a process of this machine that is stopped: the file is replaced, and the lock of the one before
-    /// does not count any more. `None` when another process was faster.
+    /// Takes the lock from a stopped process of this machine: replaces the file, so that the lock of the old file no
+    /// longer counts. Returns `None` when another process was faster.
     pub(super) fn replace(path: &Path) -> io::Result<Option<Self>> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -40,7 +40,7 @@ impl Lock {
         }
     }
 
-    /// Whether nobody on this machine holds the lock, found without making the file.
+    /// Whether nobody on this machine holds the lock. Does not create the file.
     pub(super) fn is_free(path: &Path) -> io::Result<bool> {
         match locked(path, false) {
             Ok(file) => Ok(file.is_some()),
@@ -52,16 +52,17 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // One that stays is removed when the journal is opened. One that was replaced is another's.
+        // A file that cannot be removed here is removed when the journal is next opened. A file that was replaced
+        // belongs to another process.
         if let Ok(true) = is_still_at(&self.file, &self.path) {
             drop(fs::remove_file(&self.path));
         }
     }
 }
 
-/// The file, locked; `None` when somebody else has locked it.
+/// Opens and locks the file. Returns `None` when another process has locked it.
 fn locked(path: &Path, makes_it: bool) -> io::Result<Option<File>> {
-    // A pipe in its place is not waited for, and a link does not lead to another file.
+    // The flags make sure that a pipe in the file's place does not block, and that a link is not followed.
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
     let file = OpenOptions::new()
         .write(true)
@@ -78,7 +79,7 @@ fn locked(path: &Path, makes_it: bool) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether the path leads to this very file: who held the lock before may have removed it in between.
+/// Whether the path still leads to this file: the lock's previous holder may have removed it in between.
 fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::symlink_metadata(path) {
@@ -88,36 +89,37 @@ fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The folder of the lock files: one a run, and one for opening.
+/// The folder of the lock files: one for each run, and one for opening.
 pub(super) fn lock_folder(journal: &Path) -> PathBuf {
     let mut folder = journal.as_os_str().to_owned();
     folder.push(".locks");
     folder.into()
 }
 
-/// The file whose lock is held by who opens the journal.
+/// The file that is locked by a process while it opens the journal.
 pub(super) fn opening_file(journal: &Path) -> PathBuf {
     lock_folder(journal).join("open")
 }
 
-/// Removes the lock files that processes left behind when they were killed. Those that are held stay.
+/// Removes the lock files that killed processes left behind. Files whose locks are held stay.
 pub(super) fn sweep(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "lock") {
-            // Taken, it is dropped at once, and removed. What is no lock of ours stays.
+            // Dropping the lock at once removes the file. A file that is not a lock of ours stays.
             drop(Lock::take(&path));
         }
     }
     Ok(())
 }
 
-/// The process that holds the lock of a file, as the kernel tells it (`proc_locks(5)`).
+/// The process that holds the lock of a file, according to the kernel (`proc_locks(5)`).
 pub(super) fn holder(path: &Path) -> Option<u32> {
     let inode = fs::metadata(path).ok()?.ino();
     let locks = fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {
-        // `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; one who waits has `->` in the second place.
+        // A line is `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`. A process that waits has `->` in the second
+        // place.
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [_, "FLOCK", _, _, pid, file, ..] = fields[..] else { return None };
         let (_, found) = file.rsplit_once(':')?;
@@ -125,11 +127,11 @@ pub(super) fn holder(path: &Path) -> Option<u32> {
     })
 }
 
-/// Whether the process that holds the lock of a file is stopped, as by Ctrl-Z or `kill -STOP` (`proc_pid_stat(5)`): it does
-/// nothing until somebody continues it. What cannot be told is not.
+/// Whether the process that holds a file's lock is stopped, as by Ctrl-Z or `kill -STOP` (`proc_pid_stat(5)`). A
+/// stopped process does nothing until somebody continues it. If this cannot be found out, the answer is no.
 pub(super) fn is_held_by_a_stopped_process(path: &Path) -> bool {
     let stat = holder(path).and_then(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-    // The name stands in parentheses, and may hold any character; the state follows.
+    // The name is in parentheses, and may contain any character. The state follows it.
     let state =
         stat.as_deref().and_then(|stat| stat.rsplit_once(") ")).and_then(|(_, rest)| rest.chars().next());
     matches!(state, Some('T' | 't'))

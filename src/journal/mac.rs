@@ -1,7 +1,7 @@
-//! The authentication code of a row: one function, over one canonical form, for writing and for reading.
+//! The authentication code of a row: one function over one canonical form, for writing and for reading.
 //!
-//! The invariant: two rows that differ in any column, or are of different tables, have different forms. The form and
-//! the order of the columns stay as they are for as long as there are journals.
+//! The invariant: two rows that differ in any column, or belong to different tables, have different forms. The form and
+//! the order of the columns stay unchanged for as long as there are journals.
 
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
@@ -13,7 +13,7 @@ use crate::run::MASK;
 /// HMAC-SHA-256.
 pub(super) type Mac = [u8; 32];
 
-/// What is derived from the journal's key for its rows, so that they and sealed values share none.
+/// The purpose of the key that is derived for rows, so that rows and sealed values do not share a key.
 const PURPOSE: &[u8] = b"deployctl: the rows of the journal";
 
 /// Authenticates rows with the journal's key.
@@ -66,7 +66,7 @@ impl Authenticator {
         Self { key: Zeroizing::new(derived.into()) }
     }
 
-    /// The code of a row of `table`.
+    /// Computes the code of a row of `table`.
     pub(super) fn mac(&self, table: &str, row: &[Cell<'_>]) -> Mac {
         self.over(table, row).finalize().into_bytes().into()
     }
@@ -76,7 +76,7 @@ impl Authenticator {
         stored.is_some_and(|stored| self.over(table, row).verify_slice(stored).is_ok())
     }
 
-    /// Each value with its type and its length before it.
+    /// Hashes each value after its type and its length.
     fn over(&self, table: &str, row: &[Cell<'_>]) -> Hmac<Sha256> {
         let mut hmac = begun(&self.key);
         let mut write = |kind: u8, bytes: &[u8]| {

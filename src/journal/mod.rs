@@ -1,7 +1,7 @@
-//! The truth: every run, step and event, in one SQLite file. The only place with SQL.
+//! The journal: every run, step and event, in one SQLite file. The only room with SQL.
 //!
-//! The invariant: what is told was committed first, and every write of a run names the fence of the lease that it
-//! is made under. A run is written through its [`Lease`] only.
+//! The invariant: everything that is reported was committed first, and every write of a run names the fence of the
+//! lease under which it is made. A run is written only through its [`Lease`].
 
 mod abandon;
 mod apply;

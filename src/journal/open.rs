@@ -1,7 +1,7 @@
 //! Opens the journal's file: permissions, file system, settings, integrity, schema.
 //!
-//! The invariant: a connection leaves this file only with every setting read back, because SQLite ignores a
-//! misspelt pragma in silence (docs/design/journal.md).
+//! The invariant: a connection leaves this file only after every setting was read back, because SQLite silently ignores
+//! a misspelt pragma (docs/design/journal.md).
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
@@ -24,22 +24,22 @@ use crate::file::{expect_regular, folder_of};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// "dply" in ASCII: tells our files from other people's databases.
+/// "dply" in ASCII. It distinguishes our files from other databases.
 const APPLICATION_ID: i64 = 0x6470_6c79;
 
 /// A journal's file that was just opened.
 pub(super) struct Opened {
     pub(super) connection: SqliteConnection,
-    /// Whoever drops it lets the next one open the file.
+    /// Dropping it lets the next process open the file.
     pub(super) lock: Lock,
-    /// Whether the schema was made or brought up to date.
+    /// Whether the schema was created or migrated.
     pub(super) is_migrated: bool,
 }
 
-/// Opens the journal, making and migrating the file where needed.
+/// Opens the journal. Creates and migrates the file if needed.
 pub(super) async fn open(path: &Path, clock: Clock) -> Result<Opened, JournalError> {
     prepare_file(path)?;
-    // Two first starts at once would both create the schema.
+    // Without the lock, two first starts at once would both create the schema.
     let lock = lock_for_opening(path, clock).await?;
     if let Err(error) = lock::sweep(&lock_folder(path)) {
         tracing::info!(%error, "the lock files of killed processes stay");
@@ -68,7 +68,7 @@ async fn open_under_lock(path: &Path, clock: Clock) -> Result<(SqliteConnection,
     match checked {
         Ok(is_migrated) => Ok((connection, is_migrated)),
         Err(error) => {
-            // Closed, so that no empty log is left beside a file that came without one.
+            // Closed, so that no empty log stays beside a file that had none.
             drop(connection.close().await);
             Err(error)
         }
@@ -104,7 +104,7 @@ fn of_io(path: &Path, source: io::Error) -> JournalError {
     }
 }
 
-/// The file systems of networks by their magic numbers (`statfs(2)`).
+/// The magic numbers of network file systems (`statfs(2)`).
 #[cfg(target_os = "linux")]
 const NETWORKED: [(u64, &str); 8] = [
     (0x6969, "NFS"),
@@ -140,9 +140,10 @@ fn refuse_network_file_system(_folder: &Path, _path: &Path) -> Result<(), Journa
     Ok(())
 }
 
-/// Takes the lock for opening, however long others hold it: who waits for it with a user before them says so.
+/// Takes the lock for opening, however long other processes hold it. Callers with a user in front of them say that they
+/// wait.
 pub(super) async fn lock_for_opening(path: &Path, clock: Clock) -> Result<Lock, JournalError> {
-    /// Between two looks; opening takes milliseconds.
+    /// The time between two tries. Opening takes milliseconds.
     const BETWEEN: Duration = Duration::from_millis(10);
     let file = opening_file(path);
     loop {
@@ -161,7 +162,7 @@ async fn connect(path: &Path) -> Result<SqliteConnection, JournalError> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
-        // The log is brought into the file where that cannot make it seem whole: `wal`.
+        // The log is written into the file at times when the file cannot then pass for the whole journal: `wal`.
         .pragma("wal_autocheckpoint", "0")
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
@@ -171,7 +172,7 @@ async fn connect(path: &Path) -> Result<SqliteConnection, JournalError> {
         .map_err(|source| of_sqlx(path, source))
 }
 
-/// A new file gets our mark; a file with another mark, or with tables and no mark, is not ours.
+/// A new file gets our mark. A file with another mark, or with tables and no mark, is not ours.
 async fn check_identity(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
     let failed = |source| of_sqlx(path, source);
     let id: i64 =
@@ -204,7 +205,7 @@ async fn check_integrity(connection: &mut SqliteConnection, path: &Path) -> Resu
     }
 }
 
-/// Brings the schema up to date, and says whether it was not.
+/// Migrates the schema. Returns whether it was out of date.
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<bool, JournalError> {
     let failed = |source| of_sqlx(path, source);
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
@@ -249,7 +250,7 @@ fn pragma_text(row: &sqlx::sqlite::SqliteRow) -> String {
     as_text.unwrap_or_else(|error| error.to_string())
 }
 
-/// Closes the connection, which brings the WAL into the file.
+/// Closes the connection, which writes the WAL into the file.
 pub(super) async fn close(connection: SqliteConnection, path: &Path) -> Result<(), JournalError> {
     connection.close().await.map_err(|source| of_sqlx(path, source))
 }
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn file_systems_of_networks_are_known_by_their_numbers() {
-        // As linux/magic.h has them: EXT4, TMPFS, XFS, BTRFS are of this machine.
+        // EXT4, TMPFS, XFS and BTRFS, from linux/magic.h: file systems of this machine.
         for magic in [0xef53, 0x0102_1994, 0x5846_5342, 0x9123_683e] {
             assert_eq!(networked(magic), None);
         }

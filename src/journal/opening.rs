@@ -1,4 +1,4 @@
-//! How a journal comes to be open: to be written, or only to be looked at.
+//! The ways to open a journal: for writing, or only for reading.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,25 +17,26 @@ use super::{exposure, lock, wal};
 use crate::clock::Clock;
 
 impl Journal {
-    /// Opens the journal at `path` as [`Journal::open`] does, by the machine's clock and with a key in a file beside it.
+    /// Opens the journal at `path` as [`Journal::open`] does, with the machine's clock and with its key in a file
+    /// beside it.
     ///
     /// # Errors
-    /// The same.
+    /// Those of [`Journal::open`].
     pub async fn at(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         Self::open(path.as_ref(), KeySource::default(), Clock::system()).await
     }
 
-    /// Opens the journal at `path`, making the file (0600), its folder (0700) and its key where they are missing.
+    /// Opens the journal at `path`. Creates the file (0600), its folder (0700) and its key if they are missing.
     ///
     /// # Errors
-    /// When the file is not a journal, is damaged, is newer than this binary, lies on a network file system, or
-    /// cannot be written; and when the key is not the journal's.
+    /// When the file is not a journal, is damaged, is newer than this binary, lies on a network file system, or cannot
+    /// be written; and when the key is not the journal's.
     pub async fn open(path: &Path, key: KeySource, clock: Clock) -> Result<Self, JournalError> {
         let Opened { mut connection, lock, is_migrated } = open::open(path, clock).await?;
         let unlocked = match canary::unlock(&mut connection, path, &key, clock).await {
             Ok(unlocked) => unlocked,
             Err(error) => {
-                // Closed, so that not even an empty log is left beside a journal that was not written.
+                // Closed, so that not even an empty log stays beside a journal that was not written.
                 open::close(connection, path).await?;
                 return Err(error);
             }
@@ -43,15 +44,15 @@ impl Journal {
         let is_new = is_migrated || unlocked.is_new;
         let journal = Self::of(path, clock, Some(unlocked), connection);
         if is_new {
-            // Its schema and its key are in the file before any run is.
+            // The file must hold the schema and the key before it holds any run.
             wal::settle(&journal.0, &mut *journal.0.connection.lock().await).await;
         }
         drop(lock);
         Ok(journal)
     }
 
-    /// Opens the journal, if there is one, to look at it: that needs no key, and makes no file.
-    /// With the key at hand it is verified as well.
+    /// Opens the journal for reading, if there is one. This needs no key and creates no file. If the key is at hand,
+    /// the journal is verified as well.
     pub async fn open_to_look(
         path: &Path,
         key: KeySource,
@@ -90,12 +91,12 @@ impl Journal {
         }
     }
 
-    /// The process that opens the journal at `path` just now, which others wait for: its number, when the kernel tells.
+    /// The number of the process that is opening the journal at `path`, for which others wait, if the kernel says.
     pub fn opened_by(path: &Path) -> Option<u32> {
         lock::holder(&lock::opening_file(path))
     }
 
-    /// The lock for which who opens the journal at `path` waits.
+    /// The lock file that a process takes to open the journal at `path`.
     pub fn opening_lock(path: &Path) -> PathBuf {
         lock::opening_file(path)
     }

@@ -1,4 +1,4 @@
-//! How runs came out, in one word each: what a state alone does not tell.
+//! The outcomes of runs, in one word each: they say more than a state.
 
 use sqlx::SqliteConnection;
 
@@ -8,20 +8,20 @@ use super::kin;
 use super::row::Column;
 use crate::run::{EventKind, Outcome, RunId, RunRecord, RunState};
 
-/// What the rows of a run say of its way.
+/// What the rows of a run say about its course.
 struct Way {
     has_changes: bool,
     has_failed: bool,
     is_by_hand: bool,
 }
 
-/// Gives each of the records its outcome.
+/// Sets the outcome of each record.
 pub(super) async fn tell(
     inner: &Inner,
     connection: &mut SqliteConnection,
     records: &mut [RunRecord],
 ) -> Result<(), JournalError> {
-    // Only of a success does it matter what other runs did.
+    // Other runs matter only for a success.
     let kin = if records.iter().any(|record| record.state == RunState::Succeeded) {
         kin::all(inner, connection).await?
     } else {
@@ -61,7 +61,7 @@ async fn way(inner: &Inner, connection: &mut SqliteConnection, run: RunId) -> Re
     .map_err(|error| inner.failed(error))
 }
 
-/// What a run warned of, in order.
+/// The warnings of a run, in order.
 pub(super) async fn warnings(
     inner: &Inner,
     connection: &mut SqliteConnection,

@@ -1,7 +1,7 @@
-//! How long a journal that another process keeps locked is waited for.
+//! How long a process waits for a journal that another process keeps locked.
 //!
-//! A lock is no damage: of many processes on one file each has its turn. Who waits asks again after a pause that is drawn
-//! at random and grows, so that those who wait do not come back together.
+//! A lock is no damage: of many processes on one file, each has its turn. A waiting process asks again after a random
+//! pause that grows, so that waiting processes do not all come back at once.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use super::error::JournalError;
 use crate::clock::Clock;
 
-/// The bound of the first pause, and of any.
+/// The upper bounds of the first pause, and of any pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(300);
 
-/// Waits for the journal's lock, up to an instant.
+/// Waits for the journal's lock up to a deadline.
 pub(super) struct Patience {
     clock: Clock,
     until: Instant,
@@ -24,7 +24,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// What a process has that holds no lease: nothing waits for it, and nothing has been sent.
+    /// How long a process without a lease waits. Nothing depends on it, and it has sent nothing.
     pub(super) const WITHOUT_A_LEASE: Duration = Duration::from_secs(10);
 
     pub(super) fn lasting(length: Duration, clock: Clock) -> Self {
@@ -34,7 +34,7 @@ impl Patience {
     /// Pauses after a try that found the journal locked.
     ///
     /// # Errors
-    /// What was found instead, and the lock as well once there is no patience left.
+    /// Any other error that was found, and the lock itself once there is no patience left.
     pub(super) async fn after(&mut self, error: JournalError) -> Result<(), JournalError> {
         if !matches!(error, JournalError::Locked { .. }) || Instant::now() >= self.until {
             return Err(error);
@@ -47,8 +47,8 @@ impl Patience {
     }
 }
 
-/// Begins a transaction that writes, when it is its turn. A macro, since a function cannot give back what it borrowed in
-/// a loop.
+/// Begins a transaction that writes, once it is this process's turn. It is a macro, because a function cannot return
+/// what it borrowed in a loop.
 macro_rules! begin {
     ($path:expr, $connection:expr, $patience:expr) => {{
         let mut patience = $patience;

@@ -1,7 +1,7 @@
-//! Runs that nobody needs any more are deleted, with everything that the journal holds of them.
+//! Deletes runs that nobody needs any more, with everything that the journal holds of them.
 //!
-//! The invariant: what stays may be rolled back exactly as before. So the newest success on each target stays, and every
-//! run that came after one that stays and has changed the same things.
+//! The invariant: the runs that stay can be rolled back exactly as before. So the newest success on each target stays,
+//! and so does every run that came after a run that stays and changed the same things.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +15,11 @@ use super::row::{Column, millis};
 use super::wal;
 use crate::run::{RunId, RunState, Timestamp};
 
-/// So many runs are deleted in one transaction: others have their turn in between.
+/// How many runs are deleted in one transaction. Other processes have their turn in between.
 const AT_ONCE: usize = 200;
 
 impl Journal {
-    /// The runs that were over before `time`, and that no rollback needs. The `n_newest` newest runs are not among them.
+    /// The runs that ended before `time` and that no rollback needs, except for the `n_newest` newest runs.
     pub async fn obsolete(&self, time: Timestamp, n_newest: u32) -> Result<Vec<RunId>, JournalError> {
         let mut connection = self.0.connection.lock().await;
         let all = kin::all(&self.0, &mut connection).await?;
@@ -35,8 +35,8 @@ impl Journal {
         Ok(obsolete(&all, &over?, n_newest as usize))
     }
 
-    /// Deletes the runs that were over before `time` and that no rollback needs, and says which. The file
-    /// keeps its size, and uses the room for what comes.
+    /// Deletes the runs that ended before `time` and that no rollback needs, and returns them. The file keeps its size
+    /// and reuses the room.
     pub async fn delete_before(&self, time: Timestamp, n_newest: u32) -> Result<Vec<RunId>, JournalError> {
         let runs = self.obsolete(time, n_newest).await?;
         for some in runs.chunks(AT_ONCE) {
@@ -54,7 +54,7 @@ impl Journal {
         unlocked.assure(&mut tx, &inner.path).await?;
         for run in runs {
             let id = run.to_string();
-            // Nobody takes it up meanwhile: that needs this transaction's lock.
+            // No process takes the run meanwhile: that needs this transaction's lock.
             sqlx::query!("DELETE FROM events WHERE run_id = ?1", id)
                 .execute(&mut *tx)
                 .await
@@ -77,7 +77,7 @@ impl Journal {
         wal::confirm_within(&mut tx).await.map_err(failed)?;
         super::apply::commit(inner, tx).await?;
         for run in runs {
-            // Taken, it is dropped at once, and removed.
+            // Taking and dropping the lock removes its file.
             drop(lock(inner, *run)?);
         }
         wal::settle(inner, &mut connection).await;
@@ -85,14 +85,14 @@ impl Journal {
     }
 }
 
-/// Which of all runs, newest first, may go: of those that are `over`, the ones that nobody goes back to, unless one that
-/// stays would go back past them.
+/// Which of all runs, newest first, can be deleted: those of `over` to which nobody goes back, unless a run that stays
+/// would go back past them.
 fn obsolete(all: &[Kin], over: &BTreeSet<RunId>, n_newest: usize) -> Vec<RunId> {
     let (mut replaced, mut candidates) = (BTreeSet::new(), BTreeSet::new());
     for (index, kin) in all.iter().enumerate() {
         let is_success = kin.state == RunState::Succeeded;
         let is_newest = !kin.lasting().all(|target| replaced.contains(target));
-        // The newest of all stays in any case: numbers go on from it.
+        // The newest run of all always stays, because numbers go on from it.
         if index >= n_newest.max(1) && over.contains(&kin.run) && !(is_success && is_newest) {
             candidates.insert(kin.run);
         }

@@ -1,5 +1,5 @@
-//! Reads runs, steps and events. Confidential values are opened only for the process that takes a run up;
-//! everybody else gets the mask.
+//! Reads runs, steps and events. Confidential values are opened only for the process that takes a run. Everybody else
+//! gets the mask.
 
 use std::path::Path;
 
@@ -19,20 +19,20 @@ use super::step::{StoredStep, load_steps};
 use super::told;
 use crate::run::{Event, Facts, Failure, OnFailure, RunId, RunRecord, RunState, StepRecord};
 
-/// Everything that a process needs to take a run up again, loaded once.
+/// Everything that a process needs to take a run, loaded once.
 #[derive(Clone, Debug)]
 pub struct History {
     /// The workflow's name.
     pub workflow: String,
     /// The workflow's version when the run was started.
     pub workflow_version: u32,
-    /// What the workflow was given, opened.
+    /// The workflow's input, opened.
     pub input: Value,
-    /// What follows when a step fails for good.
+    /// What happens when a step fails for good.
     pub on_failure: OnFailure,
     /// Why the run failed, if it did.
     pub error: Option<Failure>,
-    /// Where the run stood before it was taken.
+    /// The state of the run before it was taken.
     pub state_before: RunState,
     /// The steps, in order.
     pub steps: Vec<StoredStep>,
@@ -83,7 +83,7 @@ impl History {
 }
 
 impl Journal {
-    /// Everything about a run that this process advances, read again.
+    /// Reads everything about a run that this process advances again.
     pub async fn history(&self, run: RunId) -> Result<History, JournalError> {
         let failed = |error| self.0.failed(error);
         let mut connection = self.0.connection.lock().await;
@@ -97,7 +97,7 @@ impl Journal {
         History::load(&self.0, &mut tx, run, Column("runs", "state").parse(&state)?).await
     }
 
-    /// One run with its steps; confidential values are masked.
+    /// One run with its steps. Confidential values are masked.
     pub async fn run(&self, run: RunId) -> Result<RunRecord, JournalError> {
         let mut connection = self.0.connection.lock().await;
         let id = run.to_string();
@@ -163,8 +163,9 @@ impl Journal {
             .collect()
     }
 
-    /// What speaks against what the journal says of a run, or of all runs together; nothing when it is as it was
-    /// written, or when there is no key to tell. Of a run of a version before, its events tell without one.
+    /// The reason to doubt what the journal says of a run, or of all runs together. `None` when it is as it was
+    /// written, and when there is no key to verify it. A run of an older version is verified by its events, without a
+    /// key.
     pub async fn doubt(&self, run: Option<RunId>) -> Result<Option<JournalError>, JournalError> {
         let mut connection = self.0.connection.lock().await;
         let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
@@ -186,8 +187,8 @@ impl Journal {
         }
     }
 
-    /// What the caller stored with the run to be able to resume it. The whole run is verified first: the context says to
-    /// whom secrets are sent.
+    /// The data that the caller stored with the run to be able to resume it. The whole run is verified first, because
+    /// the context says to whom secrets are sent.
     pub async fn context(&self, run: RunId) -> Result<Value, JournalError> {
         let mut connection = self.0.connection.lock().await;
         let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;

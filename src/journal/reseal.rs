@@ -1,4 +1,4 @@
-//! Seals the values of a run anew.
+//! Reseals the values of a run.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::seal::{SealError, Sealer, Spot};
 use super::sqlite::of_sqlx;
 use crate::run::RunId;
 
-/// From one key to another.
+/// Reseals from one key to another.
 pub(super) struct Resealing<'s> {
     pub(super) path: &'s Path,
     pub(super) old: &'s Sealer,
@@ -19,7 +19,7 @@ pub(super) struct Resealing<'s> {
 }
 
 impl Resealing<'_> {
-    /// Seals one run anew; false when something in it does not open with the old key.
+    /// Reseals one run. Returns false when a value in it does not open with the old key.
     pub(super) async fn run(&self, tx: &mut SqliteConnection, run: RunId) -> Result<bool, JournalError> {
         let failed = |error| of_sqlx(self.path, error);
         let id = run.to_string();
@@ -67,7 +67,7 @@ impl Resealing<'_> {
         Ok(true)
     }
 
-    /// One column's text, sealed anew; `None` when it does not open.
+    /// Reseals the text of one column. Returns `None` when it does not open.
     fn text(&self, stored: &str, spot: Spot) -> Result<Option<String>, JournalError> {
         let stored: Value = Column("steps", spot.column).json(stored)?;
         match self.old.open(stored, spot) {

@@ -1,4 +1,4 @@
-//! What a person did to the step on which a run is stuck: recorded, and nothing else.
+//! Records what a person did to the step on which a run is stuck, and does nothing else.
 
 use super::apply::{apply, commit};
 use super::change::{Change, Tenure};
@@ -16,12 +16,13 @@ use crate::run::{
 };
 
 impl Journal {
-    /// The step by this number or name, on which a run is stuck.
+    /// The step with this number or name, on which a run is stuck.
     pub async fn stuck_at(&self, run: RunId, step: &str) -> Result<Seq, ResolveError> {
         Ok(stuck_at(&self.run(run).await.map_err(TakeError::from)?, step)?.seq)
     }
 
-    /// Records what a person did to the step on which a run is stuck, with what the undos of earlier steps must know of it.
+    /// Records what a person did to the step on which a run is stuck, with the facts that the undos of earlier steps
+    /// need.
     pub async fn resolve(
         &self,
         run: RunId,
@@ -42,7 +43,8 @@ impl Journal {
         Ok(self.announced(self.resolve_announced(run, resolved, facts)).await?)
     }
 
-    /// The run is taken and let go in one commit: only a word about it is written, and it turns nowhere.
+    /// Takes and releases the run in one commit: only the person's statement is written, and the run keeps its
+    /// direction.
     async fn resolve_announced(
         &self,
         run: RunId,
@@ -69,7 +71,7 @@ impl Journal {
     }
 }
 
-/// Whether a person means this step: by its number, its name, or both its name and its subject, which the history cuts.
+/// Whether a person means this step: by its number, its name, or its name and subject, which the history may cut.
 fn is_called(step: &StepRecord, text: &str) -> bool {
     let is_its_subject = |text: &str| {
         let subject = step.subject.as_deref().unwrap_or_default();
@@ -87,7 +89,7 @@ fn stuck_at<'r>(record: &'r RunRecord, step: &str) -> Result<&'r StepRecord, Res
         |step: &StepRecord| step.compensation.as_ref().is_some_and(|undo| undo.status == UndoStatus::Failed);
     let mut wanted: Vec<&StepRecord> =
         record.steps.iter().filter(|candidate| is_called(candidate, step)).collect();
-    // Of several with one name, the one that is stuck is meant.
+    // If several steps have the name, the stuck one is meant.
     wanted.sort_by_key(|step| (is_stuck(step), step.seq));
     let wanted = wanted.pop().ok_or_else(|| ResolveError::NoSuchStep { run, step: step.to_owned() })?;
     if record.state != RunState::Stuck || !is_stuck(wanted) {

@@ -1,4 +1,4 @@
-//! At which step a run is tried again that has failed, or in which its processes have died.
+//! Finds the step at which to retry a run that has failed, or in which its processes have died.
 
 use sqlx::SqliteConnection;
 
@@ -7,10 +7,10 @@ use super::handle::Inner;
 use super::step::load_steps;
 use crate::run::{Direction, RunId, RunStanding, RunState, Seq, StepStatus};
 
-/// The step that is tried again: the last one that failed, or the one that is under way.
+/// The step to retry: the last one that failed, or the one that is under way.
 ///
 /// # Errors
-/// [`TakeError::NothingToRetry`] when the run did not stop at a step, or goes back.
+/// [`TakeError::NothingToRetry`] when the run did not stop at a step, or goes backwards.
 pub(super) async fn at(
     inner: &Inner,
     tx: &mut SqliteConnection,

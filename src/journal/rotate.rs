@@ -1,7 +1,7 @@
-//! Seals the whole journal anew, with another key.
+//! Reseals the whole journal with another key.
 //!
 //! The invariant: at every instant exactly one of the two keys opens the journal, and both are kept until the new one
-//! is in the old one's place. What is sealed changes in one transaction; the new key is on the disk before it.
+//! has replaced the old one. All sealed values change in one transaction, and the new key is on the disk before it.
 
 use std::path::{Path, PathBuf};
 
@@ -23,21 +23,21 @@ use crate::clock::Clock;
 use crate::crash;
 use crate::run::{Holder, RunId};
 
-/// What a rotation did.
+/// The result of a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
-    /// The file that holds the new key; none when keys are in the environment.
+    /// The file that holds the new key; `None` when keys are in the environment.
     pub key_file: Option<PathBuf>,
-    /// How many runs were sealed anew.
+    /// How many runs were resealed.
     pub runs: usize,
-    /// Those with something that the old key did not open either: it stays as it is.
+    /// The runs with a value that the old key did not open either. They stay unchanged.
     pub unopened: Vec<RunId>,
 }
 
 /// Why a key was not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    /// The program gave the old key, and no new one.
+    /// The program gave the old key, but no new one.
     #[error("the journal's key is in {name}, and nothing says which is to be the new one")]
     NoNewKey {
         /// The name of the old key's source.
@@ -52,15 +52,15 @@ pub enum RotateError {
     /// There is no journal.
     #[error("there is no journal {}", path.display())]
     NoJournal {
-        /// Where it was looked for.
+        /// The path at which it was expected.
         path: PathBuf,
     },
-    /// A run is being advanced, with the old key.
+    /// A process advances a run with the old key.
     #[error("run {run} is being advanced by {by}")]
     Held {
         /// The run.
         run: RunId,
-        /// Who advances it.
+        /// The process that advances it.
         by: Holder,
     },
     /// The journal failed.
@@ -75,9 +75,9 @@ impl From<SealError> for RotateError {
 }
 
 impl Journal {
-    /// Seals the journal at `path` with `new`, or with a key drawn at random when its key is in a file.
+    /// Reseals the journal at `path` with `new`, or with a random key if its key is in a file.
     ///
-    /// After a crash it may be called again with the same keys, and says that it is done.
+    /// After a crash it may be called again with the same keys, and says that the rotation is done.
     ///
     /// # Errors
     /// [`RotateError::Held`] while a process advances a run.
@@ -123,7 +123,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     crash::at("not begun");
     let failed = |error| inner.failed(error);
     let (file, draft) = (key_file::path(&inner.path), key_file::draft(&inner.path));
-    // Nobody looks for the journal's key until it is in its place.
+    // While this lock is held, no process looks for the journal's key, until the new key is in its place.
     let opening = open::lock_for_opening(&inner.path, inner.clock).await?;
     let mut connection = inner.connection.lock().await;
     let mut tx = begin!(&inner.path, connection, inner.patience());
@@ -133,7 +133,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
         .fetch_all(&mut *tx)
         .await
         .map_err(failed)?;
-    // What somebody else changed must not get a code of ours.
+    // Rows that somebody else changed must not get a code of ours.
     for id in &ids {
         let run = Column("runs", "id").parse(id)?;
         Rows::new(&inner.path, &unlocked.rows, &mut tx).check_rows(run).await?;
@@ -162,7 +162,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
         key_file::put(&draft, &file).map_err(|source| SealError::File { path: draft, source })?;
     }
     crash::at("completed");
-    // What was sealed with the old key stays behind in free pages, and within others, until the file is written anew.
+    // Until the file is rewritten, values sealed with the old key remain in free pages and in the free space of others.
     sqlx::query("VACUUM").execute(&mut *connection).await.map_err(failed)?;
     wal::settle(inner, &mut connection).await;
     drop(opening);
@@ -170,8 +170,8 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     Ok(Rotated { key_file: in_file.then_some(file), runs, unopened })
 }
 
-/// Refuses while a process advances a run, and takes the lease from those that are dead, or asleep elsewhere: what
-/// they would write is sealed with the old key.
+/// Refuses while a process advances a run. Takes the lease from processes that are dead, or asleep elsewhere, because
+/// they would write values sealed with the old key.
 async fn end_dead_leases(inner: &Inner, tx: &mut SqliteConnection) -> Result<(), RotateError> {
     let failed = |error| inner.failed(error);
     let leased = sqlx::query!("SELECT id, holder, lease_until FROM runs WHERE holder IS NOT NULL")

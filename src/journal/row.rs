@@ -1,4 +1,5 @@
-//! Rows to the words of a run, and back. A value that this program never wrote is an error that names its place.
+//! Converts rows to the words of a run, and back. A value that this program never wrote is an error that names its
+//! place.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::JournalError;
 use crate::run::{Seq, Timestamp};
 
-/// A column's name, for the error about its content.
+/// A column's name, for errors about its content.
 #[derive(Clone, Copy)]
 pub(super) struct Column(pub(super) &'static str, pub(super) &'static str);
 

@@ -1,8 +1,8 @@
-//! Seals confidential values before they are stored, and opens them when a run is taken up again.
+//! Seals confidential values before they are stored, and opens them when a run is taken.
 //!
-//! The invariant: nothing confidential reaches a column in the clear, and nothing that a user or the cloud named is
-//! taken for a sealed value. Each value is sealed with XChaCha20-Poly1305 under a random nonce and bound to the place
-//! where it stands, so that it opens nowhere else.
+//! The invariant: no confidential value reaches a column in the clear, and no name of a user or of the cloud is
+//! mistaken for a sealed value. Each value is sealed with XChaCha20-Poly1305 under a random nonce and bound to its
+//! place, so that it opens nowhere else.
 
 use std::io;
 use std::path::PathBuf;
@@ -19,14 +19,14 @@ use super::key::{KEY_BYTES, Key, KeyOrigin};
 use super::stored::{BOUND, CONFIDENTIAL, SEALED, escaped, neutral, restored, sealed_text, unescaped};
 use crate::run::{MASK, RunId, Seq, marker};
 
-/// What the journal's canary says, and the place that it is bound to.
+/// The text of the journal's canary, and the place to which it is bound.
 const CANARY: &str = "the journal's canary";
 const NONCE_BYTES: usize = 24;
 
 /// Why the journal's key cannot be used, or a value not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The key that the program gave is none.
+    /// The text that the program gave is not a key.
     #[error("{name} must be {KEY_BYTES} bytes in base64")]
     BadVariable {
         /// The name of its source.
@@ -38,15 +38,15 @@ pub enum SealError {
         /// The key file.
         path: PathBuf,
     },
-    /// The key file can be neither read nor made.
+    /// The key file can be neither read nor created.
     #[error("cannot use the journal's key file {}", path.display())]
     File {
         /// The key file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// There is no key file, and the journal is sealed with a key already.
+    /// The key file is missing, and the journal is already sealed with its key.
     #[error("the journal's key file {} is missing, and the journal is sealed with its key", path.display())]
     Missing {
         /// The key file.
@@ -58,19 +58,19 @@ pub enum SealError {
         /// Where the key was found.
         origin: KeyOrigin,
     },
-    /// A defect of ours: the journal was opened to be looked at.
+    /// A defect of this program: the journal was opened for reading only.
     #[error("the journal was opened without its key")]
     OnlyLooking,
-    /// Another process put a new key in the place of this one since the journal was opened.
+    /// Another process has replaced the key since the journal was opened.
     #[error("the journal's key was rotated by another process just now")]
     Rotated,
-    /// A value was sealed with another key, or stood at another place.
+    /// A value was sealed with another key, or for another place.
     #[error("what is sealed in {place} does not open with the journal's key")]
     Unopened {
         /// The column, the row, and the path within the text.
         place: String,
     },
-    /// A column holds in the clear what is only ever stored sealed: somebody else wrote it.
+    /// A column holds a value in the clear that is only ever stored sealed: another program wrote it.
     #[error(
         "the journal was changed by something else than this program: {place} holds a secret that is not sealed"
     )]
@@ -107,8 +107,8 @@ impl Sealer {
         self.decrypt(bound, CANARY).is_some_and(|plain| plain.as_slice() == CANARY.as_bytes())
     }
 
-    /// The form of `json` that is stored at `spot`: confidential values are sealed, and names that look like ours are
-    /// escaped.
+    /// The form of `json` that is stored at `spot`: confidential values are sealed, and other names that look like ours
+    /// are escaped.
     pub(super) fn seal(&self, json: Value, spot: Spot) -> Value {
         self.seal_below(json, &spot.to_string())
     }
@@ -194,13 +194,13 @@ impl Sealer {
     }
 }
 
-/// Where a JSON text stands in the journal.
+/// The place of a JSON text in the journal.
 ///
-/// Its text is what sealed values are bound to: it must stay as it is for as long as there are journals.
+/// Sealed values are bound to the text of this place, which must stay unchanged for as long as there are journals.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
     pub(super) run: RunId,
-    /// The step, unless it is a column of the run itself.
+    /// The step; `None` for a column of the run itself.
     pub(super) seq: Option<Seq>,
     pub(super) column: &'static str,
 }
@@ -214,7 +214,7 @@ impl std::fmt::Display for Spot {
     }
 }
 
-/// The place of what stands under `name`, as JSON pointers are written.
+/// The place of the value under `name`, in the form of a JSON pointer.
 fn below(place: &str, name: &str) -> String {
     format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
@@ -285,7 +285,7 @@ mod tests {
         assert!(refused.contains(&format!("the input of step 1 of run {run}/specification")), "{refused}");
     }
 
-    /// Any JSON, with the names that could be taken for ours wherever a map has names.
+    /// Any JSON whose maps may contain names that look like ours.
     fn any_json() -> impl Strategy<Value = Value> {
         let name = prop_oneof![
             "\\${0,4}(sealed|confidential)",

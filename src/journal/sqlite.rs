@@ -1,14 +1,14 @@
-//! What SQLite says, in the words of what to do about it.
+//! Translates SQLite's errors into what the user can do about them.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::error::JournalError;
 
-/// How long SQLite waits for another process's write; ours take milliseconds. Longer waits are `patience`'s.
+/// How long SQLite waits for another process's write. Ours take milliseconds; `patience` does the longer waits.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Says what SQLite's refusal means for the user.
+/// Translates an error of SQLite for the user.
 pub(super) fn of_sqlx(path: &Path, source: sqlx::Error) -> JournalError {
     const BUSY: u32 = 5;
     const LOCKED: u32 = 6;

@@ -1,4 +1,4 @@
-//! A run's beginning: its row, its target and its first lease, in one commit.
+//! The beginning of a run: its row, its target and its first lease, in one commit.
 
 use std::sync::Arc;
 
@@ -29,13 +29,13 @@ pub struct NewRun {
     pub workflow_version: u32,
     /// The deployment's name.
     pub name: String,
-    /// What the workflow is given; confidential values are sealed.
+    /// The workflow's input. Its confidential values are sealed.
     pub input: Value,
-    /// What the caller needs to resume the run and the workflow does not see; never secret.
+    /// What the caller needs to resume the run, which the workflow does not see. It must not contain a secret.
     pub context: Value,
-    /// What follows when a step fails for good.
+    /// What happens when a step fails for good.
     pub on_failure: OnFailure,
-    /// What the run holds from its first moment.
+    /// The target that the run holds from its first moment.
     pub target: Target,
 }
 
@@ -43,7 +43,7 @@ impl Journal {
     /// Commits a new run with its target and its first lease, in one transaction.
     ///
     /// # Errors
-    /// [`StartError::TargetHeld`] when a run that is not over holds the target.
+    /// [`StartError::TargetHeld`] when another run holds the target and is not over.
     pub async fn start(&self, new: NewRun, holder: &Holder) -> Result<(Lease, Event), StartError> {
         self.announced(self.start_announced(new, holder)).await
     }

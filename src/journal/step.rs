@@ -1,4 +1,4 @@
-//! One step as it is stored: what was asked, and how its two halves went.
+//! A step as it is stored: its input, and the course of its two halves.
 
 use std::path::Path;
 
@@ -14,34 +14,34 @@ use crate::run::{
     Direction, Effect, Half, RunId, Seq, StepId, StepRecord, StepStanding, StepState, UndoRecord,
 };
 
-/// One step as the engine needs it: opened, and typed.
+/// A step as the engine needs it: opened and typed.
 #[derive(Clone, Debug)]
 pub struct StoredStep {
     /// Its number.
     pub seq: Seq,
-    /// What it is called in the cloud.
+    /// Its name in the cloud.
     pub id: StepId,
     /// The activity's name.
     pub activity: String,
-    /// What the activity acts on.
+    /// The subject that the activity acts on.
     pub subject: Option<String>,
-    /// What it does to the world.
+    /// Its effect on the world.
     pub effect: Effect,
     /// The activity itself.
     pub input: Kept,
     /// The digest of the input without its secrets.
     pub input_digest: String,
-    /// Where it stands.
+    /// Its state.
     pub state: StepState,
     /// Its checkpoint.
     pub output: Option<Kept>,
     /// The attempts to do it.
     pub forward: Half,
-    /// The attempts to undo it, once there was one.
+    /// The attempts to undo it, if there were any.
     pub undo: Option<Half>,
 }
 
-/// The steps of a run, in order; what is confidential is still sealed.
+/// The steps of a run, in order. Confidential values are still sealed.
 pub(super) async fn load_steps(
     inner: &Inner,
     connection: &mut SqliteConnection,
@@ -63,7 +63,7 @@ pub(super) async fn load_steps(
         .zip(1..)
         .map(|(row, expected)| {
             let step = row.into_step()?;
-            // A gap would make every later step another one.
+            // A gap would give every later step another number.
             if step.seq.get() != expected {
                 return Err(Column("steps", "seq").error(format!("step {expected} is missing")));
             }
@@ -72,7 +72,7 @@ pub(super) async fn load_steps(
         .collect()
 }
 
-/// The steps of a run without what they were given and what came of it, whichever are there.
+/// The standings of those of these steps that exist, without input and output.
 pub(super) async fn load_standings(
     path: &Path,
     connection: &mut SqliteConnection,
@@ -159,12 +159,12 @@ impl StepRow {
 }
 
 impl StoredStep {
-    /// Where it stands.
+    /// The standing of the step.
     pub(super) fn standing(&self) -> StepStanding {
         StepStanding { state: self.state, forward: self.forward.clone(), undo: self.undo.clone() }
     }
 
-    /// How often it was tried to do it, or to undo it.
+    /// The number of attempts to do the step, or to undo it.
     pub fn attempts(&self, direction: Direction) -> u32 {
         match direction {
             Direction::Forward => self.forward.attempt,
@@ -172,7 +172,7 @@ impl StoredStep {
         }
     }
 
-    /// The step as others than its process may see it.
+    /// The form of the step that other processes may see.
     pub(super) fn into_record(self) -> Result<StepRecord, JournalError> {
         let compensation = self.state.undo.zip(self.undo).map(|(status, undo)| UndoRecord {
             status,

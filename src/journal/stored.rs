@@ -1,5 +1,5 @@
-//! What stands in a column of JSON: sealed values under a name of ours, and everybody else's names, escaped where they
-//! look like ours.
+//! The content of a JSON column: sealed values under a name of ours, and all other names, escaped if they look like
+//! ours.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,16 +9,18 @@ use crate::run::{MASK, marker};
 
 /// The key of the one-entry map that stands for a sealed value in a column.
 pub(super) const SEALED: &str = "$sealed";
-/// The same for one that is not sealed: within a sealed text, and never in a column.
+/// The same for a value that is not sealed. It occurs only inside a sealed text, and never in a column.
 pub(super) const CONFIDENTIAL: &str = "$confidential";
-/// How a text begins that is bound to its place. One of before has no such beginning and is bound to its run alone.
+/// The beginning of a text that is bound to its place. Texts of older versions lack it, and are bound only to their
+/// run.
 pub(super) const BOUND: &str = "2.";
-/// What a sealed value has at least: the nonce and the tag of XChaCha20-Poly1305.
+/// The minimum length of a sealed value: the nonce and the tag of XChaCha20-Poly1305.
 const SEALED_BYTES_LEAST: usize = 24 + 16;
 
 /// The sealed text that `map` stands for.
 ///
-/// A journal of before holds users' own names as they are: what cannot be a sealed text is one of those.
+/// A journal of an older version holds users' names unescaped, so a value that cannot be a sealed text is one of the
+/// user's.
 pub(super) fn sealed_text(map: &Map<String, Value>) -> Option<&str> {
     let text = map.get(SEALED)?.as_str().filter(|_| map.len() == 1)?;
     let is_sealed =
@@ -26,16 +28,16 @@ pub(super) fn sealed_text(map: &Map<String, Value>) -> Option<&str> {
     is_sealed.then_some(text)
 }
 
-/// How what is sealed within a stored text is sealed.
+/// How the values inside a stored text are sealed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Forms {
-    /// Something is bound to its place.
+    /// A value is bound to its place.
     pub(super) is_bound: bool,
-    /// Something is bound to its run alone, as it was before.
+    /// A value is bound only to its run, as in older versions.
     pub(super) is_of_before: bool,
 }
 
-/// How what is sealed within a stored text is sealed.
+/// Finds out how the values inside a stored text are sealed.
 pub(super) fn forms(json: &Value) -> Forms {
     let all = |values: &mut dyn Iterator<Item = &Value>| {
         values.map(forms).fold(Forms::default(), |all, one| Forms {
@@ -56,13 +58,13 @@ pub(super) fn forms(json: &Value) -> Forms {
     }
 }
 
-/// Whether `name` is one of ours, behind any number of dollars.
+/// Whether `name` is one of ours, after any number of dollars.
 fn looks_like_ours(name: &str) -> bool {
     let bare = name.trim_start_matches('$');
     bare.len() < name.len() && [SEALED, CONFIDENTIAL].iter().any(|ours| bare == &ours[1..])
 }
 
-/// The form in which a name of a user's or the cloud's is stored.
+/// The stored form of a name of a user or of the cloud.
 pub(super) fn escaped(name: String) -> String {
     if looks_like_ours(&name) { format!("${name}") } else { name }
 }
@@ -75,8 +77,8 @@ pub(super) fn unescaped(stored: String) -> String {
     }
 }
 
-/// `json` with the name that confidential values have in every process in place of this process's own, for what is
-/// confidential within something that is.
+/// Replaces this process's name for confidential values by the name that is the same in every process. For a
+/// confidential value inside another one.
 pub(super) fn neutral(json: Value) -> Value {
     renamed(json, &|name| if name == marker() { CONFIDENTIAL.to_owned() } else { escaped(name) })
 }
@@ -97,7 +99,7 @@ fn renamed(json: Value, rename: &impl Fn(String) -> String) -> Value {
     }
 }
 
-/// A stored text for those who read without the key: the mask in place of sealed values.
+/// A stored text for readers without the key: sealed values are masked.
 pub(super) fn masked(json: Value) -> Value {
     match json {
         Value::Object(map) if sealed_text(&map).is_some() => Value::String(MASK.to_owned()),

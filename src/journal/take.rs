@@ -1,8 +1,8 @@
-//! How a run comes under a lease again, after its process ended or died.
+//! How a process gets the lease of a run after the run's process ended or died.
 //!
-//! The lease has two halves. A lock file per run, which the kernel frees within a millisecond of a `kill -9`,
-//! decides among the processes of one machine; holder and expiry in the row decide everything else. The fence in
-//! the row keeps a take-over safe even where both are wrong.
+//! The lease has two halves. A lock file per run, which the kernel frees within a millisecond of a `kill -9`, decides
+//! among the processes of one machine. The holder and the expiry in the row decide everything else. The fence in the
+//! row keeps a take-over safe even where both are wrong.
 
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ use super::step::{StoredStep, load_steps};
 use super::{abandon, kin, retry, target, wal};
 use crate::run::{Direction, Event, EventKind, Holder, Keep, OnFailure, RunId, RunState};
 
-/// Which way a run is to be taken up.
+/// The direction in which a run is taken.
 #[derive(Clone, Debug)]
 pub enum Take {
-    /// On from its last checkpoint, whichever way it was going.
+    /// On from its last checkpoint, in the direction in which it was going.
     Resume,
     /// Backwards.
     Rollback,
@@ -38,7 +38,7 @@ pub enum Take {
     Abandon(Abandonment),
 }
 
-/// A run that may be taken: how it stands, who held it before, and the codes that its rows have.
+/// A run that may be taken: its standing, its previous holder, and the codes of its rows.
 pub(super) struct Takeable {
     pub(super) row: LeaseRow,
     pub(super) from: Option<Holder>,
@@ -46,7 +46,7 @@ pub(super) struct Takeable {
 }
 
 impl Takeable {
-    /// Makes sure that nobody else advances the run, and that its rows are as they were written.
+    /// Makes sure that no other process advances the run, and that its rows are as they were written.
     ///
     /// # Errors
     /// [`TakeError::Held`] while a live process drives it.
@@ -67,8 +67,8 @@ impl Takeable {
 }
 
 impl Journal {
-    /// Takes a run, after it was announced that what is committed then is in the log alone for some time. When nothing
-    /// was, nothing follows.
+    /// Takes a run after announcing that, for some time, commits will be in the log alone. If nothing was taken, the
+    /// log is settled again.
     pub(super) async fn announced<T, E>(&self, taking: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let announcement = wal::announce(&self.0, &mut *self.0.connection.lock().await).await;
         let taken = taking.await;
@@ -78,10 +78,10 @@ impl Journal {
         taken
     }
 
-    /// Takes a run up again, whoever drove it before.
+    /// Takes a run that another process drove before.
     ///
     /// # Errors
-    /// [`TakeError::Held`] while a live process drives it; [`TakeError::Over`] when there is nothing to do;
+    /// [`TakeError::Held`] while a live process drives it; [`TakeError::Over`] when nothing is left to do;
     /// [`TakeError::Superseded`] for a rollback past a later success.
     pub async fn take(
         &self,
@@ -121,7 +121,8 @@ impl Journal {
         let history = History::load(inner, &mut tx, run, before).await?;
         commit(inner, tx).await?;
         drop(connection);
-        // Not before: whoever is continued must find its lock as long as its lease can be renewed.
+        // The lock is replaced only after the commit: a stopped process that continues must find its lock as long as it
+        // can renew its lease.
         let lock = Arc::new(lock_anew(inner, run, lock)?);
         known.learn(applied.renewed);
         let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts, &lock);
@@ -132,7 +133,7 @@ impl Journal {
     }
 }
 
-/// What happens to a run that is taken that way, besides: whether it turns round, or is ended.
+/// The event besides the taking, if the run turns round, is retried or is ended.
 async fn turned(
     inner: &Inner,
     tx: &mut SqliteConnection,
@@ -142,7 +143,7 @@ async fn turned(
     holder: &Holder,
 ) -> Result<Option<EventKind>, TakeError> {
     let state = row.standing.state;
-    // It died between its failure and the way back that it was told to take.
+    // The process died after the failure, before it began the rollback that the run asks for.
     let was_to_go_back = state == RunState::Failed && row.on_failure == OnFailure::Rollback;
     if !was_to_go_back || matches!(way, Take::Abandon(_) | Take::Retry) {
         check_way(tx, inner, run, &way, state).await?;
@@ -170,7 +171,7 @@ fn by(holder: &Holder) -> String {
     format!("{}@{}", holder.user, holder.host)
 }
 
-/// Whether a run in `state` can be taken up that way.
+/// Whether a run in `state` can be taken in this way.
 async fn check_way(
     tx: &mut SqliteConnection,
     inner: &Inner,
@@ -182,7 +183,7 @@ async fn check_way(
     if !matches!(way, Take::Abandon(_))
         && let Some(abandoned) = abandon::abandoned(inner, tx, run).await?
     {
-        // The way back from a new side that is half taken away is to take everything back.
+        // If the new side is half taken away, the way back is to take everything back.
         let is_on_the_way_back = abandoned.keep == Keep::Old && state != RunState::RolledBack;
         if !(matches!(way, Take::Rollback) && is_on_the_way_back) {
             return Err(TakeError::Abandoned { run, keep: abandoned.keep, state });
@@ -193,7 +194,7 @@ async fn check_way(
         (Take::Resume, RunState::Failed | RunState::Stuck | RunState::Succeeded | RunState::RolledBack)
         | (Take::Rollback, RunState::RolledBack)
         | (Take::Retry | Take::Abandon(_), RunState::Succeeded | RunState::RolledBack) => over,
-        // What there is to be tried again is looked for where the step is.
+        // `retry::at` decides whether there is a step to retry.
         (Take::Retry, _) => Ok(()),
         (
             Take::Rollback | Take::Abandon(_),

@@ -1,4 +1,4 @@
-//! What runs hold: at most one run that is not over holds a target.
+//! The targets that runs hold: at most one run that is not over holds a target.
 
 use sqlx::SqliteConnection;
 
@@ -7,7 +7,7 @@ use super::handle::Inner;
 use super::row::Column;
 use crate::run::{RunId, Target};
 
-/// Holds `target` for `run`, or says who does.
+/// Holds `target` for `run`, or says which run holds it.
 pub(super) async fn hold(
     inner: &Inner,
     tx: &mut SqliteConnection,
@@ -44,7 +44,7 @@ pub(super) async fn hold(
     Ok(())
 }
 
-/// Holds nothing for `run` any more; what it held stays known.
+/// Lets all targets of `run` go. Which targets it held stays recorded.
 pub(super) async fn let_go(inner: &Inner, tx: &mut SqliteConnection, run: RunId) -> Result<(), JournalError> {
     let id = run.to_string();
     sqlx::query!("UPDATE targets SET held = 0 WHERE run_id = ?1", id)
@@ -54,7 +54,7 @@ pub(super) async fn let_go(inner: &Inner, tx: &mut SqliteConnection, run: RunId)
     Ok(())
 }
 
-/// Every target that `run` has held.
+/// Every target that `run` has ever held.
 pub(super) async fn ever_held(
     inner: &Inner,
     tx: &mut SqliteConnection,

@@ -1,8 +1,8 @@
-//! Whether the rows of a run are what its events make of it.
+//! Verifies that the rows of a run agree with its events.
 //!
-//! The invariant: a run whose rows no sequence of events produces is noticed before it is obeyed, by the same tables of
-//! transitions by which it was written. Of rows with codes this is a second net; of those of a version before it is the
-//! only one. `run::fold` says what of a row its events do not tell.
+//! The invariant: rows that no sequence of events produces are noticed before the program acts on them, by the same
+//! transition tables by which they were written. For rows with codes this is a second net; for the rows of older
+//! versions it is the only one. `run::fold` lists the parts of a row that the events do not determine.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::sqlite::of_sqlx;
 use super::step::{StoredStep, load_standings};
 use crate::run::{Effect, EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding, stamp};
 
-/// Makes sure that a run and its steps stand where its events put them.
+/// Makes sure that a run and its steps have the standings that follow from its events.
 ///
 /// # Errors
 /// [`JournalError::Altered`] with the table and the place.
@@ -98,10 +98,10 @@ async fn fold(tx: &mut SqliteConnection, path: &Path, id: &str) -> Result<Told, 
     }
 }
 
-/// A column, and what it holds in words.
+/// A column's name, and its content in words.
 type Cell = (&'static str, String);
 
-/// The first column that is not what the events say: its name, what it holds, and what they say.
+/// The first column that disagrees with the events: its name, its content, and what the events say.
 fn difference(
     is: impl IntoIterator<Item = Cell>,
     told: impl IntoIterator<Item = Cell>,
@@ -132,7 +132,8 @@ fn of_told(step: &FoldedStep) -> Vec<Cell> {
     named(&step.name, step.subject.as_deref(), step.effect, &step.standing)
 }
 
-/// What of a step its events tell. Since when it fails, they do not: a resume may have forgotten it.
+/// The columns of a step that its events determine. The time since which it fails is not one: a resume may have
+/// forgotten it.
 fn named(activity: &str, subject: Option<&str>, effect: Effect, standing: &StepStanding) -> Vec<Cell> {
     let StepStanding { state, forward, undo } = standing;
     let undo = undo.as_ref();

@@ -1,11 +1,12 @@
-//! The write-ahead log beside the file: when it is brought into the file, and how a file is known that lacks its log.
+//! The write-ahead log beside the file: when it is written into the file, and how a file without its log is recognised.
 //!
-//! The invariant: the file alone never passes for the whole journal while a run is advanced. Before a run is taken, that is
-//! announced in the file itself; the next commit, which is in the log alone, confirms it. What announces more than it
-//! confirms was copied without its log. When nobody advances a run any more, the log is brought into the file.
+//! The invariant: while a run is advanced, the file alone never passes for the whole journal. Before a run is taken,
+//! this is announced in the file itself. The next commit, which is in the log alone, confirms it. A file that announces
+//! more than it confirms was copied without its log. When nobody advances a run any more, the log is written into the
+//! file.
 //!
-//! Nothing here is an error of the run: a log that cannot be brought into the file just now stays beside it, where it is
-//! as safe. SQLite does it by itself when the last process closes the file (sqlite.org/wal.html).
+//! Nothing here is an error of the run: a log that cannot be written into the file now stays beside it, where it is as
+//! safe. SQLite writes it by itself when the last process closes the file (sqlite.org/wal.html).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use super::row::Column;
 use super::sqlite::of_sqlx;
 use crate::clock::Clock;
 
-/// After so many commits of one process the log is brought into the file, so that it does not grow for ever.
+/// After this many commits of one process, the log is written into the file, so that it does not grow for ever.
 const COMMITS_BETWEEN: u32 = 200;
 
 const ANNOUNCEMENTS_MOST: u32 = 3;
@@ -34,7 +35,7 @@ pub(super) fn log_file(journal: &Path) -> PathBuf {
     name.into()
 }
 
-/// Whether a log lay beside the file before that was opened, which makes one.
+/// Whether the file had a log before it was opened. Opening creates one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     is_there: bool,
@@ -48,14 +49,15 @@ impl Found {
     /// Makes sure that the file has the log that it announces.
     ///
     /// # Errors
-    /// [`JournalError::WithoutLog`] when there is none, or one of which SQLite takes nothing: then it is another file's.
+    /// [`JournalError::WithoutLog`] when there is no log, or when SQLite reads nothing from it because it belongs to
+    /// another file.
     pub(super) async fn check(
         self,
         connection: &mut SqliteConnection,
         path: &Path,
         clock: Clock,
     ) -> Result<(), JournalError> {
-        /// A live process may be emptying the log, or beginning it anew, just now.
+        /// More than one look, because a live process may be emptying or restarting the log right now.
         const LOOKS: u32 = 10;
         const BETWEEN: Duration = Duration::from_millis(50);
         let failed = |error| of_sqlx(path, error);
@@ -64,8 +66,8 @@ impl Found {
                 return Ok(());
             }
             if self.is_there && is_its_own(connection, path).await.map_err(failed)? {
-                // A process was killed in between, or is alive: nothing is missing, and the file must not seem so once it
-                // is closed.
+                // A process was killed in between, or is alive. Nothing is missing, and the file must not seem
+                // incomplete once it is closed.
                 confirm(connection).await;
                 return Ok(());
             }
@@ -78,8 +80,8 @@ impl Found {
     }
 }
 
-/// Whether SQLite takes anything from the log: it is empty right before the commit that is announced. While another process
-/// works on it SQLite does not tell, and nobody works on the log of another file.
+/// Whether SQLite reads anything from the log. The log is also empty right before the commit that is announced. While
+/// another process works on the log, SQLite does not say; but no process works on the log of another file.
 async fn is_its_own(connection: &mut SqliteConnection, path: &Path) -> Result<bool, sqlx::Error> {
     let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await?;
     let (is_busy, n_frames): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -87,14 +89,14 @@ async fn is_its_own(connection: &mut SqliteConnection, path: &Path) -> Result<bo
     Ok(is_busy != 0 || n_frames != 0 || is_empty)
 }
 
-/// An announcement that is not confirmed yet. Where it is dropped before that, because somebody does not wait for the
-/// taking, the connection stays open until the process ends: the last one to be closed deletes the log, and the file would
-/// announce what nobody has. A process that ends leaves it, as one that is killed does.
+/// An announcement that is not confirmed yet. If it is dropped before that, because a caller does not wait for the
+/// taking, the connection stays open until the process ends: the last connection to close deletes the log, and the file
+/// would announce commits that are nowhere. A process that ends leaves the log behind, as a killed process does.
 #[must_use = "what is announced is to be confirmed"]
 pub(super) struct Announcement(Option<Arc<Inner>>);
 
 impl Announcement {
-    /// A commit, or [`settle`], has confirmed it.
+    /// Ends an announcement that a commit, or [`settle`], has confirmed.
     pub(super) fn end(mut self) {
         self.0 = None;
     }
@@ -106,7 +108,7 @@ impl Drop for Announcement {
     }
 }
 
-/// Announces, before a run is taken, that the log will hold what the file does not.
+/// Announces, before a run is taken, that the log will hold commits that the file does not.
 pub(super) async fn announce(inner: &Arc<Inner>, connection: &mut SqliteConnection) -> Announcement {
     let announcement = Announcement(Some(Arc::clone(inner)));
     // Another process may confirm it before it is in the file.
@@ -144,7 +146,7 @@ pub(super) async fn count_commit(
     if is_due { Some(announce(inner, connection).await) } else { None }
 }
 
-/// Confirms what was announced, as a part of a commit.
+/// Confirms the announcement, as a part of a commit.
 pub(super) async fn confirm_within(tx: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query!("UPDATE wal_mark SET confirmed = announced WHERE confirmed < announced")
         .execute(tx)
@@ -152,7 +154,7 @@ pub(super) async fn confirm_within(tx: &mut SqliteConnection) -> Result<(), sqlx
         .map(drop)
 }
 
-/// Confirms what was announced where no commit follows, and says whether it did.
+/// Confirms the announcement without a commit. Returns whether that succeeded.
 async fn confirm(connection: &mut SqliteConnection) -> bool {
     confirm_within(connection)
         .await
@@ -160,8 +162,8 @@ async fn confirm(connection: &mut SqliteConnection) -> bool {
         .is_ok()
 }
 
-/// Brings the log into the file, when nobody advances a run. Otherwise the file would seem to be whole without its log.
-/// Says whether nothing is announced any more.
+/// Writes the log into the file if nobody advances a run. While somebody does, the file would seem to be complete
+/// without its log. Returns whether nothing is announced any more.
 pub(super) async fn settle(inner: &Inner, connection: &mut SqliteConnection) -> bool {
     let is_confirmed = confirm(connection).await;
     match is_at_rest(inner, connection).await {
@@ -187,7 +189,7 @@ async fn is_at_rest(inner: &Inner, connection: &mut SqliteConnection) -> Result<
     Ok(true)
 }
 
-/// As much of the log as other processes do not need, and all of it where there are none; nobody is waited for.
+/// Writes as much of the log as other processes do not need, or all of it if there are none. Does not wait for anybody.
 async fn checkpoint(connection: &mut SqliteConnection) {
     let without_waiting = async {
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *connection).await?;
@@ -212,7 +214,7 @@ mod tests {
     async fn a_taking_that_nobody_waits_for_leaves_a_journal_that_is_whole() {
         let home = tempfile::tempdir().expect("a folder");
         let path = home.path().join("journal.db");
-        // The connection is closed by a thread of its own, at some time.
+        // A thread of its own closes the connection at some later time.
         for _ in 0..20 {
             let journal = Journal::open(&path, KeySource::default(), Clock::system()).await.expect("whole");
             let announcement = announce(&journal.0, &mut *journal.0.connection.lock().await).await;
