@@ -1,7 +1,7 @@
 //! The tags of Aero and aero-ext that a configuration may use (docs/oci.md 6.4).
 //!
-//! Lazy as Aero is: a branch that is not taken is not evaluated. Where Aero yields a marker for a missing file, we
-//! fail and name it.
+//! As in Aero, evaluation is lazy: a branch that is not taken is not evaluated. For a missing file, Aero yields a marker; we
+//! fail and name the file.
 
 mod choices;
 mod conversions;
@@ -64,12 +64,12 @@ const TAGS: [&str; 30] = [
     "user",
     "uuid",
 ];
-/// The profile where none is said.
+/// The profile when none is given.
 const DEFAULT_PROFILE: &str = "default";
-/// How deep evaluation goes, with everything that refs and includes lead to.
+/// The deepest evaluation, counting everything that refs and includes lead to.
 const DEPTH_LIMIT: usize = 100;
-/// What a deployment may come to: each value counts as one, and as one more for each KiB of its text. Refs to refs
-/// double with each line otherwise.
+/// The largest deployment: each value counts one, plus one for each KiB of its text. Without a limit, refs to refs double the
+/// size with each line.
 const COST_LIMIT: usize = 100_000;
 
 /// Reads a file and evaluates its tags.
@@ -78,7 +78,7 @@ pub(super) fn file(path: &Path, surroundings: &Surroundings<'_>) -> Result<Node,
     included(root, path, surroundings, &[], &Spent::default()).map(Node::settled)
 }
 
-/// Reads a file that a deployment names: of EDN, unless its name ends otherwise.
+/// Reads a file that a deployment names, as EDN unless the extension says otherwise.
 pub(super) fn part(path: &Path, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
     include(path, surroundings, &[], &Spent::default()).map(Node::settled)
 }
@@ -88,7 +88,7 @@ pub(super) fn tree(node: Node, surroundings: &Surroundings<'_>) -> Result<Node, 
     whole(node, PathBuf::from("."), surroundings, &[], &Spent::default()).map(Node::settled)
 }
 
-/// Evaluates the tree of a file or a flag, which says itself whether variables are replaced in it.
+/// Evaluates the tree of a file or a flag. The tree itself says whether variables are replaced in it.
 fn whole(
     root: Node,
     folder: PathBuf,
@@ -122,7 +122,7 @@ fn included(
     whole(root, folder, surroundings, &includes, spent)
 }
 
-/// What was spent of the limits, by a file and all that it leads to.
+/// How much of the limits a file, and everything it leads to, has used.
 #[derive(Default)]
 struct Spent {
     cost: Cell<usize>,
@@ -136,9 +136,9 @@ struct Document<'d> {
     surroundings: &'d Surroundings<'d>,
     includes: &'d [PathBuf],
     spent: &'d Spent,
-    /// Whether we are within `#or`, where a ref that leads nowhere is nothing and not an error.
+    /// Whether evaluation is within `#or`, where a ref that leads nowhere is nil and not an error.
     is_optional: Cell<bool>,
-    /// Whether the environment has told anything since a tag began: what comes of that tag counts as secret.
+    /// Whether the environment was read since a tag began. If so, the result of that tag is secret.
     is_told: Cell<bool>,
 }
 
@@ -154,7 +154,7 @@ impl<'d> Document<'d> {
         Self { root, folder, surroundings, includes, spent, is_optional, is_told }
     }
 
-    /// `refs` are those being followed, to notice one that leads to itself.
+    /// `refs` are the refs being followed, to detect a ref that leads to itself.
     fn evaluate(&self, node: &Node, refs: &[String]) -> Result<Node, Problem> {
         let depth = self.spent.depth.get() + 1;
         if depth > DEPTH_LIMIT {
@@ -195,7 +195,8 @@ impl<'d> Document<'d> {
                 let evaluated = self.tag(node, tag, form, refs);
                 let is_secret = self.is_told.get();
                 self.is_told.set(was_told || is_secret);
-                // What was read from a text is secret to its last leaf; of other collections the leaves know themselves.
+                // A value that was read from a text is secret down to its last leaf. In other collections, each leaf carries
+                // its own mark.
                 let is_read = matches!(tag.as_str(), "read-edn" | "from-edn");
                 return evaluated.map(|value| if is_secret { secret(value, is_read) } else { value });
             }
@@ -226,7 +227,8 @@ impl<'d> Document<'d> {
         Ok(Node { flags: node.flags.clone(), ..Node::new(tree, node.place.clone()) })
     }
 
-    /// A form as far as its outermost tag goes, so that what chooses among its parts leaves the others alone.
+    /// Evaluates a form only down to its outermost tag, so that a tag which chooses among the form's parts leaves the others
+    /// alone.
     fn opened<'n>(&self, form: &'n Node, refs: &[String]) -> Result<Cow<'n, Node>, Problem> {
         if matches!(form.tree, Tree::Tagged(..)) || form.has_flag("ref") {
             return self.evaluate(form, refs).map(Cow::Owned);
@@ -234,7 +236,7 @@ impl<'d> Document<'d> {
         Ok(Cow::Borrowed(form))
     }
 
-    /// Notes that the environment had a part in a value that came from elsewhere.
+    /// Notes that a value from elsewhere depends on the environment.
     fn note_secrets(&self, value: &Node) {
         if value.holds_secret() {
             self.is_told.set(true);
@@ -268,7 +270,7 @@ impl<'d> Document<'d> {
         }
     }
 
-    /// What is wrong with a text, and which other variables of its file are not set either.
+    /// The problem with a text, together with the other variables of its file that are unset.
     fn told_with_others(&self, fault: &Fault<NotText>) -> String {
         let Fault::Unset(name) = fault else { return fault.message() };
         let mut others = interpolation::unset_in(self.root, &|name| self.variable(name));
@@ -278,8 +280,8 @@ impl<'d> Document<'d> {
         fault.message() + &others
     }
 
-    /// What the other tags make of their form, which is evaluated. Apart from `tag`, so that forms within forms take
-    /// little of the stack.
+    /// Applies the other tags to their form, which is already evaluated. This is a function apart from `tag`, so that nested
+    /// forms take little of the stack.
     fn converted(&self, node: &Node, tag: &str, value: Node) -> Result<Node, Problem> {
         let tree = match tag {
             "include" => return self.include(node, &self.path(&value)?),
@@ -319,7 +321,7 @@ impl<'d> Document<'d> {
 
     fn variable(&self, name: &str) -> Result<Option<String>, NotText> {
         let value = self.surroundings.env.text(name)?;
-        // A default that takes the place of what is not set was written in the file.
+        // A default that replaces an unset variable was written in the file.
         self.is_told.set(self.is_told.get() || value.is_some());
         Ok(value)
     }
@@ -349,12 +351,12 @@ impl<'d> Document<'d> {
         Ok(text + rest)
     }
 
-    /// A text as a document of its own, with its tags and refs.
+    /// Evaluates a text as a document of its own, with its tags and refs.
     fn as_document(&self, text: &Node) -> Result<Node, Problem> {
         let source = edn::with_line_feeds(required_text(text)?);
         let root = edn::read_part(&source, &text.place).map_err(|problem| within(text, &problem))?;
         let folder = self.folder.clone();
-        // aero-ext reads it without options.
+        // aero-ext reads the text without options.
         let surroundings = Surroundings::new(DEFAULT_PROFILE, self.surroundings.env);
         let document = Document::new(&root, folder, &surroundings, self.includes, self.spent);
         let evaluated = document.evaluate(&root, &[]).map_err(|problem| within(text, &problem))?;
@@ -379,7 +381,7 @@ fn secret(mut node: Node, is_deep: bool) -> Node {
     node
 }
 
-/// The place of a flag, for what has no file.
+/// The position of a flag, for values without a file.
 pub(super) fn flag(name: &str) -> Position {
     Position { source: Some(Arc::new(PathBuf::from(name))), position: None }
 }

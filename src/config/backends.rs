@@ -6,7 +6,7 @@ use super::problem::Findings;
 use super::schema::{BACKEND, BACKEND_SET};
 use super::shape::{Shaper, join, not_a_port, port};
 
-/// The most backends that a set has and that a load balancer has, with those that are drained.
+/// The most backends that a set may have, and that a load balancer may have. Drained ones count.
 pub const BACKENDS_LIMIT: usize = 512;
 
 /// Reads the list of backends.
@@ -66,7 +66,7 @@ fn backend(node: &Node, path: &str, findings: &mut Findings) -> Option<BackendTa
         let path = join(path, "create");
         let most = create.get("backendMaxConnections");
         if let Some(most) = most.filter(|most| matches!(most.tree, Tree::Int(1..=255))) {
-            // The SDK's doc of `CreateBackendSetDetails.backend_max_connections`.
+            // From the SDK's documentation of `CreateBackendSetDetails.backend_max_connections`.
             let message = format!("expected 0 or at least 256, found {}", most.quoted());
             findings.problems.push(most.problem(&join(&path, "backend-max-connections"), message));
         }

@@ -1,5 +1,5 @@
-//! Names as users write them and as the wire wants them: an exact port of camel-snake-kebab, which the library we
-//! succeed used (docs/oci.md 6.3).
+//! Names in the user's casing and in the wire's: an exact port of camel-snake-kebab, which our predecessor library used
+//! (docs/oci.md 6.3).
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -21,8 +21,8 @@ fn class(c: char) -> Class {
     }
 }
 
-/// The words of a name. A separator ends a word and is dropped; a word also ends before an upper-case letter that
-/// follows another kind, before a digit, and before the last capital of an abbreviation.
+/// Splits a name into words. A separator ends a word and is dropped. A word also ends before an upper-case letter that
+/// follows another kind of character, before a digit, and before the last capital of an abbreviation.
 fn words(name: &str) -> Vec<String> {
     let chars: Vec<char> = name.chars().collect();
     let mut words = vec![String::new()];
@@ -70,8 +70,8 @@ pub(super) fn camel(name: &str) -> String {
     camel
 }
 
-/// A name without its casing, for comparing what a user wrote with what there is: `memory_in_gbs`, `memoryInGBs`
-/// and `memory-in-g-bs` are one.
+/// A name without its casing, to compare a user's name with a known one: `memory_in_gbs`, `memoryInGBs` and `memory-in-g-bs`
+/// are equal.
 pub(super) fn folded(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
 }
@@ -106,7 +106,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_name_has_a_form_that_stays_as_it_is(name in "[ -~]{0,24}", any in "\\PC{0,24}") {
-            // Beyond ASCII there are capitals without a small form: those only must not panic.
+            // Beyond ASCII, some capitals have no small form. These functions must only not panic on them.
             drop((kebab(&any), camel(&any), folded(&any)));
             let kebab_case = kebab(&name);
             proptest::prop_assert_eq!(kebab(&kebab_case), kebab_case.clone(), "{}", name);

@@ -1,6 +1,7 @@
-//! Where the credentials are, and what was read of them.
+//! Where the credentials are, and their content.
 //!
-//! The place is kept with the run, so that `resume` can read them again; the credentials themselves never are.
+//! The place is kept with the run, so that `resume` can read the credentials again. The credentials themselves are never
+//! kept.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,24 +21,24 @@ use crate::file::folder_of;
 use crate::oci::identity::is_ocid;
 use crate::oci::sign_in::UserKey;
 
-/// Where credentials are. Never secret.
+/// The place of the credentials. Never secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialsSource {
-    /// In the official CLI's configuration file.
+    /// The official CLI's configuration file.
     Profile,
-    /// In a file of the library that we succeed, or one like it.
+    /// A file of our predecessor library, or one in its format.
     File(PathBuf),
-    /// Under `config` in a deployment file.
+    /// The key `config` of a deployment file.
     Deployment {
         /// The file.
         path: PathBuf,
-        /// The aliases, of a `deps.edn`.
+        /// The aliases, if the file is a `deps.edn`.
         aliases: Vec<String>,
     },
 }
 
-/// The credentials of the library that we succeed.
+/// Credentials in the format of our predecessor library.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The user's key.
@@ -46,7 +47,7 @@ pub struct Credentials {
     pub compartment_id: Option<String>,
 }
 
-/// Reads the credentials of a source again; `None` for a profile, which the caller reads.
+/// Reads the credentials of a source again. `None` for a profile, which the caller reads.
 pub fn reload_credentials(
     source: &CredentialsSource,
     profile: &str,
@@ -71,7 +72,7 @@ pub fn reload_credentials(
     }
 }
 
-/// The credentials in a map with the old library's keys.
+/// Reads credentials from a map with the old library's keys.
 pub(super) fn credentials(
     node: &Node,
     path: &str,
@@ -108,7 +109,7 @@ pub(super) fn credentials(
     let compartment_id = text("compartment-id", false);
     let own_phrase = text("pass-phrase", false).map(SecretString::from);
     for (name, value, kind) in [("tenancy-ocid", &tenancy, "tenancy"), ("user-ocid", &user, "user")] {
-        // As the SDK says of a profile.
+        // The SDK checks a profile in the same way.
         if value.as_ref().is_some_and(|value| !is_ocid(value)) {
             let message = format!("is malformed: expected an OCID such as ocid1.{kind}.oc1..aaaa");
             let at = node.get(name).unwrap_or(node);
@@ -141,8 +142,8 @@ pub(super) fn credentials(
     Some(Credentials { key, compartment_id })
 }
 
-/// The key in the file that `private-key-file` names, for YAML and JSON, which have no tag to read one. A relative
-/// name starts from the file that names it.
+/// The key in the file that `private-key-file` names, for YAML and JSON, which have no tag that reads a key. A relative path
+/// starts from the folder of the file that names it.
 fn key_from_file(
     node: &Node,
     path: &str,
@@ -168,7 +169,7 @@ fn key_from_file(
     }
 }
 
-/// A file that another one names, read with its tags.
+/// Reads a file that another file names, and evaluates its tags.
 pub(super) fn named_file(
     base: Option<&Path>,
     node: &Node,
@@ -185,12 +186,12 @@ pub(super) fn named_file(
     Ok((path, read))
 }
 
-/// Text that came from a flag, with its tags evaluated.
+/// Evaluates the tags of a text from a flag.
 pub(super) fn from_flag(text: &str, flag: &str, surroundings: &Surroundings<'_>) -> Result<Node, Problem> {
     aero::tree(read::inline(text, flag)?, surroundings)
 }
 
-/// A file's name that came from a flag.
+/// A file name from a flag.
 pub(super) fn name_from_flag(path: &Path, flag: &str) -> Node {
     let place = Position { source: Some(Arc::new(PathBuf::from(flag))), position: None };
     Node::new(Tree::Str(path.display().to_string()), place)

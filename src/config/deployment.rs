@@ -1,4 +1,4 @@
-//! A deployment with every default filled and every value valid: what a run is given and the journal keeps.
+//! A deployment with every default filled and every value valid: the input of a run, as the journal keeps it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,31 +14,32 @@ use crate::run::Confidential;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Deployment {
-    /// What the deployment is called. Two may be called the same: which it is, its target says.
+    /// The deployment's name. Two deployments may share a name; the target identifies a deployment.
     pub name: String,
-    /// The new instance, in the words of the wire. Confidential as a whole: it holds environment values,
-    /// configuration files and pull secrets.
+    /// The new instance, with the wire's names. Confidential as a whole: it holds environment values, configuration files and
+    /// pull secrets.
     pub instance: Confidential<Value>,
-    /// What of it came from the environment.
+    /// The texts in it that came from the environment.
     pub secrets: Confidential<Vec<String>>,
-    /// By what a part of it is secret. A run of before masks as it did, so that its steps are the same on a resume.
+    /// What makes a part of it secret. A run of an older version masks as it did then, so that its steps are the same on
+    /// resume.
     #[serde(default, skip_serializing_if = "Secrecy::is_by_origin")]
     pub secrecy: Secrecy,
-    /// Where instances are looked for, and load balancers unless it is said where.
+    /// The compartment of the instances, and of the load balancers unless `lb_compartment` is set.
     pub compartment_id: String,
-    /// Where load balancers are looked for, when it is elsewhere.
+    /// The compartment of the load balancers, if it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lb_compartment: Option<String>,
-    /// Which instance is replaced.
+    /// Selects the instance to replace.
     pub ci_filter: Filter,
-    /// What it means that the filter finds none.
+    /// What it means if the filter finds no instance.
     #[serde(default, skip_serializing_if = "Predecessor::is_as_before")]
     pub predecessor: Predecessor,
-    /// Which load balancer its traffic comes through.
+    /// Selects the load balancer that brings its traffic.
     pub lb_filter: Filter,
-    /// Where the new instance is registered; empty means the old one's own sets and ports.
+    /// Where the new instance is registered. If empty, in the old instance's own sets, at its ports.
     pub backends: Vec<BackendTarget>,
-    /// What else its target is made of. Runs of before have none.
+    /// The remaining parts of its target. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
@@ -53,7 +54,7 @@ impl Deployment {
         }
     }
 
-    /// The same whoever told the parts of it: two versions that differ in a shown part differ in this.
+    /// The masked instance, independent of where its parts came from: two versions that differ in a visible part differ here.
     pub fn told_apart(&self) -> Value {
         match self.secrecy {
             Secrecy::ByOrigin => masked_as_before(self.instance.expose(), &[]),
@@ -61,7 +62,7 @@ impl Deployment {
         }
     }
 
-    /// Every text of the new instance that must not be shown, whoever repeats it.
+    /// Every text of the new instance that must not be shown, whatever repeats it.
     pub fn secret_texts(&self) -> Vec<String> {
         secret_texts(self.instance.expose(), self.secrets.expose())
     }
@@ -73,9 +74,9 @@ impl Deployment {
 pub struct BackendTarget {
     /// The port that the instance listens on; never 0.
     pub port: u16,
-    /// The set's name.
+    /// The name of the set.
     pub backend_set: String,
-    /// How to make the set where it is missing, in the words of the wire; without it a missing set is an error.
+    /// The set to create if it is missing, with the wire's names. If absent, a missing set is an error.
     pub create: Option<Value>,
 }
 

@@ -1,4 +1,4 @@
-//! A `deps.edn` as a deployment: the `:exec-args` of its aliases, as `clojure -X:deploy:staging` would pass them.
+//! Reads a `deps.edn` as a deployment: the `:exec-args` of its aliases, as `clojure -X:deploy:staging` would pass them.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::node::{Node, Tree};
 use super::problem::{Problem, nearest};
 use super::read;
 
-/// Reads what is deployed: the file itself, or what the aliases of a `deps.edn` say.
+/// Reads the deployment: the file itself, or the aliases of a `deps.edn`.
 pub(super) fn deployment(
     path: &Path,
     aliases: &[String],
@@ -28,8 +28,8 @@ pub(super) fn deployment(
     }
 }
 
-/// The maps of the aliases merged in order, as the Clojure CLI does: a later one wins, and nothing is looked into
-/// (`:exec-args` in <https://clojure.org/reference/clojure_cli>).
+/// Merges the maps of the aliases in order, as the Clojure CLI does: a later one wins, and the merge is shallow (`:exec-args`
+/// in <https://clojure.org/reference/clojure_cli>).
 fn exec_args(root: &Node, aliases: &[String]) -> Result<Node, Problem> {
     let all = root.get("aliases").map(Node::entries).unwrap_or_default();
     let usable: Vec<&str> = all
@@ -60,7 +60,7 @@ fn exec_args(root: &Node, aliases: &[String]) -> Result<Node, Problem> {
             }
         }
     }
-    // The Clojure CLI reads plain EDN and would have refused it.
+    // The Clojure CLI reads plain EDN, so it would have refused this tag.
     if let Some((key, tag)) =
         merged.iter().find_map(|(key, value)| aero::first_tag(value).map(|tag| (key, tag.to_owned())))
     {

@@ -1,8 +1,8 @@
-//! EDN, completely, with the place of each part (github.com/edn-format/edn, and what Clojure's reader adds that
-//! configurations use: metadata, namespaced maps, radixes).
+//! A complete reader of EDN that keeps the place of each part (github.com/edn-format/edn, and the additions of Clojure's
+//! reader that configurations use: metadata, namespaced maps, radixes).
 //!
-//! A reader of our own, because what others drop is needed here: metadata decides how maps merge, and an error must say
-//! where. Nothing recurses without a limit.
+//! This is our own reader, because others drop information that we need: metadata decides how maps merge, and an error must
+//! say where it is. Every recursion has a limit.
 
 mod print;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use super::number;
 use super::problem::{Position, Problem};
 pub(super) use print::print;
 
-/// The deepest nesting that is read; a file of brackets is an error, not a crash.
+/// The deepest nesting that is read. A file full of brackets is an error, not a crash.
 pub(super) const DEPTH_LIMIT: usize = 100;
 
 /// Reads a text that holds exactly one form.
@@ -27,14 +27,14 @@ pub(super) fn read(text: &str, place: &Position) -> Result<Node, Problem> {
     node.ok_or_else(|| reader.wrong("is empty: expected a form"))
 }
 
-/// Reads a text that holds one form or none, which is nothing, as in Aero.
+/// Reads a text that holds one form or none. No form is nil, as in Aero.
 pub(super) fn read_part(text: &str, place: &Position) -> Result<Node, Problem> {
     let mut reader = Reader { rest: text.chars(), line: 1, column: 1, place, depth: 0 };
     let node = reader.only_form()?;
     Ok(node.unwrap_or_else(|| Node::new(Tree::Nil, place.clone())))
 }
 
-/// A text as Clojure reads it from a file: every line ends in a line feed, those within strings too.
+/// A text as Clojure reads it from a file: every line ends in a line feed, within strings too.
 pub(super) fn with_line_feeds(text: &str) -> Cow<'_, str> {
     if text.contains('\r') {
         return Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"));
@@ -202,7 +202,7 @@ impl Reader<'_> {
         Ok(Tree::Set(items))
     }
 
-    /// What begins with `#`.
+    /// Reads a form that begins with `#`.
     fn dispatch(&mut self, here: Position) -> Result<Node, Problem> {
         self.next();
         match self.peek() {
@@ -247,7 +247,7 @@ impl Reader<'_> {
         Ok(Node::new(Tree::Map(entries), here))
     }
 
-    /// `^:replace [1]`, `^{:replace true} [1]`: what is kept are the flags that are on.
+    /// `^:replace [1]`, `^{:replace true} [1]`: only flags that are on are kept.
     fn with_metadata(&mut self) -> Result<Node, Problem> {
         let metadata = self.required("^")?;
         let flags: Vec<String> = match metadata.tree {
@@ -266,7 +266,7 @@ impl Reader<'_> {
         Ok(node)
     }
 
-    /// As far as a symbol, a keyword, a tag or a number goes.
+    /// Reads to the end of a symbol, a keyword, a tag or a number.
     fn word(&mut self) -> String {
         let mut word = String::new();
         while let Some(c) = self.peek() {
@@ -343,7 +343,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Four hexadecimal digits; two of those make a character beyond the first 65,536.
+    /// Four hexadecimal digits. Two such groups make a character beyond the first 65,536.
     fn unicode(&mut self) -> Result<char, Problem> {
         let first = self.hexadecimal()?;
         if !(0xd800..0xdc00).contains(&first) {

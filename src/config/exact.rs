@@ -1,9 +1,9 @@
-//! Numbers that keep what they were, and how each is printed.
+//! Numbers that keep their exact type, and how each is printed.
 
-/// A number that is neither 64 bits wide nor a double: Clojure's `BigInt`, `BigDecimal` and `Ratio`.
+/// A number that is neither a 64-bit integer nor a double: Clojure's `BigInt`, `BigDecimal` or `Ratio`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exact {
-    /// As `str` prints it.
+    /// The number as `str` prints it.
     pub(super) text: String,
     pub(super) kind: ExactKind,
 }
@@ -16,12 +16,12 @@ pub(super) enum ExactKind {
 }
 
 impl Exact {
-    /// As `str` prints it.
+    /// The number as `str` prints it.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// As `pr-str` prints it: what reads as the same number.
+    /// The number as `pr-str` prints it: a text that reads as the same number.
     pub(super) fn printed(&self) -> String {
         let suffix = match self.kind {
             ExactKind::Whole => "N",
@@ -31,7 +31,7 @@ impl Exact {
         format!("{}{suffix}", self.text)
     }
 
-    /// What it is, for an error.
+    /// The name of its type, for an error.
     pub(super) const fn name(&self) -> &'static str {
         match self.kind {
             ExactKind::Whole => "a number too large to mean anything here",
@@ -41,10 +41,10 @@ impl Exact {
     }
 }
 
-/// A double as Java prints it (`Double.toString`): the fewest digits that read as the same number, with an exponent
-/// below a thousandth and from ten million on.
+/// A double as Java prints it (`Double.toString`): the fewest digits that read as the same number, with an exponent below
+/// 0.001 and from ten million upwards.
 pub(super) fn double(value: f64) -> String {
-    // The one number whose second digit Java writes although the first tells it.
+    // The only number for which Java writes a second digit although the first is enough.
     if value.abs().to_bits() == 1 {
         return format!("{}4.9E-324", if value < 0.0 { "-" } else { "" });
     }

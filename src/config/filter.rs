@@ -1,8 +1,9 @@
-//! Which instance and which load balancer is meant: the fields that a filter names are equal to those of the cloud.
+//! Filters, which select the instance and the load balancer: the fields that a filter names equal those of the resource in
+//! the cloud.
 //!
-//! A filter is checked by the same table as a specification. As in the library we succeed, a map in it must be equal
-//! as a whole; the tags of ours that it does not ask for are set aside first, so that an instance that we made is found
-//! by the filter that found its predecessor.
+//! A filter is checked by the same table as a specification. As in our predecessor library, a map in a filter must equal the
+//! whole map. Our own tags are set aside first unless the filter asks for them, so that the filter which found the
+//! predecessor also finds the instance that we created.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,16 +17,16 @@ use super::shape::{Shaper, join};
 use crate::oci::is_terminated;
 use crate::run::{Confidential, MASK};
 
-/// A filter over the fields of a resource, by their names on the wire.
+/// A filter over the fields of a resource, by their wire names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Filter {
-    /// What each field must equal.
+    /// The value that each field must equal.
     pub fields: Map<String, Value>,
-    /// The same for fields that are not shown, in a run of before: those whose values the environment had told.
+    /// Fields that are not shown, because their values came from the environment. Only in runs of older versions.
     #[serde(default, rename = "hidden")]
     pub secrets: Confidential<Map<String, Value>>,
-    /// Whether the names of tags are compared by their kebab form, as the library we succeed did for keyword keys.
+    /// Whether tag names are compared in kebab case, as our predecessor library did for keyword keys.
     pub folds_tag_names: bool,
     /// How maps are compared.
     #[serde(default, skip_serializing_if = "Matching::is_as_before")]
@@ -33,8 +34,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a resource, as the cloud sent it, is meant. A terminated one is meant only by a filter that names a
-    /// lifecycle state.
+    /// Whether the filter selects a resource, as the cloud sent it. A terminated resource is selected only by a filter that
+    /// names a lifecycle state.
     pub fn matches(&self, resource: &Value) -> bool {
         if is_terminated(resource) && !self.all().any(|(name, _)| name == "lifecycleState") {
             return false;
@@ -45,7 +46,7 @@ impl Filter {
         }
     }
 
-    /// In what a resource is not what is meant.
+    /// The differences between a resource and the filter.
     pub fn differences(&self, resource: &Value) -> Vec<Difference> {
         let takes_more = self.matching == Matching::Subset;
         let comparing = Comparing { folds_tag_names: self.folds_tag_names, takes_more };
@@ -70,12 +71,12 @@ impl Filter {
         self.fields.clone().into_iter().chain(secrets).chain(word).collect()
     }
 
-    /// What a field must be, by its name on the wire.
+    /// The value that a field must have, by the field's wire name.
     pub fn wanted(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).or_else(|| self.secrets.expose().get(name))
     }
 
-    /// What is wrong with a filter that a version before this one took: it would match what carries no tag at all.
+    /// The problem with a filter that an older version accepted: it would match resources that carry no tag at all.
     pub fn doubt(&self) -> Option<&'static str> {
         let is_doubtful = |tags: &Value| match tags {
             Value::Object(tags) => {
@@ -124,7 +125,7 @@ pub(super) fn matching(node: &Node, path: &str, findings: &mut Findings) -> Opti
     }
 }
 
-/// Reads a filter, whose maps are compared as `matched` says unless it has a word of its own.
+/// Reads a filter. Its maps are compared as `matched` says, unless the filter itself says how.
 pub(super) fn filter(
     node: &Node,
     name: &str,
@@ -165,7 +166,7 @@ pub(super) fn filter(
         let wanted = Shaper { findings }.value(value, &path, field.kind);
         filter.fields.insert(field.name.to_owned(), wanted);
     }
-    // What tells nothing would mean whatever is there, which may be a stranger's.
+    // A filter without a condition would select any resource, even a stranger's.
     if findings.problems.len() == n_problems && !tells(&filter, model) {
         let telling = model.needs_one_of.iter().map(|field| kebab(field)).collect::<Vec<_>>().join(", ");
         let what = if node.entries().is_empty() { "is empty" } else { "tells nothing from anything else" };
@@ -174,7 +175,7 @@ pub(super) fn filter(
     Some(filter)
 }
 
-/// Whether a filter has a condition that tells one resource from another.
+/// Whether a filter has a condition that distinguishes one resource from another.
 fn tells(filter: &Filter, model: &Model) -> bool {
     let says_something = |value: &Value| match value {
         Value::Object(map) => {

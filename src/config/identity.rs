@@ -1,6 +1,6 @@
-//! What a deployment is: its target, and not its name, which two services may share.
+//! The identity of a deployment: its target, not its name, which two services may share.
 //!
-//! The digest must stay as it is: it stands in the tags of instances that older versions of this program made.
+//! The digest must never change, because the tags of instances that older versions created contain it.
 
 use std::fmt::{self, Write as _};
 
@@ -9,30 +9,30 @@ use sha2::{Digest as _, Sha256};
 
 use super::schema::TAG_VALUE_LIMIT;
 
-/// What of a deployment's target its own parts do not say.
+/// The parts of a deployment's target that the deployment itself does not contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Origin {
-    /// Aero's profile, as `--env` said.
+    /// Aero's profile, from `--env`.
     pub env: String,
-    /// Whose cloud it is, as far as who signs in can tell.
+    /// The tenancy, if the signed-in identity reveals it.
     pub tenancy: Option<String>,
 }
 
-/// Where a deployment goes: two runs with one target are of one deployment, whatever they are called.
+/// Where a deployment goes. Two runs with one target belong to one deployment, whatever their names are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DeploymentTarget {
     tenancy: Option<String>,
     compartment: String,
     load_balancer: String,
-    /// Sorted, each once.
+    /// Sorted, without duplicates.
     backend_sets: Vec<String>,
     env: String,
 }
 
 impl DeploymentTarget {
-    /// The target in the compartment where the instances are, behind these sets of the load balancer.
+    /// The target for instances in this compartment, behind these sets of the load balancer.
     pub fn new<'s>(
         origin: &Origin,
         compartment: &str,
@@ -51,18 +51,18 @@ impl DeploymentTarget {
         }
     }
 
-    /// Its sets; none when the deployment has no backend.
+    /// The backend sets. None if the deployment has no backend.
     pub fn backend_sets(&self) -> &[String] {
         &self.backend_sets
     }
 
-    /// Whether both are one but for their sets.
+    /// Whether both targets are equal except for their sets.
     pub fn is_beside(&self, other: &Self) -> bool {
         let without = |target: &Self| Self { backend_sets: Vec::new(), ..target.clone() };
         without(self) == without(other)
     }
 
-    /// Eight hexadecimal characters that tell it from others.
+    /// Eight hexadecimal characters that distinguish the target from others.
     pub fn digest(&self) -> String {
         short_digest(&serde_json::json!([
             self.tenancy,
@@ -85,7 +85,7 @@ fn short_digest(value: &serde_json::Value) -> String {
     text
 }
 
-/// What the tag `deployctl-deployment` says: a name, and the digest of a target. Versions before had the name alone.
+/// The value of the tag `deployctl-deployment`: a name, and the digest of a target. Older versions wrote the name only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeploymentTag {
     name: String,
@@ -93,12 +93,13 @@ pub struct DeploymentTag {
 }
 
 impl DeploymentTag {
-    /// The tag of what the deployment `name` makes. A long name is cut, as a tag must not be longer.
+    /// The tag of the resources that the deployment `name` creates. A long name is cut, because the length of a tag is
+    /// limited.
     pub fn of(name: &str, target: &DeploymentTarget) -> Self {
         Self { name: cut(name), digest: Some(target.digest()) }
     }
 
-    /// Reads the value of a tag, or what a user writes for one: `web` or `web@1f3a9c02`.
+    /// Reads a tag's value, or what a user writes for it: `web` or `web@1f3a9c02`.
     pub fn parse(text: &str) -> Self {
         match text.rsplit_once('@') {
             Some((name, digest)) if is_digest(digest) => {
@@ -108,17 +109,18 @@ impl DeploymentTag {
         }
     }
 
-    /// The name, which may be cut.
+    /// The name, possibly cut.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The digest of the target, when the tag has one.
+    /// The digest of the target, if the tag has one.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// Whether the tag `wanted`, as a user writes it, means this one: the name alone means every target of that name.
+    /// Whether `wanted`, a tag as a user writes it, selects this one. A name without a digest selects every target of that
+    /// name.
     pub fn is_meant_by(&self, wanted: &Self) -> bool {
         match &wanted.digest {
             Some(_) => self == wanted,
@@ -126,7 +128,7 @@ impl DeploymentTag {
         }
     }
 
-    /// Whose the instance with this tag is, seen from the deployment whose tag is `own`.
+    /// Whether the instance with this tag belongs to the deployment whose tag is `own`.
     pub fn belongs_to(&self, own: &Self) -> Belongs {
         match (&self.digest, &own.digest) {
             (Some(theirs), Some(ours)) if theirs == ours => Belongs::Surely,
@@ -137,14 +139,14 @@ impl DeploymentTag {
     }
 }
 
-/// Whose an instance is, by its tag.
+/// Whether an instance belongs to a deployment, according to its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belongs {
-    /// The deployment's: the targets are one, whatever the names are.
+    /// It belongs to the deployment: the targets are equal, whatever the names are.
     Surely,
-    /// One of the version before, or of a run of before, has this name: its place decides.
+    /// A run of an older version wrote only this name. The instance's place decides.
     ByName,
-    /// Another deployment's.
+    /// It belongs to another deployment.
     Not,
 }
 
@@ -162,7 +164,7 @@ fn is_digest(text: &str) -> bool {
     text.len() == DIGEST_LENGTH && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 
-/// As much of a name as a tag has room for beside the digest.
+/// The longest prefix of a name that fits into a tag beside the digest.
 fn cut(name: &str) -> String {
     name.chars().take(TAG_VALUE_LIMIT - DIGEST_LENGTH - 1).collect()
 }
@@ -181,7 +183,7 @@ mod tests {
             DeploymentTarget::new(&origin(env, tenancy), compartment, balancer, sets.iter().copied())
         };
         let web = target("prod", "t", "c", "lb", &["http", "https"]);
-        // Instances carry it: it must not change.
+        // Tags of instances contain it, so it must not change.
         assert_eq!(web.digest(), "bcd220cc");
         assert_eq!(web, target("prod", "t", "c", "lb", &["https", "http", "https"]));
         for other in [

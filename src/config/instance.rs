@@ -1,4 +1,4 @@
-//! The new instance, in the words of the wire, and how it was masked in runs of earlier versions.
+//! The new instance with the wire's names, and how runs of earlier versions masked it.
 
 use serde_json::Value;
 
@@ -9,19 +9,19 @@ use super::schema::INSTANCE;
 use super::shape::Shaper;
 use crate::run::MASK;
 
-/// The specification in the words of the wire, with every problem found.
+/// Reads the specification with the wire's names, and collects every problem.
 pub(super) fn specification(node: &Node, path: &str, findings: &mut Findings) -> Value {
     let before = findings.problems.len();
     let instance = Shaper { findings }.model(node, path, &INSTANCE);
-    // The parts are looked at together only when each is right.
+    // The parts are checked against each other only if each is valid.
     if findings.problems.len() == before {
         limits::check(node, path, &mut findings.problems);
     }
     instance
 }
 
-/// A specification as the version before showed it, which masked whatever the environment had told. The steps of its runs
-/// are compared by that form when they are resumed.
+/// Masks a specification as the version before did, which masked everything that came from the environment. On resume, the
+/// steps of its runs are compared in that form.
 pub(super) fn masked_as_before(instance: &Value, secrets: &[String]) -> Value {
     let mut masked = instance.clone();
     mask_values(&mut masked, secrets);

@@ -1,20 +1,21 @@
 //! `${NAME}` and `${NAME:-default}` in the values of a file that says `interpolate: true` at its top.
 //!
-//! What is read is replaced, and never what was replaced, read from elsewhere or is a key: a value of the environment cannot
-//! become anything but text. In a file that says nothing of it such values stay as they are, and are noted once.
+//! Only text that was written in the file is replaced: never a replacement, a value from elsewhere, or a key. A value of the
+//! environment therefore stays text. In a file without `interpolate`, such texts stay as they are, and one warning names
+//! them.
 
 use super::node::{LITERAL, Node, Tree, Written};
 use super::problem::Problem;
 
-/// The tag of a text in which variables are to be replaced. Nobody can write it.
+/// The tag of a text whose variables are to be replaced. No user can write this tag.
 pub(super) const TAG: &str = "${}";
-/// The key that says so.
+/// The key that turns replacement on.
 const KEY: &str = "interpolate";
-/// How deep defaults may lie within defaults.
+/// The deepest nesting of defaults within defaults.
 const DEPTH_LIMIT: usize = 16;
 
-/// A file's tree, in which each text that holds a variable is a form of its own, or noted when the file does not say what
-/// is meant.
+/// Prepares a file's tree: each text with a variable becomes a form of its own. If the file does not say whether variables
+/// are replaced, the text is noted instead.
 pub(super) fn prepared(mut root: Node, tags: &[&str]) -> Result<Node, Problem> {
     refuse_comments(&root, tags)?;
     let said = root.entries().iter().find(|(key, _)| is_key(key)).map(|(_, value)| value);
@@ -40,7 +41,7 @@ pub(super) fn prepared(mut root: Node, tags: &[&str]) -> Result<Node, Problem> {
     Ok(root)
 }
 
-/// The same tree without the key, which is for the reader alone.
+/// Returns the tree without the key, which only the reader needs.
 pub(super) fn without_key(mut root: Node, source: &Node) -> Node {
     if let Tree::Map(entries) = &mut root.tree
         && source.entries().iter().any(|(key, _)| is_key(key))
@@ -54,7 +55,7 @@ fn is_key(key: &Node) -> bool {
     key.text() == Some(KEY)
 }
 
-/// Refuses what is nothing because YAML takes the tag that was to make it for a comment.
+/// Refuses values that are missing because YAML takes the tag that should produce them for a comment.
 fn refuse_comments(node: &Node, tags: &[&str]) -> Result<(), Problem> {
     let refuse = |name: &str, value: &Node| {
         match (&value.tree, &value.written) {
@@ -77,10 +78,10 @@ fn refuse_comments(node: &Node, tags: &[&str]) -> Result<(), Problem> {
     }
 }
 
-/// How many variables are told that are not set. A file may name a million.
+/// How many unset variables are reported. A file may name a million.
 const UNSET_LIMIT: usize = 20;
 
-/// The first variables that texts want and that are not set, but for what only a tag may choose.
+/// The first unset variables that the texts need, except those that only a chosen branch of a tag may need.
 pub(super) fn unset_in<E>(node: &Node, env: &dyn Fn(&str) -> Result<Option<String>, E>) -> Vec<String> {
     let mut unset = Vec::new();
     collect_unset(node, env, &mut unset);
@@ -91,7 +92,7 @@ fn collect_unset<E>(node: &Node, env: &dyn Fn(&str) -> Result<Option<String>, E>
     match &node.tree {
         Tree::Tagged(tag, text) if tag == TAG => {
             let Some(text) = text.text() else { return };
-            // What is missing counts as empty, so that the same text tells what else is missing.
+            // An unset variable counts as empty, so that the same text reveals the other unset ones.
             while unset.len() < UNSET_LIMIT {
                 let or_empty = |name: &str| {
                     if unset.iter().any(|other| other == name) { Ok(Some(String::new())) } else { env(name) }
@@ -106,7 +107,7 @@ fn collect_unset<E>(node: &Node, env: &dyn Fn(&str) -> Result<Option<String>, E>
     }
 }
 
-/// Does something with each text that is a value, but for those that are read as EDN of their own.
+/// Calls `act` on each text that is a value, except texts that are read as EDN documents of their own.
 fn each_text(node: &mut Node, act: &mut impl FnMut(&mut Node)) {
     match &mut node.tree {
         Tree::Str(_) => act(node),
@@ -117,7 +118,7 @@ fn each_text(node: &mut Node, act: &mut impl FnMut(&mut Node)) {
     }
 }
 
-/// What is odd about a text that is sent as it is.
+/// Why a text that is sent as it is looks suspicious.
 pub(super) fn suspicion(node: &Node, tags: &[&str]) -> Option<String> {
     let Tree::Str(text) = &node.tree else { return None };
     if let Some(tag) = tag_of(text, tags) {
@@ -126,10 +127,10 @@ pub(super) fn suspicion(node: &Node, tags: &[&str]) -> Option<String> {
     text.contains("${").then(|| "holds `${`".to_owned())
 }
 
-/// How many places a warning names besides the first.
+/// How many places a warning names after the first.
 const PLACES_LIMIT: usize = 5;
 
-/// One warning about all texts that look like more than they are.
+/// One warning about all texts that look like tags or variables.
 pub(super) fn warning(literals: &[Node], tags: &[&str]) -> Option<Problem> {
     let (first, others) = literals.split_first()?;
     let mut message = format!(
@@ -148,7 +149,7 @@ pub(super) fn warning(literals: &[Node], tags: &[&str]) -> Option<Problem> {
     Some(first.problem("", message))
 }
 
-/// The tag that a text begins with: its name, and something after it that a form may begin with.
+/// The tag that a text begins with: its name, followed by something with which a form may begin.
 pub(super) fn tag_of<'t>(text: &str, tags: &[&'t str]) -> Option<&'t str> {
     let rest = text.trim_start().strip_prefix('#')?;
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))?;
@@ -157,16 +158,16 @@ pub(super) fn tag_of<'t>(text: &str, tags: &[&'t str]) -> Option<&'t str> {
     tags.iter().copied().find(|tag| is_tag && *tag == name)
 }
 
-/// Why a text cannot be what it says. It may be secret, and is not repeated.
+/// Why the variables of a text cannot be replaced. The text may be secret, so it is not repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault<E> {
-    /// There is no such variable.
+    /// The variable does not exist.
     Unset(String),
-    /// There is no end.
+    /// The closing brace is missing.
     Open,
-    /// Something else than a name.
+    /// The text between the braces is not a name.
     NoName,
-    /// Too many defaults within each other.
+    /// Defaults are nested too deeply.
     Deep,
     /// The variable cannot be read.
     Unreadable(E),
@@ -192,7 +193,7 @@ impl<E: std::fmt::Display> Fault<E> {
     }
 }
 
-/// The text with its variables replaced. `$${` is `${`; a variable that is empty has the default, as in a shell.
+/// Replaces the variables of a text. `$${` becomes `${`. An empty variable takes the default, as in a shell.
 pub(super) fn replaced<E>(
     text: &str,
     env: &dyn Fn(&str) -> Result<Option<String>, E>,
@@ -239,7 +240,7 @@ fn at_depth<E>(
     Ok(done)
 }
 
-/// Where the brace closes that was opened before the text: one that is opened within it closes first.
+/// The position of the brace that closes one opened before the text. A brace opened within the text is closed first.
 fn closing(text: &str) -> Option<usize> {
     let mut n_open = 1_usize;
     for (at, c) in text.char_indices() {

@@ -1,5 +1,5 @@
-//! What the parts of an instance's specification must be to one another, which no table of fields can say: names that
-//! lead somewhere, sums, and what a shape has to give (docs/oci.md 5 and 2.1).
+//! Checks how the parts of an instance's specification fit together, which a table of fields cannot say: names that refer to
+//! something, sums, and the limits of a shape (docs/oci.md 5 and 2.1).
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -10,15 +10,15 @@ use super::schema::TAGS_LIMIT;
 
 /// How many freeform tags this program adds to an instance.
 const OUR_TAGS: usize = 4;
-/// The most bytes of a container's arguments together, and of its environment, names and values.
+/// The most bytes of a container's arguments together, and of its environment (names and values).
 const BYTES_LIMIT: usize = 64 * 1024;
 
-/// What a shape has to give.
+/// The resources of a shape.
 struct Shape {
     name: &'static str,
     most_ocpus: f64,
     most_memory: f64,
-    /// The bounds of the memory for each OCPU.
+    /// The bounds of the memory per OCPU.
     memory_per_ocpu: Option<(f64, f64)>,
     vcpus_per_ocpu: Option<f64>,
 }
@@ -31,7 +31,7 @@ const X86: Shape = Shape {
     vcpus_per_ocpu: Some(2.0),
 };
 
-/// The shapes whose limits are published. Of others nothing is known, and nothing is refused.
+/// The shapes with published limits. The limits of other shapes are unknown, so nothing is refused for them.
 const SHAPES: [Shape; 3] = [
     Shape { name: "CI.Standard.E3.Flex", ..X86 },
     Shape { name: "CI.Standard.E4.Flex", ..X86 },
@@ -44,7 +44,7 @@ const SHAPES: [Shape; 3] = [
     },
 ];
 
-/// Checks a specification each of whose fields is right by itself.
+/// Checks a specification whose single fields are valid.
 pub(super) fn check(instance: &Node, path: &str, problems: &mut Vec<Problem>) {
     Checker { problems }.instance(instance, path);
 }

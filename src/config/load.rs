@@ -1,4 +1,4 @@
-//! Reads a deployment: the file, the parts it names, and the flags, which win.
+//! Reads a deployment: the file, the parts it names, and the flags, which win over both.
 
 use std::path::{Path, PathBuf};
 
@@ -28,19 +28,19 @@ use crate::run::{Confidential, Cut, Secrets};
 pub struct Sources<'s> {
     /// The deployment file.
     pub deployment: Option<&'s Path>,
-    /// Which aliases of a `deps.edn` are deployed.
+    /// The aliases of a `deps.edn` to deploy.
     pub aliases: &'s [String],
-    /// What stands on the command line, which wins.
+    /// The values on the command line, which win.
     pub flags: Overrides,
     /// Aero's profile.
     pub profile: &'s str,
     /// The environment.
     pub env: &'s Env,
-    /// Whether fields of the API that this version does not know are passed on, with a warning.
+    /// Whether API fields that this version does not know are passed on, with a warning.
     pub allows_unknown_fields: bool,
 }
 
-/// The parts of a deployment on the command line.
+/// The parts of a deployment that the command line sets.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// The deployment's name.
@@ -51,13 +51,13 @@ pub struct Overrides {
     pub ci_config: Option<String>,
     /// A file with the instance.
     pub ci_config_file: Option<PathBuf>,
-    /// Which instance is replaced.
+    /// Selects the instance to replace.
     pub ci_filter: Option<String>,
-    /// Which load balancer.
+    /// Selects the load balancer.
     pub lb_filter: Option<String>,
     /// The backends.
     pub backends: Option<String>,
-    /// How the old instance is known.
+    /// How the old instance is identified.
     pub predecessor: Option<Predecessor>,
 }
 
@@ -75,18 +75,18 @@ pub struct Loaded {
     pub deployment: Deployment,
     /// How it is carried out.
     pub policy: Policy,
-    /// The credentials, unless they are a profile's.
+    /// The credentials, unless a profile holds them.
     pub credentials: Option<Credentials>,
-    /// Where they are.
+    /// Where the credentials are.
     pub source: CredentialsSource,
-    /// What is unusual about it.
+    /// Unusual things about the deployment.
     pub warnings: Vec<Problem>,
 }
 
 /// Reads a deployment.
 ///
 /// # Errors
-/// Everything that is wrong with it, at once.
+/// Every problem, at once.
 pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     let mut reader = Reader::new(sources)?;
     let (source, credentials) = reader.credentials();
@@ -128,24 +128,24 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
     }
 }
 
-/// What a destruction needs of a deployment: how to sign in, where to look, and which load balancer.
+/// The parts of a deployment that a destruction needs: how to sign in, where to look, and the load balancer.
 #[derive(Debug)]
 pub struct Scope {
-    /// The credentials, unless they are a profile's.
+    /// The credentials, unless a profile holds them.
     pub credentials: Option<Credentials>,
-    /// Where they are.
+    /// Where the credentials are.
     pub source: CredentialsSource,
-    /// Where instances are looked for, and load balancers unless it is said where; when it is written.
+    /// The compartment of the instances, and of the load balancers unless `lb_compartment` is set; if the file says it.
     pub compartment_id: Option<String>,
-    /// Where load balancers are looked for, when it is elsewhere.
+    /// The compartment of the load balancers, if it is another one.
     pub lb_compartment: Option<String>,
-    /// Which load balancer.
+    /// Selects the load balancer.
     pub lb_filter: Filter,
-    /// How it behaves.
+    /// How the destruction behaves.
     pub policy: Policy,
 }
 
-/// Reads as much of a deployment as a destruction needs.
+/// Reads the parts of a deployment that a destruction needs.
 pub fn load_scope(sources: &Sources<'_>) -> Result<Scope, Problems> {
     let mut reader = Reader::new(sources)?;
     let (source, credentials) = reader.credentials();
@@ -245,7 +245,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The specification, and what of it came from the environment.
+    /// The specification, and the texts in it that came from the environment.
     fn instance(&mut self) -> Option<(Value, Vec<String>)> {
         let flags = &self.sources.flags;
         let (path, node) = if let Some(text) = &flags.ci_config {
@@ -272,7 +272,7 @@ impl<'s> Reader<'s> {
         Some((instance, secrets))
     }
 
-    /// What stands on a command line is shown by `ps` to everybody on the machine, and kept in a shell's history.
+    /// `ps` shows the command line to everybody on the machine, and the shell's history keeps it.
     fn warn_of_the_command_line(&mut self, text: &str, instance: &Value) {
         let secrets: Secrets = secret_texts(instance, &[]).iter().collect();
         if secrets.masked(text, Cut::End) != text {
@@ -284,7 +284,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// What the deployment is called: as it is told, or by the instance's display name.
+    /// The deployment's name: the given one, or the instance's display name.
     fn name(&mut self, instance: Option<&Value>) -> Option<String> {
         if let Some(name) = &self.sources.flags.name {
             return Some(name.clone());
@@ -297,7 +297,7 @@ impl<'s> Reader<'s> {
             }
             return text;
         }
-        // A display name that is not right was told as such.
+        // An invalid display name has already been reported.
         match instance?.get("displayName").map(Value::as_str) {
             Some(name) => name.map(ToOwned::to_owned),
             None => {

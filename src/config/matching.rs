@@ -1,4 +1,4 @@
-//! Whether a resource, as the cloud sent it, is the one that a filter means, and if not, in which field it differs.
+//! Compares a resource, as the cloud sent it, with a filter, and names the fields that differ.
 
 use std::fmt;
 
@@ -10,41 +10,41 @@ use super::identity::DeploymentTag;
 
 /// The prefix of every tag that this program adds.
 pub const OUR_TAG_PREFIX: &str = "deployctl-";
-/// The tag by which an instance is known to be a deployment's.
+/// The tag that says to which deployment an instance belongs.
 pub const DEPLOYMENT_TAG: &str = "deployctl-deployment";
-/// The namespace of the tags that the cloud adds by itself in most tenancies.
+/// The namespace of the tags that the cloud itself adds in most tenancies.
 pub const CLOUDS_NAMESPACE: &str = "Oracle-Tags";
 
-/// How the maps of a filter are compared: tags and the shape's configuration.
+/// How the maps of a filter (tags and the shape's configuration) are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Matching {
-    /// As the versions did that did not write how: what is not a map counted as an empty one, and our tags counted
-    /// nowhere. Only runs of those versions have it.
+    /// As in versions that did not record how: a value that is not a map counted as an empty map, and our tags never counted.
+    /// Only runs of those versions have it.
     #[default]
     AsBefore,
-    /// They are equal as a whole, but for the tags that nobody chose: ours and the cloud's own.
+    /// The whole maps must be equal, except for tags that nobody chose: ours and the cloud's own.
     Exact,
-    /// What the cloud has contains what is wanted.
+    /// The cloud's map must contain the wanted entries.
     Subset,
 }
 
 impl Matching {
-    /// Whether it is the one that was never written.
+    /// Whether this is the variant that was never written.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
     pub(super) fn is_as_before(&self) -> bool {
         *self == Self::AsBefore
     }
 }
 
-/// A field in which a resource is not what a filter wants.
+/// A field in which a resource differs from a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The field as a filter names it, such as `freeform-tags.env`.
+    /// The field's name in a filter, such as `freeform-tags.env`.
     pub field: String,
-    /// What the filter wants; nothing where it wants that there is none.
+    /// The wanted value. `None` if the filter wants the field absent.
     pub wanted: Option<String>,
-    /// What the cloud has; nothing where it has none.
+    /// The value in the cloud. `None` if it has none.
     pub found: Option<String>,
 }
 
@@ -58,14 +58,14 @@ impl fmt::Display for Difference {
 
 /// Compares the fields of one filter.
 pub(super) struct Comparing {
-    /// Whether the names of tags are compared by their kebab form.
+    /// Whether tag names are compared in kebab case.
     pub(super) folds_tag_names: bool,
-    /// Whether more than what is wanted may be there.
+    /// Whether the cloud's map may have additional entries.
     pub(super) takes_more: bool,
 }
 
 impl Comparing {
-    /// In what a field, by its name on the wire, is not as it is wanted.
+    /// The differences in a field, given by its wire name.
     pub(super) fn field(&self, name: &str, wanted: &Value, found: &Value) -> Vec<Difference> {
         let path = kebab(name);
         match (name, wanted) {
@@ -91,7 +91,8 @@ impl Comparing {
                 _ => wanted == found,
             },
         };
-        // Who names our tags alone has said nothing of the others: `{deployctl-deployment: web}` means every instance of it.
+        // A filter that names only our tags says nothing about other tags: `{deployctl-deployment: web}` selects every
+        // instance with it.
         let is_ours_alone = !wanted.is_empty() && wanted.keys().all(|name| name.starts_with(OUR_TAG_PREFIX));
         let comparing = Self { takes_more: self.takes_more || is_ours_alone, ..*self };
         comparing.compare(&names, path, wanted, found)
@@ -110,9 +111,9 @@ impl Comparing {
             let in_found = entries(found.get(namespace).unwrap_or(&Value::Null));
             let names = Names {
                 form: str::to_owned,
-                // Of what the cloud adds, only what is asked for.
+                // Of the cloud's own tags, only those that the filter names count.
                 is_set_aside: if namespace == CLOUDS_NAMESPACE { |_| true } else { |_| false },
-                // A whole number comes back as it was written, or as a text: it is one value.
+                // A whole number comes back as a number or as a text. Both are the same value.
                 equal: |_, wanted, found| text_of(wanted) == text_of(found),
             };
             let path = format!("{path}.{namespace}");
@@ -149,11 +150,11 @@ impl Comparing {
 
 /// How the entries of a map are compared.
 struct Names {
-    /// The form in which two names are one.
+    /// The form in which two names are compared.
     form: fn(&str) -> String,
-    /// What does not count unless it is wanted.
+    /// Whether an entry is ignored unless the filter names it.
     is_set_aside: fn(&str) -> bool,
-    /// Whether the entry of this name is as it is wanted.
+    /// Whether the entry of this name has the wanted value.
     equal: fn(&str, &Value, &Value) -> bool,
 }
 
@@ -162,12 +163,12 @@ fn difference(field: String, wanted: Option<&Value>, found: Option<&Value>) -> D
     Difference { field, wanted: wanted.and_then(shown), found: found.and_then(shown) }
 }
 
-/// The entries of a map; none where the cloud has nothing.
+/// The entries of a map. None if the cloud has no map.
 fn entries(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-/// Whether two values are one: the cloud writes 1 as 1.0.
+/// Whether two values are equal. The cloud writes 1 as 1.0.
 fn alike(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => one.total_cmp(&other).is_eq(),

@@ -1,10 +1,10 @@
-//! Merging maps: Aero's `#merge`, which is Clojure's, and aero-ext's `#meta-merge`, which goes into what is nested and
-//! obeys metadata (github.com/weavejester/meta-merge).
+//! Merges maps: Aero's `#merge`, which is Clojure's, and aero-ext's `#meta-merge`, which is deep and obeys metadata
+//! (github.com/weavejester/meta-merge).
 
 use super::edn::print;
 use super::node::{Node, SEQUENCE, Tree};
 
-/// `left` with the entries of `right`, which win; what is nested is not looked into.
+/// Merges shallowly. The entries of `right` win.
 pub(super) fn shallow(mut left: Vec<(Node, Node)>, right: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
     for (key, value) in right {
         let name = print(&key);
@@ -16,8 +16,8 @@ pub(super) fn shallow(mut left: Vec<(Node, Node)>, right: Vec<(Node, Node)>) -> 
     left
 }
 
-/// Maps are merged into each other, collections put one behind the other, and otherwise `right` wins; but `^:replace`,
-/// `^:displace`, `^:prepend` and `^:append` say what is done with what bears them.
+/// Merges deeply: maps are merged, collections are appended, and otherwise `right` wins. `^:replace`, `^:displace`,
+/// `^:prepend` and `^:append` override this for the value that bears them.
 pub(super) fn meta(left: Node, right: Node) -> Node {
     let (left, right) = match prioritized(left, right) {
         Ok(chosen) => return chosen,
@@ -26,7 +26,7 @@ pub(super) fn meta(left: Node, right: Node) -> Node {
     let goes_first = right.has_flag("prepend") || left.has_flag("prepend");
     let place = right.place.clone();
     let is_larger = |left: &[Node], right: &[Node]| left.len() > right.len();
-    // What is put together bears the flags of the left; of what was said to the right, nothing is left for the next pair.
+    // The result bears the flags of the left. The flags of the right are spent, so that the next pair does not see them.
     let (tree, flags) = match (left.tree, right.tree) {
         (Tree::Map(entries), Tree::Map(others)) => (Tree::Map(deep(entries, others)), left.flags),
         (Tree::Set(items), Tree::Set(others)) => {
@@ -35,7 +35,7 @@ pub(super) fn meta(left: Node, right: Node) -> Node {
         }
         (Tree::List(items), Tree::List(others) | Tree::Set(others)) => {
             let mut all = if goes_first { [others, items].concat() } else { [items, others].concat() };
-            // Clojure's lists grow at their front.
+            // Clojure's lists grow at the front.
             if left.flags.iter().any(|flag| flag == SEQUENCE) {
                 all.reverse();
             }
@@ -47,13 +47,13 @@ pub(super) fn meta(left: Node, right: Node) -> Node {
     Node { flags, ..Node::new(tree, place) }
 }
 
-/// Which of the two is taken as a whole, where something says so, with the flags that are left of both
-/// (`pick-prioritized`): a flag counts for its own pair, and is spent with it.
+/// The side that is taken as a whole, if a flag says so, with the remaining flags of both (`pick-prioritized`). A flag counts
+/// for its own pair, which uses it up.
 fn prioritized(left: Node, right: Node) -> Result<Node, Box<(Node, Node)>> {
     let without = |node: &Node, spent: &str| -> Vec<String> {
         node.flags.iter().filter(|flag| *flag != spent).cloned().collect()
     };
-    // Of what is dropped only the metadata goes over, and not what it was.
+    // Only the metadata of a dropped value is kept, not its type.
     let with = |node: Node, [others, mut flags]: [Vec<String>; 2]| {
         let is_new = |flag: &String| !flag.starts_with('#') && !flags.contains(flag);
         let new: Vec<String> = others.into_iter().filter(is_new).collect();
@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    /// What meta-merge itself makes of three and more.
+    /// What meta-merge itself returns for three and more maps.
     #[test]
     fn a_flag_counts_for_its_own_pair() {
         for (maps, expected) in [

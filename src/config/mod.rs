@@ -1,7 +1,6 @@
 //! From a file to valid types: EDN with Aero's tags, YAML and JSON, and the flags over them.
 //!
-//! Everything that is wrong is found at once, each with its file, its place and what was expected; nothing raw
-//! leaves this room.
+//! All problems are found at once, each with its file, its place and what was expected. No raw value leaves this room.
 
 mod aero;
 mod backends;

@@ -1,4 +1,4 @@
-//! What a user wrote, before it means anything: one tree for EDN, YAML and JSON, with the place of each part.
+//! The user's text as data, before it is interpreted: one tree for EDN, YAML and JSON, with the place of each part.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,59 +9,59 @@ use super::casing::folded;
 use super::exact::{Exact, ExactKind, double};
 use super::problem::{Position, Problem};
 
-/// The flag of what came from the environment; no metadata can be called so.
+/// The flag of a value that came from the environment. EDN metadata cannot have this name.
 pub(super) const SECRET: &str = "#env";
 
-/// The flags of what EDN tells apart and nothing but printing it does: symbols from keywords, lists from vectors,
+/// The flags of types that only EDN distinguishes, and only for printing: symbols from keywords, lists from vectors,
 /// characters from strings.
 pub(super) const SYMBOL: &str = "#symbol";
 pub(super) const SEQUENCE: &str = "#sequence";
 pub(super) const CHARACTER: &str = "#character";
-/// The flag of a text that looks like more than it is.
+/// The flag of a text that looks like a tag or a variable but is plain text.
 pub(super) const LITERAL: &str = "#literal";
 
-/// A part of what was written.
+/// A part of the user's text.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) tree: Tree,
     pub(super) place: Position,
-    /// The flags of its EDN metadata that are on, such as `replace` of `^:replace`.
+    /// The flags of its EDN metadata that are on, such as `replace` for `^:replace`.
     pub(super) flags: Vec<String>,
-    /// How YAML or JSON spells a number or a boolean: within a text it is that, `2.10` and not `2.1`.
+    /// How YAML or JSON spells a number or a boolean. Within a text, the spelling counts: `2.10`, not `2.1`.
     pub(super) written: Option<Written>,
 }
 
 /// The spelling of a scalar.
 #[derive(Clone, Debug)]
 pub(super) enum Written {
-    /// In the bytes of the text that is being read.
+    /// At these bytes of the text that is being read.
     At(Range<usize>),
     /// In these words.
     As(Arc<str>),
-    /// Not at all: in the place of a value there is this comment of YAML.
+    /// Without a value: a YAML comment is in its place.
     Comment(Arc<str>),
 }
 
-/// What a part is.
+/// The value of a part.
 #[derive(Clone, Debug)]
 pub(super) enum Tree {
     Nil,
     Bool(bool),
     Int(i64),
     Float(f64),
-    /// A number that EDN tells apart from those. It becomes one of them when everything is evaluated.
+    /// An exact EDN number. After evaluation, it becomes one of the kinds above if possible.
     Exact(Exact),
     Str(String),
-    /// What `#from-b64` gives when it is not text.
+    /// The result of `#from-b64` if it is not text.
     Bytes(Vec<u8>),
     /// An EDN keyword or symbol, without its colon.
     Key(String),
     List(Vec<Node>),
     Set(Vec<Node>),
     Map(Vec<(Node, Node)>),
-    /// A tagged literal that was not evaluated yet.
+    /// A tagged literal that is not evaluated yet.
     Tagged(String, Box<Node>),
-    /// What `#privkey` gives: PEM text and pass phrase.
+    /// The result of `#privkey`: PEM text and pass phrase.
     PrivateKey(SecretString, Option<SecretString>),
 }
 
@@ -78,7 +78,7 @@ impl Node {
         Problem { place: self.place.clone(), path: path.to_owned(), message: message.into() }
     }
 
-    /// Its text for a message, unless it is secret.
+    /// The value as text for a message, unless it is secret.
     pub(super) fn quoted(&self) -> String {
         match &self.tree {
             _ if self.has_flag(SECRET) => "a value from the environment".to_owned(),
@@ -88,7 +88,7 @@ impl Node {
         }
     }
 
-    /// What a scalar is within a text: as Clojure's `str` prints it, or as YAML and JSON spell it.
+    /// The text of a scalar within another text: as Clojure's `str` prints it, or as YAML or JSON spells it.
     pub(super) fn scalar_text(&self) -> Option<String> {
         if let Some(Written::As(words)) = &self.written {
             return Some(words.to_string());
@@ -109,7 +109,7 @@ impl Node {
         }
     }
 
-    /// The same with the numbers of JSON in place of EDN's own, where there is one for each.
+    /// Replaces EDN's exact numbers by JSON numbers where possible.
     pub(super) fn settled(self) -> Self {
         let all = |items: Vec<Self>| items.into_iter().map(Self::settled).collect();
         let tree = match self.tree {
@@ -124,7 +124,7 @@ impl Node {
         Self { tree, ..self }
     }
 
-    /// Whether it is a symbol of EDN, and no keyword.
+    /// Whether the node is an EDN symbol, not a keyword.
     pub(super) fn is_symbol(&self) -> bool {
         matches!(self.tree, Tree::Key(_)) && self.has_flag(SYMBOL)
     }
@@ -138,7 +138,7 @@ impl Node {
         if let Tree::Str(text) | Tree::Key(text) = &self.tree { Some(text) } else { None }
     }
 
-    /// Every text and number in it that is secret.
+    /// Collects every secret text and number in the node.
     pub(super) fn secrets(&self, found: &mut Vec<String>) {
         match &self.tree {
             Tree::List(items) | Tree::Set(items) => items.iter().for_each(|item| item.secrets(found)),
@@ -151,14 +151,14 @@ impl Node {
         }
     }
 
-    /// Whether the environment had a part in any of it.
+    /// Whether any part of the node came from the environment.
     pub(super) fn holds_secret(&self) -> bool {
         let mut found = Vec::new();
         self.secrets(&mut found);
         !found.is_empty()
     }
 
-    /// What it is, for an error.
+    /// The name of its type, for an error.
     pub(super) fn kind(&self) -> &'static str {
         match &self.tree {
             Tree::Exact(number) => number.name(),
@@ -177,7 +177,7 @@ impl Node {
         }
     }
 
-    /// The value of a key, in any casing; nothing where it is nil.
+    /// The value of a key, in any casing. `None` if it is nil.
     pub(super) fn get(&self, name: &str) -> Option<&Self> {
         let Tree::Map(entries) = &self.tree else { return None };
         let found = entries.iter().find(|(key, _)| key.text().is_some_and(|key| folded(key) == folded(name)));
@@ -189,7 +189,7 @@ impl Node {
         if let Tree::List(items) = &self.tree { items } else { &[] }
     }
 
-    /// Those of the list under a key.
+    /// The items of the list under a key.
     pub(super) fn items_of(&self, name: &str) -> &[Self] {
         self.get(name).map(Self::items).unwrap_or_default()
     }
@@ -199,7 +199,7 @@ impl Node {
     }
 }
 
-/// The number of JSON that it stands for, where there is one.
+/// The JSON number that is equal to this number, if there is one.
 fn settled(number: &Exact) -> Option<Tree> {
     match number.kind {
         ExactKind::Whole => number.text.parse().ok().map(Tree::Int),

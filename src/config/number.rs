@@ -1,18 +1,18 @@
-//! Numbers as Clojure reads and prints them. A number in a text is part of a name: `#join ["httpd:" 2.0]` is another
-//! image than `httpd:2`, so a number keeps what it was until it becomes JSON.
+//! Reads and prints numbers as Clojure does. A number within a text is part of a name: `#join ["httpd:" 2.0]` is another
+//! image than `httpd:2`. A number therefore keeps its exact form until it becomes JSON.
 
 use super::exact::{Exact, ExactKind};
 use super::node::Tree;
 
-/// The most digits of a whole number, so that a file of digits is an error and not a computation without end.
+/// The most digits of a whole number, so that a file full of digits is an error and not an endless computation.
 const DIGITS_LIMIT: usize = 1_000;
 
-/// Whether a word is meant as a number: it begins with a digit, or with a sign and a digit.
+/// Whether a word should be a number: it begins with a digit, or with a sign and a digit.
 pub(super) fn is_meant(word: &str) -> bool {
     word.strip_prefix(['+', '-']).unwrap_or(word).starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Reads a number: whole ones in every radix, decimals, both with their suffix for "big", and ratios.
+/// Reads a number: integers in every radix, decimals, both with their suffix for "big", and ratios.
 pub(super) fn read(word: &str) -> Result<Tree, String> {
     let (is_negative, digits) = match word.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -45,12 +45,12 @@ pub(super) fn read(word: &str) -> Result<Tree, String> {
     Ok(Tree::Float(if is_negative { -value } else { value }))
 }
 
-/// The radix and the digits of what is meant as a whole number, and whether it is a big one. Digits that are none of
-/// that radix are for the caller to refuse: `08` is no decimal number.
+/// The radix and the digits of an integer, and whether it is a big one. The caller refuses digits that the radix does not
+/// have: `08` is not a decimal number.
 fn whole(digits: &str) -> Option<(u32, &str, bool)> {
     if let Some((radix, body)) = digits.split_once(['r', 'R']) {
         let radix = radix.parse().ok().filter(|radix| (2..=36).contains(radix) && !digits.starts_with('0'));
-        // An `N` after it is a digit of its, or wrong. An empty body is refused as such.
+        // An `N` after a radix is one of its digits, or an error. An empty body is refused later.
         return Some(radix.map_or((10, "", false), |radix| (radix, body, false)));
     }
     let (body, is_big) = digits.strip_suffix('N').map_or((digits, false), |digits| (digits, true));
@@ -64,7 +64,7 @@ fn whole(digits: &str) -> Option<(u32, &str, bool)> {
     Some(if is_octal { (8, &body[1..], is_big) } else { (10, body, is_big) })
 }
 
-/// Digits of any radix as decimal ones, without zeros before them.
+/// Converts digits of any radix to decimal digits, without leading zeros.
 fn decimal_digits(body: &str, radix: u32) -> String {
     let mut decimal: Vec<u8> = vec![0];
     for digit in body.chars().filter_map(|c| c.to_digit(radix)) {
@@ -82,7 +82,7 @@ fn decimal_digits(body: &str, radix: u32) -> String {
     decimal.iter().rev().map(|digit| char::from(b'0' + digit)).collect()
 }
 
-/// A ratio in its lowest terms, which is a whole number when it comes out even.
+/// A ratio in lowest terms. It is an integer if the division is exact.
 fn ratio(is_negative: bool, numerator: &str, denominator: &str) -> Option<Tree> {
     let part = |text: &str| -> Option<i64> {
         text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok()).flatten()
@@ -101,15 +101,15 @@ fn ratio(is_negative: bool, numerator: &str, denominator: &str) -> Option<Tree> 
     })
 }
 
-/// What a decimal number is made of.
+/// The parts of a decimal number.
 struct Decimal {
-    /// All digits, those after the point too.
+    /// All digits, including those after the point.
     digits: String,
-    /// How many of them stand after the point; below zero where an exponent puts zeros behind them.
+    /// How many of the digits are after the point. Negative if an exponent adds zeros at the end.
     scale: i64,
 }
 
-/// `12.5e-3`, of which only the part before the point must be there.
+/// `12.5e-3`. Only the part before the point is required.
 fn decimal(text: &str) -> Option<Decimal> {
     let (number, exponent) = match text.split_once(['e', 'E']) {
         Some((number, exponent)) => {
@@ -127,7 +127,8 @@ fn decimal(text: &str) -> Option<Decimal> {
 }
 
 impl Decimal {
-    /// As Java's `BigDecimal.toString`: with its zeros, and with an exponent where the point would be far away.
+    /// The number as Java's `BigDecimal.toString` prints it: with trailing zeros, and with an exponent if the point would be
+    /// far away.
     fn printed(&self, is_negative: bool) -> Option<String> {
         let digits = match self.digits.trim_start_matches('0') {
             "" => "0",
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
     use crate::config::exact::double;
 
-    /// What Clojure's `edn/read-string`, `str` and `pr-str` make of each word, written down from Clojure itself.
+    /// The results of Clojure's `edn/read-string`, `str` and `pr-str` for each word, recorded from Clojure itself.
     const TABLE: &str = include_str!("testdata/numbers.tsv");
 
     #[test]

@@ -1,5 +1,5 @@
-//! Plain values of JSON and YAML as a tree, in YAML with the place of each part. Not by way of a JSON value, which keeps
-//! the last of two equal keys and says nothing.
+//! Reads JSON and YAML as a tree, in YAML with the place of each part. A JSON value would not do, because it silently keeps
+//! the last of two equal keys.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,22 +12,22 @@ use serde_saphyr::Spanned;
 use super::node::{Node, Tree, Written};
 use super::problem::Position;
 
-/// A value and what it is in, as a reader gives it.
+/// A value in the form in which a reader gives it.
 pub(super) trait Part<'de>: Deserialize<'de> {
-    /// The name of an entry of a map.
+    /// A key of a map.
     type Key: Deserialize<'de>;
 
-    /// The tree, which knows where it stands.
+    /// The tree of the value, with its place.
     fn node(self) -> Node;
 
-    /// A key's name, and where it stands.
+    /// A key's name and its place.
     fn key(key: Self::Key) -> (String, Option<(usize, usize)>);
 }
 
-/// A value whose reader does not tell places.
+/// A value from a reader that does not report places.
 pub(super) struct Bare(Tree);
 
-/// A value whose reader does.
+/// A value from a reader that reports places.
 pub(super) struct Located(Tree);
 
 impl<'de> Deserialize<'de> for Bare {
@@ -80,7 +80,7 @@ fn position<T>(part: &Spanned<T>) -> Option<(usize, usize)> {
     (line > 0).then_some((line, column))
 }
 
-/// The tree of a part, all of it from one source, of which this is the text.
+/// The tree of a part whose source is `source` and whose text is `text`.
 pub(super) fn tree<'de>(part: impl Part<'de>, source: &Position, text: &str) -> Node {
     let mut node = part.node();
     put(&mut node, &Source { place: source, text, lines: text.lines().collect() });
@@ -95,7 +95,7 @@ struct Source<'s> {
 }
 
 impl Source<'_> {
-    /// The comment that stands where the value of a key was expected: `key: #env X` is nothing to YAML.
+    /// The comment where the value of a key was expected. To YAML, `key: #env X` has no value.
     fn comment_after_key(&self, (line, column): (usize, usize)) -> Option<Arc<str>> {
         let rest = self.lines.get(line.checked_sub(1)?)?;
         let (start, _) = rest.char_indices().nth(column.checked_sub(1)?)?;
@@ -108,7 +108,7 @@ impl Source<'_> {
         (comment.len() < after.len() && comment.starts_with('#')).then(|| comment.into())
     }
 
-    /// The same in a list. The reader's place of what is nothing is somewhere in its line.
+    /// The comment where an item of a list was expected. The reader places an absent value somewhere in its line.
     fn comment_after_dash(&self, line: usize) -> Option<Arc<str>> {
         let mut rest = self.lines.get(line.checked_sub(1)?)?.trim_start();
         while let Some(after) = rest.strip_prefix("- ") {
@@ -121,7 +121,7 @@ impl Source<'_> {
     }
 }
 
-/// Gives the numbers of a JSON text their spelling. There are as many in the tree, in the same order.
+/// Gives the numbers of a JSON tree their spelling. The text has as many numbers, in the same order.
 pub(super) fn spell(node: &mut Node, numbers: &mut impl Iterator<Item = Arc<str>>) {
     match &mut node.tree {
         Tree::Int(_) | Tree::Float(_) => node.written = numbers.next().map(Written::As),
@@ -131,7 +131,7 @@ pub(super) fn spell(node: &mut Node, numbers: &mut impl Iterator<Item = Arc<str>
     }
 }
 
-/// The numbers of a JSON text, as they are spelt.
+/// The numbers of a JSON text, in their spelling.
 pub(super) fn numbers(json: &str) -> impl Iterator<Item = Arc<str>> {
     let mut rest = json;
     std::iter::from_fn(move || {
@@ -151,7 +151,7 @@ pub(super) fn numbers(json: &str) -> impl Iterator<Item = Arc<str>> {
     })
 }
 
-/// What comes after a string that was opened.
+/// The text after a string whose opening quote was read.
 fn after_string(text: &str) -> &str {
     let mut is_escaped = false;
     let end = text.char_indices().find(|(_, c)| match c {
@@ -168,7 +168,7 @@ fn after_string(text: &str) -> &str {
     end.map_or("", |(end, _)| &text[end + 1..])
 }
 
-/// Gives the parts of one tree the places of another's, as far as the two are alike.
+/// Copies the places of one tree to another, as far as both have the same shape.
 pub(super) fn locate(node: &mut Node, like: &Node) {
     node.place.position = like.place.position;
     match (&mut node.tree, &like.tree) {

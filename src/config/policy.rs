@@ -1,4 +1,4 @@
-//! How a rollout behaves, as far as the user says so; the rest has defaults.
+//! How a rollout behaves: the user's settings, and defaults for the rest.
 
 use std::time::Duration;
 
@@ -11,36 +11,36 @@ use super::shape::join;
 use crate::retry::RetryPolicy;
 use crate::run::OnFailure;
 
-/// How a run behaves. Every field has a value. Kept with the run, apart from what is deployed.
+/// How a run behaves. Every field has a value. The run keeps it apart from the deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Policy {
-    /// From draining the old backends to removing them.
+    /// The time between draining the old backends and removing them.
     pub drain_delay: Duration,
-    /// The longest until the new backends are healthy.
+    /// The longest time until the new backends are healthy.
     pub backend_timeout: Duration,
-    /// The longest until an instance is active.
+    /// The longest time until an instance is active.
     pub instance_timeout: Duration,
-    /// The longest between two looks.
+    /// The longest time between two reads of a state that is awaited.
     pub poll_interval: Duration,
-    /// What follows when a step fails for good.
+    /// What follows if a step fails permanently.
     pub on_failure: OnFailure,
-    /// What becomes of the old instance.
+    /// What happens to the old instance.
     pub old_instance: Disposal,
     /// How new backends are registered.
     pub register: Register,
-    /// The longest until one request is answered.
+    /// The longest time until a request is answered.
     pub request_timeout: Duration,
-    /// How failed attempts are spaced.
+    /// The delays between failed attempts.
     pub retry: RetryPolicy,
-    /// How long a new backend must stay healthy before it is admitted. Runs of before this was asked for have nothing
-    /// here: one good check was enough for them, and nobody looked at the new version again.
+    /// How long a new backend must stay healthy before it is admitted. Absent in runs of versions before `min-ready`: for
+    /// them one good check is enough, and the new version is not checked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ready: Option<MinReady>,
-    /// The longest that work of somebody else on the load balancer is waited for.
+    /// The longest time to wait for somebody else's work on the load balancer.
     #[serde(default = "work_timeout")]
     pub work_timeout: Duration,
-    /// Where there are load balancers besides that may send requests to the old instance.
+    /// The other load balancers that may send requests to the old instance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lb_compartments: Vec<String>,
 }
@@ -50,8 +50,8 @@ const fn work_timeout() -> Duration {
 }
 
 impl Policy {
-    /// Whether it is of a run of before `min-ready`. Such a run is continued as it was begun: it notes no predecessors,
-    /// leaves out sets that no listener seems to use, and does not look at the new version again.
+    /// Whether this is the policy of a run from before `min-ready`. Such a run continues as it began: it records no
+    /// predecessors, leaves out sets that no listener seems to use, and does not check the new version again.
     pub const fn is_of_before(&self) -> bool {
         self.min_ready.is_none()
     }
@@ -80,21 +80,21 @@ impl Default for Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MinReady {
-    /// One interval of the health checker of its set, at most ten seconds.
+    /// One interval of its set's health checker, at most ten seconds.
     Interval,
-    /// So long.
+    /// This long.
     For(Duration),
 }
 
-/// What becomes of the old instance once it has no traffic.
+/// What happens to the old instance once it has no traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Disposal {
-    /// It is deleted; a rollback creates it again from what was recorded.
+    /// It is deleted. A rollback creates it again from its record.
     Delete,
-    /// It is stopped; a rollback starts it. It goes on counting against the limits.
+    /// It is stopped. A rollback starts it. It still counts against the limits.
     Stop,
-    /// It goes on running without traffic.
+    /// It keeps running without traffic.
     Keep,
 }
 
@@ -102,7 +102,7 @@ pub enum Disposal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Register {
-    /// Drained, and admitted once healthy: no request reaches a backend that was not checked (docs/design/redeploy.md).
+    /// Drained, and admitted once healthy: no request reaches an unchecked backend (docs/design/redeploy.md).
     Drained,
     /// Active at once, for a load balancer that does not check drained backends.
     Active,
@@ -237,14 +237,14 @@ impl Reader<'_> {
     }
 }
 
-/// The most that delays may grow by at once.
+/// The largest factor by which delays may grow in one step.
 const FACTOR_LIMIT: f64 = 1000.0;
 const NO_DURATION: &str = "expected a duration such as \"90s\" or \"2m\", or a number of seconds";
-/// The shortest that is waited between two requests, so that waiting is no flood of them.
+/// The shortest delay between two requests, so that waiting does not become a flood of requests.
 const SHORTEST: Duration = Duration::from_millis(1);
 const TOO_SHORT: &str =
     "must be at least a millisecond: the requests would follow each other without a pause";
-/// The longest that anything may be told to last.
+/// The longest duration that may be set.
 const DURATION_LIMIT: Duration = Duration::from_hours(24 * 7);
 
 fn duration_of(node: &Node) -> Option<Duration> {

@@ -1,33 +1,33 @@
-//! Which instance is the old one, where the filter alone does not say it.
+//! Which instance is the old one, if the filter alone does not say it.
 
 use serde::{Deserialize, Serialize};
 
 use super::node::{Node, Tree};
 use super::problem::Findings;
 
-/// How the old instance is known.
+/// How the old instance is identified.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Predecessor {
-    /// By the filter, and none is as good as one. Only runs of versions that did not ask have it.
+    /// By the filter. If it finds none, the run goes on without one. Only in runs of versions that did not ask.
     #[default]
     AsBefore,
-    /// By the filter. When it finds none although something speaks for one, that is refused.
+    /// By the filter. If it finds none although there are signs of an old instance, the run is refused.
     Expected,
-    /// By the filter. When it finds none, the new instance is put beside whatever is there.
+    /// By the filter. If it finds none, the new instance is put beside whatever is there.
     MayBeMissing,
-    /// It is the one with this OCID, in whatever state.
+    /// The instance with this OCID, in any state.
     Named(String),
 }
 
 impl Predecessor {
-    /// Whether it is the one that was never written.
+    /// Whether this is the variant that was never written.
     pub(super) fn is_as_before(&self) -> bool {
         *self == Self::AsBefore
     }
 }
 
-/// Reads `first` and `replace`. What a flag says wins over both.
+/// Reads `first` and `replace`. A flag wins over both.
 pub(super) fn predecessor(root: &Node, flag: Option<&Predecessor>, findings: &mut Findings) -> Predecessor {
     let is_first = root.get("first").is_some_and(|node| match node.tree {
         Tree::Bool(is_first) => is_first,

@@ -1,4 +1,4 @@
-//! What is wrong with what the user wrote: the file, the place in it, and what was expected.
+//! A problem in the user's text: the file, the place in it, and what was expected.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 /// A position in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The file, or what else the text came from.
+    /// The file, or another source of the text.
     pub source: Option<Arc<PathBuf>>,
-    /// Line and column, from 1, where the reader knows them.
+    /// Line and column, from 1, if the reader knows them.
     pub position: Option<(usize, usize)>,
 }
 
@@ -25,12 +25,12 @@ impl fmt::Display for Position {
     }
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
+    /// Where it is.
     pub place: Position,
-    /// The path of keys, such as `ci-config.containers[0].image-url`; empty when it is about the file.
+    /// The path of keys, such as `ci-config.containers[0].image-url`. Empty if the problem is about the whole file.
     pub path: String,
     /// What was found and what was expected.
     pub message: String,
@@ -48,7 +48,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong, at once. Never empty.
+/// All problems at once. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -72,18 +72,18 @@ impl From<Problem> for Problems {
     }
 }
 
-/// What is found on the way through a deployment.
+/// The problems and warnings collected while a deployment is read.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// What is wrong.
+    /// The problems.
     pub(super) problems: Vec<Problem>,
-    /// What is unusual.
+    /// The unusual things.
     pub(super) warnings: Vec<Problem>,
-    /// Whether fields of the API that are not known are passed on, with a warning.
+    /// Whether unknown API fields are passed on, with a warning.
     pub(super) allows_unknown_fields: bool,
 }
 
-/// Of `known`, the word that is most like `written`, if any is alike at all.
+/// The word of `known` that is most similar to `written`, if any is similar at all.
 pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
@@ -93,7 +93,7 @@ pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str
         .map(|(_, word)| word)
 }
 
-/// `unknown key`, with the nearest known one.
+/// `unknown key`, with the most similar known key.
 pub(super) fn unknown_key(written: &str, known: &[String]) -> String {
     match nearest(written, known.iter().map(String::as_str)) {
         Some(word) => format!("unknown key `{written}`, did you mean `{word}`?"),

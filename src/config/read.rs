@@ -1,4 +1,4 @@
-//! From a file or a flag to a tree: EDN with the place of each part, YAML and JSON as plain values.
+//! Reads a file or a flag as a tree: EDN with the place of each part, YAML and JSON as plain values.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use super::plain::{self, Bare, Located};
 use super::problem::{Position, Problem};
 use crate::file::read_bytes;
 
-/// The deepest nesting of YAML, whose reader takes much of the stack for each level. No deployment comes near it.
+/// The deepest nesting of YAML, whose reader uses much of the stack for each level. Real deployments are far below.
 const DEPTH_LIMIT: usize = 32;
-/// What is said of a file with `---` between its parts.
+/// The message for a file with `---` between its parts.
 const MANY_DOCUMENTS: &str =
     "there is more than one document in it, and a deployment is one: take out the `---`";
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: u64 = 4 << 20;
 
-/// Reads a file by its ending: `.edn`, `.yaml`, `.yml`, `.json`.
+/// Reads a file according to its extension: `.edn`, `.yaml`, `.yml`, `.json`.
 pub(super) fn file(path: &Path) -> Result<Node, Problem> {
     match ending(path) {
         Some("edn" | "yaml" | "yml" | "json") => by_ending(path, edn::read),
@@ -27,8 +27,8 @@ pub(super) fn file(path: &Path) -> Result<Node, Problem> {
     }
 }
 
-/// Reads a file that another one includes: of EDN, whatever its name ends in, unless it is YAML or JSON. An empty one is
-/// nothing, as in Aero.
+/// Reads a file that another one includes: as EDN whatever its extension, unless it is YAML or JSON. An empty file is nil, as
+/// in Aero.
 pub(super) fn part(path: &Path) -> Result<Node, Problem> {
     by_ending(path, edn::read_part)
 }
@@ -39,7 +39,7 @@ fn ending(path: &Path) -> Option<&str> {
 
 fn by_ending(path: &Path, edn: fn(&str, &Position) -> Result<Node, Problem>) -> Result<Node, Problem> {
     let text = text_of(path)?;
-    // Editors of Windows put it there.
+    // Windows editors write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let place = Position { source: Some(Arc::new(path.to_owned())), position: None };
     match ending(path) {
@@ -65,7 +65,7 @@ fn unreadable(path: &Path, message: impl Into<String>) -> Problem {
     Problem { place, path: String::new(), message: message.into() }
 }
 
-/// Reads what stands on the command line: JSON, EDN or YAML.
+/// Reads a value from the command line: JSON, EDN or YAML.
 pub(super) fn inline(text: &str, flag: &str) -> Result<Node, Problem> {
     let place = Position { source: Some(Arc::new(PathBuf::from(flag))), position: None };
     if let Ok(node) = json(text, &place) {
@@ -73,7 +73,7 @@ pub(super) fn inline(text: &str, flag: &str) -> Result<Node, Problem> {
     }
     let as_edn = edn::read(text, &place);
     match as_edn {
-        // No symbol of EDN ends with a colon: `{env: prod}` is a map of YAML.
+        // No EDN symbol ends with a colon: `{env: prod}` is a YAML map.
         Ok(node) if has_keys_with_colons(&node) => yaml(text, &place),
         Ok(node) if matches!(node.tree, Tree::Map(_) | Tree::List(_)) => Ok(node),
         Ok(_) => yaml(text, &place),
@@ -95,7 +95,7 @@ fn yaml(text: &str, place: &Position) -> Result<Node, Problem> {
             .map(|at| (usize::try_from(at.line()).unwrap_or(0), usize::try_from(at.column()).unwrap_or(0)));
         let message = error.to_string();
         let first = message.lines().next().unwrap_or_default();
-        // What the library puts around it: the place, which is told already, and options of its own.
+        // The library adds the place, which the message already has, and names of its own options.
         let said = position.and_then(|(line, column)| {
             first.split_once(&format!("line {line} column {column}: ")).map(|(_, said)| said)
         });
@@ -110,14 +110,15 @@ fn yaml(text: &str, place: &Position) -> Result<Node, Problem> {
 
 fn located(text: &str) -> Result<Spanned<Located>, serde_saphyr::Error> {
     let budget = serde_saphyr::budget! { max_depth: DEPTH_LIMIT };
-    // A tag such as `!secret` or `!env` means something to other programs; dropped, its operand would be sent as a value.
+    // A tag such as `!secret` or `!env` means something to other programs. If the tag were dropped, its operand would be sent
+    // as a value.
     serde_saphyr::from_str_with_options(
         text,
         serde_saphyr::options! { budget: budget, reject_unsupported_tags: true },
     )
 }
 
-/// JSON is read twice: strictly, and then once more as the YAML that it is as well, which tells the places.
+/// JSON is read twice: strictly, and then again as YAML, which it also is, to get the places.
 fn json(text: &str, place: &Position) -> Result<Node, Problem> {
     let part: Bare = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -150,7 +151,7 @@ mod tests {
                 assert!(read(&text, &place).is_err(), "{opening}");
             }
         }
-        // YAML nests by indentation as well.
+        // YAML also nests by indentation.
         let deep: Vec<String> = (0..3_000).map(|n| format!("{}a:", " ".repeat(n))).collect();
         assert!(yaml(&deep.join("\n"), &Position::default()).is_err());
     }
@@ -188,7 +189,7 @@ mod tests {
             let (key, _) = &second.entries()[0];
             assert_eq!(key.place.position, Some(if text.starts_with('{') { (3, 4) } else { (4, 5) }));
         }
-        // What is JSON alone, and no YAML, is read all the same.
+        // A text that is JSON but not YAML is read too.
         assert!(json("{\"a\": \"\\ud83d\\ude00\"}", &place).expect("JSON").get("a").is_some());
     }
 
@@ -232,7 +233,7 @@ mod tests {
             let problem: Problem = yaml(text, &Position::default()).expect_err(text);
             assert!(problem.message.contains("tag") && problem.place.position.is_some(), "{text}: {problem}");
         }
-        // YAML's own say what a value is anyway.
+        // YAML's own tags only repeat the type that the value has anyway.
         assert_eq!(yaml("!!str 5", &Position::default()).expect("YAML").text(), Some("5"));
     }
 

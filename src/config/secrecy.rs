@@ -1,8 +1,9 @@
-//! What of a specification is secret: by where it stands, not by where it came from.
+//! Decides which parts of a specification are secret: by their place, not by their origin.
 //!
-//! An image, a name, a tag, a shape and an address are no secrets, whoever told them. The values of environment variables,
-//! the contents of files, credentials, the headers of health checks and the passwords within URLs are. Whatever else came
-//! from the environment of this program is one too; and a command or an argument where it repeats any of those.
+//! An image, a name, a tag, a shape and an address are never secret, whatever they came from. Always secret are the values of
+//! environment variables, the contents of files, credentials, the headers of health checks and the passwords within URLs. Any
+//! other value is secret if it came from the environment of this program. A command or an argument is secret where it repeats
+//! any of these.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::run::{Cut, MASK, Secrets, passwords};
 
-/// The fields of an instance that are shown whoever told them, with everything below them.
+/// The fields of an instance that are always shown, with everything below them.
 const SHOWN: [&str; 20] = [
     "availabilityDomain",
     "backendSet",
@@ -35,14 +36,14 @@ const SHOWN: [&str; 20] = [
     "subnetId",
 ];
 
-/// By what a part of a specification is secret.
+/// What makes a part of a specification secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Secrecy {
-    /// By having come from the environment, wherever it stands: so it was in the version before.
+    /// Its origin: it came from the environment, whatever its place. So it was in the version before.
     #[default]
     ByOrigin,
-    /// By where it stands.
+    /// Its place.
     ByPlace,
 }
 
@@ -53,18 +54,18 @@ impl Secrecy {
     }
 }
 
-/// What stands at a place.
+/// How the value at a place is treated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// Shown.
     Open,
-    /// Masked as a whole.
+    /// Masked completely.
     Secret,
-    /// The content of a file, in base64: masked as a whole.
+    /// A file's content in base64: masked completely.
     File,
-    /// Masked where it repeats what is secret.
+    /// Masked where it repeats a secret.
     Repeating,
-    /// Masked when it came from the environment.
+    /// Masked if it came from the environment.
     ByOrigin,
 }
 
@@ -77,15 +78,15 @@ impl Standing {
             | (_, ["imagePullSecrets"], "username" | "password") => Self::Secret,
             (_, ["volumes", "configs"], "data") => Self::File,
             (_, ["containers"], "command" | "arguments") => Self::Repeating,
-            // The name of a header or of a volume; of an unknown thing it is not known what a name is.
+            // The name of a header or of a volume. In an unknown model, it is unknown what a name is.
             _ if SHOWN.contains(&name) => Self::Open,
             _ => Self::ByOrigin,
         }
     }
 }
 
-/// Every text of a specification that is secret, and what those in base64 stand for. `from_environment` is what of it the
-/// environment told.
+/// Every secret text of a specification, and the decoded content of those in base64. `from_environment` are the texts in it
+/// that came from the environment.
 pub fn secret_texts(instance: &Value, from_environment: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     visit(instance, &mut Vec::new(), Standing::ByOrigin, &mut |standing, text| match standing {
@@ -115,7 +116,7 @@ pub fn masked_instance(instance: &Value, from_environment: &[String]) -> Value {
     masked
 }
 
-/// The places of a specification at which `masked` says something else than it does: `containers[0].command[1]`.
+/// The places at which `masked` differs from the specification: `containers[0].command[1]`.
 pub fn masked_places(instance: &Value, masked: &Value) -> Vec<String> {
     let mut found = Vec::new();
     differing(instance, masked, String::new(), &mut found);
@@ -140,7 +141,7 @@ fn differing(instance: &Value, masked: &Value, at: String, found: &mut Vec<Strin
     }
 }
 
-/// A URL with the mask in place of its password.
+/// Masks the password within a URL.
 fn without_passwords(text: &str) -> String {
     let long_first = |password: &String| std::cmp::Reverse(password.len());
     let mut passwords = passwords(text);

@@ -1,5 +1,5 @@
-//! From what was written to what the wire wants: keys are put into the wire's casing, every value is checked
-//! against the table, and every problem is named by its path.
+//! Converts the user's tree to the wire's JSON: keys get the wire's casing, every value is checked against the table, and
+//! every problem is named by its path.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::schema::{
 };
 
 impl Findings {
-    /// Keys that a part of the deployment itself does not have. They are no fields of the API, and never passed on.
+    /// Reports keys that this part of the deployment does not have. They are not API fields, so they are never passed on.
     pub(super) fn refuse_unknown_keys(&mut self, node: &Node, path: &str, model: &Model) {
         let known = model.names();
         self.refuse_double_keys(node, path);
@@ -30,7 +30,7 @@ impl Findings {
         }
     }
 
-    /// Keys that are one key in two casings: which of them counts would be a guess.
+    /// Reports keys that are equal except for their casing. To choose one of them would be a guess.
     fn refuse_double_keys(&mut self, node: &Node, path: &str) {
         let mut seen: HashMap<String, &str> = HashMap::new();
         for (key, _) in node.entries() {
@@ -42,7 +42,7 @@ impl Findings {
     }
 }
 
-/// Collects the value and its problems.
+/// Collects the JSON value and the problems.
 pub(super) struct Shaper<'f> {
     pub(super) findings: &'f mut Findings,
 }
@@ -53,7 +53,7 @@ impl Shaper<'_> {
         Value::Null
     }
 
-    /// A map with known keys.
+    /// Converts a map with known keys.
     pub(super) fn model(&mut self, node: &Node, path: &str, model: &Model) -> Value {
         if !matches!(node.tree, Tree::Map(_)) {
             return self.refuse(node, path, format!("expected a map, found {}", node.kind()));
@@ -94,7 +94,7 @@ impl Shaper<'_> {
         Value::Object(shaped)
     }
 
-    /// Which of the variants is written; none where one that is not known may be passed on.
+    /// The variant that is written. `None` if an unknown variant may be passed on.
     fn variant<'v>(
         &mut self,
         written: &Node,
@@ -120,7 +120,7 @@ impl Shaper<'_> {
         Err(())
     }
 
-    /// Keys that no field has: refused, or passed on with their values as they are written.
+    /// Handles keys that no field has: refuses them, or passes them on with their values unchanged.
     fn unknown(&mut self, node: &Node, path: &str, known: &[String], shaped: &mut Map<String, Value>) {
         for (key, value) in node.entries() {
             let Some(name) = key.text() else {
@@ -142,7 +142,7 @@ impl Shaper<'_> {
         }
     }
 
-    /// The value of one field.
+    /// Converts the value of one field.
     pub(super) fn value(&mut self, node: &Node, path: &str, kind: Kind) -> Value {
         let expected = |what: &str| format!("expected {what}, found {}", node.kind());
         match (kind, &node.tree) {
@@ -224,7 +224,7 @@ impl Shaper<'_> {
             }
             (Kind::Many { .. }, _) => self.refuse(node, path, expected("a list")),
             (Kind::Refused(reason), _) => self.refuse(node, path, reason),
-            // Durations and factors stand outside the API's models, and are read where they are used.
+            // Durations and factors are not in the API's models. They are read where they are used.
             (Kind::Duration | Kind::Factor, _) => self.free(node, path),
         }
     }
@@ -252,7 +252,7 @@ impl Shaper<'_> {
         Value::Array(items.map(|(n, item)| each(self, item, &format!("{path}[{n}]"))).collect())
     }
 
-    /// Names that users choose, which are never re-cased, with strings.
+    /// Converts a map from names that users choose, which are never re-cased, to strings.
     fn named(
         &mut self,
         entries: &[(Node, Node)],
@@ -273,8 +273,7 @@ impl Shaper<'_> {
         Value::Object(map)
     }
 
-    /// An entry under a name that is not there yet: `:env` and `"env"` are one name, and which of them counts would be a
-    /// guess.
+    /// Adds an entry whose name must be new. `:env` and `"env"` are one name, and to choose one of them would be a guess.
     fn insert(&mut self, map: &mut Map<String, Value>, key: &Node, name: &str, path: &str, value: Value) {
         if map.insert(name.to_owned(), value).is_some() {
             self.refuse(key, path, "is there twice, as a keyword and as a string");
@@ -285,7 +284,7 @@ impl Shaper<'_> {
         let n = namespaces.iter().map(|(_, tags)| tags.entries().len()).sum();
         self.check_count(node, path, n, 0, DEFINED_TAGS_LIMIT);
         for (namespace, tags) in namespaces {
-            // What is not a name is told by the reading of plain values below.
+            // The conversion of plain values below reports keys that are not names.
             let path = join(path, namespace.text().unwrap_or_default());
             if !matches!(tags.tree, Tree::Map(_)) {
                 self.refuse(tags, &path, format!("expected a map of tags, found {}", tags.kind()));
@@ -301,7 +300,7 @@ impl Shaper<'_> {
         self.free(node, path)
     }
 
-    /// Plain values, as they were written.
+    /// Converts plain values without change.
     fn free(&mut self, node: &Node, path: &str) -> Value {
         match &node.tree {
             Tree::Nil => Value::Null,
@@ -330,7 +329,7 @@ impl Shaper<'_> {
     }
 }
 
-/// What is not a name, and how one is written.
+/// The message for a key that is not a name, with the correct form.
 fn not_a_key(key: &Node) -> String {
     match &key.tree {
         Tree::Int(_) | Tree::Float(_) | Tree::Bool(_) if !key.has_flag(SECRET) => {
@@ -340,7 +339,7 @@ fn not_a_key(key: &Node) -> String {
     }
 }
 
-/// What is not text, and how a text is written: YAML takes `2024` for a number and `true` for a boolean.
+/// The message for a value that is not text, with the correct form. YAML takes `2024` for a number and `true` for a boolean.
 fn not_a_text(node: &Node) -> String {
     let expected = format!("expected a string, found {}", node.kind());
     match &node.tree {
@@ -365,7 +364,7 @@ fn not_a_word<'w>(node: &Node, found: &str, known: impl Iterator<Item = &'w str>
     }
 }
 
-/// A TCP port that can be connected to.
+/// A TCP port to which one can connect.
 pub(super) fn port(node: &Node) -> Option<u16> {
     match node.tree {
         Tree::Int(number) => u16::try_from(number).ok().filter(|port| *port > 0),

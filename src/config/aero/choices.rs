@@ -1,4 +1,4 @@
-//! The tags that choose among forms, and leave alone those that they do not choose.
+//! The tags that choose among forms and do not evaluate the others.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -8,13 +8,13 @@ use crate::config::node::{Node, SYMBOL, Tree};
 use crate::config::problem::Problem;
 
 impl Document<'_> {
-    /// The branch that the profile names, which is a keyword, or `:default`.
+    /// The branch that the profile names (a keyword), or `:default`.
     pub(super) fn branch_of_profile(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
         let is_meant = |name: &Node| is_keyword(name, self.surroundings.profile);
         self.branch(form, &is_meant, refs)
     }
 
-    /// The branch that a variable names, which is a string; where it is not set, `:default`.
+    /// The branch that a variable names (a string). If the variable is unset, `:default`.
     pub(super) fn branch_of(
         &self,
         node: &Node,
@@ -28,7 +28,7 @@ impl Document<'_> {
         self.branch(form, &is_meant, refs)
     }
 
-    /// The last branch that is meant, or `:default`. The keys are evaluated, and may be sets.
+    /// The last branch whose key matches, or `:default`. The keys are evaluated, and may be sets.
     fn branch(
         &self,
         form: &Node,
@@ -54,14 +54,14 @@ impl Document<'_> {
                 fallback = Some(value);
             }
         }
-        // Which branch was taken tells nothing of what is in it.
+        // Which branch was taken reveals nothing of its content.
         self.is_told.set(was_told);
         meant
             .or(fallback)
             .map_or_else(|| Ok(Node::new(Tree::Nil, form.place.clone())), |value| self.evaluate(value, refs))
     }
 
-    /// The first of the forms that is something; those after it are not evaluated.
+    /// The first form that is not nil. Later forms are not evaluated.
     pub(super) fn first_of(&self, node: &Node, form: &Node, refs: &[String]) -> Result<Node, Problem> {
         let was_optional = self.is_optional.replace(true);
         let found = self.opened(form, refs).and_then(|form| {
@@ -77,11 +77,11 @@ impl Document<'_> {
         found
     }
 
-    /// One of the forms, another one each time.
+    /// One of the forms, at random.
     pub(super) fn any_of(&self, form: &Node, refs: &[String]) -> Result<Node, Problem> {
         let form = self.opened(form, refs)?;
         let items = items(&form)?;
-        // A hasher of the standard library is seeded by the system.
+        // The system seeds the standard library's hashers.
         let number = usize::try_from(RandomState::new().hash_one(items.len()) >> 32).unwrap_or(0);
         match number.checked_rem(items.len()) {
             Some(n) => self.evaluate(&items[n], refs),
@@ -90,7 +90,7 @@ impl Document<'_> {
     }
 }
 
-/// Whether it is this keyword, and no string or symbol of that name.
+/// Whether the node is this keyword, not a string or a symbol of that name.
 fn is_keyword(node: &Node, name: &str) -> bool {
     matches!(&node.tree, Tree::Key(key) if key == name) && !node.has_flag(SYMBOL)
 }

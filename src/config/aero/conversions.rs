@@ -1,4 +1,4 @@
-//! The tags that make one value of another, which is evaluated already.
+//! The tags that make one value from another that is already evaluated.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,7 +36,7 @@ pub(super) fn public_key(pem: Node) -> Result<Node, Problem> {
     Ok(pem)
 }
 
-/// A text as plain EDN, in which tags mean nothing. A text of blanks is nothing, as in Aero.
+/// Reads a text as plain EDN, in which tags mean nothing. A blank text is nil, as in Aero.
 pub(super) fn read_edn(text: &Node) -> Result<Node, Problem> {
     let source = string_of(text)?;
     let read = edn::read_part(&source, &text.place).map_err(|problem| within(text, &problem))?;
@@ -49,7 +49,7 @@ pub(super) fn read_edn(text: &Node) -> Result<Node, Problem> {
     }
 }
 
-/// Maps merged, in which nothing is looked into. Of nothing but nothing comes nothing.
+/// Merges maps shallowly. If every map is nil, so is the result.
 pub(super) fn merged(maps: &Node) -> Result<Tree, Problem> {
     if items(maps)?.iter().all(Node::is_nil) {
         return Ok(Tree::Nil);
@@ -73,7 +73,7 @@ pub(super) fn joined(parts: &Node) -> Result<String, Problem> {
     Ok(joined)
 }
 
-/// A double that is one of JSON's.
+/// A double that JSON can hold.
 pub(super) fn finite(text: &str) -> Option<Tree> {
     text.trim().parse().ok().filter(|value: &f64| value.is_finite()).map(Tree::Float)
 }
@@ -83,7 +83,7 @@ pub(super) fn keyword(text: &str) -> Option<Tree> {
     (!name.is_empty()).then(|| Tree::Key(name.to_owned()))
 }
 
-/// A text as something else; nothing is never that, as in Aero.
+/// Parses a text. Nil cannot be parsed, as in Aero.
 pub(super) fn parsed(
     value: &Node,
     parse: impl Fn(&str) -> Option<Tree>,

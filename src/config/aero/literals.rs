@@ -1,4 +1,4 @@
-//! `#inst` and `#uuid`, which are EDN's own: checked as Clojure checks them, and texts all the same.
+//! `#inst` and `#uuid`, EDN's own tags: their texts are checked as Clojure checks them, and stay texts.
 
 use std::str::Chars;
 
@@ -11,7 +11,7 @@ use crate::config::problem::Problem;
 /// How many digits the parts of a UUID have.
 const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
-/// A UUID as Java prints it: in small letters, with the zeros that were left out.
+/// A UUID as Java prints it: in lower case, with its leading zeros.
 pub(super) fn uuid(form: &Node) -> Result<String, Problem> {
     let text = required_text(form)?;
     let groups: Vec<&str> = text.split('-').collect();
@@ -27,7 +27,7 @@ pub(super) fn uuid(form: &Node) -> Result<String, Problem> {
     Ok(groups.join("-").to_ascii_lowercase())
 }
 
-/// An instant as it is written: a year, and as much after it as is known (`clojure.instant`).
+/// An instant as it is written: a year, and as many further parts as are given (`clojure.instant`).
 pub(super) fn instant(form: &Node) -> Result<String, Problem> {
     let text = required_text(form)?;
     match is_instant(text) {
@@ -43,12 +43,12 @@ fn is_instant(text: &str) -> Option<bool> {
     let mut rest = text.chars();
     let year = number(&mut rest, 4)?;
     let (mut month, mut day, mut hour, mut minute, mut second) = (1, 1, 0, 0, 0);
-    // Each part needs the one before it.
+    // Each part requires the one before it.
     let parts =
         [('-', &mut month), ('-', &mut day), ('T', &mut hour), (':', &mut minute), (':', &mut second)];
     let mut n_parts = 0;
     for (separator, part) in parts {
-        // A `-` may begin the offset as well, in which a `:` follows the number.
+        // A `-` may also begin the offset. Then a `:` follows the number.
         let is_offset = separator == '-' && rest.as_str().get(3..4) == Some(":");
         if !rest.as_str().starts_with(separator) || is_offset {
             break;
@@ -70,7 +70,7 @@ fn is_instant(text: &str) -> Option<bool> {
     Some(is_date && is_time && is_offset(rest.as_str())?)
 }
 
-/// What follows the time: nothing, `Z`, or hours and minutes.
+/// The text after the time: nothing, `Z`, or hours and minutes.
 fn is_offset(text: &str) -> Option<bool> {
     if matches!(text, "" | "Z") {
         return Some(true);
@@ -82,7 +82,7 @@ fn is_offset(text: &str) -> Option<bool> {
     Some(is_divided && hours < 24 && minutes < 60 && rest.as_str().is_empty())
 }
 
-/// Exactly so many digits.
+/// A number of exactly `n_digits` digits.
 fn number(text: &mut Chars<'_>, n_digits: usize) -> Option<u32> {
     let mut value = 0;
     for _ in 0..n_digits {

@@ -1,4 +1,4 @@
-//! The tags that lead elsewhere: to another place in the file, and to other files.
+//! The tags that lead elsewhere: to another place in the file, or to other files.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use super::{Document, include};
 use crate::config::node::{Node, Tree};
 use crate::config::problem::Problem;
 
-/// How many includes may lie within each other.
+/// The deepest nesting of includes.
 const INCLUDE_LIMIT: usize = 32;
 
 impl Document<'_> {
-    /// What stands at a path of keys, which may be refs themselves: `#ref [:ports #ref [:which]]`.
+    /// The value at a path of keys, which may be refs themselves: `#ref [:ports #ref [:which]]`.
     pub(super) fn reference(&self, node: &Node, form: &Node, refs: &[String]) -> Result<Node, Problem> {
         let mut path = Vec::new();
         for key in items(&*self.opened_path(form, refs)?)? {
@@ -26,7 +26,7 @@ impl Document<'_> {
         let was_told = self.is_told.get();
         let mut here = Cow::Borrowed(self.root);
         for key in &path {
-            // What lies on the way may itself be a tag that must be evaluated first.
+            // A value on the way may itself be a tag, which must be evaluated first.
             if matches!(here.tree, Tree::Tagged(..)) || here.has_flag("ref") {
                 here = Cow::Owned(self.evaluate(&here, &refs)?);
             }
@@ -36,7 +36,7 @@ impl Document<'_> {
             };
             here = match next {
                 Some(next) => next,
-                // Aero warns and goes on with nil; what is missing must not reach production unsaid.
+                // Aero warns and goes on with nil. We fail, because a missing value must not reach production unnoticed.
                 None if self.is_optional.get() => return Ok(Node::new(Tree::Nil, node.place.clone())),
                 None => {
                     return Err(node.problem("", format!("#ref {name} leads nowhere: there is no `{key}`")));
@@ -44,19 +44,19 @@ impl Document<'_> {
             };
         }
         let value = self.evaluate(&here, &refs)?;
-        // What lay beside it on the way may be secret without its being so.
+        // Values beside the path may be secret when the result is not.
         self.is_told.set(was_told);
         self.note_secrets(&value);
         Ok(value)
     }
 
-    /// The path of a ref, which in its older spelling bears the flag itself.
+    /// The path of a ref. In the older spelling, the path itself bears the flag.
     fn opened_path<'n>(&self, form: &'n Node, refs: &[String]) -> Result<Cow<'n, Node>, Problem> {
         if matches!(form.tree, Tree::Tagged(..)) { self.opened(form, refs) } else { Ok(Cow::Borrowed(form)) }
     }
 
     pub(super) fn include(&self, node: &Node, path: &Path) -> Result<Node, Problem> {
-        // The same file may be spelt in many ways.
+        // One file may be spelt in many ways.
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let is_again = self.includes.iter().any(|earlier| real(earlier) == real(path));
         let chain: Vec<String> = self.includes.iter().map(|path| path.display().to_string()).collect();
@@ -73,7 +73,7 @@ impl Document<'_> {
         Ok(included)
     }
 
-    /// A relative path starts from the file that names it.
+    /// A relative path starts from the folder of the file that names it.
     pub(super) fn path(&self, form: &Node) -> Result<PathBuf, Problem> {
         let path = self.surroundings.path(&self.folder, required_text(form)?);
         if path.exists() {

@@ -1,4 +1,4 @@
-//! What is around a deployment while it is read: the profile, the environment, and what was odd on the way.
+//! The surroundings of a deployment while it is read: the profile, the environment, and the oddities found on the way.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use crate::config::problem::Problem;
 use crate::env::Env;
 use crate::oci::identity::at_home;
 
-/// What the tags may ask for.
+/// What the tags may read.
 pub(in crate::config) struct Surroundings<'s> {
-    /// Aero's profile, `default` unless `--env` says otherwise.
+    /// Aero's profile: `default` unless `--env` sets it.
     pub(in crate::config) profile: &'s str,
     /// The environment.
     pub(in crate::config) env: &'s Env,
-    /// The texts that look like more than they are, and were taken as they are.
+    /// Texts that look like tags or variables and were taken as plain texts.
     literals: RefCell<Vec<Node>>,
 }
 
@@ -25,7 +25,7 @@ impl<'s> Surroundings<'s> {
         Self { profile, env, literals: RefCell::default() }
     }
 
-    /// A path that starts from a folder, unless it is absolute or starts from the home folder.
+    /// Resolves a path from a folder, unless it is absolute or starts at the home folder.
     pub(in crate::config) fn path(&self, folder: &Path, text: &str) -> PathBuf {
         folder.join(at_home(text, self.env.home().as_deref()))
     }
@@ -37,7 +37,7 @@ impl<'s> Surroundings<'s> {
         }
     }
 
-    /// One warning about all texts that look like more than they are.
+    /// One warning about all texts that look like tags or variables.
     pub(in crate::config) fn warning(&self) -> Option<Problem> {
         interpolation::warning(&self.literals.borrow(), &TAGS)
     }

@@ -108,7 +108,7 @@ fn each_tag_gives_what_aero_gives() {
         ("#read-edn \"; c\"", "nil"),
         ("#user {:ben 1 :default 2}", "2"),
         ("#user {\"ann\" 1 :default 2}", "1"),
-        // The key is a set with a tag in it, and the branch is nil: from Aero's own tests.
+        // The key is a set with a tag in it, and the branch is nil: one of Aero's own tests.
         ("#user {#{#env \"USER\"} nil :default 10}", "nil"),
         ("#ref [:refer :a #ref [:part] #ref [:number]]", "deep"),
         ("#or #profile {:prod [nil #env TAG] :dev [1]}", "2.4"),
@@ -121,7 +121,7 @@ fn each_tag_gives_what_aero_gives() {
         ("#env \"TAG\"", "2.4"),
         ("#envf [\"%s-%s 100%%\" FORMAT TAG]", "%s%%-2.4 100%"),
         ("#envf [\"%s|\" NONE]", "|"),
-        // Numbers print as Clojure prints them, whatever way they came.
+        // Numbers print as Clojure prints them, whatever their source.
         ("#join [\"httpd:\" 2.0]", "httpd:2.0"),
         ("#join [\"httpd:\" 2.50M \"-\" 5N \"-\" 0x1F \"-\" 1e10 \"-\" 1/2]", "httpd:2.50-5-31-1.0E10-1/2"),
         ("#str 2.50M", "2.50"),
@@ -134,7 +134,7 @@ fn each_tag_gives_what_aero_gives() {
         ("#join [\"v\" #include \"number.edn\"]", "v3.10"),
         ("#join [\"v\" #ref [:merged :m]]", "v2.50"),
         ("#join [\"v\" #from-edn \"2.50M\" #read-edn \"1.0\"]", "v2.501.0"),
-        // In YAML and JSON the spelling counts: nobody says there how else a number would print.
+        // In YAML and JSON the spelling counts, because neither says how else a number would print.
         ("#join #include \"numbers.yaml\"", "2.10 1e3 0x1F 012 1_000 2.0 yes 2024-01-10 2.10"),
         ("#join #include \"numbers.json\"", r#"2.10 1"2 1e3 -0.50 1E+2"#),
         ("#to-edn #include \"number.yaml\"", "2.1"),
@@ -187,7 +187,7 @@ fn a_text_that_looks_like_more_is_noted_where_it_is_taken_as_it_is() {
         assert_eq!(surroundings.warning().is_some(), is_noted, "{text}");
         assert!(node.get("interpolate").is_none(), "{text}");
     }
-    // What was replaced is not replaced again, by whatever way it is met again.
+    // A replaced text is not replaced again, whichever way it is reached.
     let text = "{:interpolate true :a #env EVIL :b \"${EVIL}\" :c #ref [:b] :d #ref [:e :f] :e #merge [{:f \"${TAG}\"}]}";
     std::fs::write(&path, text).expect("written");
     let node = super::file(&path, &Surroundings::new("prod", &env())).expect(text);

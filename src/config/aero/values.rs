@@ -1,21 +1,21 @@
-//! What the tags take: texts, bytes, the items of a vector, and what lies below a key.
+//! The arguments of tags: texts, bytes, the items of a vector, and the value under a key.
 
 use crate::config::node::{Node, SECRET, SYMBOL, Tree};
 use crate::config::problem::Problem;
 
-/// A problem within a text, which is not repeated when it came from the environment.
+/// A problem within a text. A text from the environment is not repeated.
 pub(super) fn within(text: &Node, problem: &Problem) -> Problem {
     let at = problem.place.position.map(|(line, column)| format!(" at {line}:{column}")).unwrap_or_default();
     let what = if text.has_flag(SECRET) { "does not read as EDN" } else { &problem.message };
     text.problem("", format!("the text{at} {what}"))
 }
 
-/// What was read of a file, or the problem with it where the file is named.
+/// The content of a file, or the problem with it at the place that names the file.
 pub(super) fn at<T>(name: &Node, read: Result<T, Problem>) -> Result<T, Problem> {
     read.map_err(|problem| name.problem("", problem.to_string()))
 }
 
-/// The first tag in what was read, but for those that are EDN's own.
+/// The first tag in the node, except EDN's own tags.
 pub(in crate::config) fn first_tag(node: &Node) -> Option<&str> {
     match &node.tree {
         Tree::Tagged(tag, form) if matches!(tag.as_str(), "inst" | "uuid") => first_tag(form),
@@ -28,7 +28,7 @@ pub(in crate::config) fn first_tag(node: &Node) -> Option<&str> {
     }
 }
 
-/// What a map or a list holds under a key; a map's keys may be numbers.
+/// The value of a map or a list under a key. A map's keys may be numbers.
 pub(super) fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     if let Tree::List(items) = &node.tree {
         return items.get(key.parse::<usize>().ok()?);
@@ -62,7 +62,7 @@ pub(super) fn string_of(form: &Node) -> Result<String, Problem> {
     plain_of(form)
 }
 
-/// A scalar without what tells keywords from strings.
+/// A scalar as text, without the mark that distinguishes keywords from strings.
 pub(super) fn plain_of(form: &Node) -> Result<String, Problem> {
     form.scalar_text().ok_or_else(|| form.problem("", format!("expected a string, found {}", form.kind())))
 }

@@ -1,9 +1,9 @@
-//! From a form back to text.
+//! Prints a form as text.
 
 use crate::config::exact;
 use crate::config::node::{CHARACTER, Node, SEQUENCE, SYMBOL, Tree};
 
-/// The form as text that reads as the same form, as Clojure's `pr-str` does.
+/// Prints the form as text that reads as the same form, as Clojure's `pr-str` does.
 pub(in crate::config) fn print(node: &Node) -> String {
     let all = |items: &[Node]| items.iter().map(print).collect::<Vec<_>>().join(" ");
     match &node.tree {

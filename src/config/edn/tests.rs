@@ -95,7 +95,7 @@ proptest! {
     #[test]
     fn text_that_looks_like_edn_is_read_or_refused(text in "[\\[\\](){}#^:_;\"\\\\a-c0-9/.NMer+, \n-]{0,40}") {
         if let Ok(node) = read(&text) {
-            // What is printed reads as the same.
+            // The printed text reads as the same form.
             let printed = print(&node);
             let again = read(&printed).map(|node| print(&node));
             prop_assert_eq!(again.as_ref().ok(), Some(&printed), "{} gives {}", text, printed);

@@ -12,7 +12,7 @@ fn tagged(tags: &Value) -> Value {
     json!({"lifecycleState": "ACTIVE", "freeformTags": tags})
 }
 
-/// The filter that is written so, or what is wrong with it.
+/// The filter in this text, or the problem with it.
 fn read(text: &str, model: &Model) -> Result<Filter, String> {
     let mut findings = Findings::default();
     let node = inline(text, "--ci-filter").map_err(|problem| problem.to_string())?;
@@ -37,7 +37,7 @@ fn a_tag_of_ours_is_a_condition_like_any_other() {
         (json!({"deployctl-deployment": "api", "deployctl-run": "x"}), true),
         (json!({"deployctl-deployment": "api@1f3a9c02"}), true),
         (json!({"deployctl-deployment": "apis"}), false),
-        // Of tags that are not ours it says nothing.
+        // The filter says nothing about tags that are not ours.
         (json!({"deployctl-deployment": "api", "app": "db"}), true),
         (json!({"app": "db"}), false),
         (json!({"app": "db"}), false),
@@ -90,7 +90,7 @@ fn what_a_run_of_before_stored_means_what_it_did_or_is_refused() {
     }
 }
 
-/// A value of each type, in a form that every language reads.
+/// A value of each type, in a form that every file format reads.
 const TYPES: [(&str, &str); 7] = [
     ("text", "\"x\""),
     ("number", "7"),
@@ -110,7 +110,7 @@ fn every_field_is_checked_by_its_type() {
                 Kind::Bool => &["boolean"],
                 Kind::Integer { .. } => &["number"],
                 Kind::Tags => &["map"],
-                // None of these: words, maps of maps, and maps with names of their own.
+                // No value for these kinds: words, maps of maps, and maps with their own names.
                 _ => &[],
             };
             for (of_type, value) in TYPES {

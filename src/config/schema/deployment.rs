@@ -59,7 +59,7 @@ pub(in crate::config) static DEPLOYMENT: Model = Model {
     has_own_keys: true,
 };
 
-/// The credentials of the library that we succeed.
+/// The credentials in the format of our predecessor library.
 pub(in crate::config) static CREDENTIALS: Model = Model {
     title: "Credentials",
     fields: &[
@@ -85,7 +85,7 @@ const fn filter(
     Model { needs_one_of, ..plain(title, fields) }
 }
 
-/// The fields by which an instance can be told (docs/oci.md A.1, the summary's).
+/// The fields that can identify an instance (docs/oci.md A.1, the summary's fields).
 pub(in crate::config) static INSTANCE_FILTER: Model = filter(
     "InstanceFilter",
     &[
@@ -117,7 +117,7 @@ pub(in crate::config) static INSTANCE_FILTER: Model = filter(
     ],
 );
 
-/// A shape's configuration, as the cloud shows it.
+/// A shape's configuration, as the cloud returns it.
 static SHAPE_FILTER: Model = plain(
     "ShapeFilter",
     &[
@@ -128,7 +128,7 @@ static SHAPE_FILTER: Model = plain(
     ],
 );
 
-/// The fields by which a load balancer can be told.
+/// The fields that can identify a load balancer.
 pub(in crate::config) static BALANCER_FILTER: Model = filter(
     "LoadBalancerFilter",
     &[
@@ -155,7 +155,7 @@ pub(in crate::config) static BACKEND: Model = plain(
     ],
 );
 
-/// How failed attempts are spaced.
+/// The delays between failed attempts.
 pub(in crate::config) static RETRY: Model = plain(
     "Retry",
     &[

@@ -1,5 +1,5 @@
-//! The specification of a container instance and of a backend set, with the API's limits (docs/oci.md 5 and
-//! appendices A.1 and A.2).
+//! The specifications of a container instance and of a backend set, with the API's limits (docs/oci.md 5 and appendices A.1
+//! and A.2).
 
 use super::model::Kind::{
     Base64, Bool, DefinedTags, Environment, FreeMap, Integer, Many, Number, One, Port, Refused, Tags, Texts,
@@ -12,7 +12,7 @@ use super::model::{
 
 const TAGS: [Field; 2] = [may("freeformTags", Tags), may("definedTags", DefinedTags)];
 
-/// What becomes of a container that exits.
+/// What happens when a container exits.
 pub(super) const RESTART_POLICIES: &[&str] = &["ALWAYS", "NEVER", "ON_FAILURE"];
 
 /// The whole specification.
@@ -253,7 +253,7 @@ static PULL_SECRET: Model = varied(
     ],
 );
 
-/// How a missing backend set is made. Its name and its backends come from the deployment.
+/// A backend set to create if it is missing. Its name and its backends come from the deployment.
 pub(in crate::config) static BACKEND_SET: Model = plain(
     "CreateBackendSetDetails",
     &[

@@ -10,7 +10,7 @@ use crate::config::casing::{camel, kebab};
 
 /// The JSON Schema (2020-12) of a deployment file in YAML or JSON, whose keys are in kebab case, snake case or camel case.
 ///
-/// No key is required at the top: each part may stand on the command line instead.
+/// No key is required at the top level, because the command line may set each part instead.
 pub fn json_schema() -> Value {
     let mut models = Map::new();
     let mut schema = json!({
@@ -23,7 +23,7 @@ pub fn json_schema() -> Value {
     schema
 }
 
-/// The schemas of the models that others refer to, by their titles.
+/// The schemas of the models that other schemas refer to, by title.
 type Models = Map<String, Value>;
 
 fn object(model: &Model, models: &mut Models) -> Map<String, Value> {
@@ -45,7 +45,7 @@ fn object(model: &Model, models: &mut Models) -> Map<String, Value> {
     Map::from_iter([("oneOf".to_owned(), Value::Array(variants.collect()))])
 }
 
-/// A map that has these keys and no others.
+/// The schema of a map with these keys and no others.
 fn closed(
     fields: &[Field],
     word: Option<(&str, &str)>,
@@ -85,7 +85,7 @@ fn closed(
     object
 }
 
-/// A field is there, in one of its forms, and is not a map without anything in it.
+/// The schemas that require a field in one of its forms, and not an empty map.
 fn says(field: &Field) -> impl Iterator<Item = Value> {
     let filled = if matches!(field.kind, Kind::DefinedTags) {
         json!({"not": {"additionalProperties": {"maxProperties": 0}}})
@@ -98,7 +98,7 @@ fn says(field: &Field) -> impl Iterator<Item = Value> {
     forms.map(move |form| json!({"required": [form], "properties": {form: filled}}))
 }
 
-/// One of the forms of a name must be there.
+/// The schema that requires one of the forms of a name.
 fn one_of(name: &str) -> Value {
     match forms(name).as_slice() {
         [only] => json!({"required": [only]}),
@@ -106,8 +106,8 @@ fn one_of(name: &str) -> Value {
     }
 }
 
-/// How a name is written: `memory-in-g-bs` as the library that we succeed has it, `memory-in-gbs` as people expect it,
-/// both in snake case, and `memoryInGBs`.
+/// The spellings of a name: `memory-in-g-bs` of our predecessor library, `memory-in-gbs` that people expect, both in snake
+/// case, and `memoryInGBs`.
 fn forms(name: &str) -> Vec<String> {
     let mut plain = String::new();
     for c in name.chars() {
@@ -195,7 +195,7 @@ fn list(items: &Value, least: usize, most: usize) -> Value {
 
 fn reference(model: &'static Model, models: &mut Models) -> Value {
     if !models.contains_key(model.title) {
-        // Before it is there, so that a model within itself would end.
+        // The entry is made first, so that a model that contains itself would end.
         models.insert(model.title.to_owned(), Value::Null);
         let object = Value::Object(object(model, models));
         models.insert(model.title.to_owned(), object);

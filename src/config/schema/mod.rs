@@ -1,9 +1,8 @@
-//! What may be written: which keys there are, and what each may hold.
+//! The schema: which keys there are, and what each may hold.
 //!
-//! One table for everything that follows from it: the check that finds every problem at once and names it by its
-//! path, the way from a user's casing to the wire's, the nearest known key for one that is unknown, and the JSON
-//! Schema for editors. A struct for each of the API's 80 models would say the same a second time, and could do none
-//! of these.
+//! One table serves everything that follows from it: the check that finds every problem at once and names it by its path, the
+//! conversion from the user's casing to the wire's, the nearest known key for an unknown one, and the JSON Schema for
+//! editors. A struct for each of the API's 80 models would repeat the table, and could do none of these.
 
 mod deployment;
 mod instance;
