@@ -87,7 +87,7 @@ pub(super) fn answer(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8]
     }
 }
 
-/// Everything there is.
+/// The whole state.
 pub(super) fn state(shared: &Shared) -> Value {
     let state = shared.state();
     let instances: Vec<Value> = state
@@ -133,7 +133,7 @@ pub(super) fn state(shared: &Shared) -> Value {
     })
 }
 
-/// What was called, and what went wrong.
+/// The calls, and what went wrong.
 pub(super) fn audit(shared: &Shared) -> Value {
     let state = shared.state();
     json!({
@@ -144,7 +144,7 @@ pub(super) fn audit(shared: &Shared) -> Value {
     })
 }
 
-/// Instances that a run made and that serve nobody.
+/// Instances that a run created and that serve nobody.
 fn orphans(state: &State) -> Vec<&str> {
     let serves = |address: &str| {
         state
@@ -164,7 +164,7 @@ fn orphans(state: &State) -> Vec<&str> {
         .collect()
 }
 
-/// Of what was there from the beginning and is nobody's to change: what is not as it was.
+/// Seeded resources that must never change, but did.
 fn strangers_touched(state: &State) -> Vec<&Value> {
     state.strangers.iter().filter(|stranger| !super::scenery::is_as_it_was(state, stranger)).collect()
 }

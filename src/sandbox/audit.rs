@@ -11,7 +11,7 @@ pub(super) struct Entry {
     at: String,
     method: String,
     target: String,
-    /// `user`, or what the token that signed it is for.
+    /// `user`, or the use of the token that signed the call.
     who: &'static str,
     /// 0 when the connection was reset instead of answered.
     status: u16,
@@ -19,7 +19,7 @@ pub(super) struct Entry {
     request_id: String,
 }
 
-/// What is recorded of a call.
+/// The part of a call that is recorded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call<'c> {
     pub(super) method: &'c str,

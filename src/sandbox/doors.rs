@@ -1,6 +1,6 @@
-//! Who may ask at all. What the sandbox knows is read from the machine that it runs on, and a web page that somebody
-//! has open there could ask as well: under a name of its own that it lets point here (DNS rebinding), or from its own
-//! site.
+//! Decides who may send requests at all. The sandbox reads things from the machine on which it runs. A web page that somebody
+//! has open there could send requests too: under a domain name of its own that it points here (DNS rebinding), or from its
+//! own site.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,11 +8,11 @@ use hyper::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 
 use super::wire::Reply;
 
-/// The names under which the sandbox is asked.
+/// The names under which clients reach the sandbox.
 #[derive(Clone, Debug)]
 pub(super) struct Doors {
     address: SocketAddr,
-    /// Names that whoever started it gave it besides.
+    /// Further names, given when the sandbox is started.
     names: Vec<String>,
 }
 
@@ -21,10 +21,10 @@ impl Doors {
         Self { address, names }
     }
 
-    /// Refuses a request that is made to somebody else's name, or by a page of another site.
+    /// Refuses a request to somebody else's name, and a request from a page of another site.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Reply> {
         let mut hosts = headers.get_all(HOST).iter().peekable();
-        // Any port: what is forwarded here comes under the one that it was sent to.
+        // Any port is allowed, because a forwarded request names the port to which it was first sent.
         let is_ours = |host: &HeaderValue| split(host).is_some_and(|(name, _)| self.is_our_name(name));
         if hosts.peek().is_none() || !hosts.all(is_ours) {
             return Err(Self::refused(format!(
@@ -36,7 +36,7 @@ impl Doors {
             let site = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
             site.and_then(|site| HeaderValue::from_str(site).ok()).is_some_and(|site| self.is_our_site(&site))
         };
-        // Browsers leave the origin out of some requests, and say this instead.
+        // Browsers leave the origin out of some requests, and send this header instead.
         let sites = headers.get_all("sec-fetch-site");
         let is_of_no_other = |site: &HeaderValue| site == "same-origin" || site == "none";
         if !headers.get_all(ORIGIN).iter().all(is_own) || !sites.iter().all(is_of_no_other) {
@@ -58,7 +58,7 @@ impl Doors {
     fn is_our_name(&self, name: &str) -> bool {
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         match bare.parse::<IpAddr>() {
-            // Nobody can let an address point elsewhere.
+            // Nobody can point an IP address elsewhere.
             Ok(ip) => ip == self.address.ip() || self.address.ip().is_unspecified(),
             Err(_) => {
                 let may_be_local = self.address.ip().is_loopback() || self.address.ip().is_unspecified();
@@ -73,7 +73,7 @@ impl Doors {
 fn split(host: &HeaderValue) -> Option<(&str, u16)> {
     let host = host.to_str().ok()?;
     match host.rsplit_once(':') {
-        // The last colon of an IPv6 address without a port is within its brackets.
+        // In an IPv6 address without a port, the last colon is within the brackets.
         Some((name, port)) if !port.contains(']') => Some((name, port.parse().ok()?)),
         Some(_) | None => Some((host, 80)),
     }

@@ -12,13 +12,13 @@ pub(super) struct Rule {
     /// Only targets that contain this.
     #[serde(default)]
     pub(super) path: Option<String>,
-    /// So many matching requests pass before it applies.
+    /// This many matching requests pass before the rule applies.
     #[serde(default)]
     pub(super) skip: u32,
-    /// It applies so many times; absent is without end.
+    /// The rule applies this many times. If absent, always.
     #[serde(default)]
     pub(super) times: Option<u32>,
-    /// It applies to this share of the matching requests.
+    /// The rule applies to this share of the matching requests.
     #[serde(default)]
     pub(super) probability: Option<f64>,
     /// Makes the share reproducible.
@@ -26,17 +26,16 @@ pub(super) struct Rule {
     pub(super) seed: u64,
     /// What happens.
     pub(super) effect: Fault,
-    /// What the cloud says of it, where it says anything; `{authorization}` and `{opc-obo-token}` stand for those headers
-    /// of the request.
+    /// The cloud's message, if it sends one. `{authorization}` and `{opc-obo-token}` stand for those headers of the request.
     #[serde(default)]
     pub(super) message: Option<String>,
     /// A `Retry-After` header, in seconds.
     #[serde(default)]
     pub(super) retry_after: Option<u64>,
-    /// For `slow` and `late`.
+    /// The delay of `slow` and `late`.
     #[serde(default)]
     pub(super) delay_ms: u64,
-    /// A rule that is in force once this one has applied.
+    /// A rule that takes effect once this one has applied.
     #[serde(default)]
     pub(super) then: Option<Box<Rule>>,
 }
@@ -71,31 +70,31 @@ pub(super) enum Fault {
     /// Carried out, and the answer's body breaks off.
     #[serde(rename = "truncate")]
     Truncate,
-    /// A gateway's page instead of JSON.
+    /// A gateway sends an HTML page instead of JSON.
     #[serde(rename = "html")]
     Html,
     /// The connection ends at once, and the request is carried out after a delay.
     #[serde(rename = "late")]
     Late,
-    /// Carried out twice, as by a gateway that repeats it; the second answer is the one that is sent.
+    /// Carried out twice, as if a gateway repeats it. The second answer is sent.
     #[serde(rename = "twice")]
     Twice,
     /// Another client adds a backend to the set just before the request.
     #[serde(rename = "other-client")]
     OtherClient,
-    /// A read that shows how it was before the last change.
+    /// A read shows the state before the last change.
     #[serde(rename = "stale-read")]
     StaleRead,
-    /// No machine is left.
+    /// There is no capacity left.
     #[serde(rename = "capacity")]
     Capacity,
-    /// Accepted, and its work fails.
+    /// Accepted, but the work fails.
     #[serde(rename = "work-request-failed")]
     WorkFails,
-    /// Not visible.
+    /// Refused as not found.
     #[serde(rename = "not-found")]
     NotFound,
-    /// Busy with something else.
+    /// Refused because the resource is busy.
     #[serde(rename = "conflict")]
     Conflict,
 }
@@ -107,7 +106,7 @@ pub(super) struct Faults {
 }
 
 impl Rule {
-    /// What it says of a request, or what is said otherwise.
+    /// The rule's message about a request, or `otherwise`.
     pub(super) fn said(&self, headers: &hyper::HeaderMap, otherwise: &str) -> String {
         let Some(message) = &self.message else { return otherwise.to_owned() };
         ["authorization", "opc-obo-token"].iter().fold(message.clone(), |message, name| {
@@ -118,7 +117,7 @@ impl Rule {
 }
 
 impl Faults {
-    /// The rule that decides this request, if one does.
+    /// The rule that applies to this request, if there is one.
     pub(super) fn decide(&mut self, method: &str, target: &str) -> Option<Rule> {
         for rule in &mut self.rules {
             let matches = rule.method.as_ref().is_none_or(|wanted| wanted == method)

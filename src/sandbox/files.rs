@@ -1,4 +1,4 @@
-//! Files that the sandbox leaves for clients. It writes over nothing that it did not make, and follows no link.
+//! Writes the sandbox's files for clients. It overwrites only its own files, and follows no links.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -9,20 +9,20 @@ use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// A file of the sandbox's is shorter.
+/// Every file of the sandbox is shorter than this.
 const LONGEST: u64 = 1 << 20;
 const MARK: &str = "# Made by deployctl sandbox, which renews it while it is as it was made: ";
 
-/// How a file that is there already is known to be the sandbox's own.
+/// How an existing file is known to be the sandbox's own.
 #[derive(Clone, Copy)]
 pub(super) enum Known<'k> {
-    /// By its last line, with the digest of what is before it.
+    /// By its last line, which holds the digest of the lines before it.
     Marked,
-    /// It is always the same.
+    /// Its content is always the same.
     Constant,
-    /// What is there is its user's by now, and stays.
+    /// An existing file belongs to its user by now, and stays.
     Yielding,
-    /// By what is in it.
+    /// By its content.
     By(&'k dyn Fn(&str) -> bool),
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Draft<'d> {
     known: Known<'d>,
 }
 
-/// What there is to be done for a file.
+/// What to do for a file.
 enum Plan {
     Make,
     Renew,
@@ -49,7 +49,7 @@ impl<'d> Draft<'d> {
         Self { path, text, known }
     }
 
-    /// What is to be done, if the file is not somebody else's.
+    /// Decides what to do, and fails if the file is somebody else's.
     fn plan(&self) -> io::Result<Plan> {
         let there = match read(&self.path) {
             Ok(there) => there,
@@ -76,7 +76,7 @@ fn draft_beside(path: &Path) -> PathBuf {
     path.with_extension(Uuid::new_v4().simple().to_string())
 }
 
-/// Writes all of the files, and the folders in which they are, or nothing when one is not the sandbox's own.
+/// Writes all files and their folders; or nothing, if one of the files is not the sandbox's own.
 pub(super) fn write(folders: &[&Path], drafts: &[Draft<'_>]) -> io::Result<()> {
     for path in folders {
         match fs::symlink_metadata(path) {
@@ -96,7 +96,7 @@ pub(super) fn write(folders: &[&Path], drafts: &[Draft<'_>]) -> io::Result<()> {
     for (draft, plan) in plans {
         let made = match plan {
             Plan::Make => make(&draft.path, &draft.text),
-            // Beside it, and then in its place: whoever reads it meanwhile reads the old one.
+            // The new file is written beside the old one and then renamed, so that a concurrent reader sees the old one.
             Plan::Renew => {
                 let beside = draft_beside(&draft.path);
                 make(&beside, &draft.text).and_then(|()| fs::rename(&beside, &draft.path))
@@ -108,7 +108,7 @@ pub(super) fn write(folders: &[&Path], drafts: &[Draft<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file is as the sandbox made it, with its mark.
+/// Whether a file is unchanged since the sandbox wrote it with its mark.
 pub(super) fn is_own(path: &Path) -> bool {
     read(path).is_ok_and(|there| is_marked(&there))
 }
@@ -118,9 +118,9 @@ fn make(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// The text of a regular file that is no link. What is not text is not the sandbox's.
+/// The text of a regular file that is not a link. A file that is not text is not the sandbox's.
 fn read(path: &Path) -> io::Result<String> {
-    // A pipe would keep whoever opens it waiting.
+    // Opening a pipe would block.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| {
@@ -148,7 +148,7 @@ fn foreign(path: &Path, why: &str) -> io::Error {
     io::Error::new(ErrorKind::AlreadyExists, message)
 }
 
-/// The same error with the file, unless it names one already.
+/// Adds the file to the error, unless the error already names a file.
 fn of(path: &Path, error: &io::Error) -> io::Error {
     let name = path.display().to_string();
     let text = error.to_string();

@@ -9,13 +9,13 @@ use super::lock::lock;
 use super::shared::Shared;
 use super::tokens::{SESSION_KEY, Use, session_key};
 
-/// Writes `.oci/config` with a profile a way to sign in, laid out as the official CLI does it, `.oci/oci_cli_rc` with
-/// the endpoint, and `principals.env` with what a machine of OCI would find in its environment. `deployment` is what
-/// `web.json` holds; one that somebody changed since is left as it is.
+/// Writes `.oci/config` with a profile for each way to sign in, in the official CLI's layout; `.oci/oci_cli_rc` with the
+/// endpoint; and `principals.env` with the variables that an OCI machine would have. `deployment` is the content of
+/// `web.json`. A `web.json` that somebody has changed since stays.
 ///
-/// Each profile names its endpoint: its key is for this sandbox alone, and is not to be shown to Oracle's hosts.
+/// Each profile names its endpoint, because its key is for this sandbox only and must not be sent to Oracle's hosts.
 pub(super) fn write(shared: &Shared, url: &str, home: &Path, deployment: &str) -> io::Result<()> {
-    // Paths in files must mean the same from everywhere.
+    // Paths in files must be the same from every folder.
     let home = std::path::absolute(home)?;
     let oci = home.join(".oci");
     let sessions = oci.join("sessions");
@@ -53,10 +53,10 @@ pub(super) fn write(shared: &Shared, url: &str, home: &Path, deployment: &str) -
     );
     let token = |r#use| lock(&shared.tokens).issue(r#use, identity, &session_key(), shared.now());
     let is_token = |text: &str| lock(&shared.tokens).gave(text);
-    // Scripts read it line by line, so that it has no mark.
+    // Scripts read this file line by line, so it has no mark.
     let is_environment = |text: &str| names(text).eq(names(&principals));
     let config_file = oci.join("config");
-    // In a home that was the sandbox's before, its user may have gone on with the deployment.
+    // If the home was already the sandbox's, its user may have edited the deployment.
     let deployments = if files::is_own(&config_file) { Known::Yielding } else { Known::Constant };
     let marked = |path, text| Draft::new(path, text, Known::Marked);
     let constant = |path, text: String| Draft::new(path, text, Known::Constant);
@@ -76,7 +76,7 @@ pub(super) fn write(shared: &Shared, url: &str, home: &Path, deployment: &str) -
     files::write(&[&oci, &sessions, &session, &resource], &drafts)
 }
 
-/// The variables that a file of them sets, line by line.
+/// The names of the variables that a file sets, one per line.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(|line| line.split_once('=').map_or(line, |(name, _)| name))
 }

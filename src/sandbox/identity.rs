@@ -1,4 +1,4 @@
-//! The sandbox's one user. The key is in the source and therefore worth nothing anywhere else.
+//! The sandbox's only user. The key is in the source, so it is worth nothing anywhere else.
 
 use md5::{Digest as _, Md5};
 use rsa::pkcs1::DecodeRsaPrivateKey as _;

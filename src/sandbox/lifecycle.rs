@@ -1,4 +1,4 @@
-//! What happens to an instance after a call was accepted: it becomes active, fails, stops, or goes.
+//! Carries out the work on an instance after a call was accepted: the instance becomes active, fails, stops, or is deleted.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::pace::{CREATE, DELETE, FAIL, TURN};
 use super::shared::Shared;
 use super::state::State;
 
-/// What is being done to an instance.
+/// The work on an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     Create,
@@ -35,7 +35,7 @@ impl Turn {
     }
 }
 
-/// Records that an instance in service was deleted: whoever did that has dropped requests.
+/// Records that an instance in service was deleted: that delete dropped requests.
 pub(super) fn note_a_delete_in_service(state: &mut State, id: &str) {
     let Some(address) = state.instances.get(id).map(|instance| instance.address.clone()) else { return };
     let mut backends =
@@ -46,7 +46,7 @@ pub(super) fn note_a_delete_in_service(state: &mut State, id: &str) {
     }
 }
 
-/// Does the work of a call, in its own time.
+/// Carries out the work of a call, which takes its time.
 pub(super) fn begin(shared: &Arc<Shared>, id: &str, work: &str, turn: Turn, fails_with: Option<String>) {
     let task = Arc::clone(shared);
     let (id, work) = (id.to_owned(), work.to_owned());
@@ -103,7 +103,7 @@ async fn create(shared: &Arc<Shared>, id: &str, work: &str, fails_with: Option<S
         shared.pass(FAIL).await;
         let now = shared.now();
         shared.change(|state| {
-            // It may have been deleted meanwhile.
+            // The instance may have been deleted meanwhile.
             let is_creating =
                 state.instances.get(id).is_some_and(|instance| instance.lifecycle == "CREATING");
             if let Some(work) = state.work.get_mut(work) {
@@ -127,7 +127,7 @@ async fn create(shared: &Arc<Shared>, id: &str, work: &str, fails_with: Option<S
     boot(shared, id).await;
 }
 
-/// Lets the application of an active instance come up, or crash.
+/// Starts the application of an active instance, or lets it crash.
 async fn boot(shared: &Arc<Shared>, id: &str) {
     let (delay, crashes) = {
         let state = shared.state();
@@ -147,7 +147,7 @@ async fn boot(shared: &Arc<Shared>, id: &str) {
             instance.exit(1, now);
             for container in &mut instance.containers {
                 "Error: missing required environment variable\n".clone_into(&mut container.log);
-                // Many a program tells all it has when it gives up.
+                // Many programs dump their whole environment when they give up.
                 if container.knob("SANDBOX_CRASH") == Some("dump") {
                     let all = container.specification["environmentVariables"].to_string();
                     container.log.extend(["environment: ", &all, "\n"]);

@@ -1,8 +1,8 @@
-//! Locks that are never held across an await: every handler computes its answer in one go.
+//! Locks that are never held across an await. Every handler computes its answer without waiting.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks; what a thread that panicked left is as good as any other.
+/// Locks the mutex, even if a thread panicked while it held the lock: the data is still usable.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

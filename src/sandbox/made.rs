@@ -1,4 +1,4 @@
-//! What is made without a call: load balancers and instances that have been serving for long.
+//! Resources that exist without a call: load balancers and instances that have been serving for long.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};

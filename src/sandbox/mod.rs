@@ -1,6 +1,6 @@
 //! A faithful local OCI on one port, with a data plane that is real enough to break.
 //!
-//! Imports nothing from the crate: it is an independent witness, written from docs/oci.md and judged by the official SDK.
+//! It imports nothing from the crate. It is an independent witness, written from docs/oci.md and judged by the official SDK.
 //! Container instances answer HTTP on addresses of their own; each listener of a load balancer is a real proxy.
 
 mod admin;

@@ -1,28 +1,28 @@
-//! How a sandbox is set up.
+//! The options of a sandbox.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-/// How a sandbox is set up.
+/// The options of a sandbox.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the API is served; port 0 takes any that is free.
+    /// The address of the API. Port 0 takes any free port.
     pub listen: SocketAddr,
-    /// Under which names clients ask for it, besides its address and `localhost`.
+    /// The names by which clients reach it, besides its address and `localhost`.
     pub hosts: Vec<String>,
-    /// Where its state is kept, so that it outlives a restart.
+    /// The folder that keeps its state over a restart.
     pub folder: Option<PathBuf>,
-    /// How many times faster than the real service things happen.
+    /// How many times faster than the real service it runs.
     pub time_scale: f64,
-    /// How many items a page of a list has, unless the client asks for fewer.
+    /// The number of items on a page of a list, unless the client asks for fewer.
     pub page_size: usize,
     /// Whether signatures are checked.
     pub verify: bool,
-    /// What is there from the beginning.
+    /// The resources at the start.
     pub seed: Seed,
-    /// What this cloud is like, as `POST /sandbox/habits` takes it.
+    /// The habits of this cloud, in the form that `POST /sandbox/habits` takes.
     pub habits: Value,
 }
 
@@ -41,7 +41,7 @@ impl Default for Options {
     }
 }
 
-/// What is there from the beginning.
+/// The resources at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seed {
     /// Nothing.
@@ -49,7 +49,7 @@ pub enum Seed {
     /// A load balancer `lb` with a serving instance `webserver` of version 1 in the set `http`, an unused set
     /// `admin`, and bystanders.
     Webserver,
-    /// The same among strangers: two backends of theirs in the set `http`, one of them a backup, a second load
-    /// balancer, an instance without tags, and one with the name of the web server.
+    /// As `Webserver`, but among strangers: two of their backends in the set `http`, one of them a backup; a second load
+    /// balancer; an instance without tags; and an instance with the name of the web server.
     Crowded,
 }

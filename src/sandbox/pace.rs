@@ -1,25 +1,25 @@
-//! How fast things happen: the times of the real service (docs/oci.md 2.6), divided by a scale.
+//! How fast things happen: the durations of the real service (docs/oci.md 2.6), divided by a scale.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// From acceptance to success of a load balancer's change.
+/// From the acceptance of a load balancer's change to its success.
 pub(super) const CHANGE: Duration = Duration::from_secs(10);
 /// From creation to ACTIVE.
 pub(super) const CREATE: Duration = Duration::from_secs(50);
 /// From deletion to DELETED.
 pub(super) const DELETE: Duration = Duration::from_secs(40);
-/// Starting and stopping.
+/// Starting or stopping an instance.
 pub(super) const TURN: Duration = Duration::from_secs(30);
-/// Until a creation fails that cannot succeed.
+/// Until the creation of an instance that cannot be created fails.
 pub(super) const FAIL: Duration = Duration::from_secs(20);
 
-/// Until what was made can be seen, where that is not at once.
+/// Until a new resource becomes visible, if it is not visible at once.
 pub(super) const APPEAR: Duration = Duration::from_secs(5);
-/// However fast the sandbox runs, what takes a while can be noticed by a client that looks every 50 ms.
+/// The shortest duration of a state that a client can notice if it looks every 50 ms, at any speed of the sandbox.
 pub(super) const NOTICEABLE: Duration = Duration::from_millis(120);
 
-/// The scale, which may be changed while the sandbox runs.
+/// The scale. It can be changed while the sandbox runs.
 #[derive(Debug)]
 pub(super) struct Pace(AtomicU64);
 
@@ -32,7 +32,7 @@ impl Pace {
         self.0.store(scale.to_bits(), Ordering::Relaxed);
     }
 
-    /// How long something takes here that takes `real` in the cloud.
+    /// How long something takes here if it takes `real` in the cloud.
     pub(super) fn scaled(&self, real: Duration) -> Duration {
         let scale = f64::from_bits(self.0.load(Ordering::Relaxed)).clamp(0.001, 1e6);
         real.div_f64(scale)

@@ -1,4 +1,4 @@
-//! What load balancers were like a while ago, for reads that lag in time.
+//! Earlier states of the load balancers, for reads that lag in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::state::{Balancers, State};
 
 impl State {
-    /// Notes how the load balancers are now; called after each change.
+    /// Records the present state of the load balancers. Called after each change.
     pub(super) fn remember(&mut self) {
         let past = &mut self.past.0;
         if self.habits.read_lag_ms == 0 {
@@ -26,7 +26,7 @@ impl State {
     /// The load balancers as reads show them.
     pub(super) fn shown_balancers(&self) -> &Balancers {
         let past = &self.past.0;
-        // Of what was before the lag began nothing is known but its end.
+        // Of the states before the lag began, only the last one is known.
         let place = shown(past, self.habits.read_lag_ms).unwrap_or(0);
         past.get(place).map_or(&self.balancers, |(_, balancers)| balancers)
     }
@@ -37,7 +37,7 @@ fn shown(past: &[(Instant, Arc<Balancers>)], lag_ms: u64) -> Option<usize> {
     past.iter().rposition(|(since, _)| *since <= at)
 }
 
-/// Work requests are not shown from here.
+/// Compares what this module shows. Work requests are not shown from here.
 fn is_shown_alike(one: &Balancers, other: &Balancers) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|((_, one), (_, other))| {

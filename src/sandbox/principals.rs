@@ -1,10 +1,10 @@
-//! What a compute instance needs to sign in: its metadata service, and the exchange of its certificate for a token
-//! (docs/oci.md 4.3).
+//! The services that a compute instance needs to sign in: its metadata service, and the exchange of its certificate for a
+//! token (docs/oci.md 4.3).
 //!
 //! # Design
-//! The certificates are files that were made once, with an issuer of the sandbox's own, and not made at each start:
-//! they are the same for everybody who looks at them, they need no more crates, and what is judged here is how clients
-//! use them, not how they come about.
+//! The certificates are files that were made once, with the sandbox's own issuer, rather than at each start. They are the
+//! same for everybody who reads them and need no more crates. The sandbox judges how clients use certificates, not how they
+//! are made.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,16 +29,16 @@ use super::wire::Reply;
 const LEAF: &str = include_str!("testdata/leaf_cert.pem");
 const LEAF_KEY: &str = include_str!("testdata/leaf_key.pem");
 const ISSUER: &str = include_str!("testdata/issuer_cert.pem");
-/// The headers that the request for a token signs; the host is not among them.
+/// The headers that the request for a token must sign. The host is not among them.
 const MANDATORY: [&str; 5] =
     ["date", "(request-target)", "content-length", "content-type", "x-content-sha256"];
 
-/// Whether the target is one of those here, which are not signed as the API's are.
+/// Whether the target is one of these services. Their requests are not signed like those of the API.
 pub(super) fn is_theirs(target: &str) -> bool {
     target.starts_with("/opc/v2/") || target == "/v1/x509"
 }
 
-/// Answers a request for one of these.
+/// Answers a request to one of these services.
 pub(super) fn answer(shared: &Shared, message: &Message<'_>, now: DateTime<Utc>) -> Reply {
     match (message.method, message.target) {
         ("GET", target) if target.starts_with("/opc/v2/") => metadata(shared, message),
@@ -54,7 +54,7 @@ fn metadata(shared: &Shared, message: &Message<'_>) -> Reply {
     }
     let region = &shared.identity.region;
     match message.target {
-        // The short code: clients must know it.
+        // The service returns the short code, which clients must know.
         "/opc/v2/instance/region" => Reply::text("iad"),
         "/opc/v2/instance/regionInfo" => Reply::json(
             200,
@@ -89,7 +89,7 @@ fn token(shared: &Shared, message: &Message<'_>, now: DateTime<Utc>) -> Reply {
     Reply::json(200, &json!({"token": token}))
 }
 
-/// The certificate is the issuer's and of this tenancy, and its key signed the request.
+/// Checks that the certificate is from the issuer and for this tenancy, and that its key signed the request.
 fn check(
     shared: &Shared,
     message: &Message<'_>,

@@ -1,4 +1,4 @@
-//! Takes up what an earlier sandbox left unfinished.
+//! Continues the work that an earlier sandbox left unfinished.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::control::changes;
 use super::lifecycle::{Turn, begin};
 use super::shared::Shared;
 
-/// Takes up what an earlier sandbox left unfinished in its folder.
+/// Continues the work that an earlier sandbox left unfinished in its folder.
 pub(super) fn resume(shared: &Arc<Shared>) {
     let open: Vec<(String, String, Turn)> = {
         let state = shared.state();

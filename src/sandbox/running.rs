@@ -1,4 +1,4 @@
-//! A sandbox that runs.
+//! A running sandbox.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,11 +14,11 @@ use super::shared::Shared;
 use super::state::State;
 use super::{admin, data, home, resume, seed, server, store};
 
-/// Makes sandboxes.
+/// Starts sandboxes.
 #[derive(Debug)]
 pub struct Sandbox;
 
-/// A sandbox that runs until it is stopped.
+/// A running sandbox. It runs until it is stopped.
 #[derive(Debug)]
 #[must_use = "a sandbox that is dropped goes on until its runtime ends"]
 pub struct Handle {
@@ -30,7 +30,7 @@ impl Sandbox {
     /// Starts a sandbox.
     ///
     /// # Errors
-    /// When it cannot listen, the folder cannot be read, or a habit is not known.
+    /// When it cannot listen, the folder cannot be read, or a habit is unknown.
     pub async fn start(options: Options) -> io::Result<Handle> {
         let pace = Pace::new(options.time_scale);
         let listener = tokio::net::TcpListener::bind(options.listen).await?;
@@ -42,7 +42,7 @@ impl Sandbox {
         let habits = state.habits.with(&options.habits);
         let habits = habits.map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         let shared = Arc::new(Shared::new(options, address, state, pace));
-        // Notes, too, how everything is now, for reads that lag.
+        // The change also records the present state, for reads that lag.
         shared.change(|state| state.habits = habits);
         if is_new {
             seed::plant(&shared);
@@ -61,26 +61,27 @@ impl Handle {
         format!("http://{}", self.address)
     }
 
-    /// The user whose requests are accepted.
+    /// The user whose requests the sandbox accepts.
     pub fn identity(&self) -> &Identity {
         &self.shared.identity
     }
 
-    /// Writes what clients need to sign in in every way: `.oci/config` with its keys and tokens, `.oci/oci_cli_rc` and
-    /// `principals.env`; and `deployment` as `web.json`, unless somebody has changed the one of an earlier sandbox.
+    /// Writes everything that clients need for every way to sign in: `.oci/config` with its keys and tokens,
+    /// `.oci/oci_cli_rc` and `principals.env`. Also writes `deployment` as `web.json`, unless somebody has changed an earlier
+    /// sandbox's `web.json`.
     ///
     /// # Errors
-    /// When a file cannot be written, or is there and not the sandbox's own: then none is.
+    /// When a file cannot be written, or exists and is not the sandbox's own. In that case no file is written.
     pub fn write_home(&self, home: &Path, deployment: &str) -> io::Result<()> {
         home::write(&self.shared, &self.url(), home, deployment)
     }
 
-    /// Everything there is, as `GET /sandbox/state` shows it.
+    /// The whole state, as `GET /sandbox/state` returns it.
     pub fn state(&self) -> Value {
         admin::state(&self.shared)
     }
 
-    /// What went wrong, as `GET /sandbox/audit` shows it.
+    /// The audit, as `GET /sandbox/audit` returns it.
     pub fn audit(&self) -> Value {
         admin::audit(&self.shared)
     }

@@ -1,4 +1,5 @@
-//! Strangers around the web server, as on a load balancer that several teams share, and whether they are as they were.
+//! Strangers around the web server, as on a load balancer that several teams share, and the check that nothing has changed
+//! them.
 
 use serde_json::{Value, json};
 
@@ -32,14 +33,14 @@ pub(super) fn crowd(shared: &Shared, state: &mut State, shared_balancer: &str) {
     state.strangers.push(json!({"loadBalancer": second, "version": 1}));
 }
 
-/// The backends of strangers in sets that are not theirs alone, as `set/address:port`.
+/// Strangers' backends in sets that are not theirs alone, as `set/address:port`.
 pub(super) fn guests(state: &State, balancer: &str) -> Vec<String> {
     let guests = state.strangers.iter().filter(|stranger| stranger["loadBalancer"] == balancer);
     let named = guests.filter_map(|guest| Some((guest["backendSet"].as_str()?, guest["name"].as_str()?)));
     named.map(|(set, name)| format!("{set}/{name}")).collect()
 }
 
-/// Whether a stranger is as it was when the sandbox began.
+/// Whether a stranger's resource is unchanged since the sandbox began.
 pub(super) fn is_as_it_was(state: &State, stranger: &Value) -> bool {
     if let Some(id) = stranger["instance"].as_str() {
         let instance = state.instances.get(id);

@@ -1,4 +1,4 @@
-//! What is there from the beginning: a web server in production, and bystanders that nobody may touch.
+//! The resources at the start: a web server in production, and bystanders that nobody may change.
 
 use std::sync::Arc;
 

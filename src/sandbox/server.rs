@@ -1,4 +1,4 @@
-//! One port for every service: reads a request, checks its signature, lets a fault decide, and answers.
+//! One port for every service: reads a request, checks its signature, applies a fault, and answers.
 
 use std::io;
 use std::pin::Pin;
@@ -37,7 +37,7 @@ pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener) {
                         let service = service_fn(|request| answer(Arc::clone(&shared), request));
                         let served = server::conn::http1::Builder::new()
                             .timer(TokioTimer::new())
-                            // A connection that nobody uses stays open, as Oracle's do for minutes.
+                            // An idle connection stays open, as Oracle's do for minutes.
                             .header_read_timeout(None)
                             .serve_connection(TokioIo::new(stream), service);
                         if let Err(error) = served.await {
@@ -51,7 +51,7 @@ pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener) {
     });
 }
 
-/// An error here ends the connection without an answer, which is what a reset fault asks for.
+/// An error here ends the connection without an answer, as a reset fault does.
 async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Result<Response<Body>, io::Error> {
     let (parts, body) = request.into_parts();
     if let Err(refusal) = shared.doors.check(&parts.headers) {
@@ -134,12 +134,12 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
 }
 
 fn finish(shared: &Shared, reply: Reply, request_id: &str) -> Response<Body> {
-    // The service's own date, from which clients tell that their clock is off.
+    // The service's own date. It shows clients that their clock is wrong.
     let date = shared.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     reply.with("date", date).into_response(request_id)
 }
 
-/// The answer of a rule that refuses the request before it is carried out.
+/// The answer of a fault rule that refuses the request before it is carried out.
 fn refusal(rule: &Rule, headers: &hyper::HeaderMap) -> Option<Reply> {
     let said = |reply: Reply| match &rule.message {
         Some(_) => reply.saying(&rule.said(headers, "")),
@@ -221,7 +221,7 @@ fn request_id(shared: &Shared, client: Option<&str>) -> String {
     format!("{client}/{n:032X}/{:032X}", !u128::from(n))
 }
 
-/// The same answer, whose body breaks off in the middle.
+/// The same response, but its body breaks off in the middle.
 async fn truncated(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     let whole = match body.collect().await {
@@ -232,7 +232,7 @@ async fn truncated(response: Response<Body>) -> Response<Body> {
     Response::from_parts(parts, Half { left: Some(whole.slice(..whole.len() / 2)) }.boxed())
 }
 
-/// A body that gives half of what it promised.
+/// A body that delivers half of its announced length.
 struct Half {
     left: Option<Bytes>,
 }

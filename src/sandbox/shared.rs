@@ -1,4 +1,4 @@
-//! What every part of the sandbox shares.
+//! The data that all parts of the sandbox share.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use super::state::State;
 use super::store;
 use super::tokens::Tokens;
 
-/// What every part of the sandbox shares.
+/// The data that all parts of the sandbox share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) identity: Identity,
@@ -62,12 +62,12 @@ impl Shared {
         }
     }
 
-    /// Looks at the state.
+    /// Reads the state.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    /// Changes the state and keeps it.
+    /// Changes the state and saves it.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state);
@@ -78,7 +78,7 @@ impl Shared {
         result
     }
 
-    /// The time that the sandbox's clock shows.
+    /// The time on the sandbox's clock.
     #[expect(
         clippy::disallowed_methods,
         reason = "the sandbox has a clock of its own, which tests can set wrong"
@@ -96,7 +96,7 @@ impl Shared {
         *lock(&self.skew) = skew;
     }
 
-    /// Waits for what takes `real` in the cloud.
+    /// Waits as long as something takes here that takes `real` in the cloud.
     pub(super) async fn pass(&self, real: Duration) {
         self.sleep(self.pace.scaled(real)).await;
     }

@@ -1,4 +1,4 @@
-//! Everything the sandbox knows, in plain data that can be written to a folder.
+//! The sandbox's whole state, as plain data that can be written to a folder.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,23 +10,24 @@ use tokio::time::Instant;
 
 use super::habits::Habits;
 
-/// The compartment in which everything is.
+/// The compartment of all resources.
 pub(super) const COMPARTMENT: &str = "ocid1.compartment.oc1..sandbox";
-/// Its parent.
+/// The parent of that compartment.
 pub(super) const TENANCY: &str = "ocid1.tenancy.oc1..sandbox";
-/// The subnet in which everything is.
+/// The subnet of all instances.
 pub(super) const SUBNET: &str = "ocid1.subnet.oc1.iad.sandbox";
-/// The one security group.
+/// The only security group.
 pub(super) const SECURITY_GROUP: &str = "ocid1.networksecuritygroup.oc1.iad.sandbox";
-/// The one secret of a vault.
+/// The only secret of a vault.
 pub(super) const SECRET: &str = "ocid1.vaultsecret.oc1.iad.sandbox";
-/// The one mount target, and the one export at it.
+/// The only mount target, and its only export.
 pub(super) const MOUNT_TARGET: &str = "ocid1.mounttarget.oc1.iad.sandbox";
 pub(super) const EXPORT: &str = "ocid1.export.oc1.iad.sandbox";
-/// The availability domain in which everything is.
+/// The availability domain of all instances.
 pub(super) const AVAILABILITY_DOMAIN: &str = "sbox:SANDBOX-AD-1";
 
-/// Whether an id is one of a compartment; a tenancy is one as well. Any that is named is there, and empty at first.
+/// Whether an id is a compartment's. A tenancy is a compartment too. Every compartment that a client names exists, and is
+/// empty at first.
 pub(super) fn is_compartment(id: &str) -> bool {
     ["ocid1.compartment.", "ocid1.tenancy."].iter().any(|kind| id.starts_with(kind))
 }
@@ -36,13 +37,13 @@ pub(super) struct State {
     pub(super) instances: BTreeMap<String, Instance>,
     pub(super) balancers: BTreeMap<String, Balancer>,
     pub(super) work: BTreeMap<String, Work>,
-    /// What a retry token has led to.
+    /// The results of the retry tokens.
     pub(super) tokens: HashMap<String, Spent>,
     pub(super) counter: u64,
-    /// The middle of the addresses of this sandbox's instances: two sandboxes at once must not share any.
+    /// The middle bytes of the addresses of this sandbox's instances. Two sandboxes that run at once must not share any.
     pub(super) network: (u8, u8),
     pub(super) violations: Vec<String>,
-    /// What was there when the sandbox began and is nobody's to change.
+    /// Resources from the start that nobody may change.
     pub(super) strangers: Vec<Value>,
     pub(super) seeded: BTreeMap<String, String>,
     #[serde(default)]
@@ -53,11 +54,11 @@ pub(super) struct State {
 
 pub(super) type Balancers = BTreeMap<String, Balancer>;
 
-/// How it was, and since when; oldest first. Empty while reads do not lag.
+/// Earlier states and when each began, oldest first. Empty while reads do not lag.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Past(pub(super) Vec<(Instant, Arc<Balancers>)>);
 
-/// What a retry token was used for: the digest of the request, the id of what that made, and its `if-match`.
+/// The use of a retry token: the digest of the request, the id of what it created, and its `if-match`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Spent(pub(super) String, pub(super) String, #[serde(default)] pub(super) Option<String>);
 
@@ -66,14 +67,14 @@ pub(super) struct Spent(pub(super) String, pub(super) String, #[serde(default)] 
 pub(super) struct Instance {
     pub(super) id: String,
     pub(super) number: u64,
-    /// What it was created from.
+    /// The specification from which it was created.
     pub(super) specification: Value,
     pub(super) display_name: String,
     pub(super) freeform_tags: Value,
     pub(super) lifecycle: String,
     pub(super) details: Option<String>,
     pub(super) created: DateTime<Utc>,
-    /// Since when it is ACTIVE for the first time.
+    /// When it became ACTIVE for the first time.
     #[serde(default)]
     pub(super) active_since: Option<DateTime<Utc>>,
     pub(super) gone_since: Option<DateTime<Utc>>,
@@ -81,7 +82,7 @@ pub(super) struct Instance {
     pub(super) vnic: String,
     pub(super) address: String,
     pub(super) version: u64,
-    /// When it was changed last.
+    /// When it was last changed.
     #[serde(default)]
     pub(super) updated: Option<DateTime<Utc>>,
     /// Whether its application answers.
@@ -89,14 +90,14 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Notes that it has changed.
+    /// Records that it has changed.
     pub(super) const fn touch(&mut self, now: DateTime<Utc>) {
         self.version += 1;
         self.updated = Some(now);
     }
 
-    /// Ends the processes in it, as when programs give up. Its restart policy says whether they are to come again; when
-    /// none is, there is nothing left that runs.
+    /// Ends its processes, as if the programs gave up. Its restart policy decides whether they start again. If none does,
+    /// nothing is left running.
     pub(super) fn exit(&mut self, code: i64, now: DateTime<Utc>) {
         let is_over = match self.specification["containerRestartPolicy"].as_str() {
             Some("NEVER") => true,
@@ -123,19 +124,19 @@ pub(super) struct Container {
     pub(super) display_name: String,
     pub(super) restarts: u32,
     pub(super) exit_code: Option<i64>,
-    /// Whether it has exited and is not to be started again.
+    /// Whether it has exited for good.
     #[serde(default)]
     pub(super) has_ended: bool,
     pub(super) log: String,
 }
 
 impl Container {
-    /// One of the knobs in its environment by which a test says how it behaves.
+    /// A knob in its environment, by which a test controls its behaviour.
     pub(super) fn knob(&self, name: &str) -> Option<&str> {
         self.specification["environmentVariables"][name].as_str()
     }
 
-    /// The tag of its image, which is the version that it serves.
+    /// The tag of its image, which is also the version that it serves.
     pub(super) fn image_version(&self) -> &str {
         let image = self.specification["imageUrl"].as_str().unwrap_or_default();
         let name = image.rsplit('/').next().unwrap_or(image);
@@ -147,16 +148,16 @@ impl Container {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Balancer {
     pub(super) id: String,
-    /// What it was created from, without the parts below.
+    /// The details from which it was created, without the parts below.
     pub(super) head: Value,
     pub(super) sets: BTreeMap<String, BackendSet>,
     pub(super) listeners: BTreeMap<String, Listener>,
     pub(super) version: u64,
-    /// Newest last.
+    /// The newest is last.
     pub(super) work: Vec<BalancerWork>,
     pub(super) created: DateTime<Utc>,
     pub(super) is_deleted: bool,
-    /// As it was before the last change, with its version, for reads that lag.
+    /// Its state before the last change, with its version, for reads that lag.
     #[serde(skip)]
     pub(super) before: Option<(Value, String)>,
 }
@@ -164,7 +165,7 @@ pub(super) struct Balancer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Listener {
     pub(super) body: Value,
-    /// Where it really listens.
+    /// The port on which it really listens.
     pub(super) port: u16,
 }
 
@@ -192,13 +193,13 @@ pub(super) struct Backend {
     pub(super) offline: bool,
     #[serde(skip)]
     pub(super) health: Health,
-    /// Tells a backend from an earlier one of the same name.
+    /// Distinguishes a backend from an earlier one of the same name.
     #[serde(default)]
     pub(super) generation: u64,
 }
 
 impl Backend {
-    /// A backend with the flags that the service gives to one that says nothing.
+    /// A backend with the service's default flags.
     pub(super) fn at(ip: &str, port: u16) -> Self {
         Self {
             ip: ip.to_owned(),
@@ -218,10 +219,10 @@ impl Backend {
     }
 }
 
-/// What the checks have seen of a backend.
+/// What the health checks have found about a backend.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Health {
-    /// `None` until enough checks agreed.
+    /// `None` until enough checks agree.
     pub(super) is_well: Option<bool>,
     pub(super) n_agreeing: u32,
     pub(super) last: Option<(bool, &'static str)>,
@@ -238,14 +239,14 @@ pub(super) struct BalancerWork {
     pub(super) accepted: DateTime<Utc>,
     pub(super) finished: Option<DateTime<Utc>>,
     pub(super) change: Change,
-    /// Set by a fault: it will fail with this message.
+    /// Set by a fault: the change will fail with this message.
     pub(super) fails_with: Option<String>,
-    /// The version that the load balancer must have when its turn comes.
+    /// The version that the load balancer must have when the change has its turn.
     #[serde(default)]
     pub(super) expects: Option<String>,
 }
 
-/// What a change will do once it is applied.
+/// The effect of a change once it is applied.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Change {
     CreateSet {
@@ -287,7 +288,7 @@ pub(super) enum Change {
     DeleteListener {
         name: String,
     },
-    /// Of the load balancer itself: some of what it was created from.
+    /// Changes the load balancer itself: some of the details from which it was created.
     UpdateHead {
         kind: String,
         fields: Value,
@@ -311,7 +312,7 @@ pub(super) struct Work {
 impl State {
     pub(super) fn new(port: u16) -> Self {
         let [high, low] = port.to_be_bytes();
-        // 127.0.x.y and 127.255.x.y are left to others.
+        // 127.0.x.y and 127.255.x.y are left for other uses.
         Self { network: (high.clamp(1, 254), low), ..Self::default() }
     }
 

@@ -1,4 +1,4 @@
-//! Keeps the state in a folder, so that it outlives a restart.
+//! Saves the state in a folder, so that it outlives a restart.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -24,12 +24,12 @@ pub(super) fn load(folder: Option<&Path>) -> io::Result<Option<State>> {
     }
 }
 
-/// Writes the state beside the old one and puts it in its place, so that a kill leaves one of the two.
+/// Writes the state to a new file and renames it over the old one, so that a kill leaves one of the two.
 pub(super) fn save(folder: Option<&Path>, state: &State) -> io::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     let draft = folder.join(format!("{FILE}.new"));
-    // Environments, configuration files and the credentials of registries are in it. One that is there keeps its
-    // permissions when it is opened, so that it goes first.
+    // The state holds environments, configuration files and credentials of registries. An existing file would keep its
+    // permissions when it is opened, so it is removed first.
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}

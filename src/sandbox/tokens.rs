@@ -1,7 +1,7 @@
-//! The tokens that the sandbox gives: JWTs signed by its issuer, bound to the public key of who asked.
+//! The tokens that the sandbox issues: JWTs signed by its issuer and bound to the client's public key.
 //!
-//! The key is a claim of the token, so that a token outlives a restart of the sandbox and nothing has to be remembered
-//! under it. All keys are in the source and therefore worth nothing anywhere else.
+//! The public key is a claim of the token. A token therefore outlives a restart of the sandbox, and the sandbox need not
+//! remember it. All keys are in the source, so they are worth nothing anywhere else.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -21,10 +21,10 @@ use super::state::COMPARTMENT;
 const ISSUER_KEY: &str = include_str!("testdata/issuer_key.pem");
 /// The key of the session and of the resource principal that `--home` writes.
 pub(super) const SESSION_KEY: &str = include_str!("testdata/session_key.pem");
-/// As long as the service lets a session last at most.
+/// The longest lifetime of a session at the real service.
 const LIFETIME_SECONDS: i64 = 3600;
 
-/// What a token is for.
+/// The use of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Use {
@@ -34,7 +34,7 @@ pub(super) enum Use {
     Resource,
     /// A compute instance.
     Instance,
-    /// A user on whose behalf an instance acts.
+    /// A user for whom an instance acts.
     Delegation,
 }
 
@@ -50,16 +50,16 @@ impl Use {
     }
 }
 
-/// What is asked of the tokens by `POST /sandbox/tokens`.
+/// The changes that `POST /sandbox/tokens` asks for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Wish {
-    /// Tokens given from now on last so long; less than nothing gives some that are over.
+    /// The lifetime of tokens issued from now on. A negative one issues expired tokens.
     lifetime_seconds: Option<i64>,
-    /// All tokens but the newest are refused from now on, so that a new one can be put in place before.
+    /// Refuses all tokens but the newest from now on. A new token can be put in place beforehand.
     #[serde(default)]
     revoke: bool,
-    /// Give one, for the session key.
+    /// Issues one for the session key.
     issue: Option<Use>,
 }
 
@@ -80,7 +80,7 @@ struct Claims {
     public_key: String,
 }
 
-/// Who gives tokens.
+/// The issuer of the tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
     issuer: RsaPrivateKey,
@@ -106,7 +106,7 @@ impl Tokens {
         json!({"token": token})
     }
 
-    /// A token that is bound to `key`.
+    /// Issues a token that is bound to `key`.
     pub(super) fn issue(
         &mut self,
         r#use: Use,
@@ -139,12 +139,12 @@ impl Tokens {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 
-    /// Whether a token is one of a sandbox's, though it may be over.
+    /// Whether a sandbox issued the token, even if it has expired.
     pub(super) fn gave(&self, token: &str) -> bool {
         self.signed(token).is_ok()
     }
 
-    /// The part of a token that its issuer signed.
+    /// The part of a token that the issuer signed.
     fn signed<'t>(&self, token: &'t str) -> Result<&'t str, &'static str> {
         let (signed, signature) = token.rsplit_once('.').ok_or("the token is not a JWT")?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| "the token is not a JWT")?;
@@ -155,7 +155,7 @@ impl Tokens {
         Ok(signed)
     }
 
-    /// What a token is for and whose key it is bound to.
+    /// The use of a token, and the key to which it is bound.
     pub(super) fn check(&self, token: &str, now: DateTime<Utc>) -> Result<(Use, RsaPublicKey), &'static str> {
         let signed = self.signed(token)?;
         let claims = signed.split_once('.').map(|(_, claims)| claims).unwrap_or_default();

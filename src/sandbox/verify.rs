@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::identity::Identity;
 use super::tokens::{Tokens, Use};
 
-/// How far a date may be off.
+/// The largest difference of a date from now.
 const WINDOW: TimeDelta = TimeDelta::minutes(5);
 
 /// A request as far as its signature covers it.
@@ -36,7 +36,8 @@ impl<'m> Message<'m> {
     }
 }
 
-/// Checks a request of the API, and says who signed it: a user, or what a token is for. Why one is not accepted, the service does not say; the sandbox's log does.
+/// Checks the signature of an API request. Returns who signed it: a user, or the use of a token. The service does not say why
+/// it refuses a request; the sandbox's log does.
 pub(super) fn check(
     identity: &Identity,
     tokens: &Tokens,
@@ -56,7 +57,7 @@ pub(super) fn check(
             (of @ (Use::Session | Use::Resource | Use::Instance), key) => (of.as_str(), key),
         },
     };
-    // Whoever acts on behalf of a user says so under the signature.
+    // A client that acts for a user must sign the header that says so.
     if let Some(token) = message.header("opc-obo-token") {
         mandatory.push("opc-obo-token");
         if !matches!(tokens.check(token, now)?, (Use::Delegation, _)) {
@@ -67,7 +68,7 @@ pub(super) fn check(
     signed.check(message, &key, &mandatory, now).map(|()| who)
 }
 
-/// What the `authorization` header says.
+/// The fields of the `authorization` header.
 #[derive(Debug)]
 pub(super) struct Signed {
     pub(super) key_id: String,
@@ -85,13 +86,13 @@ impl Signed {
         }
         Ok(Self {
             key_id: field("keyId")?.to_owned(),
-            // In whatever case a client writes them, as the TypeScript SDK does; what is signed has them in lower case.
+            // Clients may write the names in any case, as the TypeScript SDK does. The signed text has them in lower case.
             names: field("headers")?.split_whitespace().map(str::to_ascii_lowercase).collect(),
             signature: STANDARD.decode(field("signature")?).map_err(|_| "the signature is not base64")?,
         })
     }
 
-    /// Whether `key` signed this request, now, and everything that must be signed with it.
+    /// Whether `key` signed this request now, with everything that must be signed.
     pub(super) fn check(
         &self,
         message: &Message<'_>,
@@ -147,7 +148,7 @@ mod tests {
     use hyper::header::HeaderValue;
     use proptest::prelude::*;
 
-    /// A header that is nearly a signature: its fields in any order, some missing, some twice, some broken.
+    /// A header that is almost a signature: its fields in any order, some missing, some repeated, some broken.
     fn nearly() -> impl Strategy<Value = Vec<u8>> {
         let field = prop_oneof![
             Just("version=\"1\"".to_owned()),

@@ -1,4 +1,4 @@
-//! Requests and answers as they are on the wire: headers, error bodies, pages.
+//! Requests and answers in their form on the wire: headers, error bodies, pages.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 
-/// A request that was read and whose signature was checked.
+/// A request whose signature was checked.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -23,9 +23,9 @@ pub(super) struct Request {
     pub(super) body: Value,
     /// Set by a fault: the work that this request starts will fail with this message.
     pub(super) work_fails_with: Option<String>,
-    /// Set by a fault: this read shows how it was before the last change.
+    /// Set by a fault: this read shows the state before the last change.
     pub(super) is_stale: bool,
-    /// Nobody waits for it: it arrives late, or a second time.
+    /// No client waits for it: it arrives late, or a second time.
     pub(super) is_stray: bool,
 }
 
@@ -39,7 +39,7 @@ impl Request {
     }
 }
 
-/// An answer before it is put into HTTP.
+/// An answer before it becomes an HTTP response.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -64,12 +64,12 @@ impl Reply {
         Self::json(status, &json!({"code": code, "message": message.into()}))
     }
 
-    /// The one answer to what is not there and to what may not be seen (docs/oci.md 2.7).
+    /// The common answer for a resource that does not exist and for one that the client may not see (docs/oci.md 2.7).
     pub(super) fn not_found() -> Self {
         Self::error(404, "NotAuthorizedOrNotFound", "Authorization failed or requested resource not found.")
     }
 
-    /// The one answer to a request that is not signed as it must be (docs/oci.md 4.1).
+    /// The answer to every request whose signature is missing or wrong (docs/oci.md 4.1).
     pub(super) fn unauthenticated() -> Self {
         let message =
             "The required information to complete authentication was not provided or was incorrect.";
@@ -118,9 +118,9 @@ impl Reply {
     }
 }
 
-/// One page of a list, with the token of the next (docs/oci.md 1.2). The token is opaque to clients, and has characters that
-/// mean something in a URL. Not every client encodes it: the official TypeScript SDK sends it as it came, so that `+`
-/// arrives as a space.
+/// One page of a list, with the token of the next page (docs/oci.md 1.2). The token is opaque to clients, and contains
+/// characters with a meaning in URLs. Not every client encodes it: the official TypeScript SDK sends it unchanged, so that
+/// `+` arrives as a space.
 pub(super) fn page(
     request: &Request,
     items: Vec<Value>,
@@ -149,7 +149,7 @@ pub(super) fn page(
     Ok((items.into_iter().skip(first).take(size).collect(), next))
 }
 
-/// A list whose body is a bare array, as the load balancer and the network have it.
+/// A list whose body is a bare array, as the load balancer and the network services return it.
 pub(super) fn array(request: &Request, items: Vec<Value>, default_size: usize) -> Reply {
     match page(request, items, default_size) {
         Ok((items, next)) => with_next(Reply::json(200, &Value::Array(items)), next),
@@ -157,7 +157,7 @@ pub(super) fn array(request: &Request, items: Vec<Value>, default_size: usize) -
     }
 }
 
-/// A list whose body is an object with `items`, as container instances have it.
+/// A list whose body is an object with `items`, as the container instances' service returns it.
 pub(super) fn collection(request: &Request, items: Vec<Value>, default_size: usize) -> Reply {
     match page(request, items, default_size) {
         Ok((items, next)) => with_next(Reply::json(200, &json!({"items": items})), next),
@@ -176,7 +176,7 @@ pub(super) fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// `%3A` to `:`, and so on.
+/// Decodes `%3A` to `:`, and so on.
 pub(super) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

@@ -1,4 +1,4 @@
-//! Which address a new instance gets: none that is in use.
+//! Chooses an address for a new instance that is not in use.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use crate::sandbox::state::State;
 /// How many addresses a sandbox has for instances.
 const N_ADDRESSES: usize = 250;
 
-/// The next address that no instance has and no backend is registered at, in turn, so that one which was given up is
-/// not given out again at once. With `reuse-addresses`, first one at which only a backend is left.
+/// The next address, in turn, that no instance has and at which no backend is registered, so that a released address is not
+/// given out again at once. With `reuse-addresses`, an address that only a backend still uses comes first.
 ///
-/// When all are in use, a neighbour's network is used: there are no more instances than a machine can bear.
+/// If all are in use, a neighbour's network is used. A machine cannot bear more instances than that.
 pub(super) fn next(state: &State) -> String {
     let of_instances: HashSet<&str> = state
         .instances

@@ -1,4 +1,4 @@
-//! What a change does when its turn comes (docs/oci.md 2.3).
+//! Applies a change when its turn comes (docs/oci.md 2.3).
 
 use serde_json::Value;
 
@@ -8,15 +8,15 @@ use crate::sandbox::state::{Backend, BackendSet, Balancer, Change, Health, Liste
 
 type Refused = (String, String);
 
-/// In what surroundings a change is made.
+/// The surroundings in which a change is applied.
 pub(super) struct Around<'a> {
     pub(super) habits: &'a Habits,
-    /// The backends of strangers, which do not serve for us: `set/address:port`.
+    /// Strangers' backends, which do not serve our requests: `set/address:port`.
     pub(super) guests: &'a [String],
     pub(super) generation: u64,
 }
 
-/// Makes the change; returns the backends that it removed.
+/// Applies the change. Returns the backends that it removed.
 pub(super) fn apply(
     around: &Around<'_>,
     balancer: &mut Balancer,
@@ -50,7 +50,7 @@ pub(super) fn apply(
             let Some(set) = balancer.sets.get_mut(name) else {
                 return bad(format!("no backend set '{name}'"));
             };
-            // Those that stay are the ones that they were; what was seen of their health is still true.
+            // A backend that stays is still the same one, so the results of its health checks stay valid.
             let stays = |new: Backend| match set.backends.iter().find(|old| old.name() == new.name()) {
                 Some(old) => Backend { health: old.health.clone(), generation: old.generation, ..new },
                 None => new,
@@ -120,7 +120,7 @@ pub(super) fn apply(
             }
             let Some(backend) = find(balancer, set, name) else { return bad(format!("no backend '{name}'")) };
             let Backend { ip, port, mut health, generation, .. } = backend.clone();
-            // Both nodes look anew.
+            // Both nodes start to check again.
             health.n_agreeing = 0;
             if flags.drain && habits.drained_backends == Drained::Unchecked {
                 health = Health::default();
@@ -137,7 +137,7 @@ pub(super) fn apply(
     Ok(Vec::new())
 }
 
-/// The backends that a set's details list, which were checked when the change was accepted.
+/// The backends in a set's details. They were checked when the change was accepted.
 fn listed(body: &Value, generation: u64) -> Vec<Backend> {
     let backends = orders::backends(body).unwrap_or_default();
     backends.into_iter().map(|backend| Backend { generation, ..backend }).collect()
@@ -151,7 +151,7 @@ fn without_backends(body: &Value) -> Value {
     body
 }
 
-/// Why a set cannot have so many backends.
+/// Why a set cannot have this many backends.
 fn crowded(habits: &Habits, balancer: &Balancer, name: &str, n_wanted: usize) -> Option<String> {
     let others = balancer.sets.iter().filter(|(other, _)| *other != name);
     let n_others: usize = others.map(|(_, set)| set.backends.len()).sum();
@@ -160,7 +160,7 @@ fn crowded(habits: &Habits, balancer: &Balancer, name: &str, n_wanted: usize) ->
         .then(|| format!("The limit of {most} backends for this load balancer has been exceeded"))
 }
 
-/// That a set which served is left without anybody who does.
+/// The message that a set which served is left without a backend that serves.
 fn nobody_left(guests: &[String], balancer: &Balancer, name: &str, wanted: &[Backend]) -> Option<String> {
     let stays =
         |one: &Backend| wanted.iter().any(|new| new.name() == one.name() && !new.drain && !new.offline);
@@ -178,8 +178,8 @@ fn find<'b>(balancer: &'b mut Balancer, set: &str, name: &str) -> Option<&'b mut
     balancer.sets.get_mut(set)?.backends.iter_mut().find(|backend| backend.name() == name)
 }
 
-/// That a set with a listener is left without a healthy backend for the same kind of requests. A stranger's serves
-/// something else, though under the same address.
+/// The message that a set with a listener is left without a healthy backend for the same kind of requests. A stranger's
+/// backend serves something else, though at the same address.
 fn a_last_one(guests: &[String], balancer: &Balancer, set: &str, name: &str, what: &str) -> Option<String> {
     let backends = &balancer.sets.get(set)?.backends;
     let serves = |one: &&Backend| !one.drain && !one.offline && one.health.is_well == Some(true);

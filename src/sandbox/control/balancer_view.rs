@@ -1,4 +1,4 @@
-//! What clients are shown of a load balancer.
+//! A load balancer as clients see it.
 
 use serde_json::{Value, json};
 

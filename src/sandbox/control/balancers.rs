@@ -1,4 +1,4 @@
-//! Load balancers: their API (docs/oci.md 1.4) over the state. Changes are only accepted here; `changes` does them.
+//! The load balancers' API (docs/oci.md 1.4) over the state. It only accepts changes; `changes` carries them out.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ fn of_one(shared: &Arc<Shared>, request: &Request, method: &str, id: &str, path:
     Some(accept(shared, request, id, change))
 }
 
-/// Otherwise it is compared when the change has its turn, or not at all, since its token may have been used.
+/// Otherwise the version is compared when the change has its turn, or not at all, because its token may have been used.
 fn is_version_compared_now(state: &State, request: &Request) -> bool {
     let is_replayed = || {
         let token = request.header("opc-retry-token");
@@ -68,7 +68,7 @@ fn is_version_compared_now(state: &State, request: &Request) -> bool {
     }
 }
 
-/// What is to be changed must be there; what is to be made is only found to be there when its turn comes.
+/// A part that is changed must exist. Whether a part that is created exists already is only checked when its turn comes.
 fn check_parts(balancer: &Balancer, method: &str, path: &[&str]) -> Result<(), Reply> {
     if let (_, ["listeners", name]) = (method, path) {
         return if balancer.listeners.contains_key(*name) { Ok(()) } else { Err(Reply::not_found()) };
@@ -142,7 +142,7 @@ fn list(shared: &Shared, request: &Request) -> Result<Reply, Reply> {
     let listing = Listing {
         filters: &["displayName", "lifecycleState"],
         states: Some(("lifecycleState", &["CREATING", "FAILED", "ACTIVE", "DELETING", "DELETED"])),
-        // Without a wish they come as they were made.
+        // Unless sorting is asked for, they come in the order of their creation.
         sorts: match request.query("sortBy").or(request.query("sortOrder")) {
             None => &[],
             Some(_) => &[
@@ -160,7 +160,7 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
     }
     let token = request.header("opc-retry-token").map(spent_token);
     if token.is_some_and(|token| shared.state().tokens.contains_key(&token)) {
-        // The answer is the first one's, and nothing is made.
+        // The answer is that of the first request, and nothing is created.
         return accept(shared, request, "", Change::Create);
     }
     let id = shared.change(|state| {

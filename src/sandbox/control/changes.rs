@@ -1,4 +1,4 @@
-//! Changes of a load balancer: accepted at once, done one after the other, visible only once they have succeeded
+//! Changes of a load balancer: accepted at once, carried out one after the other, and visible only once they have succeeded
 //! (docs/oci.md 2.3).
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Backend, Balancer, BalancerWork, Change, Health, Spent, State};
 use crate::sandbox::wire::{Reply, Request, no_match};
 
-/// Accepts a change: 204 with the work request that will do it.
+/// Accepts a change: 204 with the work request that will carry it out.
 pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: Change) -> Reply {
     let now = shared.now();
     let body = request.body.to_string();
@@ -70,14 +70,14 @@ pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: 
     }
 }
 
-/// The text is not known of the real service; the code is what its SDKs retry (docs/oci.md 2.3).
+/// The real service's text is unknown. The code is the one that its SDKs retry (docs/oci.md 2.3).
 fn busy(balancer: &str, work: &str) -> Reply {
     let message =
         format!("Load balancer {balancer} is being updated by work request {work}; try again later");
     Reply::error(409, "IncorrectState", message)
 }
 
-/// What the service sees of a change before it accepts it.
+/// The checks that the service makes before it accepts a change.
 fn refuse(habits: &Habits, balancer: &Balancer, change: &Change) -> Result<(), Reply> {
     if let Change::CreateBackend { set, backend } = change
         && backend.backup
@@ -111,7 +111,7 @@ fn find_in<'b>(balancer: &'b Balancer, set: &str, name: &str) -> Option<&'b Back
     balancer.sets.get(set)?.backends.iter().find(|backend| backend.name() == name)
 }
 
-/// Whether everything is already as the change would have it.
+/// Whether the change would change nothing.
 fn is_so_already(habits: &Habits, balancer: &Balancer, change: &Change) -> bool {
     let shown = body;
     let mut after = balancer.clone();
@@ -124,7 +124,7 @@ fn is_so_already(habits: &Habits, balancer: &Balancer, change: &Change) -> bool 
                 plain(there) == plain(backend)
             })
         }
-        // A listener or set that is there refuses to be made again; whether it is just so is for its shape to say.
+        // Creating a listener or a set that exists is refused. Whether it already has the wanted form depends on its content.
         Change::CreateSet { name, body } => balancer.sets.get(name).is_some_and(|set| {
             let wanted = body["backends"].as_array().map_or(0, Vec::len);
             wanted == set.backends.len()
@@ -160,7 +160,8 @@ fn kind(change: &Change) -> &str {
     }
 }
 
-/// What another client does just before a request to a backend set: adds a backend of its own, which gets no requests.
+/// Plays another client, which adds a backend of its own just before a request to a backend set. The backend gets no
+/// requests.
 pub(in crate::sandbox) fn intrude(shared: &Shared, request: &Request) {
     let mut segments = request.segments.iter().map(String::as_str).skip_while(|one| *one != "loadBalancers");
     let (Some(id), Some("backendSets"), Some(set)) = (segments.nth(1), segments.next(), segments.next())
@@ -178,12 +179,12 @@ pub(in crate::sandbox) fn intrude(shared: &Shared, request: &Request) {
     });
 }
 
-/// Does what is first in the queue, then what is next; called once for each change that is accepted.
+/// Carries out the first change in the queue, then the next ones. Called once for each change that is accepted.
 pub(in crate::sandbox) fn work_off(shared: &Arc<Shared>, id: &str) {
     let task = Arc::clone(shared);
     let id = id.to_owned();
     shared.spawn(async move {
-        // Another task is at it when the first is already in progress: that is waited for.
+        // If the first change is already in progress, another task carries it out, and this one waits for that.
         while let Some((work, is_waiting)) = first_open(&task, &id) {
             if !is_waiting {
                 task.sleep(Duration::from_millis(1)).await;
@@ -201,7 +202,7 @@ pub(in crate::sandbox) fn work_off(shared: &Arc<Shared>, id: &str) {
     });
 }
 
-/// The first change in the queue, and whether nobody has taken it up yet.
+/// The first change in the queue, and whether no task has taken it up yet.
 fn first_open(shared: &Shared, id: &str) -> Option<(String, bool)> {
     let state = shared.state();
     let open = state.balancers.get(id)?.work.iter().find(|work| work.finished.is_none())?;

@@ -1,4 +1,4 @@
-//! Containers: what runs in an instance, and what it wrote (docs/oci.md 1.3).
+//! Containers: the processes in an instance, and their logs (docs/oci.md 1.3).
 
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ pub(super) fn get(shared: &Shared, id: &str) -> Reply {
     }
 }
 
-/// Text, labelled as JSON as the service does (docs/oci.md 1.3).
+/// The log is text, but labelled as JSON, as the service does (docs/oci.md 1.3).
 pub(super) fn logs(shared: &Shared, request: &Request, id: &str) -> Reply {
     match find(&shared.state(), id) {
         Some((_, container)) if request.query("isPrevious") == Some("true") && container.restarts == 0 => {

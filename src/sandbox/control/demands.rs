@@ -1,5 +1,5 @@
-//! What the service asks of a container instance before it makes one (docs/oci.md 5), and of everybody's tags and
-//! names. What it finds out later only comes out in the work request.
+//! Checks that the service makes before it creates a container instance (docs/oci.md 5), and its checks of all tags and
+//! names. Problems that it finds later appear only in the work request.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::sandbox::habits::{Habits, References};
 use crate::sandbox::state::{AVAILABILITY_DOMAIN, SECURITY_GROUP, SUBNET, is_compartment};
 use crate::sandbox::wire::Reply;
 
-/// The shapes that there are, with the most OCPUs and gigabytes of each.
+/// The shapes, with the most OCPUs and gigabytes of each.
 pub(super) const SHAPES: [(&str, f64, f64); 3] = [
     ("CI.Standard.E3.Flex", 64.0, 1024.0),
     ("CI.Standard.E4.Flex", 64.0, 1024.0),
@@ -21,7 +21,7 @@ const TAG_KEY_LONGEST: usize = 100;
 const TAG_VALUE_LONGEST: usize = 256;
 const NAME_LONGEST: usize = 255;
 
-/// What the service refuses at once.
+/// The requests that the service refuses at once.
 pub(super) fn instance(habits: &Habits, body: &Value) -> Result<(), Reply> {
     for name in ["compartmentId", "availabilityDomain", "shape"] {
         if !body[name].is_string() {
@@ -93,14 +93,14 @@ fn container(container: &Value) -> Result<(), Reply> {
     named(container)
 }
 
-/// Whether the subnet and the security groups are there.
+/// Whether the subnet and the security groups exist.
 pub(super) fn has_network(body: &Value) -> bool {
     let vnic = &body["vnics"][0];
     let mut groups = vnic["nsgIds"].as_array().into_iter().flatten();
     vnic["subnetId"] == SUBNET && groups.all(|group| group == SECURITY_GROUP)
 }
 
-/// What holds of everything that has a name and tags.
+/// The checks of every resource that has a name and tags.
 pub(super) fn named(body: &Value) -> Result<(), Reply> {
     let name = body["displayName"].as_str().unwrap_or_default();
     if name.chars().count() > NAME_LONGEST {

@@ -1,4 +1,4 @@
-//! What is told of health: of a backend, a set, a load balancer, and all of them (docs/oci.md 2.5).
+//! The health that clients see: of a backend, a set, a load balancer, and all load balancers (docs/oci.md 2.5).
 
 use serde_json::{Value, json};
 
@@ -7,17 +7,17 @@ use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Backend, BackendSet, Balancer, Health, SUBNET};
 use crate::sandbox::wire::{Reply, Request, array};
 
-/// How many times as many checks the later of the two nodes needs, where they disagree.
+/// If the two nodes disagree, the later one needs this many times as many checks.
 const LATER: u64 = 3;
 
-/// What the checks of a load balancer say, in the way of this cloud.
+/// The verdicts of a load balancer's checks, with this cloud's habits.
 pub(super) struct Verdicts<'b> {
     pub(super) habits: &'b Habits,
     pub(super) balancer: &'b Balancer,
 }
 
 impl Verdicts<'_> {
-    /// One word for a backend: what both checking nodes say.
+    /// One word for a backend that combines both checking nodes.
     fn status(&self, name: &str, set: &BackendSet, backend: &Backend) -> &'static str {
         match backend.health.is_well {
             _ if !self.has_listener(name) || !self.is_checked(backend) => "UNKNOWN",

@@ -1,4 +1,4 @@
-//! What clients are shown of an instance.
+//! An instance as clients see it.
 
 use serde_json::{Value, json};
 
@@ -8,11 +8,11 @@ use crate::sandbox::shared::Shared;
 use crate::sandbox::state::Instance;
 use crate::sandbox::wire::stamp;
 
-/// Of an instance and of a container.
+/// The states of an instance and of a container.
 pub(super) const STATES: [&str; 7] =
     ["CREATING", "UPDATING", "ACTIVE", "INACTIVE", "DELETING", "DELETED", "FAILED"];
 
-/// Whether clients see an instance, or what is in it, at all.
+/// Whether clients see an instance, or its containers, at all.
 pub(super) fn is_seen(habits: &Habits, instance: &Instance) -> bool {
     habits.deleted_instances == Deleted::Listed || instance.lifecycle != "DELETED"
 }
@@ -21,7 +21,7 @@ pub(super) fn etag(instance: &Instance) -> String {
     format!("{:016x}{:08x}", instance.number, instance.version)
 }
 
-/// The card is made together with its instance (docs/oci.md 1.5), or comes a while later.
+/// The network card is created together with its instance (docs/oci.md 1.5), or appears a while later.
 pub(super) fn has_vnic(shared: &Shared, habits: &Habits, instance: &Instance) -> bool {
     let is_late = || {
         let age = instance.active_since.and_then(|since| (shared.now() - since).to_std().ok());
@@ -30,7 +30,7 @@ pub(super) fn has_vnic(shared: &Shared, habits: &Habits, instance: &Instance) ->
     instance.lifecycle != "CREATING" && (habits.vnic == Vnic::WithActive || !is_late())
 }
 
-/// Those that were asked for, as texts, and the cloud's own.
+/// The defined tags that were asked for, with values as texts, and the cloud's own.
 fn defined_tags(shared: &Shared, instance: &Instance) -> Value {
     let mut tags = instance.specification.get("definedTags").cloned().unwrap_or_else(|| json!({}));
     for value in tags.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
@@ -44,7 +44,7 @@ fn defined_tags(shared: &Shared, instance: &Instance) -> Value {
     tags
 }
 
-/// A list's entry: without containers, VNICs and volumes (docs/oci.md 1.3).
+/// An entry of a list: without containers, VNICs and volumes (docs/oci.md 1.3).
 pub(in crate::sandbox) fn summary(shared: &Shared, instance: &Instance) -> Value {
     let specification = &instance.specification;
     json!({
@@ -84,7 +84,7 @@ pub(super) fn body(shared: &Shared, habits: &Habits, instance: &Instance) -> Val
     body["vnics"] = json!([vnic]);
     body["volumes"] = specification.get("volumes").cloned().unwrap_or_else(|| json!([]));
     body["dnsConfig"] = specification.get("dnsConfig").cloned().unwrap_or_default();
-    // The credentials of a pull secret are never told.
+    // The credentials of a pull secret are never returned.
     let secrets = specification["imagePullSecrets"].as_array().into_iter().flatten().map(|secret| {
         let mut echoed =
             json!({"secretType": secret["secretType"], "registryEndpoint": secret["registryEndpoint"]});
@@ -94,7 +94,7 @@ pub(super) fn body(shared: &Shared, habits: &Habits, instance: &Instance) -> Val
         echoed
     });
     body["imagePullSecrets"] = secrets.collect();
-    // What a newer service knows, it echoes.
+    // Fields that only a newer service knows are returned as they came.
     for (name, value) in specification.as_object().into_iter().flatten() {
         if body.get(name).is_none() {
             body[name] = value.clone();

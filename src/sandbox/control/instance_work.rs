@@ -42,7 +42,7 @@ fn body(work: &Work) -> Value {
     })
 }
 
-/// Whether a work request of that time is too fresh to be read.
+/// Whether a work request accepted at that time is still too new to be read.
 pub(super) fn is_late(shared: &Shared, state: &State, accepted: DateTime<Utc>) -> bool {
     let age = (shared.now() - accepted).to_std().unwrap_or_default();
     state.habits.work_requests == Fresh::Late && age < shared.pace.scaled(APPEAR).max(NOTICEABLE)

@@ -1,4 +1,4 @@
-//! Container instances: their API (docs/oci.md 1.3) over the state.
+//! The container instances' API (docs/oci.md 1.3) over the state.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
     }
 }
 
-/// How the service says in a work request that the network is not there (docs/oci.md 2.2).
+/// The error in a work request if the network does not exist (docs/oci.md 2.2).
 fn no_network() -> String {
     "An error occurred on creating the VNIC: : Error returned by Unknown operation operation in Unknown service \
      service.(404, NotAuthorizedOrNotFound, false) Authorization failed or requested resource not found."

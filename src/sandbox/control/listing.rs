@@ -1,13 +1,13 @@
-//! What a list is asked for: whose, which of them, and in which order (docs/oci.md 1.3 to 1.6).
+//! The parameters of a list: compartment, filters and order (docs/oci.md 1.3 to 1.6).
 
 use serde_json::Value;
 
 use crate::sandbox::state::is_compartment;
 use crate::sandbox::wire::{Reply, Request};
 
-/// What a list may be sorted by.
+/// An order in which a list can be sorted.
 pub(super) struct Sort {
-    /// As `sortBy` names it.
+    /// Its name in `sortBy`.
     name: &'static str,
     field: &'static str,
     /// Whether the greatest comes first unless `sortOrder` says otherwise.
@@ -24,17 +24,17 @@ impl Sort {
     }
 }
 
-/// What a list can be asked for.
+/// The parameters that a list takes.
 pub(super) struct Listing<'l> {
-    /// Queries that must equal the field of the same name.
+    /// Query parameters that must equal the field of the same name.
     pub(super) filters: &'l [&'l str],
-    /// Values of a filter that the service knows.
+    /// A filter, and the values of it that the service knows.
     pub(super) states: Option<(&'l str, &'l [&'l str])>,
-    /// The first is what it is sorted by when nothing is said; none leaves the order as it is.
+    /// The first is the default. If empty, the order stays as it is.
     pub(super) sorts: &'l [Sort],
 }
 
-/// The compartment of a list, which must be named and be there.
+/// The compartment of a list. It must be given and exist.
 pub(super) fn compartment(request: &Request) -> Result<&str, Reply> {
     let Some(compartment) = request.query("compartmentId") else {
         return Err(Reply::missing("compartmentId"));
@@ -43,7 +43,7 @@ pub(super) fn compartment(request: &Request) -> Result<&str, Reply> {
 }
 
 impl Listing<'_> {
-    /// Of `items`, oldest first, those that are asked for.
+    /// The items that the request asks for. `items` is sorted by age, oldest first.
     pub(super) fn of(&self, request: &Request, mut items: Vec<Value>) -> Result<Vec<Value>, Reply> {
         if let Some((name, known)) = self.states
             && let Some(wanted) = request.query(name)
@@ -67,7 +67,7 @@ impl Listing<'_> {
                 order == "DESC"
             }
         };
-        // Times are written alike, so that they sort as texts.
+        // All times have the same form, so they sort as texts.
         items.sort_by(|one, other| one[sort.field].as_str().cmp(&other[sort.field].as_str()));
         if is_descending {
             items.reverse();

@@ -1,4 +1,4 @@
-//! A new instance, and the work of making it.
+//! Creates an instance, and the work request for it.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::addresses;
 use crate::sandbox::state::{Container, Instance, State, Work};
 
-/// Puts a new instance into the state, CREATING.
+/// Adds a new instance to the state, as CREATING.
 pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: DateTime<Utc>) -> String {
     let id = state.ocid("computecontainerinstance");
     let vnic = state.ocid("vnic");

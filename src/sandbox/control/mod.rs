@@ -1,4 +1,4 @@
-//! The control plane: from a request to the service that answers it.
+//! The control plane: hands each request to its service.
 
 mod addresses;
 mod apply;

@@ -1,4 +1,5 @@
-//! What a request would have changed of a load balancer, checked as the service does before it accepts it (docs/oci.md 1.4).
+//! Reads the change that a request asks of a load balancer, with the checks that the service makes before it accepts it
+//! (docs/oci.md 1.4).
 
 use serde_json::{Map, Value, json};
 
@@ -8,10 +9,10 @@ use crate::sandbox::state::{Backend, Change, SECURITY_GROUP, SUBNET, is_compartm
 use crate::sandbox::wire::Reply;
 
 pub(super) const POLICIES: [&str; 3] = ["ROUND_ROBIN", "LEAST_CONNECTIONS", "IP_HASH"];
-/// Of listeners and of health checks.
+/// The protocols of listeners and of health checks.
 pub(super) const PROTOCOLS: [&str; 2] = ["HTTP", "TCP"];
 pub(super) const SHAPES: [&str; 6] = ["flexible", "10Mbps", "10Mbps-Micro", "100Mbps", "400Mbps", "8000Mbps"];
-/// What an update of the load balancer may say.
+/// The fields that an update of a load balancer may have.
 const UPDATABLE: [&str; 9] = [
     "displayName",
     "freeformTags",
@@ -25,7 +26,7 @@ const UPDATABLE: [&str; 9] = [
 ];
 const NAME_LONGEST: usize = 32;
 
-/// The change that a request asks for; nothing when there is no such operation.
+/// The change that a request asks for. `None` if there is no such operation.
 pub(super) fn change(method: &str, path: &[&str], body: &Value) -> Option<Result<Change, Reply>> {
     let own = |name: &str| name.to_owned();
     let change = match (method, path) {
@@ -65,7 +66,7 @@ pub(super) fn change(method: &str, path: &[&str], body: &Value) -> Option<Result
     Some(change)
 }
 
-/// What is asked of a new load balancer.
+/// Checks a request for a new load balancer.
 pub(super) fn new(body: &Value) -> Result<(), Reply> {
     for name in ["compartmentId", "displayName", "shapeName"] {
         if !body[name].is_string() {
@@ -99,7 +100,7 @@ pub(super) fn new(body: &Value) -> Result<(), Reply> {
     Ok(())
 }
 
-/// The backends that a set's details list.
+/// The backends in a set's details.
 pub(super) fn backends(body: &Value) -> Result<Vec<Backend>, Reply> {
     let backends: Vec<Backend> =
         body["backends"].as_array().into_iter().flatten().map(backend).collect::<Result<_, _>>()?;
@@ -157,7 +158,7 @@ fn backend(body: &Value) -> Result<Backend, Reply> {
     Ok(Backend { ip: ip.to_owned(), port, ..flags_of(body)? })
 }
 
-/// An update of a backend says all of its flags (docs/oci.md 2.4).
+/// An update of a backend must give all of its flags (docs/oci.md 2.4).
 fn flags(body: &Value) -> Result<Value, Reply> {
     for name in ["weight", "backup", "drain", "offline"] {
         if body.get(name).is_none_or(Value::is_null) {
@@ -239,7 +240,7 @@ fn port(body: &Value) -> Option<u16> {
     body["port"].as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
 }
 
-/// 0 and nothing are no limit (docs/oci.md 2.4).
+/// 0 and an absent value mean no limit (docs/oci.md 2.4).
 pub(super) fn max_connections(body: &Value, name: &str) -> Result<Option<u32>, Reply> {
     match body[name].as_u64() {
         None | Some(0) => Ok(None),

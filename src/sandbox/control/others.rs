@@ -1,4 +1,4 @@
-//! The network, the identity service, vaults and file systems, as far as clients of container instances ask them.
+//! The network, the identity service, vaults and file systems, as far as clients of container instances call them.
 
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ pub(super) fn answer(shared: &Shared, request: &Request, method: &str, path: &[&
     Some(reply)
 }
 
-/// The one secret and the one file system that there are, for those who look whether they exist.
+/// The only secret and the only file system, for clients that check whether they exist.
 pub(super) fn refer(method: &str, path: &[&str]) -> Option<Reply> {
     let (known, body) = match path {
         ["secrets", id] => (
@@ -120,7 +120,7 @@ fn vnic(shared: &Shared, id: &str) -> Reply {
     if !has_vnic(shared, &state.habits, instance) {
         return Reply::not_found();
     }
-    // Container instances have no IPv6 today; a knob says how it would look.
+    // Container instances have no IPv6 addresses today. A knob plays what they would look like.
     let knob = |name: &str| instance.containers.iter().find_map(|container| container.knob(name));
     let own = knob("SANDBOX_IPV6_ALONE").is_none().then_some(&instance.address);
     let ipv6 = knob("SANDBOX_IPV6").or_else(|| knob("SANDBOX_IPV6_ALONE"));
@@ -155,7 +155,7 @@ fn private_ip(instance: &Instance) -> Value {
 }
 
 fn compartments(shared: &Shared, request: &Request) -> Result<Reply, Reply> {
-    // The root is not in its own list.
+    // The root compartment is not in its own list.
     let all = match listing::compartment(request)? {
         TENANCY => vec![compartment(shared)],
         _ => Vec::new(),

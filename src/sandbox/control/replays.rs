@@ -1,15 +1,15 @@
-//! What a retry token gives that was used before.
+//! The answers to retry tokens that were used before.
 
 use crate::sandbox::habits::{Habits, Replay};
 use crate::sandbox::state::Spent;
 use crate::sandbox::wire::Reply;
 
-/// Under which name the token of a change is kept.
+/// The key under which the token of a change is kept.
 pub(super) fn spent_token(token: &str) -> String {
     format!("change/{token}")
 }
 
-/// What a token gives that was used before: what it led to then.
+/// The answer to a token that was used before: the result of that first use.
 pub(super) fn replay(
     habits: &Habits,
     Spent(before, made, version): &Spent,

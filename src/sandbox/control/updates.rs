@@ -1,4 +1,4 @@
-//! Changes of instances and containers that are there: their names and tags, where they belong, and their turns.
+//! Changes of existing instances and containers: names and tags, the compartment, and starts and stops.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Instance, State, is_compartment};
 use crate::sandbox::wire::{Reply, Request, check_version};
 
-/// What can be changed of an instance and of a container; nothing else can (docs/oci.md 5).
+/// The fields of an instance and of a container that can be changed. No others can (docs/oci.md 5).
 const CHANGEABLE: [&str; 3] = ["displayName", "freeformTags", "definedTags"];
 
 pub(super) fn instance(shared: &Shared, request: &Request, id: &str) -> Reply {
@@ -121,7 +121,7 @@ pub(super) fn turn(shared: &Arc<Shared>, request: &Request, id: &str, turn: Turn
     }))
 }
 
-/// The instance, if it is there to be changed and as the client believes it to be.
+/// The instance, if it can be changed and has the version that the client expects.
 fn changeable<'s>(state: &'s mut State, request: &Request, id: &str) -> Result<&'s mut Instance, Reply> {
     let instance = state.instances.get_mut(id).ok_or_else(Reply::not_found)?;
     match instance.lifecycle.as_str() {
@@ -141,7 +141,7 @@ fn check(body: &Value) -> Result<(), Reply> {
     demands::named(body)
 }
 
-/// Notes an update in the way of this cloud.
+/// Records an update, with this cloud's habits.
 fn note(habits: &Habits, instance: &mut Instance, is_changed: bool, now: DateTime<Utc>) -> Result<(), Reply> {
     if !is_changed && (habits.no_change == NoChange::Refused || habits.no_op == NoOp::Refused) {
         return Err(Reply::invalid("the update would change nothing"));
@@ -152,7 +152,7 @@ fn note(habits: &Habits, instance: &mut Instance, is_changed: bool, now: DateTim
     Ok(())
 }
 
-/// A work request that is over at once.
+/// A work request that has already ended.
 fn finished_work(state: &mut State, operation: &str, of: &str, now: DateTime<Utc>) -> String {
     let id = start_work(state, operation, of, now);
     if let Some(work) = state.work.get_mut(&id) {

@@ -1,4 +1,4 @@
-//! The application in a container: answers with its version, until its instance goes and every socket with it.
+//! The application in a container. It answers with its version until its instance goes, which closes every socket.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener, address: &str) 
                 let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .serve_connection(TokioIo::new(stream), service);
-                // Dropping the connection in the middle is what a killed process does.
+                // A killed process drops its connections in the middle.
                 tokio::select! {
                     () = closer.cancelled() => {}
                     served = connection => {
@@ -46,7 +46,7 @@ pub(super) fn serve(shared: &Arc<Shared>, listener: TcpListener, address: &str) 
     });
 }
 
-/// `?work_ms=N` makes the answer take that long, as real work would.
+/// `?work_ms=N` makes the answer take N milliseconds, as real work would.
 async fn answer(
     shared: Arc<Shared>,
     address: String,

@@ -1,12 +1,12 @@
-//! Which backend gets the next request.
+//! Chooses the backend for the next request.
 
 use crate::sandbox::state::{Backend, BackendSet};
 
-/// The backend for request number `n` of a client, by the set's policy. `load` tells how many requests a backend
-/// is busy with.
+/// The backend for request number `n` of a client, by the set's policy. `load` returns how many requests a backend is busy
+/// with.
 ///
-/// A backend that was not checked yet gets requests, as with real load balancers: registering one that is not
-/// ready loses some (docs/design/redeploy.md).
+/// A backend that is not checked yet gets requests, as with real load balancers. Registering one that is not ready therefore
+/// loses some requests (docs/design/redeploy.md).
 pub(super) fn choose(
     set: &BackendSet,
     n: u64,

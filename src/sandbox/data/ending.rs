@@ -1,4 +1,4 @@
-//! How what runs comes to an end, and what went through until then.
+//! Ends connections and processes, and counts the requests until then.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::sandbox::lock::lock;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::Backend;
 
-/// What went through each listener since the sandbox was started.
+/// The requests through each listener since the sandbox was started.
 pub(in crate::sandbox) fn traffic(shared: &Shared) -> Value {
     let traffic = lock(&shared.fleet.traffic);
     traffic
@@ -20,7 +20,7 @@ pub(in crate::sandbox) fn traffic(shared: &Shared) -> Value {
         .collect()
 }
 
-/// Closes every socket of an instance: its process is gone.
+/// Closes every socket of an instance, because its process is gone.
 pub(in crate::sandbox) fn close(shared: &Shared, instance: &str) {
     let Some(address) = shared.state().instances.get(instance).map(|instance| instance.address.clone())
     else {
@@ -42,8 +42,8 @@ pub(in crate::sandbox) fn crash(shared: &Shared, instance: &str) {
     });
 }
 
-/// Ends the processes of an instance with this code and these last words, as when a program gives up. One that its
-/// restart policy starts again does not come up.
+/// Ends the processes of an instance with this exit code and these last log lines, as if its program gave up. If the restart
+/// policy starts the container again, the application stays down.
 pub(in crate::sandbox) fn exit(shared: &Shared, instance: &str, code: i64, log: &str) {
     close(shared, instance);
     let now = shared.now();

@@ -1,4 +1,4 @@
-//! What runs: the applications, the connections to them, and what went through.
+//! The running parts: the applications, the connections to them, and the counters of requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -10,10 +10,11 @@ use super::pool::Pool;
 use crate::sandbox::lock::lock;
 use crate::sandbox::state::Backend;
 
-/// What runs: the applications by address, the pooled connections, and what went through.
+/// The running parts: the applications by address, the pooled connections, and the counters of requests.
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Fleet {
-    /// Where an address and port of a container really listens: ports below 1024 may be forbidden here.
+    /// The real socket address for the address and port of a container. The real port may differ, because ports below 1024
+    /// may be forbidden here.
     pub(super) apps: Mutex<HashMap<(String, u16), SocketAddr>>,
     /// Ends every socket of an instance, by its address.
     pub(super) closers: Mutex<HashMap<String, CancellationToken>>,
@@ -23,11 +24,11 @@ pub(in crate::sandbox) struct Fleet {
     busy: Mutex<HashMap<String, u64>>,
     pub(in crate::sandbox) pool: Pool,
     pub(super) traffic: Mutex<BTreeMap<String, Counted>>,
-    /// The listeners that are open, by load balancer and name.
+    /// The open listeners, by load balancer and name.
     pub(super) open: Mutex<HashMap<(String, String), CancellationToken>>,
 }
 
-/// What went through a listener.
+/// The requests through a listener.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counted {
     pub(super) n_requests: u64,

@@ -1,4 +1,5 @@
-//! Health checks: each backend of each set on its interval, and a verdict only after enough checks agree.
+//! Health checks: each backend of each set is checked at its interval, and the verdict changes only after enough equal
+//! results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,11 @@ use crate::sandbox::habits::Drained;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Backend, State};
 
-/// The shortest interval, however fast the sandbox runs.
+/// The shortest interval, at any speed of the sandbox.
 const SHORTEST: Duration = Duration::from_millis(20);
-/// What was found so many times is looked at less often, so that a fast sandbox has time for its clients.
+/// After this many equal results, a backend is checked less often, so that a fast sandbox has time for its clients.
 const SETTLED: u32 = 10;
-/// How often that is.
+/// The interval of those rarer checks.
 const LEISURE: Duration = Duration::from_millis(100);
 
 /// Checks until the sandbox stops.
@@ -48,7 +49,7 @@ fn to_check(state: &State) -> Vec<(String, String, Backend, Value)> {
     let mut round = Vec::new();
     for balancer in state.balancers.values().filter(|balancer| !balancer.is_deleted) {
         for (name, set) in &balancer.sets {
-            // Without a listener a set is not checked (docs/oci.md 2.5).
+            // A set without a listener is not checked (docs/oci.md 2.5).
             if balancer.listeners.values().any(|listener| listener.set() == name) {
                 let is_checked =
                     |backend: &&Backend| !backend.drain || state.habits.drained_backends == Drained::Checked;
@@ -98,7 +99,7 @@ fn note(
 ) {
     let at = shared.now();
     let needed = how["retries"].as_u64().unwrap_or(3).max(1);
-    // Health is not kept over a restart, so the folder need not be written.
+    // Health does not outlive a restart, so the folder is not written.
     let mut state = shared.state();
     let backend =
         state.balancers.get_mut(balancer).and_then(|balancer| balancer.sets.get_mut(set)).and_then(|set| {

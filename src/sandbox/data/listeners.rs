@@ -11,7 +11,7 @@ use super::proxy;
 use crate::sandbox::lock::lock;
 use crate::sandbox::shared::Shared;
 
-/// Opens a proxy for every listener that has none, and closes those whose listener is gone.
+/// Opens a proxy for every listener that has none, and closes the proxies whose listener is gone.
 pub(in crate::sandbox) async fn open_listeners(shared: &Arc<Shared>) -> io::Result<()> {
     let wanted: Vec<(String, String, u16)> = {
         let state = shared.state();
@@ -34,7 +34,7 @@ pub(in crate::sandbox) async fn open_listeners(shared: &Arc<Shared>) -> io::Resu
         if lock(&shared.fleet.open).contains_key(&key) {
             continue;
         }
-        // The port of an earlier sandbox with this folder, if it is still free.
+        // An earlier sandbox with this folder used this port. It is used again if it is still free.
         let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => listener,
             Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?,

@@ -1,4 +1,4 @@
-//! Connections to backends that nobody uses just now.
+//! Idle connections to backends.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -22,7 +22,7 @@ use crate::sandbox::state::Backend;
 
 type Reply = Response<Full<Bytes>>;
 
-/// What a request through this listener needs to know.
+/// The facts that a request through this listener needs.
 struct Route {
     shared: Arc<Shared>,
     balancer: String,
@@ -110,7 +110,7 @@ async fn forward(
         if sender.ready().await.is_ok() {
             shared.fleet.pool.give_back(&backend, sender);
         }
-        // The body is whole now; its length is told anew.
+        // The body is complete now, so its length is set again.
         parts.headers.remove("transfer-encoding");
         Ok(Response::from_parts(parts, Full::new(body)))
     };

@@ -1,4 +1,4 @@
-//! Where the application behind a backend listens.
+//! Finds the real address of the application behind a backend.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +11,7 @@ use crate::sandbox::lock::lock;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Backend, State};
 
-/// Where the application behind a backend really listens; `None` while it is not up.
+/// The real address of the application behind a backend. `None` while the application is not up.
 pub(super) async fn reach(shared: &Arc<Shared>, backend: &Backend) -> Option<SocketAddr> {
     let key = (backend.ip.clone(), backend.port);
     let is_up = |state: &State| {
@@ -25,7 +25,7 @@ pub(super) async fn reach(shared: &Arc<Shared>, backend: &Backend) -> Option<Soc
     }
     let listener = bind(&backend.ip, backend.port).await.ok()?;
     let address = listener.local_addr().ok()?;
-    // Another request may have been here first while we were binding.
+    // Another request may have bound the port first.
     if let Some(first) = lock(&shared.fleet.apps).get(&key) {
         return Some(*first);
     }
@@ -34,7 +34,8 @@ pub(super) async fn reach(shared: &Arc<Shared>, backend: &Backend) -> Option<Soc
     Some(address)
 }
 
-/// Binds the port itself where that is allowed, or any of the same address, or any of this machine's own.
+/// Binds the port itself if that is allowed; otherwise any port of the same address; otherwise any port of this machine's own
+/// address.
 async fn bind(ip: &str, port: u16) -> io::Result<TcpListener> {
     match TcpListener::bind((ip, port)).await {
         Ok(listener) => Ok(listener),
