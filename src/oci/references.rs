@@ -45,7 +45,7 @@ impl Referred {
 pub struct References<'t>(pub(super) &'t Transport);
 
 impl References<'_> {
-    /// One of them: 404 when it is not there, or when this user may not see it.
+    /// One of these resources. The cloud answers 404 if it does not exist, or if this user may not see it.
     pub async fn get(&self, reference: Reference, id: &str) -> Result<Answer<Referred>, OciError> {
         let (service, operation, collection) = match reference {
             Reference::Subnet => (Service::VirtualNetwork, "GetSubnet", "subnets"),

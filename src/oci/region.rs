@@ -1,4 +1,4 @@
-//! Regions and the realms they belong to: from a name to the hosts of the services (docs/oci.md 1.1).
+//! Regions and their realms: from a name to the hosts of the services (docs/oci.md 1.1).
 
 use std::fmt;
 
@@ -13,15 +13,14 @@ pub struct Region {
     is_guessed: bool,
 }
 
-/// What a user's machine says of regions that this program has never heard of, as the official SDK reads it
-/// (`regions.py`).
+/// The user's own settings for regions that this program does not know, as the official SDK reads them (`regions.py`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Regions {
     others: Vec<Other>,
     default_domain: Option<String>,
 }
 
-/// A region by its name, its short code and the domain of its realm.
+/// A region by its name, its short code and its realm's domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Other {
     name: String,
@@ -30,12 +29,12 @@ struct Other {
 }
 
 impl Other {
-    /// One of which all is said; anything else is passed over, as the SDK does.
+    /// Reads a complete entry. Others are skipped, as in the SDK.
     fn read(json: &Value) -> Option<Self> {
         let field = |name: &str| {
             json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_lowercase)
         };
-        // The realm's key must be there, and is of no use.
+        // The realm's key must be there, although it is not used.
         field("realmKey")?;
         Some(Self {
             name: field("regionIdentifier")?,
@@ -46,8 +45,8 @@ impl Other {
 }
 
 impl Regions {
-    /// What `~/.oci/regions-config.json`, `OCI_REGION_METADATA` and `OCI_DEFAULT_REALM` hold: a list, one region, and the
-    /// domain of all that nobody knows. What is not JSON says nothing, as in the SDK.
+    /// Reads the content of `~/.oci/regions-config.json` (a list), `OCI_REGION_METADATA` (one region) and `OCI_DEFAULT_REALM`
+    /// (the domain for unknown regions). Content that is not JSON is ignored, as in the SDK.
     pub fn new(file: Option<&str>, metadata: Option<&str>, default_domain: Option<&str>) -> Self {
         let list = file.and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok()).unwrap_or_default();
         let one = metadata.and_then(|text| serde_json::from_str::<Value>(text).ok());
@@ -56,8 +55,8 @@ impl Regions {
         Self { others, default_domain }
     }
 
-    /// The region that a user means by its name or short code. One that nobody knows is taken to be of the default realm,
-    /// so that a new one works on its first day; a name with a dot is a whole domain.
+    /// The region that a user names by its name or short code. An unknown region belongs to the default realm, so that a new
+    /// region works on its first day. A name with a dot is a complete domain.
     ///
     /// # Errors
     /// When the text cannot be part of a host name.
@@ -68,7 +67,7 @@ impl Regions {
             return Err(wrong());
         }
         if let Some((name, domain)) = known(&name).or_else(|| self.other(&name)) {
-            // What a file says is part of a host name as well.
+            // A name from a file becomes part of a host name too.
             return if is_host_like(name) && is_host_like(domain) {
                 Ok(Region { name: name.to_owned(), domain: domain.to_owned(), is_guessed: false })
             } else {
@@ -78,7 +77,7 @@ impl Regions {
         if let Some((region, domain)) = name.split_once('.') {
             return Ok(Region { name: region.to_owned(), domain: domain.to_owned(), is_guessed: false });
         }
-        // Short codes have three letters; an unknown one is a typing mistake, not a new region.
+        // Short codes have three letters. An unknown one is a typing mistake, not a new region.
         if !name.contains('-') {
             return Err(wrong());
         }
@@ -103,7 +102,7 @@ fn known(name: &str) -> Option<(&'static str, &'static str)> {
     found.next().map(|((id, _), domain)| (*id, domain))
 }
 
-/// Whether a text can be a part of a host's name.
+/// Whether a text can be part of a host name.
 fn is_host_like(name: &str) -> bool {
     let (first, last) = (name.chars().next(), name.chars().last());
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
@@ -111,15 +110,14 @@ fn is_host_like(name: &str) -> bool {
         && last.is_some_and(char::is_alphanumeric)
 }
 
-/// The text names no region.
+/// The text does not name a region.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a region: expected a name such as eu-frankfurt-1, or its short code")]
 pub struct RegionError(pub String);
 
 impl Region {
-    /// The region that a user means by its name or short code. A region that this binary has never heard of is
-    /// taken to be of the commercial realm, so that a new one works on its first day; a name with a dot is a whole
-    /// domain.
+    /// The region that a user names by its name or short code. An unknown region belongs to the commercial realm, so that a
+    /// new region works on its first day. A name with a dot is a complete domain.
     ///
     /// # Errors
     /// When the text cannot be part of a host name.
@@ -127,12 +125,12 @@ impl Region {
         Regions::default().parse(text)
     }
 
-    /// Whether nobody knows the region, so that its realm is a guess.
+    /// Whether the region is unknown, so that its realm is a guess.
     pub fn is_guessed(&self) -> bool {
         self.is_guessed
     }
 
-    /// The region that this program knows whose name is most like it.
+    /// The known region with the most similar name.
     pub fn nearest(&self) -> Option<&'static str> {
         let names = REALMS.iter().flat_map(|(_, regions)| regions.iter().map(|(id, _)| *id));
         let alike = names.map(|name| (strsim::jaro_winkler(&self.name, name), name));
@@ -145,7 +143,7 @@ impl Region {
         known(name).is_some()
     }
 
-    /// The second-level domains of all realms that are known.
+    /// The second-level domains of all known realms.
     pub(super) fn domains() -> impl Iterator<Item = &'static str> {
         REALMS.iter().map(|(domain, _)| *domain)
     }
@@ -166,7 +164,7 @@ const COMMERCIAL: &str = "oraclecloud.com";
 
 type Realm = (&'static str, &'static [(&'static str, &'static str)]);
 
-/// Every realm's domain with its regions and their short codes.
+/// The domain of every realm, with the realm's regions and their short codes.
 #[rustfmt::skip]
 const REALMS: &[Realm] = &[
     ("oraclecloud.com", &[
@@ -320,7 +318,7 @@ mod tests {
         }
     }
 
-    /// What the official SDK makes of the same (`oci.regions.endpoint_for`).
+    /// The results of the official SDK for the same names (`oci.regions.endpoint_for`).
     #[test]
     fn the_machine_tells_of_regions_that_nobody_knows() {
         let one = |name: &str, code: &str, domain: &str| {

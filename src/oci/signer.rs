@@ -1,7 +1,7 @@
 //! The request signature: draft-cavage-http-signatures-08, version "1", with RSA-SHA256 (docs/oci.md 4.1).
 //!
-//! Pure: the same request, date and key give the same signature. `rsa` is behind this module and
-//! `identity::key` alone (see deny.toml for why).
+//! Signing is a pure function: the same request, date and key give the same signature. Only this module and `identity::key`
+//! use `rsa` (see deny.toml for the reason).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use rsa::rand_core::OsRng;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _};
 use sha2::Sha256;
 
-/// An RSA key that signs requests. Its memory is overwritten when it goes.
+/// An RSA key that signs requests. Its memory is overwritten when it is dropped.
 #[derive(Clone)]
 pub struct SigningKey(pkcs1v15::SigningKey<Sha256>);
 
@@ -33,7 +33,7 @@ impl SigningKey {
         Self(pkcs1v15::SigningKey::new(key))
     }
 
-    /// A fresh key of the size that the SDK takes for a session (`session_key_supplier.py`).
+    /// Generates a key of the size that the SDK uses for a session (`session_key_supplier.py`).
     pub(super) fn generate() -> Result<Self, rsa::Error> {
         RsaPrivateKey::new(&mut OsRng, 2048).map(Self::new)
     }
@@ -45,7 +45,7 @@ impl SigningKey {
     }
 
     fn sign(&self, text: &str) -> String {
-        // The random numbers only blind the computation; the signature is the same with others.
+        // The random numbers only blind the computation. They do not change the signature.
         STANDARD.encode(self.0.sign_with_rng(&mut OsRng, text.as_bytes()).to_bytes())
     }
 }
@@ -56,26 +56,25 @@ pub fn fingerprint(key: &SigningKey) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// A request as far as its signature covers it. Not `Debug`: it may hold a token.
+/// The parts of a request that its signature covers. Not `Debug`, because it may hold a token.
 #[derive(Clone, Copy)]
 pub(super) struct Unsigned<'a> {
     /// The method in lower case.
     pub(super) method: &'a str,
     /// Path and query, exactly as on the request line.
     pub(super) target: &'a str,
-    /// Host and port, exactly as in the header. The request for a principal's token alone does not sign them
+    /// Host and port, exactly as in the header. Only the request for a principal's token does not sign them
     /// (`federation_client.py`, `AuthTokenRequestSigner`).
     pub(super) host: Option<&'a str>,
     /// The `date` header.
     pub(super) date: &'a str,
-    /// The `opc-obo-token` header, for who acts on behalf of a user
-    /// (`instance_principals_delegation_token_signer.py`).
+    /// The `opc-obo-token` header of an instance that acts for a user (`instance_principals_delegation_token_signer.py`).
     pub(super) obo_token: Option<&'a str>,
-    /// The body, for the methods that have one; present and empty for an action.
+    /// The body, for methods that have one. For an action it is present and empty.
     pub(super) body: Option<&'a [u8]>,
 }
 
-/// What a signature adds to a request.
+/// The headers that a signature adds to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Signed {
     /// The `authorization` header.
@@ -125,7 +124,7 @@ mod tests {
     const KEY_ID: &str = "ocid1.tenancy.oc1..aaaaaaaaba3pv6wkcr4jqae5f15p2b2m2yt2j6rx32uzr4h25vqstifsfdsq/\
                           ocid1.user.oc1..aaaaaaaat5nvwcna5j6aqzjcaty5eqbb6qt2jvpkanghtgdaqedqw3rynjq/\
                           20:3b:97:13:55:1c:5b:0d:d3:37:d8:50:4e:c5:3a:34";
-    // The weekday is wrong in the published vectors: the date is signed as it is, never parsed.
+    // The published vectors have the wrong weekday. The date is signed as it is, never parsed.
     const DATE: &str = "Thu, 05 Jan 2014 21:31:40 GMT";
 
     fn key() -> SigningKey {

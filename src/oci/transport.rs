@@ -1,6 +1,6 @@
-//! From a call, which is data, to one signed HTTP request and its answer.
+//! Sends a call, which is data, as one signed HTTP request, and reads its answer.
 //!
-//! One attempt; each carries its own `opc-request-id` and, where the call has one, the same retry token.
+//! Each attempt has its own `opc-request-id`. All attempts at a call have the same retry token, if the call has one.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ pub struct Answer<T> {
     pub value: T,
     /// The resource's version.
     pub etag: Option<Etag>,
-    /// The work that the call has started.
+    /// The work request that the call started.
     pub work_request: Option<WorkRequestId>,
-    /// How long the server asks us to wait before we look again.
+    /// How long the server asks us to wait before the next read.
     pub retry_after: Option<Duration>,
-    /// What Oracle's support asks for.
+    /// The id that Oracle's support asks for.
     pub request_id: String,
     pub(super) next_page: Option<String>,
 }
@@ -53,7 +53,7 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Whose cloud it talks to, as far as who signs can tell.
+    /// The tenancy, if the identity knows it.
     pub(super) async fn tenancy(&self) -> Option<String> {
         self.identity.tenancy().await
     }
@@ -72,20 +72,20 @@ impl Transport {
         decoded(call, self.attempt(call).await?, self.mask())
     }
 
-    /// Makes one attempt at a call whose answer has no body that matters.
+    /// Makes one attempt at a call and ignores the body of the answer.
     pub(super) async fn send_for_nothing(&self, call: &Call) -> Result<Answer<()>, OciError> {
         Ok(self.attempt(call).await?.with(()))
     }
 
-    /// Makes one attempt at a call with the end of a log as its answer, without the secrets that it repeats.
+    /// Makes one attempt at a call whose answer is the end of a log. Secrets in it are masked.
     pub(super) async fn send_for_log(&self, call: &Call) -> Result<Answer<String>, OciError> {
         let answer = self.attempt(call).await?;
         let text = self.mask().log(&String::from_utf8_lossy(&answer.value));
         Ok(answer.with(text))
     }
 
-    /// One attempt, and the one exception to it: a principal's token that is refused is renewed, and the call is
-    /// made once more with the new one, as `base_client.py` does. A refusal because of our clock is not the token's.
+    /// Makes one attempt, with one exception: if a principal's token is refused, the token is renewed and the call is made
+    /// once more, as `base_client.py` does. A refusal because of our clock is not the token's fault.
     pub(super) async fn attempt(&self, call: &Call) -> Result<Answer<Vec<u8>>, OciError> {
         let url = format!("{}{}", self.endpoints.base(call.service), call.target());
         let signing = self.identity.signing().await.map_err(|error| unsigned(call, &url, error))?;
@@ -104,7 +104,7 @@ impl Transport {
         let request = self.request(call, url, &request_id, signing)?;
         let asked = Asked { service: call.service, operation: call.operation, url, request_id: &request_id };
         let Success { headers, body, request_id } = self.http.exchange(asked, request).await?;
-        // A gateway's page with a status that looks like success: nothing tells what became of the request.
+        // A gateway sent a page with a status of success. What happened to the request is unknown.
         if header(&headers, "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
             return Err(OciError::Decode {
                 service: call.service,
@@ -143,7 +143,7 @@ impl Transport {
             (Some(host), None) => host.to_owned(),
             (None, _) => return Err(unsendable("the URL has no host".to_owned())),
         };
-        // Signed is what the library will send: it may have normalised the URL.
+        // The signature covers the URL that the library will send, which may be normalised.
         let target = match parsed.query() {
             Some(query) => format!("{}?{query}", parsed.path()),
             None => parsed.path().to_owned(),

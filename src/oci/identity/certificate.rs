@@ -1,4 +1,4 @@
-//! The certificate of an instance, as far as a client reads it: the tenancy in its subject, and its fingerprint.
+//! The parts of an instance's certificate that a client reads: the tenancy in its subject, and its fingerprint.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use x509_cert::Certificate as X509;
 use x509_cert::der::Decode as _;
 use x509_cert::der::Encode as _;
 
-/// Why a certificate is of no use.
+/// Why a certificate cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CertificateError {
     #[error("it is not a PEM certificate")]
@@ -32,7 +32,7 @@ impl Certificate {
         let body = &certificate.tbs_certificate;
         let values = body.subject.0.iter().flat_map(|part| part.0.iter());
         let mut texts = values.filter_map(|part| std::str::from_utf8(part.value.value()).ok());
-        // The first attribute that says it, whichever of the two it is (`auth_utils.py`).
+        // The first attribute that holds a tenancy, of either kind (`auth_utils.py`).
         let tenancy = texts
             .find_map(|text| text.strip_prefix("opc-tenant:").or_else(|| text.strip_prefix("opc-identity:")))
             .ok_or(CertificateError::NoTenancy)?

@@ -16,30 +16,30 @@ pub enum IdentityError {
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The key is not the one that the console knows under this fingerprint.
+    /// The key is not the one that the console lists under this fingerprint.
     #[error("the private key does not belong to the fingerprint {configured}: its own is {actual}")]
     Fingerprint {
-        /// As configured.
+        /// The configured fingerprint.
         configured: String,
-        /// The key's.
+        /// The fingerprint of the key.
         actual: String,
     },
 }
 
-/// Why there is nothing to sign with, or no longer.
+/// Why there is nothing to sign with.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// The metadata service or the one that gives tokens did not answer, or refused.
+    /// The metadata service, or the service that issues tokens, did not answer or refused.
     #[error(transparent)]
     Cloud(Box<OciError>),
-    /// The token is over.
+    /// The token has expired.
     #[error("the security token of {place} expired at {}; {advice}", at.format("%Y-%m-%d %H:%M:%S UTC"))]
     Expired {
-        /// Where it is.
+        /// Where the token is.
         place: String,
-        /// When it ended.
+        /// When it expired.
         at: DateTime<Utc>,
-        /// What to do about it.
+        /// What the user can do about it.
         advice: String,
     },
     /// A file cannot be read.
@@ -50,10 +50,10 @@ pub enum SignInError {
         /// Why.
         source: io::Error,
     },
-    /// A token is none.
+    /// A text that should be a token is not one.
     #[error("{place}")]
     Token {
-        /// Where it is.
+        /// Where the token is.
         place: String,
         /// What is wrong with it.
         source: TokenError,
@@ -61,7 +61,7 @@ pub enum SignInError {
     /// A key cannot be used.
     #[error("{place}")]
     Key {
-        /// Where it is.
+        /// Where the key is.
         place: String,
         /// What is wrong with it.
         source: KeyError,
@@ -72,15 +72,15 @@ pub enum SignInError {
         /// The file.
         path: PathBuf,
     },
-    /// The instance's certificate is another tenancy's than before.
+    /// The instance's certificate is for another tenancy than before.
     #[error("the instance was of the tenancy {before} and is now of {now}")]
     TenancyChanged {
-        /// As it was signed in.
+        /// The tenancy as which it signed in.
         before: String,
-        /// As its certificate says.
+        /// The tenancy in its certificate.
         now: String,
     },
-    /// No key could be made.
+    /// No session key could be generated.
     #[error("cannot make a session key")]
     NoSessionKey,
 }
@@ -92,7 +92,7 @@ impl From<OciError> for SignInError {
 }
 
 impl SignInError {
-    /// The message with those of its causes.
+    /// The message, followed by those of its causes.
     pub(in crate::oci) fn with_causes(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
@@ -104,14 +104,14 @@ impl SignInError {
         text
     }
 
-    /// Whether nobody answered where an instance asks about itself.
+    /// Whether the metadata service cannot be reached, as on a machine outside OCI.
     pub fn is_away_from_oci(&self) -> bool {
         matches!(self, Self::Cloud(error) if matches!(
             &**error, OciError::Transport { service: Service::InstanceMetadata, .. }
         ))
     }
 
-    /// Whether another attempt may go well.
+    /// Whether another attempt may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Cloud(error) => match &**error {

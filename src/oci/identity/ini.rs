@@ -1,5 +1,5 @@
-//! Files in the form of Python's `configparser` without interpolation, read as strictly as the official SDK reads them:
-//! what is there twice is refused, and which of the two counts is never guessed.
+//! Reads files in the format of Python's `configparser` without interpolation, as strictly as the official SDK does: a
+//! duplicate is refused, so nobody has to guess which of the two counts.
 
 use secrecy::SecretString;
 
@@ -18,15 +18,15 @@ struct Section {
     entries: Vec<Entry>,
 }
 
-/// An entry. Pass phrases are among them.
+/// An entry. Its value may be a pass phrase.
 #[derive(Clone, Debug)]
 struct Entry {
-    /// In small letters.
+    /// In lower case.
     key: String,
     value: SecretString,
 }
 
-/// Why a text is no such file. Says nothing of what is in it.
+/// Why a text is not such a file. It reveals nothing of the content.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// From 1.
@@ -43,7 +43,7 @@ impl Ini {
             return Err(Fault { line: 1, message: message.to_owned() });
         }
         let mut reader = Reader::default();
-        // A carriage return ends a line as well.
+        // A carriage return also ends a line.
         let text = zeroize::Zeroizing::new(text.replace("\r\n", "\n").replace('\r', "\n"));
         for (n, line) in text.split('\n').enumerate() {
             reader.line(line).map_err(|message| Fault { line: n + 1, message })?;
@@ -57,13 +57,13 @@ impl Ini {
         self.sections.iter().map(|section| section.name.as_str())
     }
 
-    /// What a section says of a key itself.
+    /// The value of a key in the section itself.
     pub(super) fn own(&self, section: &str, key: &str) -> Option<&SecretString> {
         let section = self.sections.iter().find(|other| other.name == section)?;
         section.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
-    /// The entries of a section; its own come first, so that they win over the inherited ones.
+    /// The entries of a section, with the inherited ones. The section's own entries come first, so that they win.
     pub(super) fn inherited(&self, name: &str) -> Vec<(String, SecretString)> {
         let of = |name: &str| self.sections.iter().find(|section| section.name == name);
         let sections = [name, DEFAULT].into_iter().filter_map(of);
@@ -74,13 +74,13 @@ impl Ini {
     }
 }
 
-/// What was read so far (`RawConfigParser._read`).
+/// The state of the reader (`RawConfigParser._read`).
 #[derive(Default)]
 struct Reader {
     ini: Ini,
-    /// The section that entries go into.
+    /// The section to which entries are added.
     section: Option<usize>,
-    /// The entry that lines which are indented deeper go on with.
+    /// The entry that more deeply indented lines continue.
     entry: Option<(String, zeroize::Zeroizing<String>)>,
     indentation: usize,
 }
@@ -105,7 +105,7 @@ impl Reader {
         self.end_entry();
         self.indentation = indentation;
         match text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')) {
-            // What follows the last bracket means nothing.
+            // Text after the last bracket means nothing.
             Some((name, _)) if !name.is_empty() => self.begin_section(name),
             Some(_) | None => self.begin_entry(text),
         }
@@ -169,7 +169,7 @@ mod tests {
         all.collect()
     }
 
-    /// What Python's `configparser` makes of each, written down from it.
+    /// The results of Python's `configparser` for each text, recorded from it.
     #[test]
     fn a_file_is_read_as_the_sdk_reads_it() {
         for (text, expected) in [

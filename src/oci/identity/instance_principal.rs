@@ -1,5 +1,5 @@
-//! Instance principals: the instance's certificate is exchanged for a token, and a key that lives as long as it signs
-//! (`federation_client.py`). With a delegation token the instance acts on behalf of a user.
+//! Instance principals: the instance's certificate is exchanged for a token. The token is bound to a fresh key, which lives
+//! as long as the token (`federation_client.py`). With a delegation token, the instance acts on behalf of a user.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,21 +27,21 @@ const OPERATION: &str = "GetSecurityToken";
 /// How an instance signs in.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceOptions {
-    /// Where the metadata service is; at its link-local address otherwise.
+    /// The base URL of the metadata service. Its link-local address if absent.
     pub metadata_base_url: Option<String>,
-    /// The whole URL that gives tokens; the region's otherwise.
+    /// The full URL of the service that issues tokens. The region's service if absent.
     pub federation_endpoint: Option<Endpoint>,
     /// The file with the token of the user on whose behalf the instance acts.
     pub delegation_token_file: Option<PathBuf>,
 }
 
-/// An instance that signs in by its certificate.
+/// An instance that signs in with its certificate.
 #[derive(Debug)]
 pub struct InstancePrincipal {
     http: Http,
     metadata: Metadata,
     options: InstanceOptions,
-    /// Held while a token is fetched, so that two calls at once fetch one.
+    /// Held while a token is fetched, so that two simultaneous calls fetch only one.
     current: Mutex<Option<Current>>,
 }
 
@@ -60,10 +60,10 @@ impl InstancePrincipal {
         Ok(Self { http, metadata, options, current: Mutex::new(None) })
     }
 
-    /// The region in which the instance is.
+    /// The region of the instance.
     ///
     /// # Errors
-    /// When the metadata service does not say.
+    /// When the metadata service does not return it.
     pub async fn region(&self) -> Result<Region, SignInError> {
         Ok(self.metadata.region().await?)
     }
@@ -73,7 +73,7 @@ impl InstancePrincipal {
         self.current.lock().await.as_ref().map(|current| current.tenancy.clone())
     }
 
-    /// What to sign with now: the token that is there until a minute before its end, then a new one.
+    /// The key and token to sign with now. A minute before the token expires, a new one is fetched.
     pub(super) async fn signing(&self) -> Result<Arc<Signing>, SignInError> {
         let mut current = self.current.lock().await;
         if let Some(current) = &*current
@@ -84,17 +84,17 @@ impl InstancePrincipal {
         self.renew(&mut current).await
     }
 
-    /// What to sign with after the service refused `refused`.
+    /// The key and token to sign with after the service refused `refused`.
     pub(super) async fn renewed(&self, refused: &Arc<Signing>) -> Result<Arc<Signing>, SignInError> {
         let mut current = self.current.lock().await;
         match &*current {
-            // Another call has renewed it meanwhile.
+            // Another call has renewed the token meanwhile.
             Some(current) if !Arc::ptr_eq(&current.signing, refused) => Ok(Arc::clone(&current.signing)),
             Some(_) | None => self.renew(&mut current).await,
         }
     }
 
-    /// Everything is fetched anew, because certificates are rotated; the tenancy alone must stay.
+    /// Fetches everything again, because certificates are rotated. Only the tenancy must stay the same.
     async fn renew(&self, current: &mut Option<Current>) -> Result<Arc<Signing>, SignInError> {
         let obo_token = self.obo_token()?;
         let instance = self.metadata.identity().await?;
@@ -109,7 +109,7 @@ impl InstancePrincipal {
         Ok(signing)
     }
 
-    /// Read each time, because its file is renewed by others.
+    /// Reads the delegation token. It is read each time, because other programs renew its file.
     fn obo_token(&self) -> Result<Option<SecretString>, SignInError> {
         let Some(path) = &self.options.delegation_token_file else { return Ok(None) };
         let text =
@@ -152,7 +152,7 @@ impl InstancePrincipal {
         Ok(Token::parse(token).map_err(|error| unreadable(error.to_string()))?)
     }
 
-    /// The one request whose signature does not cover the host.
+    /// The only request whose signature does not cover the host.
     fn request(
         &self,
         url: &str,
@@ -205,7 +205,7 @@ impl InstancePrincipal {
     }
 }
 
-/// A key takes a machine a while to find: the lease is renewed meanwhile.
+/// Generating a key takes a while, and the lease must be renewed meanwhile.
 async fn session_key() -> Result<SigningKey, SignInError> {
     let made = tokio::task::spawn_blocking(SigningKey::generate).await;
     made.ok().and_then(Result::ok).ok_or(SignInError::NoSessionKey)

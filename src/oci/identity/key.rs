@@ -1,5 +1,5 @@
-//! Reads RSA private keys from PEM text: PKCS#1 and PKCS#8, encrypted or not, with whatever stands around them
-//! (the console tells users to append a line `OCI_API_KEY`).
+//! Reads RSA private keys from PEM text: PKCS#1 and PKCS#8, encrypted or not, with any text around them (the console tells
+//! users to append a line `OCI_API_KEY`).
 
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockDecryptMut as _, KeyIvInit as _};
@@ -19,7 +19,7 @@ use crate::oci::signer::SigningKey;
 /// Reads the first private key in `text`.
 ///
 /// # Errors
-/// See [`KeyError`]. A pass phrase for a key that is not encrypted is ignored, as the official CLI does.
+/// See [`KeyError`]. A pass phrase for an unencrypted key is ignored, as in the official CLI.
 pub fn read_key(text: &str, pass_phrase: Option<&SecretString>) -> Result<SigningKey, KeyError> {
     let (label, block) = pem_block(text).ok_or(KeyError::NoPemBlock)?;
     let pass_phrase = || pass_phrase.ok_or(KeyError::PassPhraseMissing).map(ExposeSecret::expose_secret);
@@ -32,7 +32,7 @@ pub fn read_key(text: &str, pass_phrase: Option<&SecretString>) -> Result<Signin
         "PRIVATE KEY" => RsaPrivateKey::from_pkcs8_der(&decode(block)?).map_err(|_| KeyError::NotRsa)?,
         "ENCRYPTED PRIVATE KEY" => {
             let der = pkcs8::open(&decode(block)?, pass_phrase()?)?;
-            // Of a wrong phrase one in 256 looks right until here.
+            // One in 256 wrong pass phrases looks right up to here.
             RsaPrivateKey::from_pkcs8_der(&der).map_err(|_| KeyError::PassPhraseWrong)?
         }
         _ => return Err(KeyError::NotRsa),
@@ -40,10 +40,10 @@ pub fn read_key(text: &str, pass_phrase: Option<&SecretString>) -> Result<Signin
     Ok(SigningKey::new(key))
 }
 
-/// Makes sure that `text` is a public key: of RSA, as SPKI or PKCS#1.
+/// Makes sure that `text` is an RSA public key, as SPKI or PKCS#1.
 ///
 /// # Errors
-/// In words, when it is none.
+/// A message, if it is not.
 pub fn check_public_key(text: &str) -> Result<(), &'static str> {
     let is_spki = RsaPublicKey::from_public_key_pem(text.trim()).is_ok();
     let is_pkcs1 = RsaPublicKey::from_pkcs1_pem(text.trim()).is_ok();
@@ -73,7 +73,7 @@ fn decode(block: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     STANDARD.decode(compact.as_bytes()).map(Zeroizing::new).map_err(|_| KeyError::NotRsa)
 }
 
-/// Opens the traditional encryption of OpenSSL: `Proc-Type: 4,ENCRYPTED` and `DEK-Info: CIPHER,IV` (RFC 1421).
+/// Decrypts OpenSSL's traditional format: `Proc-Type: 4,ENCRYPTED` and `DEK-Info: CIPHER,IV` (RFC 1421).
 fn open_legacy(block: &str, pass_phrase: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let (head, body) = block
         .trim_start()
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_damaged_encrypted_key_is_an_error_wherever_it_is_damaged() {
         let phrase = SecretString::from("open sesame");
-        // Not those of scrypt, whose cost is one of the bytes.
+        // Keys with scrypt are left out, because one of the bytes is its cost.
         for (form, pem) in
             named(include_str!("testdata/encrypted.txt")).filter(|(form, _)| form.starts_with("PBES1"))
         {

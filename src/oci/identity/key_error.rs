@@ -1,6 +1,6 @@
 //! Why a key cannot be used.
 
-/// Why a private key cannot be used. Never says anything of its content.
+/// Why a private key cannot be used. It reveals nothing of the key's content.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// There is no PEM block.
@@ -9,13 +9,13 @@ pub enum KeyError {
     /// The key is encrypted and no pass phrase was given.
     #[error("the private key is encrypted: set its pass phrase")]
     PassPhraseMissing,
-    /// The pass phrase does not open it.
+    /// The pass phrase is wrong.
     #[error("the pass phrase does not open the private key")]
     PassPhraseWrong,
-    /// Something else than an RSA key.
+    /// The key is not an RSA key.
     #[error("the private key is not an RSA key that can be read")]
     NotRsa,
-    /// Encrypted in a way that we cannot open.
+    /// The key is encrypted in a way that we cannot decrypt.
     #[error(
         "the private key is encrypted with {0}, a cipher that is not supported: convert it with `openssl pkcs8 -topk8`"
     )]

@@ -1,7 +1,7 @@
-//! What a compute instance can ask about itself (IMDS v2): its region, and the certificate that says who it is.
+//! The metadata service of a compute instance (IMDS v2): its region, and the certificate that identifies it.
 //!
-//! Asked with `Authorization: Bearer Oracle` at the link-local address, or where `OCI_METADATA_BASE_URL` says
-//! (`instance_principals_security_token_signer.py`).
+//! Requests carry `Authorization: Bearer Oracle`. They go to the link-local address, or to `OCI_METADATA_BASE_URL` if that is
+//! set (`instance_principals_security_token_signer.py`).
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::oci::signer::SigningKey;
 
 const IPV4: &str = "http://169.254.169.254/opc/v2";
 const IPV6: &str = "http://[fd00:c1::a9fe:a9fe]/opc/v2";
-/// The service is known to answer 404, 429 and 5xx for a while (`certificate_retriever.py`: eight attempts).
+/// The service is known to answer 404, 429 and 5xx for a while (`certificate_retriever.py` makes eight attempts).
 const ATTEMPTS: u32 = 8;
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 const LONGEST_DELAY: Duration = Duration::from_secs(8);
@@ -33,7 +33,7 @@ pub(super) struct Metadata {
     bases: Vec<String>,
 }
 
-/// What says who the instance is.
+/// The certificate and key that identify the instance.
 #[derive(Debug)]
 pub(super) struct InstanceIdentity {
     pub(super) certificate: Certificate,
@@ -46,15 +46,15 @@ impl Metadata {
     pub(super) fn new(http: Http, base_url: Option<&str>) -> Self {
         let bases = match base_url.map(str::trim).filter(|url| !url.is_empty()) {
             Some(url) => vec![url.trim_end_matches('/').to_owned()],
-            // Connecting a datagram socket sends nothing: it asks the kernel for a route.
+            // To connect a datagram socket sends nothing. It only asks the kernel for a route.
             None if has_ipv4_route() => vec![IPV4.to_owned()],
             None => vec![IPV6.to_owned(), IPV4.to_owned()],
         };
         Self { http, bases }
     }
 
-    /// The region in which the instance is: its name or its short code. The realm of a region that this binary has
-    /// never heard of is asked for as well.
+    /// The region of the instance, by its name or short code. If this binary does not know the region, the service is also
+    /// asked for its realm.
     pub(super) async fn region(&self) -> Result<Region, OciError> {
         let unreadable = |detail: String| OciError::Decode {
             service: Service::InstanceMetadata,
@@ -78,8 +78,8 @@ impl Metadata {
         Region::parse(&full).map_err(|error| unreadable(error.to_string()))
     }
 
-    /// The certificate with its key. Asked again as one when the two do not belong together, because the instance's
-    /// certificate was rotated between the two answers.
+    /// The certificate with its key. If the two do not belong together, the certificate was rotated between the two answers,
+    /// and both are read again.
     pub(super) async fn identity(&self) -> Result<InstanceIdentity, OciError> {
         let mut last = None;
         for _ in 0..3 {
@@ -127,7 +127,7 @@ impl Metadata {
         self.get(operation, path).await
     }
 
-    /// Asks at the first address that can be connected to.
+    /// Sends the request to the first address that accepts a connection.
     async fn get(&self, operation: &'static str, path: &str) -> Result<SecretString, OciError> {
         let mut answered = self.get_at(&self.bases[0], operation, path).await;
         for base in &self.bases[1..] {
@@ -160,7 +160,7 @@ impl Metadata {
         let asked = Asked { service, operation, url: &url, request_id: &request_id() };
         let answer = self.http.exchange(asked, request).await?;
         let request_id = answer.request_id;
-        // One of the answers is a private key: no copy of it stays behind.
+        // One of the answers is a private key, so no copy of it may stay in memory.
         let body = Zeroizing::new(answer.body);
         std::str::from_utf8(&body).map(SecretString::from).map_err(|_| OciError::Decode {
             service,
@@ -182,7 +182,7 @@ mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::net::TcpListener;
 
-    /// An instance in a region that is newer than this binary; asked without the header, it says nothing.
+    /// An instance in a region that is newer than this binary. It answers only requests with the header.
     fn instance_in_a_new_region() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -1,4 +1,4 @@
-//! Who we are to the cloud: a key, and the id under which the cloud knows it. What ends is renewed here.
+//! Our identity to the cloud: a key, and the id under which the cloud knows it. Tokens that expire are renewed here.
 
 mod certificate;
 mod error;

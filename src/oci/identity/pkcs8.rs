@@ -1,5 +1,5 @@
-//! Opens encrypted PKCS#8 keys: PBES2 as OpenSSL writes it by default, with every usual cipher and digest, and of the older
-//! PBES1 what is still met: 3DES by PKCS#12's derivation, and DES.
+//! Decrypts PKCS#8 keys: PBES2 as OpenSSL writes it by default, with every usual cipher and digest; and of the older PBES1
+//! the variants still in use: 3DES with PKCS#12's derivation, and DES.
 
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockDecryptMut, KeyIvInit};
@@ -24,7 +24,7 @@ const SHA1_2DES: ObjectIdentifier = oid("1.2.840.113549.1.12.1.4");
 const CIPHERS: [ObjectIdentifier; 4] =
     [pbes2::AES_128_CBC_OID, pbes2::AES_192_CBC_OID, pbes2::AES_256_CBC_OID, pbes2::DES_EDE3_CBC_OID];
 
-/// What is not opened, by the names that OpenSSL has for it.
+/// The schemes that we cannot decrypt, with their OpenSSL names.
 const NAMES: [(&str, &str); 28] = [
     ("1.2.156.10197.1.104.2", "SM4-CBC"),
     ("1.2.392.200011.61.1.1.1.2", "CAMELLIA-128-CBC"),
@@ -62,7 +62,7 @@ fn not_supported(oid: ObjectIdentifier) -> KeyError {
     KeyError::UnknownCipher(name.unwrap_or(text))
 }
 
-/// The key within an `ENCRYPTED PRIVATE KEY`, as PKCS#8 without encryption.
+/// The key in an `ENCRYPTED PRIVATE KEY`, as unencrypted PKCS#8.
 pub(super) fn open(der: &[u8], pass_phrase: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let (algorithm, sealed) = parts(der).map_err(|_| KeyError::NotRsa)?;
     let parameters = algorithm.parameters.ok_or(KeyError::NotRsa)?;
@@ -100,7 +100,7 @@ pub(super) fn open(der: &[u8], pass_phrase: &str) -> Result<Zeroizing<Vec<u8>>, 
     }
 }
 
-/// `EncryptedPrivateKeyInfo`: how it is encrypted, and what.
+/// The parts of `EncryptedPrivateKeyInfo`: the encryption scheme and the encrypted data.
 fn parts(der: &[u8]) -> pkcs5::der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
     let mut reader = SliceReader::new(der)?;
     let parts = reader.sequence(|reader| {
@@ -109,7 +109,7 @@ fn parts(der: &[u8]) -> pkcs5::der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> 
     reader.finish(parts)
 }
 
-/// The parameters of PBES2. The cipher is looked at first, so that one that is not known is named.
+/// The parameters of PBES2. The cipher is checked first, so that the error names an unknown one.
 fn parameters_of(any: AnyRef<'_>) -> Result<Parameters<'_>, KeyError> {
     let cipher = any.sequence(|reader| {
         AlgorithmIdentifierRef::decode(reader)?;
@@ -119,7 +119,7 @@ fn parameters_of(any: AnyRef<'_>) -> Result<Parameters<'_>, KeyError> {
     if !CIPHERS.contains(&cipher.oid) {
         return Err(not_supported(cipher.oid));
     }
-    // The library takes the first bytes of a vector that may be shorter.
+    // The library takes the first bytes of the vector, which may be shorter.
     let vector = cipher.parameters.and_then(|any| any.decode_as::<OctetStringRef<'_>>().ok());
     if vector.is_none_or(|vector| vector.as_bytes().len() < 8) {
         return Err(KeyError::NotRsa);
@@ -156,13 +156,13 @@ fn pbkdf1<D: Digest>(phrase: &[u8], salt: &[u8], n_rounds: u32) -> Zeroizing<Vec
     derived
 }
 
-/// What the derivation of PKCS#12 is for (RFC 7292, B.3).
+/// The ids of the purposes of a derivation of PKCS#12 (RFC 7292, B.3).
 const KEY: u8 = 1;
 const IV: u8 = 2;
-/// The block and the output of SHA-1, in bytes.
+/// The block size of SHA-1, in bytes.
 const BLOCK: usize = 64;
 
-/// Bytes derived from a pass phrase by SHA-1 (RFC 7292, B.2).
+/// Derives bytes from a pass phrase with SHA-1 (RFC 7292, B.2).
 fn pkcs12(phrase: &str, salt: &[u8], n_rounds: u32, purpose: u8, n_bytes: usize) -> Zeroizing<Vec<u8>> {
     let phrase: Zeroizing<Vec<u8>> =
         Zeroizing::new(phrase.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect());
@@ -178,7 +178,7 @@ fn pkcs12(phrase: &str, salt: &[u8], n_rounds: u32, purpose: u8, n_bytes: usize)
             hash = Sha1::digest(hash);
         }
         derived.extend_from_slice(&hash);
-        // Each block of the input plus the hash plus one is that of the next turn.
+        // Each block of the input, plus the hash, plus one, is that block in the next round.
         let step: Vec<u8> = hash.iter().copied().cycle().take(BLOCK).collect();
         for block in input.chunks_mut(BLOCK) {
             let mut carry = 1_u16;

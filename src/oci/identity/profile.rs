@@ -1,4 +1,5 @@
-//! `~/.oci/config`: profiles, with `[DEFAULT]` inherited by all of them, and the environment over them (docs/oci.md 4.7).
+//! `~/.oci/config`: profiles, which all inherit from `[DEFAULT]`, and variables of the environment, which win (docs/oci.md
+//! 4.7).
 
 mod error;
 
@@ -16,7 +17,7 @@ use crate::file::read_text;
 use crate::oci::region::{Region, Regions};
 pub use error::ProfileError;
 
-/// One profile of the official CLI's configuration file, or what stands for one in the environment.
+/// A profile of the official CLI's configuration file, or its substitute from the environment.
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// The file and the profile, for messages.
@@ -26,17 +27,17 @@ pub struct Profile {
     entries: Vec<Entry>,
 }
 
-/// What a profile says of a key. Pass phrases are among them.
+/// The value of a key in a profile. It may be a pass phrase.
 #[derive(Clone, Debug)]
 struct Entry {
     key: String,
     value: SecretString,
-    /// The variable that says it, where it is not the file.
+    /// The variable that set the value, if the file did not.
     variable: Option<&'static str>,
 }
 
 impl Profile {
-    /// Reads the profile `name` of the file at `path`. `home` is what `~` in its values stands for.
+    /// Reads the profile `name` of the file at `path`. `home` replaces `~` in its values.
     pub fn read(path: &Path, name: &str, home: Option<&Path>) -> Result<Self, ProfileError> {
         let ini = read_ini(path)?;
         let existing: Vec<String> = ini.names().map(|name| format!("[{name}]")).collect();
@@ -59,7 +60,7 @@ impl Profile {
         Ok(Self { origin, name: name.to_owned(), home: home.map(ToOwned::to_owned), entries })
     }
 
-    /// A profile of which all is in the environment.
+    /// A profile that is entirely in the environment.
     pub fn of_the_environment(home: Option<&Path>) -> Self {
         Self {
             origin: "the environment".to_owned(),
@@ -69,14 +70,14 @@ impl Profile {
         }
     }
 
-    /// The same, where the `value` of a variable wins over what the file says of `key`.
+    /// Overrides the file's value of `key` with the `value` of a variable.
     #[must_use]
     pub fn over(mut self, key: &str, variable: &'static str, value: SecretString) -> Self {
         self.entries.insert(0, Entry { key: key.to_owned(), value, variable: Some(variable) });
         self
     }
 
-    /// The region that the profile names, if it names one.
+    /// The region in the profile, if it has one.
     pub fn region(&self, regions: &Regions) -> Result<Option<Region>, ProfileError> {
         self.value("region")
             .map(|text| regions.parse(text))
@@ -84,22 +85,22 @@ impl Profile {
             .map_err(|source| ProfileError::Region { origin: self.origin.clone(), source })
     }
 
-    /// The one base URL of every service for which the profile is made, as a sandbox's is: its key is for nobody else.
+    /// The base URL of every service, if the profile is made for one, as a sandbox's is. Its key must not be sent elsewhere.
     pub fn endpoint(&self) -> Option<&str> {
         self.value("endpoint")
     }
 
-    /// How the profile says to sign in, when it does (`authentication_type`).
+    /// The way to sign in, if the profile names it (`authentication_type`).
     pub fn authentication_type(&self) -> Option<&str> {
         self.value("authentication_type")
     }
 
-    /// The file with the token of a session, when the profile is one's.
+    /// The file with the token of a session, if the profile is a session's.
     pub fn security_token_file(&self) -> Option<PathBuf> {
         self.value("security_token_file").map(|text| self.path_of(text))
     }
 
-    /// The file with the token of a user on whose behalf an instance acts.
+    /// The file with the token of a user for whom an instance acts.
     pub fn delegation_token_file(&self) -> Option<PathBuf> {
         self.value("delegation_token_file").map(|text| self.path_of(text))
     }
@@ -114,7 +115,7 @@ impl Profile {
 
     /// The identity of the user whose API key the profile describes.
     pub fn api_key(&self) -> Result<Identity, ProfileError> {
-        // What is malformed is told before what is missing is looked for.
+        // A malformed value is reported before missing ones are looked for.
         for key in ["tenancy", "user"] {
             if self.value(key).is_some() {
                 self.ocid(key)?;
@@ -156,7 +157,7 @@ impl Profile {
             .map_err(|source| ProfileError::Session { origin: self.origin.clone(), source })
     }
 
-    /// The key: its content from the environment wins over a file (`signer.py`).
+    /// The key. Its content from the environment wins over a file (`signer.py`).
     fn key(&self) -> Result<Source, ProfileError> {
         match self.secret("key_content") {
             Some(pem) => Ok(Source::Value("OCI_CLI_KEY_CONTENT", pem.clone())),
@@ -164,7 +165,7 @@ impl Profile {
         }
     }
 
-    /// The text of the private key's file.
+    /// The text of the private key file.
     fn key_in(&self, path: &Path) -> Result<SecretString, ProfileError> {
         match read_text(path) {
             Ok(pem) => Ok(pem.as_str().into()),
@@ -174,7 +175,7 @@ impl Profile {
         }
     }
 
-    /// Who says something of a key, for messages.
+    /// The place that set a key, for messages.
     fn said(&self, key: &str) -> String {
         match self.entries.iter().find(|entry| entry.key == key).and_then(|entry| entry.variable) {
             Some(variable) => variable.to_owned(),
@@ -187,7 +188,7 @@ impl Profile {
         found.filter(|value| !value.expose_secret().is_empty())
     }
 
-    /// An OCID that must be one, as the SDK checks it (`config.py`, `PATTERNS`).
+    /// An OCID, checked as the SDK does (`config.py`, `PATTERNS`).
     fn ocid(&self, key: &'static str) -> Result<&str, ProfileError> {
         let text = self.required(key)?;
         if is_ocid(text) {
@@ -218,7 +219,7 @@ pub fn at_home(text: &str, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// A file in the form of Python's `configparser` without interpolation.
+/// A file in the format of Python's `configparser` without interpolation.
 pub(super) fn read_ini(path: &Path) -> Result<Ini, ProfileError> {
     Ini::read(&read(path)?).map_err(|fault| ProfileError::Syntax {
         path: path.to_owned(),
@@ -227,7 +228,7 @@ pub(super) fn read_ini(path: &Path) -> Result<Ini, ProfileError> {
     })
 }
 
-/// The text of a file in which there are secrets.
+/// The text of a file that contains secrets.
 fn read(path: &Path) -> Result<Zeroizing<String>, ProfileError> {
     read_text(path).map_err(|source| ProfileError::Unreadable { path: path.to_owned(), source })
 }

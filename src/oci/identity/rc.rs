@@ -7,18 +7,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::ini::Ini;
 use super::profile::{ProfileError, at_home, read_ini};
 
-/// The options that the file gives defaults for, of those that matter here (`load_context_obj_values_from_defaults`).
+/// The options that matter here and that the file can set (`load_context_obj_values_from_defaults`).
 const OPTIONS: [&str; 4] = ["auth", "cert-bundle", "endpoint", "region"];
 
-/// What the file says.
+/// The content of the file.
 #[derive(Clone, Debug, Default)]
 pub struct RcFile {
     ini: Option<Ini>,
 }
 
 impl RcFile {
-    /// Reads the first that exists: the one that `OCI_CLI_RC_FILE` names, the default one, the one of older versions.
-    /// This is the order that the CLI documents; in its code the default one goes first.
+    /// Reads the first file that exists: the one in `OCI_CLI_RC_FILE`, the default one, or that of older versions. The CLI
+    /// documents this order; its code looks at the default file first.
     pub fn find(named: Option<&str>, home: Option<&Path>) -> Result<Self, ProfileError> {
         let candidates = [named, Some("~/.oci/oci_cli_rc"), Some("~/.oci/cli-defaults")];
         let found =
@@ -26,13 +26,13 @@ impl RcFile {
         Ok(Self { ini: found.map(|path| read_ini(&path)).transpose()? })
     }
 
-    /// The profile that is taken when none is named.
+    /// The profile that is used if none is named.
     pub fn default_profile(&self) -> Option<&str> {
         let name = self.ini.as_ref()?.own("OCI_CLI_SETTINGS", "default_profile")?;
         Some(name.expose_secret()).filter(|name| !name.is_empty())
     }
 
-    /// The defaults for who uses `profile`. A variable in a value is one of the environment.
+    /// The defaults for a user of `profile`. A variable in a value is read from the environment.
     pub fn defaults(
         &self,
         profile: &str,
@@ -52,7 +52,7 @@ impl RcFile {
     }
 }
 
-/// `text` with `$NAME` and `${NAME}` replaced; what is not set stays (Python's `expandvars`).
+/// Replaces `$NAME` and `${NAME}` in `text`. Unset variables stay as they are (Python's `expandvars`).
 fn expanded(text: &str, env: &dyn Fn(&str) -> Option<String>) -> String {
     let mut parts = text.split('$');
     let mut expanded = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! An identity: who signs requests, and how what ends is renewed.
+//! An identity: it signs requests, and renews tokens that expire.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::stored_token::{Reading, StoredToken, WhenRefused};
 use crate::clock::Clock;
 use crate::oci::signer::fingerprint;
 
-/// How often the first token is asked for (`DEFAULT_FEDERATION_CLIENT_RETRY_STRATEGY`). Later ones are asked for by
-/// the calls that need them, and whoever makes the call decides about another attempt.
+/// How often the first token is requested (`DEFAULT_FEDERATION_CLIENT_RETRY_STRATEGY`). Later tokens are requested by the
+/// calls that need them, and their callers decide about further attempts.
 const FIRST_ATTEMPTS: u32 = 3;
-/// Between two of them.
+/// The delay between two of these attempts.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 
 /// An identity that can sign.
@@ -26,12 +26,12 @@ pub enum Identity {
     ApiKey {
         /// `tenancy/user/fingerprint`, and the key.
         signing: Arc<Signing>,
-        /// What a user whose key is refused does about it, where there is something to say.
+        /// What a user can do if the key is refused, if there is advice.
         advice: Option<String>,
     },
-    /// A session token, as `oci session authenticate` makes it.
+    /// A session token, as `oci session authenticate` creates it.
     Session(Reading),
-    /// A principal of version 2.2, as a container instance and a function have it.
+    /// A resource principal of version 2.2, which container instances and functions have.
     ResourcePrincipal(Reading),
     /// A compute instance, or a user for whom it acts.
     InstancePrincipal(Box<InstancePrincipal>),
@@ -41,7 +41,7 @@ impl Identity {
     /// The identity of a user's API key.
     ///
     /// # Errors
-    /// When the PEM text holds no usable key, or another one than the fingerprint says.
+    /// When the PEM text holds no usable key, or the key does not match the fingerprint.
     pub fn api_key(
         tenancy: &str,
         user: &str,
@@ -58,27 +58,27 @@ impl Identity {
         Ok(Self::ApiKey { signing: Arc::new(Signing { key_id, key, obo_token: None }), advice: None })
     }
 
-    /// The identity of a session. Its token is read again once it ends, because `oci session refresh` writes a newer
-    /// one into the same file.
+    /// The identity of a session. Its token is read again when it expires, because `oci session refresh` writes a newer one
+    /// into the same file.
     ///
     /// # Errors
-    /// When the token or the key cannot be used, or the session is over.
+    /// When the token or the key cannot be used, or the session has expired.
     pub fn session(stored: StoredToken, clock: Clock) -> Result<Self, SignInError> {
         Reading::new(stored, WhenRefused::TellTheUser, clock).map(Self::Session)
     }
 
-    /// The identity of a resource. What the platform keeps in files is read again once it ends or is refused.
+    /// The identity of a resource. The platform's files are read again when the token expires or is refused.
     ///
     /// # Errors
-    /// When the token or the key cannot be used, or the token is over.
+    /// When the token or the key cannot be used, or the token has expired.
     pub fn resource_principal(stored: StoredToken, clock: Clock) -> Result<Self, SignInError> {
         Reading::new(stored, WhenRefused::ReadAgain, clock).map(Self::ResourcePrincipal)
     }
 
-    /// Makes sure that there is something to sign with, so that what is missing is found before a run begins.
+    /// Makes sure that there is something to sign with, so that a problem is found before a run begins.
     ///
     /// # Errors
-    /// When there is not, after a few attempts.
+    /// When there is nothing, after a few attempts.
     pub async fn sign_in(&self, clock: Clock) -> Result<(), SignInError> {
         for _ in 1..FIRST_ATTEMPTS {
             match self.signing().await {
@@ -92,10 +92,10 @@ impl Identity {
         self.signing().await.map(drop)
     }
 
-    /// Whose cloud it signs for, as far as it can tell once it has signed in.
+    /// The tenancy, if the identity knows it after signing in.
     pub async fn tenancy(&self) -> Option<String> {
         match self {
-            // `tenancy/user/fingerprint`.
+            // The key id has the form `tenancy/user/fingerprint`.
             Self::ApiKey { signing, .. } => {
                 signing.key_id().split_once('/').map(|(tenancy, _)| tenancy.to_owned())
             }
@@ -104,7 +104,7 @@ impl Identity {
         }
     }
 
-    /// What to sign a request with that is sent now.
+    /// The key and token for a request that is sent now.
     pub(in crate::oci) async fn signing(&self) -> Result<Arc<Signing>, SignInError> {
         match self {
             Self::ApiKey { signing, .. } => Ok(Arc::clone(signing)),
@@ -113,8 +113,7 @@ impl Identity {
         }
     }
 
-    /// What to sign a request with that was refused when it was signed with `refused`; `None` when there is nothing
-    /// else.
+    /// The key and token for a request that was refused with `refused`. `None` if there are no others.
     pub(in crate::oci) async fn renewed(
         &self,
         refused: &Arc<Signing>,
@@ -126,7 +125,7 @@ impl Identity {
         }
     }
 
-    /// What a user who is refused can do about it.
+    /// What a user can do if requests are refused.
     pub(in crate::oci) fn advice(&self) -> Option<&str> {
         match self {
             Self::ApiKey { advice, .. } => advice.as_deref(),

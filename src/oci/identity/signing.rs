@@ -1,10 +1,10 @@
-//! What one request is signed with.
+//! The key and the tokens that sign a request.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::oci::signer::SigningKey;
 
-/// What one request is signed with.
+/// The key and the tokens that sign a request.
 #[derive(Clone, Debug)]
 pub struct Signing {
     pub(super) key_id: SecretString,
@@ -21,7 +21,7 @@ impl Signing {
         &self.key
     }
 
-    /// The token of the user on whose behalf the request is made.
+    /// The token of the user for whom the request is made.
     pub(in crate::oci) fn obo_token(&self) -> Option<&str> {
         self.obo_token.as_ref().map(ExposeSecret::expose_secret)
     }

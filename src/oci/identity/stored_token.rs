@@ -1,4 +1,4 @@
-//! A token and its key that others keep fresh: the session that `oci session authenticate` began, and the resource
+//! A token and its key that other programs keep fresh: the session that `oci session authenticate` began, and the resource
 //! principal of version 2.2, whose files the platform renews (`ephemeral_resource_principals_signer.py`).
 
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use super::token::{MARGIN, Token};
 use crate::clock::Clock;
 use crate::file::read_text;
 
-/// Where a secret is: in the text itself, or in the file that it names.
+/// Where a secret is: in a text itself, or in the file that the text names.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// The text itself, under the name of the variable that held it.
+    /// The secret itself, with the name of the variable that held it.
     Value(&'static str, SecretString),
-    /// A file, read again when it may have changed.
+    /// A file, which is read again when it may have changed.
     File(PathBuf),
 }
 
 impl Source {
-    /// What a variable of the resource principal means: an absolute path is a file, all else the value.
+    /// Reads a variable of the resource principal: an absolute path names a file, and any other text is the value.
     pub fn of_variable(name: &'static str, text: &str) -> Self {
         if Path::new(text).is_absolute() {
             Self::File(PathBuf::from(text))
@@ -51,29 +51,29 @@ impl Source {
     }
 }
 
-/// A token with its key, and where both come from.
+/// Where a token and its key come from.
 #[derive(Debug)]
 pub struct StoredToken {
     /// The token.
     pub token: Source,
     /// The private key.
     pub key: Source,
-    /// What opens the key.
+    /// The pass phrase of the key.
     pub pass_phrase: Option<Source>,
-    /// What a user whose token is over does about it.
+    /// What a user whose token has expired can do.
     pub advice: String,
 }
 
-/// What is done when the service refuses a token that has not ended.
+/// What to do if the service refuses a token that has not expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WhenRefused {
-    /// The platform may have renewed it: it is read again at once.
+    /// Read it again at once, because the platform may have renewed it.
     ReadAgain,
-    /// Only the user can do something.
+    /// Tell the user, because nobody else can help.
     TellTheUser,
 }
 
-/// A stored token that was read, and is read again.
+/// A stored token that was read and will be read again.
 #[derive(Debug)]
 pub struct Reading {
     stored: StoredToken,
@@ -84,7 +84,7 @@ pub struct Reading {
 
 impl Reading {
     /// # Errors
-    /// When the token or the key cannot be read, or the token is over.
+    /// When the token or the key cannot be read, or the token has expired.
     pub(super) fn new(
         stored: StoredToken,
         when_refused: WhenRefused,
@@ -95,7 +95,7 @@ impl Reading {
         Ok(Self { stored, clock, when_refused, current: Mutex::new(current) })
     }
 
-    /// What to sign with now. A token that ends soon is read again, because its file may hold a newer one.
+    /// The key and token to sign with now. A token that expires soon is read again, because its file may hold a newer one.
     pub(super) async fn signing(&self) -> Result<Arc<Signing>, SignInError> {
         let mut current = self.current.lock().await;
         if current.0.ends_within(MARGIN, self.clock.now()) {
@@ -105,7 +105,7 @@ impl Reading {
         Ok(Arc::clone(&current.1))
     }
 
-    /// What to sign with after the service refused what is there; `None` when nothing else can come of it.
+    /// The key and token to sign with after the service refused the present ones. `None` if there can be no others.
     pub(super) async fn renewed(&self) -> Result<Option<Arc<Signing>>, SignInError> {
         if self.when_refused == WhenRefused::TellTheUser || matches!(self.stored.token, Source::Value(..)) {
             return Ok(None);
@@ -116,7 +116,7 @@ impl Reading {
         Ok(Some(Arc::clone(&current.1)))
     }
 
-    /// Whose it is, when the token says so.
+    /// The tenancy, if the token names it.
     pub(super) async fn tenancy(&self) -> Option<String> {
         self.current.lock().await.0.tenancy().map(ToOwned::to_owned)
     }
@@ -130,7 +130,7 @@ impl StoredToken {
     fn read(&self) -> Result<(Token, Arc<Signing>), SignInError> {
         let pem = self.key.read()?;
         let pass_phrase = self.pass_phrase.as_ref().map(Source::read).transpose()?;
-        // A file ends with a line break that is not part of the phrase.
+        // A file ends with a line break, which is not part of the pass phrase.
         let pass_phrase = pass_phrase.map(|text| SecretString::from(text.expose_secret().trim_end()));
         let key = read_key(pem.expose_secret(), pass_phrase.as_ref())
             .map_err(|source| SignInError::Key { place: self.key.place(), source })?;
@@ -140,7 +140,7 @@ impl StoredToken {
         Ok((token, Arc::new(signing)))
     }
 
-    /// Refuses a token that is over, before anything is sent with it.
+    /// Refuses an expired token before anything is sent with it.
     fn check(&self, token: &Token, clock: Clock) -> Result<(), SignInError> {
         if token.ends_within(std::time::Duration::ZERO, clock.now()) {
             return Err(SignInError::Expired {

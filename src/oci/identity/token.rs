@@ -1,5 +1,5 @@
-//! Security tokens: JWTs of which only the time when they end is read, as the SDK does
-//! (`security_token_container.py`), and whose they are. The service checks the rest.
+//! Security tokens: JWTs of which only the expiry time, as in the SDK (`security_token_container.py`), and the tenancy are
+//! read. The service checks the rest.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-/// So long before its end a token is renewed (`DEFAULT_EXPIRY_JITTER_SECONDS`).
+/// How long before its expiry a token is renewed (`DEFAULT_EXPIRY_JITTER_SECONDS`).
 pub(super) const MARGIN: Duration = Duration::from_mins(1);
 
-/// JWTs come without padding; a tool that adds it does no harm.
+/// JWTs have no padding. Padding that a tool adds does no harm.
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The text is no security token. Never says anything of it.
+/// Why a text is not a security token. It reveals nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a security token: expected a JWT with the time `exp` when it ends")]
 pub struct TokenError;
 
-/// A token and its end.
+/// A token and its expiry time.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     text: SecretString,
@@ -36,7 +36,7 @@ pub(super) struct Token {
 impl Token {
     pub(super) fn parse(text: &str) -> Result<Self, TokenError> {
         let text = text.trim();
-        // What becomes part of a header must be one word.
+        // The token becomes part of a header, so it must be one word.
         if text.contains(|c: char| !c.is_ascii_graphic()) {
             return Err(TokenError);
         }
@@ -46,17 +46,17 @@ impl Token {
         let seconds = claims.get("exp").and_then(Value::as_f64).ok_or(TokenError)?;
         #[expect(clippy::cast_possible_truncation, reason = "a time beyond the range of a number is refused")]
         let expires_at = DateTime::from_timestamp(seconds as i64, 0).ok_or(TokenError)?;
-        // A resource's own, before that of whoever asked for the token.
+        // The resource's own tenancy comes before that of the client which asked for the token.
         let tenancy = ["res_tenant", "tenant"].iter().find_map(|name| claims.get(*name)?.as_str());
         Ok(Self { text: text.into(), expires_at, tenancy: tenancy.map(ToOwned::to_owned) })
     }
 
-    /// `ST$` and the token, under which the service knows the key.
+    /// `ST$` and the token: the id under which the service knows the key.
     pub(super) fn key_id(&self) -> SecretString {
         format!("ST${}", self.text.expose_secret()).into()
     }
 
-    /// Whose it is, when it says so.
+    /// The tenancy, if the token names it.
     pub(super) fn tenancy(&self) -> Option<&str> {
         self.tenancy.as_deref()
     }
@@ -65,7 +65,7 @@ impl Token {
         self.expires_at
     }
 
-    /// Whether it will have ended when `margin` has passed.
+    /// Whether it expires within `margin`.
     pub(super) fn ends_within(&self, margin: Duration, now: DateTime<Utc>) -> bool {
         now + margin > self.expires_at
     }
@@ -75,7 +75,7 @@ impl Token {
 mod tests {
     use super::*;
 
-    /// `{"alg":"none"}` and the claims.
+    /// A JWT with the header `{"alg":"none"}` and these claims.
     fn jwt(claims: &str) -> String {
         format!("eyJhbGciOiJub25lIn0.{}.c2ln", BASE64_URL.encode(claims).trim_end_matches('='))
     }

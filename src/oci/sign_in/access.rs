@@ -1,4 +1,4 @@
-//! From a sign-in to the client of the cloud.
+//! Signs in and makes the client of the cloud.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::file::expect_regular;
 use crate::oci::{Endpoint, Endpoints, Http, Oci, Transport};
 
 impl SignIn<'_> {
-    /// Signs in, with a deployment's own key where it has one. Each request may take as long as `request_timeout`.
+    /// Signs in, with the deployment's own key if it has one. Each request may take as long as `request_timeout`.
     ///
     /// # Errors
-    /// When nothing says how to sign in, or it does not work.
+    /// When nothing says how to sign in, or signing in fails.
     pub async fn oci(&self, key: Option<&UserKey>, request_timeout: Duration) -> Result<Oci, AccessError> {
         let http = self.http(request_timeout)?;
         let regions = self.regions();
@@ -33,7 +33,8 @@ impl SignIn<'_> {
         Ok(Oci::new(Transport::new(http, endpoints, identity)))
     }
 
-    /// The endpoint at `url`. Wherever it is, the user is told, because whoever is there gets what is sent.
+    /// Checks the endpoint at `url`. The user is told about one that is not Oracle's, because its owner receives everything
+    /// that is sent.
     fn checked(&self, url: &str) -> Result<Endpoint, AccessError> {
         let endpoint = Endpoint::parse(url, self.settings.allows_http())?;
         if endpoint.is_of_this_machine() {
@@ -44,8 +45,8 @@ impl SignIn<'_> {
         Ok(endpoint)
     }
 
-    /// The connections, which trust the machine's own roots unless the settings name a bundle. The library that reads the
-    /// roots would wait for a pipe, and read a device for ever.
+    /// The HTTP client. It trusts the machine's own root certificates unless the settings name a bundle. The file is checked
+    /// first, because the library that reads the roots would wait for a pipe, and read a device for ever.
     fn http(&self, request_timeout: Duration) -> Result<Http, AccessError> {
         let bundle = self.settings.path(Setting::CertBundle).or_else(|| self.other_bundle());
         if bundle.is_none()
@@ -57,7 +58,7 @@ impl SignIn<'_> {
         Ok(Http::new(request_timeout, bundle.as_deref(), self.clock)?)
     }
 
-    /// What the CLI trusts when no setting names a bundle (`set_request_session_properties_from_context`).
+    /// The bundle that the CLI trusts if no setting names one (`set_request_session_properties_from_context`).
     fn other_bundle(&self) -> Option<PathBuf> {
         let named = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].iter().find_map(|name| self.env.get(name));
         named.filter(|file| !file.is_empty()).map(PathBuf::from)

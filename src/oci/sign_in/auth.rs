@@ -25,7 +25,7 @@ impl Auth {
         Self::InstanceOboUser,
     ];
 
-    /// The name as it is typed.
+    /// The name as users type it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
@@ -36,7 +36,7 @@ impl Auth {
         }
     }
 
-    /// The way of this name.
+    /// The way with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|auth| auth.name() == name)
     }

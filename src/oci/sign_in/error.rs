@@ -12,7 +12,7 @@ pub enum AccessError {
     /// The profile cannot be used.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// There is no profile, and the variables that would do without one are incomplete.
+    /// There is no profile, and the variables that could replace it are incomplete.
     #[error("{profile}")]
     Incomplete {
         /// Why there is no profile.
@@ -20,7 +20,7 @@ pub enum AccessError {
         /// The variables that are missing.
         missing: Vec<&'static str>,
     },
-    /// Nobody can be signed in as.
+    /// The identity cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// The key that a deployment names cannot be used.
@@ -34,13 +34,13 @@ pub enum AccessError {
     /// There is nothing to sign with.
     #[error(transparent)]
     SignIn(#[from] SignInError),
-    /// A region's name is none.
+    /// The name of a region is not valid.
     #[error(transparent)]
     Region(#[from] RegionError),
     /// The endpoint of all services cannot be used.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The endpoint that gives tokens cannot be used.
+    /// The endpoint of the service that issues tokens cannot be used.
     #[error("{variable}")]
     Federation {
         /// The variable that names it.
@@ -48,10 +48,10 @@ pub enum AccessError {
         /// What is wrong with it.
         source: EndpointError,
     },
-    /// Connections cannot be set up.
+    /// The HTTP client cannot be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The machine's certificates are in no regular file.
+    /// The machine's certificates are not in a regular file.
     #[error("cannot read the certificates in {file}")]
     Roots {
         /// The file.
@@ -62,24 +62,24 @@ pub enum AccessError {
     /// No way to sign in has this name.
     #[error("cannot sign in by `{0}`: expected one of {known}", known = Auth::ALL.map(Auth::name).join(", "))]
     UnknownAuth(String),
-    /// The profile is made for a way to sign in that does not exist here.
+    /// The profile names a way to sign in that does not exist here.
     #[error("the profile's authentication_type `{0}` is not known")]
     UnknownType(String),
     /// The profile has no session.
     #[error("--auth security_token, but the profile names no security_token_file")]
     NoSession,
-    /// Nothing names the user on whose behalf an instance acts.
+    /// Nothing names the user for whom an instance acts.
     #[error("there is no delegation_token_file: on whose behalf is the instance to act?")]
     NoDelegation,
     /// A variable of a resource principal is not set.
     #[error("{0} is not set")]
     NotSet(&'static str),
-    /// The resource principal is of another version.
+    /// The resource principal has another version.
     #[error(
         "OCI_RESOURCE_PRINCIPAL_VERSION is `{0}`: deployctl knows resource principals of version 2.2 alone"
     )]
     ResourceVersion(String),
-    /// A variable with a secret, which the process that stored the settings had, is not set.
+    /// The variable with a secret, which was set for the process that stored the settings, is not set now.
     #[error("{0} was set when the run was started, and is not now")]
     SecretGone(&'static str),
     /// There is no home folder.
@@ -95,7 +95,7 @@ pub enum AccessError {
         region: String,
         /// The host that it would have.
         host: String,
-        /// The known region that is called most alike.
+        /// The known region with the most similar name.
         nearest: Option<&'static str>,
     },
 }

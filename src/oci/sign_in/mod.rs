@@ -1,7 +1,7 @@
 //! Chooses how a process signs in, with the official CLI's precedence, and makes the client of the cloud from that.
 //!
-//! What flags, variables and files say is gathered into [`Settings`], which hold no secret and may be stored with a run.
-//! [`SignIn`] makes an [`Oci`](super::Oci) of them.
+//! [`Settings`] gather the values of flags, variables and files. They hold no secret, and may be stored with a run.
+//! [`SignIn`] makes an [`Oci`](super::Oci) from them.
 
 mod access;
 mod auth;

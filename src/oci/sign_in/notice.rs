@@ -1,23 +1,23 @@
-//! What a user should know about a sign-in that works.
+//! Things that a user should know about a sign-in that works.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::oci::Endpoint;
 
-/// What is unusual about a sign-in.
+/// An unusual thing about a sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Others than its owner can read a file with secrets.
+    /// Users other than its owner can read a file with secrets.
     OpenFile(PathBuf),
     /// Every call goes to this machine.
     HereOnly(Endpoint),
-    /// Every call goes to another machine, which is not Oracle's.
+    /// Every call goes to another machine that is not Oracle's.
     NotOracles(Endpoint),
 }
 
 impl Notice {
-    /// Whether it is a warning, and not merely good to know.
+    /// Whether it is a warning rather than just information.
     pub const fn is_warning(&self) -> bool {
         match self {
             Self::OpenFile(_) | Self::NotOracles(_) => true,

@@ -1,4 +1,4 @@
-//! The regions that this machine knows, and whether an unknown one exists.
+//! The regions that this machine knows, and the check that an unknown region exists.
 
 use super::error::AccessError;
 use super::way::SignIn;
@@ -9,7 +9,7 @@ use crate::oci::{Endpoints, Region, Regions};
 const REGIONS_LIMIT: u64 = 1 << 20;
 
 impl SignIn<'_> {
-    /// The region of the variable that the SDK looks at last (`config.py`, `validate_config`).
+    /// The region in the variable that the SDK reads last (`config.py`, `validate_config`).
     pub(super) fn last_region(&self, regions: &Regions) -> Result<Region, AccessError> {
         match self.env.get("OCI_REGION").filter(|region| !region.is_empty()) {
             Some(region) => Ok(regions.parse(region)?),
@@ -17,7 +17,7 @@ impl SignIn<'_> {
         }
     }
 
-    /// The regions, with those that this machine adds (`regions.py`).
+    /// The known regions, with those that this machine's files and variables add (`regions.py`).
     pub(super) fn regions(&self) -> Regions {
         let file = self.env.home().map(|home| home.join(".oci/regions-config.json"));
         let bytes = file.and_then(|file| read_bytes(&file, REGIONS_LIMIT).ok());
@@ -25,8 +25,8 @@ impl SignIn<'_> {
         Regions::new(text.as_deref(), self.env.get("OCI_REGION_METADATA"), self.env.get("OCI_DEFAULT_REALM"))
     }
 
-    /// Makes sure that an unknown region has hosts at all. Otherwise a typing mistake would be retried for as long as a
-    /// network that is down. Behind a proxy only the proxy can tell.
+    /// Makes sure that an unknown region has hosts at all. Otherwise a typing mistake would be retried as long as a network
+    /// failure. Behind a proxy, only the proxy can tell.
     pub(super) async fn expect_hosts(&self, endpoints: &Endpoints) -> Result<(), AccessError> {
         let is_behind_proxy = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
             .iter()

@@ -1,7 +1,7 @@
-//! What flags, the environment and the official CLI's own file say of how to sign in, in that order.
+//! The sign-in settings of flags, the environment and the official CLI's own file, with precedence in that order.
 //!
-//! Settings are stored with a run, so that another process can sign in as the first one did. Therefore they hold no
-//! secret: of a variable that may hold one, only the name of a file is kept.
+//! Settings are stored with a run, so that another process can sign in as the first one did. They therefore hold no secret:
+//! if a variable may hold one, its value is kept only if it names a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use super::error::AccessError;
 use crate::env::Env;
 use crate::oci::identity::{ProfileError, RcFile, at_home};
 
-/// What the flags of a command line say.
+/// The sign-in flags of a command line.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// Whether the endpoint may be one of another machine without encryption.
+    /// Whether the endpoint may be an unencrypted one on another machine.
     pub allow_http: bool,
     /// How to sign in.
     pub auth: Option<Auth>,
@@ -28,7 +28,7 @@ pub struct Flags {
     pub region: Option<String>,
 }
 
-/// One sign-in setting. Its variable says what it is (`VARIABLES`).
+/// One sign-in setting. `VARIABLES` lists the variable of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each is documented by its variable")]
@@ -57,14 +57,14 @@ pub enum Setting {
     User,
 }
 
-/// What the value of a setting is. That decides what may be kept of it.
+/// The kind of a setting's value. It decides what may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
-    /// The name of a file, which may begin with `~`.
+    /// A file name, which may begin with `~`.
     Path,
     Secret,
-    /// A secret, or the absolute name of a file with it.
+    /// A secret, or the absolute name of a file with the secret.
     SecretOrPath,
 }
 
@@ -95,7 +95,7 @@ const VARIABLES: [(&str, Setting, Kind); 22] = [
 ];
 
 impl Setting {
-    /// The variable of this setting, and what its value is.
+    /// The variable of this setting, and the kind of its value.
     fn variable(self) -> (&'static str, Kind) {
         let found = VARIABLES.iter().find(|(_, setting, _)| *setting == self);
         found.map(|(name, _, kind)| (*name, *kind)).expect("each setting has a variable")
@@ -112,15 +112,15 @@ impl Setting {
 #[serde(rename_all = "kebab-case")]
 pub struct Settings {
     values: BTreeMap<Setting, String>,
-    /// Variables that held a secret when the settings were gathered. A process that resumes the run must have them too.
+    /// Variables that held a secret when the settings were gathered. A process that resumes the run must have them set too.
     secret_in: BTreeSet<Setting>,
 }
 
 impl Settings {
     /// The settings of the flags and of the environment. A flag wins over its variable.
     ///
-    /// `names_credentials` says whether the deployment names its own credentials. Then a flag changes how to sign in, and
-    /// a variable does not.
+    /// `names_credentials` says whether the deployment names its own credentials. If it does, flags still change how to sign
+    /// in, but variables do not.
     pub fn given(flags: &Flags, env: &Env, names_credentials: bool) -> Self {
         let mut settings = Self::default();
         let flags = [
@@ -166,7 +166,7 @@ impl Settings {
     /// Fills unset settings from `oci_cli_rc`.
     ///
     /// # Errors
-    /// When that file is there and cannot be read.
+    /// When that file exists but cannot be read.
     pub fn or_rc(mut self, env: &Env, names_credentials: bool) -> Result<Self, ProfileError> {
         let rc = RcFile::find(env.get("OCI_CLI_RC_FILE"), env.home().as_deref())?;
         if let Some(profile) = rc.default_profile() {
@@ -208,13 +208,13 @@ impl Settings {
         self.get(Setting::Profile).unwrap_or("DEFAULT")
     }
 
-    /// The way to sign in, when one is named.
+    /// The way to sign in, if one is named.
     pub(super) fn auth(&self) -> Result<Option<Auth>, AccessError> {
         let Some(text) = self.get(Setting::Auth) else { return Ok(None) };
         Auth::named(text).map(Some).ok_or_else(|| AccessError::UnknownAuth(text.to_owned()))
     }
 
-    /// Whether an endpoint on another machine may be one without encryption.
+    /// Whether an endpoint on another machine may be unencrypted.
     pub(super) fn allows_http(&self) -> bool {
         self.get(Setting::AllowHttp).is_some_and(|value| value != "false" && value != "0")
     }
@@ -232,7 +232,7 @@ impl Settings {
     }
 }
 
-/// The absolute form of a file's name, which means the same from every folder.
+/// The absolute form of a file name, which is the same file from every folder.
 fn absolute(text: &str, home: Option<&Path>) -> String {
     let path = at_home(text, home);
     std::path::absolute(&path).unwrap_or(path).display().to_string()

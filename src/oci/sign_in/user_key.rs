@@ -1,8 +1,8 @@
-//! A user's API key that is written in a deployment.
+//! A user's API key that a deployment contains.
 
 use secrecy::SecretString;
 
-/// A user's API key, with all that signing in with it takes.
+/// A user's API key, with everything needed to sign in with it.
 #[derive(Clone, Debug)]
 pub struct UserKey {
     /// The tenancy's OCID.
@@ -17,6 +17,6 @@ pub struct UserKey {
     pub pass_phrase: Option<SecretString>,
     /// The region.
     pub region: String,
-    /// Where the key is written, for the message that says it cannot be used.
+    /// Where the key is written, for messages.
     pub place: String,
 }

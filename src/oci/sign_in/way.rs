@@ -28,7 +28,7 @@ pub struct SignIn<'s> {
 type Identified = (Identity, Option<Region>);
 
 impl<'s> SignIn<'s> {
-    /// A sign-in that tells what is unusual about it as soon as it is known.
+    /// Makes a sign-in that reports unusual things as soon as it knows them.
     pub const fn new(
         settings: &'s Settings,
         env: &'s Env,
@@ -38,7 +38,7 @@ impl<'s> SignIn<'s> {
         Self { settings, env, clock, tell }
     }
 
-    /// Whether a deployment's own key can sign at all, found without the cloud.
+    /// Makes sure, without the cloud, that a deployment's own key can sign.
     ///
     /// # Errors
     /// When it cannot.
@@ -46,8 +46,8 @@ impl<'s> SignIn<'s> {
         self.user(key, &self.regions()).map(drop)
     }
 
-    /// Signs in: with the deployment's own key unless a flag says otherwise; else in the way that the settings name; else
-    /// in the way that the profile is made for.
+    /// Signs in with the deployment's own key unless a flag says otherwise; else in the way that the settings name; else in
+    /// the way for which the profile is made.
     pub(super) async fn identity(
         &self,
         key: Option<&UserKey>,
@@ -80,7 +80,7 @@ impl<'s> SignIn<'s> {
         Ok((identity, region))
     }
 
-    /// The base URL of all services: the one of the settings, or the one of the profile that is signed in with.
+    /// The base URL of all services: from the settings, or from the profile that signs in.
     pub(super) fn endpoint(&self, key: Option<&UserKey>) -> Option<String> {
         if let Some(url) = self.settings.get(Setting::Endpoint) {
             return Some(url.to_owned());
@@ -98,7 +98,7 @@ impl<'s> SignIn<'s> {
         let identity =
             Identity::api_key(&key.tenancy, &key.user, &key.fingerprint, &key.private_key, pass_phrase)
                 .map_err(|source| AccessError::UserKey { place: key.place.clone(), source })?;
-        // The region of the settings wins. The key's own need not be valid then.
+        // The region of the settings wins. The key's own region need not be valid then.
         let region = match self.settings.get(Setting::Region) {
             Some(_) => None,
             None => Some(regions.parse(&key.region)?),
@@ -169,7 +169,7 @@ impl<'s> SignIn<'s> {
             }
         };
         let key = source(Setting::ResourcePrivatePem).ok_or_else(|| missing(Setting::ResourcePrivatePem))?;
-        // When the key is a value, so is its pass phrase (`ephemeral_resource_principals_signer.py`).
+        // If the key is a value, so is its pass phrase (`ephemeral_resource_principals_signer.py`).
         let pass_phrase = match &key {
             Source::Value(..) => {
                 let name = Setting::ResourcePassPhrase.name();
@@ -191,12 +191,12 @@ impl<'s> SignIn<'s> {
         Ok((Identity::resource_principal(stored, self.clock)?, region))
     }
 
-    /// Whether nothing yet says where the services are.
+    /// Whether the address of the services is still unknown.
     fn needs_region(&self) -> bool {
         !self.settings.has(Setting::Region) && !self.settings.has(Setting::Endpoint)
     }
 
-    /// The profile with the environment over it. No file is read when the settings have all that an API key needs.
+    /// The profile, overridden by the environment. No file is read if the settings have everything that an API key needs.
     fn profile(&self) -> Result<Profile, AccessError> {
         if let Some(name) = self.settings.missing_secret(self.env) {
             return Err(AccessError::SecretGone(name));
@@ -208,7 +208,7 @@ impl<'s> SignIn<'s> {
             let file = self.config_file()?;
             let profile = Profile::read(&file, self.settings.profile(), home.as_deref());
             match profile {
-                // An instance that acts on behalf of a user needs nothing else of the file.
+                // An instance that acts for a user needs nothing else from the file.
                 Err(ProfileError::Unreadable { .. }) if self.settings.has(Setting::DelegationTokenFile) => {
                     Profile::of_the_environment(home.as_deref())
                 }
@@ -222,7 +222,7 @@ impl<'s> SignIn<'s> {
         Ok(self.overridden(profile))
     }
 
-    /// The variables that must be set as well before no file is needed (`is_config_valid_from_env`).
+    /// The variables that must also be set before no file is needed (`is_config_valid_from_env`).
     fn unset(&self) -> Vec<&'static str> {
         let needed = [Setting::User, Setting::Tenancy, Setting::Fingerprint, Setting::Region];
         let mut missing: Vec<&str> =
@@ -233,7 +233,7 @@ impl<'s> SignIn<'s> {
         missing
     }
 
-    /// Why there is no profile, and which variables are missing where some were meant to do without one.
+    /// Why there is no profile, and which variables are missing if some were set to replace it.
     fn with_missing_variables(&self, profile: ProfileError) -> AccessError {
         let has_any = [Setting::User, Setting::Tenancy, Setting::Fingerprint]
             .iter()
@@ -241,7 +241,7 @@ impl<'s> SignIn<'s> {
         if has_any { AccessError::Incomplete { profile, missing: self.unset() } } else { profile.into() }
     }
 
-    /// The variables win over the profile (`OCI_CONFIG_ENV_VARS`).
+    /// Overrides the profile with variables (`OCI_CONFIG_ENV_VARS`).
     fn overridden(&self, mut profile: Profile) -> Profile {
         for (key, setting) in [
             ("delegation_token_file", Setting::DelegationTokenFile),
@@ -263,7 +263,7 @@ impl<'s> SignIn<'s> {
         profile
     }
 
-    /// The file of the profiles (`config.py`, `_get_config_path_with_fallback`).
+    /// The file with the profiles (`config.py`, `_get_config_path_with_fallback`).
     fn config_file(&self) -> Result<PathBuf, AccessError> {
         if let Some(file) = self.settings.path(Setting::ConfigFile) {
             return Ok(file);
@@ -282,8 +282,8 @@ impl<'s> SignIn<'s> {
             .ok_or(AccessError::NoHome)
     }
 
-    /// Tells of a file that others can read, where the CLI does (`FilePermissionChecker`). A link is followed, because
-    /// the file that it leads to is the one that can be read.
+    /// Reports a file that others can read, in the same cases as the CLI (`FilePermissionChecker`). A link is followed,
+    /// because its target is the file that others can read.
     fn tell_if_open(&self, file: Option<PathBuf>) {
         let is_silenced =
             self.env.get("OCI_CLI_SUPPRESS_FILE_PERMISSIONS_WARNING").is_some_and(|value| value == "True");
@@ -293,14 +293,14 @@ impl<'s> SignIn<'s> {
     }
 }
 
-/// Whether anybody but the owner may do anything with the file, or the owner may execute it.
+/// Whether anybody but the owner has any permission on the file, or the owner may execute it.
 fn is_open(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o177 != 0)
 }
 
-/// The way to sign in that a profile is made for: the one that its `authentication_type` names, its session, or its API
-/// key. The SDK knows an `authentication_type` only for an instance that acts on behalf of a user (`util.py`); the Go SDK
-/// also for one that does not.
+/// The way to sign in for which a profile is made: its `authentication_type`, its session, or its API key. The SDK knows an
+/// `authentication_type` only for an instance that acts for a user (`util.py`); the Go SDK also knows one for an instance
+/// that acts for itself.
 fn auth_of(profile: &Profile) -> Result<Auth, AccessError> {
     match profile.authentication_type() {
         Some("instance_principal") if profile.delegation_token_file().is_some() => Ok(Auth::InstanceOboUser),

@@ -1,4 +1,4 @@
-//! Why a profile cannot be used. Says nothing of what is secret in it.
+//! Why a profile cannot be used. It reveals no secrets.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub enum ProfileError {
         /// Why.
         source: io::Error,
     },
-    /// The file is no INI file.
+    /// The file is not an INI file.
     #[error("{}:{line}: {message}", path.display())]
     Syntax {
         /// The file.
@@ -34,7 +34,7 @@ pub enum ProfileError {
         path: PathBuf,
         /// The profile asked for.
         name: String,
-        /// Those there are.
+        /// The profiles that exist.
         existing: Vec<String>,
     },
     /// A key is missing.
@@ -51,25 +51,25 @@ pub enum ProfileError {
         /// The file and the profile.
         origin: String,
     },
-    /// What must be an OCID is none. What it is instead is not said: it may be anything.
+    /// A value that must be an OCID is not one. The message does not repeat the value, which may be anything.
     #[error("{said} is malformed: expected an OCID such as ocid1.{kind}.oc1..aaaa, with nothing after it")]
     Malformed {
-        /// Who says it.
+        /// The place that set it.
         said: String,
-        /// Of what the OCID is.
+        /// The kind of resource that it should name.
         kind: &'static str,
     },
     /// The file with the private key cannot be read.
     #[error("{said} names {}, which cannot be read", path.display())]
     KeyFile {
-        /// Who says it.
+        /// The place that names the file.
         said: String,
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The region is none.
+    /// The region is not valid.
     #[error("{origin}")]
     Region {
         /// The file and the profile.
@@ -97,7 +97,7 @@ pub enum ProfileError {
     },
 }
 
-/// What a file has in place of the profile that it has not.
+/// Lists the profiles that a file has instead of the missing one.
 fn those(existing: &[String]) -> String {
     match existing {
         [] => "it has no profile at all: one begins with a line such as [DEFAULT]".to_owned(),
