@@ -1,11 +1,12 @@
 //! A value that no log, error, screen or plain journal column may show.
 //!
-//! Three words, three ideas: a *confidential* value is one of which the type says that it is stored sealed; *secrets*
-//! (`run::Secrets`) are texts to look for in what others say; to *mask* is to put [`MASK`] in the place of either.
+//! Three words, three ideas: a *confidential* value has a type which says that it is stored sealed; *secrets*
+//! (`run::Secrets`) are texts to look for in the messages of others; to *mask* is to put [`MASK`] in the place of
+//! either.
 //!
-//! The invariant: `Debug` masks, and the JSON form is a map with the single key [`marker`], by which the journal
-//! finds what to seal before it is stored and reporters find what to mask before it is shown. Nothing that a user or
-//! the cloud named can be taken for it.
+//! The invariant: `Debug` masks, and the JSON form is a map with the single key [`marker`]. By this key the journal
+//! finds what to seal before it is stored, and reporters find what to mask before it is shown. No name of a user or of
+//! the cloud can be mistaken for it.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -19,14 +20,14 @@ use super::id::RunId;
 /// The key of the one-entry JSON map that stands for a confidential value within this process.
 ///
 /// # Design
-/// It is drawn anew by each process and never stored, so that no tag, environment variable or filter can be named
-/// like it. A fixed name would need every user's map to be escaped where it is serialised, in each type that has one.
+/// Each process draws it anew and never stores it, so that no tag, environment variable or filter can have the same
+/// name. With a fixed name, every type with a user's map would have to escape the map's keys when it is serialised.
 pub fn marker() -> &'static str {
     static MARKER: OnceLock<String> = OnceLock::new();
     MARKER.get_or_init(|| format!("$confidential {}", RunId::random()))
 }
 
-/// What is shown in place of a confidential value.
+/// The text shown in place of a confidential value.
 pub const MASK: &str = "***";
 
 /// A value that is stored only sealed and never shown.
@@ -34,12 +35,12 @@ pub const MASK: &str = "***";
 pub struct Confidential<T>(T);
 
 impl<T> Confidential<T> {
-    /// Marks `value` as not to be shown.
+    /// Marks `value` as confidential.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value itself, for the request that needs it. Named so that each use stands out in a review.
+    /// The value itself, for the request that needs it. The name makes each use stand out in a review.
     pub const fn expose(&self) -> &T {
         &self.0
     }
@@ -67,7 +68,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Confidential<T> {
     }
 }
 
-/// Replaces every confidential value inside `json` by the mask, however deep it lies.
+/// Replaces every confidential value inside `json` by the mask, at any depth.
 pub fn mask(json: &mut Value) {
     match json {
         Value::Object(map) if map.contains_key(marker()) => *json = Value::String(MASK.to_owned()),

@@ -1,4 +1,4 @@
-//! What happened to a run: the one list of events, each committed before it is told.
+//! What happened to a run: the one list of events. Each is committed before it is reported.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::id::{Fence, RunId, Seq};
 use super::state::RunState;
 use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
-/// Something that happened, as the journal holds it.
+/// An event, as the journal holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The run it happened to.
+    /// The run to which it happened.
     pub run: RunId,
-    /// Its number within the run, from 1 without a gap.
+    /// Its number within the run: from 1, without gaps.
     pub n: u32,
     /// When it was committed.
     pub at: Timestamp,
@@ -22,7 +22,7 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// Everything that can happen to a run. Each variant is stored; what is merely shown is [`Update::Progress`].
+/// Everything that can happen to a run. Each variant is stored; what is only shown is [`Update::Progress`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum EventKind {
@@ -35,24 +35,24 @@ pub enum EventKind {
         /// The deployment's name.
         name: String,
     },
-    /// A process took the run over.
+    /// A process took over the run.
     LeaseTaken {
-        /// Who held it before, when that is known.
+        /// The previous holder, if it is known.
         from: Option<Holder>,
-        /// Who holds it now.
+        /// The new holder.
         by: Holder,
         /// The new fence.
         fence: Fence,
     },
-    /// A step's intent was committed; its request may leave now.
+    /// A step's intent was committed. Its request may be sent now.
     StepBegun {
         /// The step.
         seq: Seq,
         /// The activity's name.
         name: String,
-        /// What the activity acts on, when one step of a kind must be told from another.
+        /// The subject that the activity acts on, if steps of a kind must be distinguished.
         subject: Option<String>,
-        /// What it does to the world.
+        /// Its effect on the world.
         effect: Effect,
         /// From 1; higher when the step is repeated after a crash.
         attempt: u32,
@@ -65,7 +65,7 @@ pub enum EventKind {
         failure: Failure,
         /// The number of the attempt that follows.
         attempt: u32,
-        /// How long until then.
+        /// The delay until that attempt.
         delay: Duration,
     },
     /// A step that was in doubt turned out to have happened.
@@ -77,33 +77,33 @@ pub enum EventKind {
     StepCompleted {
         /// The step.
         seq: Seq,
-        /// What came of it, in a few words.
+        /// A short note on the result.
         note: Option<String>,
     },
     /// A step failed for good.
     StepFailed {
         /// The step.
         seq: Seq,
-        /// Why.
+        /// Why it failed.
         failure: Failure,
     },
-    /// A warning that the user should see; nothing follows from it.
+    /// A warning for the user. Nothing follows from it.
     Warned {
         /// The step that found it.
         seq: Seq,
-        /// What is unusual.
+        /// The warning.
         message: String,
     },
-    /// The retry budget is spent: the run waits for `resume`.
+    /// The retry budget is spent. The run waits for `resume`.
     RunSuspended {
-        /// What kept failing.
+        /// The failure that kept occurring.
         failure: Failure,
     },
-    /// A person stopped the process; the run waits for `resume`.
+    /// A person stopped the process. The run waits for `resume`.
     RunInterrupted,
     /// The run failed.
     RunFailed {
-        /// Why.
+        /// Why it failed.
         failure: Failure,
     },
     /// The run turned round.
@@ -114,12 +114,12 @@ pub enum EventKind {
         seq: Seq,
         /// The activity's name.
         name: String,
-        /// What the activity acts on.
+        /// The subject that the activity acts on.
         subject: Option<String>,
-        /// From 1.
+        /// The number of the attempt, from 1.
         attempt: u32,
     },
-    /// A compensation failed and will be tried again.
+    /// A compensation failed and will be retried.
     UndoRetrying {
         /// The step that is undone.
         seq: Seq,
@@ -127,14 +127,14 @@ pub enum EventKind {
         failure: Failure,
         /// The number of the attempt that follows.
         attempt: u32,
-        /// How long until then.
+        /// The delay until that attempt.
         delay: Duration,
     },
-    /// A part of a compensation was carried out and is checkpointed; another follows.
+    /// A part of a compensation was carried out and checkpointed. Another part follows.
     UndoAdvanced {
         /// The step that is undone.
         seq: Seq,
-        /// What was done, in a word or two.
+        /// A word or two on what was done.
         note: String,
     },
     /// A step is undone.
@@ -142,36 +142,36 @@ pub enum EventKind {
         /// The step.
         seq: Seq,
     },
-    /// A compensation failed for good: the run is stuck.
+    /// A compensation failed for good. The run is stuck.
     UndoFailed {
         /// The step.
         seq: Seq,
-        /// Why.
+        /// Why it failed.
         failure: Failure,
     },
-    /// The process has died in this step time and again: the run waits for a person.
+    /// Processes died in this step again and again. The run waits for a person.
     RunStuck {
         /// The step.
         seq: Seq,
-        /// How often, in a row.
+        /// How many processes in a row died.
         failure: Failure,
     },
-    /// A person has the step tried again at which the run stopped.
+    /// A person retries the step at which the run stopped.
     RunRetried {
         /// The step.
         seq: Seq,
-        /// Who.
+        /// The person.
         by: String,
     },
-    /// A person ends the run: one side is kept, and the other one is taken away.
+    /// A person ends the run: one side is kept, and the other is taken away.
     RunAbandoned {
         /// The side that is kept.
         keep: Keep,
-        /// From this step on, the steps are those that end the run.
+        /// The first of the steps that end the run.
         from: Seq,
-        /// Why, in their words.
+        /// The person's reason.
         reason: Option<String>,
-        /// Who.
+        /// The person.
         by: String,
     },
     /// A person recorded what they did to a stuck step.
@@ -180,14 +180,14 @@ pub enum EventKind {
         seq: Seq,
         /// What they did.
         resolution: Resolution,
-        /// Why, in their words.
+        /// The person's reason.
         reason: String,
-        /// Who.
+        /// The person.
         by: String,
     },
     /// The run is over.
     RunFinished {
-        /// `succeeded` or `rolled-back`.
+        /// The final state, `succeeded` or `rolled-back`.
         state: RunState,
     },
 }
@@ -221,7 +221,7 @@ impl EventKind {
         }
     }
 
-    /// The step that the event is about, when it is about one.
+    /// The step that the event is about, if any.
     pub const fn step(&self) -> Option<Seq> {
         match self {
             Self::StepBegun { seq, .. }
@@ -250,25 +250,25 @@ impl EventKind {
     }
 }
 
-/// What a reporter gets.
+/// An update for reporters.
 #[derive(Clone, Copy, Debug)]
 pub enum Update<'a> {
-    /// Something that is in the journal.
+    /// An event that is in the journal.
     Event(&'a Event),
-    /// Something to show that is not worth recording, such as the state of a wait.
+    /// A text to show that is not worth recording, such as the progress of a wait.
     Progress {
         /// The step it is about.
         seq: Seq,
-        /// What to show.
+        /// The text.
         text: &'a str,
     },
-    /// One of a step's reads failed, and is made again. Not recorded, as nothing follows from it.
+    /// One of a step's reads failed and will be repeated. It is not recorded, because nothing follows from it.
     Trouble {
         /// The step it is about.
         seq: Seq,
         /// Why it failed.
         failure: &'a Failure,
-        /// Until it is made again.
+        /// The delay until the read is repeated.
         delay: Duration,
     },
 }

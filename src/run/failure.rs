@@ -1,4 +1,4 @@
-//! Why a step did not succeed, as data: a failure is read back after a crash, by another process.
+//! Why a step did not succeed, as data: after a crash, another process reads the failure back.
 
 use std::fmt;
 use std::io;
@@ -10,42 +10,43 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Failure {
-    /// What follows from it.
+    /// What the engine does about it.
     pub kind: FailureKind,
     /// What was being done, such as `creating the folder`.
     pub doing: String,
-    /// What went wrong, in words for a person; never a secret.
+    /// What went wrong, in words for a person. It must not contain a secret.
     pub message: String,
-    /// The id of the request that failed, by which the other side finds it.
+    /// The id of the failed request, by which the other side can find it.
     pub request_id: Option<String>,
 }
 
-/// What follows from a failure. The engine branches on this and on nothing else.
+/// What the engine does about a failure. It branches on this and on nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
-    /// Worth trying again with the same token; when the budget is spent the run is suspended.
+    /// It is retried with the same token. When the budget is spent, the run is suspended.
     Transient {
         /// How long the server asked us to wait.
         retry_after: Option<Duration>,
     },
-    /// Trying again would give the same answer: the run fails, and by default is rolled back.
+    /// A retry would give the same answer. The run fails, and by default is rolled back.
     ///
-    /// An activity may return this only when its net effect is nil or its earlier attempts are accounted for;
-    /// an unknown outcome is transient (steno issue 66).
+    /// An activity may return this only if it changed nothing in the end, or its earlier attempts are accounted for. An
+    /// unknown outcome is transient (steno issue 66).
     Permanent,
-    /// Something that was there is said to be gone, or we are not allowed to see it. It is retried like a transient
-    /// failure, because reads and permissions lag. When the budget is spent, a run that goes forwards fails. One that goes
-    /// backwards is suspended: there nothing may be given up because of one answer.
+    /// A resource that existed is reported as gone, or we may not see it. It is retried like a transient failure,
+    /// because reads and permissions lag. When the budget is spent, a run that goes forwards fails. A run that goes
+    /// backwards is suspended, because on the way back nothing may be given up because of one answer.
     Missing,
-    /// Only somebody else can repair it, as when our key was revoked in the middle of the run. Whether the request was
-    /// carried out is unknown. A run that has changed anything is suspended at once; one that has not fails.
+    /// Only somebody else can fix it, for example when our key was revoked in the middle of the run. Whether the
+    /// request was carried out is unknown. A run that has changed anything is suspended at once; a run that has not
+    /// fails.
     Blocked,
     /// A defect of this program or of its machine. The run stops at once and sends nothing more.
     Ours,
 }
 
-/// What a machine does not do now it may do later: it is worth another attempt.
+/// An IO error may pass, so it is worth another attempt.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::transient("asking the operating system", error.to_string())
@@ -58,22 +59,22 @@ impl Failure {
         Self::of(FailureKind::Transient { retry_after: None }, doing, message)
     }
 
-    /// A failure that another attempt would only repeat.
+    /// A failure that every other attempt would repeat.
     pub fn permanent(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Permanent, doing, message)
     }
 
-    /// A failure of what must be there and cannot be seen.
+    /// A failure because something that must exist cannot be seen.
     pub fn missing(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Missing, doing, message)
     }
 
-    /// A failure that only somebody else can mend.
+    /// A failure that only somebody else can fix.
     pub fn blocked(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Blocked, doing, message)
     }
 
-    /// A defect on our side.
+    /// A defect of this program or of its machine.
     pub fn ours(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Ours, doing, message)
     }

@@ -1,46 +1,46 @@
-//! A run as its events tell it: each is put through the tables of transitions, from the first on.
+//! Computes a run from its events: each goes through the transition tables, from the first on.
 //!
-//! What no sequence of events produces is told from what one does, whoever wrote it. Not everything of a run is in its
-//! events: its input and those of its steps, their results and digests, facts, targets, the lease, and since when a step
-//! fails (which a resume of a suspended run forgets) stand in the rows alone.
+//! So a row that no sequence of events produces can be recognised, whoever wrote it. The events do not contain
+//! everything: the input of the run and of its steps, results and digests, facts, targets, the lease, and the time
+//! since which a step fails (which a resume of a suspended run forgets) are only in the rows.
 
 use super::event::EventKind;
 use super::standing::{RunStanding, StepStanding};
 use super::transitions::IllegalTransition;
 use super::words::{Effect, Timestamp};
 
-/// A run, by its events.
+/// A run, computed from its events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folded {
-    /// Where it stands.
+    /// The standing of the run.
     pub run: RunStanding,
     /// The steps in order.
     pub steps: Vec<FoldedStep>,
 }
 
-/// A step, by the events about it.
+/// A step, computed from the events about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoldedStep {
     /// The activity's name.
     pub name: String,
-    /// What it acts on.
+    /// The subject that it acts on.
     pub subject: Option<String>,
-    /// What it does to the world.
+    /// Its effect on the world.
     pub effect: Effect,
-    /// Where it stands.
+    /// The standing of the step.
     pub standing: StepStanding,
 }
 
-/// Why events are not those of any run.
+/// Why events do not belong to any run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfoldable {
-    /// The first event is not that the run was started.
+    /// The first event does not start the run.
     #[error("a run begins with run-started, and not with {0}")]
     Beginning(&'static str),
-    /// An event that may not happen where the run or its step stands.
+    /// An event is illegal in the state of the run or the step.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
-    /// A step that nothing has begun.
+    /// An event is about a step that was not begun.
     #[error("{0} is about a step that was not begun")]
     NotBegun(&'static str),
 }
@@ -49,7 +49,7 @@ impl Folded {
     /// The run after its first event.
     ///
     /// # Errors
-    /// [`Unfoldable::Beginning`] when it is another one than `run-started`.
+    /// [`Unfoldable::Beginning`] when the event is not `run-started`.
     pub fn begin(first: &EventKind) -> Result<Self, Unfoldable> {
         if !matches!(first, EventKind::RunStarted { .. }) {
             return Err(Unfoldable::Beginning(first.name()));
@@ -57,10 +57,10 @@ impl Folded {
         Ok(Self { run: RunStanding::STARTED, steps: Vec::new() })
     }
 
-    /// The run after one more event.
+    /// Adds one more event to the run.
     ///
     /// # Errors
-    /// When it may not follow.
+    /// When the event is illegal in that state.
     pub fn follow(&mut self, event: &EventKind, at: Timestamp) -> Result<(), Unfoldable> {
         self.run = self.run.after(event, at)?;
         let Some(seq) = event.step() else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! One half of a step: the attempts to do it, or those to undo it.
+//! One half of a step: the attempts to do it, or the attempts to undo it.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use chrono::TimeDelta;
 use super::failure::Failure;
 use super::words::Timestamp;
 
-/// How the attempts of one half of a step went. Both halves are counted, retried and ended in the same way.
+/// The course of the attempts of one half of a step. Both halves are counted, retried and ended in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Half {
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempt: u32,
-    /// Why it, or its last attempt, failed.
+    /// Why the half, or its last attempt, failed.
     pub failure: Option<Failure>,
     /// When it was first begun.
     pub begun_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// Since when its attempts fail.
+    /// The time of its first failure, while it fails.
     pub retry_since: Option<Timestamp>,
     /// When the next attempt may be made.
     pub next_attempt_at: Option<Timestamp>,
 }
 
 impl Half {
-    /// The half whose first attempt begins.
+    /// The half at the beginning of its first attempt.
     pub(super) const fn begun(attempt: u32, at: Timestamp) -> Self {
         let (failure, finished_at, retry_since, next_attempt_at) = (None, None, None, None);
         Self { attempt, failure, begun_at: at, finished_at, retry_since, next_attempt_at }
@@ -35,17 +35,17 @@ impl Half {
         self.attempt = attempt;
         self.failure = Some(failure.clone());
         self.retry_since.get_or_insert(at);
-        // A delay that is longer than the calendar is waited for until its end.
+        // A delay that reaches beyond the calendar ends with the calendar.
         let delay = TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX);
         self.next_attempt_at = Some(at.checked_add_signed(delay).unwrap_or(Timestamp::MAX_UTC));
     }
 
-    /// A part of it is done: what follows is another request, with attempts of its own.
+    /// Completes a part. The next part is another request, with its own attempts.
     pub(super) fn advanced(&mut self) {
         (self.failure, self.retry_since, self.next_attempt_at) = (None, None, None);
     }
 
-    /// A person has it tried again: what failed before does not count.
+    /// Starts over because a person asked for a retry: earlier failures do not count.
     pub(super) fn begun_again(&mut self) {
         (self.failure, self.finished_at, self.retry_since, self.next_attempt_at) = (None, None, None, None);
     }

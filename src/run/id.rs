@@ -1,6 +1,6 @@
 //! The names of things: runs, steps, fences, tokens and targets.
 //!
-//! Each is a newtype with a private field. `Display` is what a user types, `FromStr` is the only way in.
+//! Each is a newtype with a private field. `Display` gives what a user types, and `FromStr` parses it.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,19 +9,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The id of a run: a random UUID (version 4), so that its first eight characters name it in practice.
+/// The id of a run: a random UUID (version 4). In practice, its first eight characters identify it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(Uuid);
 
 impl RunId {
-    /// Makes a new random id.
+    /// Creates a random id.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that makes ids")]
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The first eight characters, as people quote it.
+    /// The first eight characters, in the form in which people quote an id.
     pub fn short(&self) -> String {
         self.0.simple().to_string()[..8].to_owned()
     }
@@ -41,7 +41,7 @@ impl FromStr for RunId {
     }
 }
 
-/// How a user names a run: the newest one, or a prefix of its id.
+/// How a user names a run: as the newest one, or by a prefix of its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunSelector {
     /// `latest`: the run that was started last.
@@ -118,8 +118,9 @@ impl fmt::Display for Seq {
     }
 }
 
-/// What a step is called within its run, and in the cloud: by its activity and its subject, whatever its number is. A
-/// step that another version of the program inserts before it does not change it, and another machine comes to the same.
+/// The name of a step within its run, and in the cloud: its activity and its subject, independent of its number. It
+/// does not change when another version of the program inserts a step before it, and another machine derives the same
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(String);
@@ -130,26 +131,26 @@ impl StepId {
         Self(subject.map_or_else(|| activity.to_owned(), |subject| format!("{activity}/{subject}")))
     }
 
-    /// The same for the `n`th step of that name and subject in the run; the first has no number.
+    /// The name of the `n`th step of this activity and subject in the run. The first has no number.
     #[must_use]
     pub fn nth(&self, n: u32) -> Self {
         if n < 2 { self.clone() } else { Self(format!("{self}#{n}")) }
     }
 
-    /// The plain text.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A step of a version before is known by its number.
+/// A step of an older version is identified by its number.
 impl From<Seq> for StepId {
     fn from(seq: Seq) -> Self {
         Self(seq.to_string())
     }
 }
 
-/// As the journal holds it.
+/// From the form that the journal holds.
 impl From<String> for StepId {
     fn from(stored: String) -> Self {
         Self(stored)
@@ -162,14 +163,14 @@ impl fmt::Display for StepId {
     }
 }
 
-/// Grows each time that a process takes over a run. Every write names the fence it was made under, so that a
-/// process which lost its lease can change nothing more (Kleppmann, "How to do distributed locking", 2016).
+/// A number that grows each time that a process takes over a run. Every write names its fence, so that a process which
+/// lost its lease can change nothing more (Kleppmann, "How to do distributed locking", 2016).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fence(i64);
 
 impl Fence {
-    /// The fence with this number, as the journal holds it.
+    /// The fence with this number, from the journal.
     pub const fn new(number: i64) -> Self {
         Self(number)
     }
@@ -186,12 +187,12 @@ impl Fence {
     }
 }
 
-/// The idempotency token of one step: the same after a crash, so that a repeated request is recognised.
+/// The idempotency token of one step. It is the same after a crash, so that a repeated request is recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RetryToken(String);
 
-/// Scopes our tokens, so that they never equal somebody else's UUIDv5 of the same name.
+/// Scopes our tokens, so that they never equal another program's UUIDv5 of the same name.
 const TOKEN_NAMESPACE: Uuid = Uuid::from_u128(0x6f0a_5f1c_2f43_4c8e_9d0e_7b1a_51e2_c0de);
 
 impl RetryToken {
@@ -202,7 +203,7 @@ impl RetryToken {
         Self(Uuid::new_v5(&TOKEN_NAMESPACE, name.as_bytes()).to_string())
     }
 
-    /// The token as it is sent; 36 characters, of the 64 that are allowed.
+    /// The token as it is sent: 36 characters, of the 64 that are allowed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -214,38 +215,38 @@ impl fmt::Display for RetryToken {
     }
 }
 
-/// What a run holds while it is active, so that two runs never change the same thing.
+/// A thing that a run holds while it is active, so that two runs never change the same thing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Target(String);
 
-/// The kind of a claim, and what stands before its digest.
+/// The kind of a claim, which precedes its digest.
 const CLAIM: &str = "deployment";
 const CLAIM_MARK: char = '#';
 /// The kind of a deployment's own target.
 const SERVICE: &str = "service";
 
 impl Target {
-    /// How long the digest of a claim is, in hexadecimal characters.
+    /// The length of a claim's digest in hexadecimal characters.
     pub const CLAIM_DIGEST_LENGTH: usize = 16;
 
-    /// A target of some kind, such as `folder`, with a name that is unique within the kind.
+    /// A target of a kind such as `folder`, with a name that is unique within the kind.
     pub fn new(kind: &str, name: &str) -> Self {
         Self(format!("{kind}:{name}"))
     }
 
-    /// What a run holds before it knows what it will change: a name for people, and the digest of what is known then.
-    /// It keeps two runs of one deployment apart, and says of nothing that it was changed.
+    /// What a run holds before it knows what it will change: a name for people, and the digest of what is known then. A
+    /// claim keeps two runs of one deployment apart, and does not say that anything was changed.
     pub fn claim(name: &str, digest: &str) -> Self {
         Self::new(CLAIM, &format!("{name}{CLAIM_MARK}{digest}"))
     }
 
-    /// Whether it is a claim. Versions before made it of the name alone.
+    /// Whether this is a claim. Older versions made it of the name alone.
     pub fn is_claim(&self) -> bool {
         self.0.split_once(':').is_some_and(|(kind, _)| kind == CLAIM)
     }
 
-    /// The name in a claim and its digest, by which two deployments of one name are told apart.
+    /// The name and the digest in a claim. The digest distinguishes two deployments with the same name.
     fn claimed(&self) -> Option<(&str, &str)> {
         let is_digest = |text: &str| {
             text.len() == Self::CLAIM_DIGEST_LENGTH
@@ -254,17 +255,17 @@ impl Target {
         self.0.rsplit_once(CLAIM_MARK).filter(|(_, digest)| self.is_claim() && is_digest(digest))
     }
 
-    /// Whether it is a claim that tells two deployments of one name apart.
+    /// Whether this is a claim with a digest, which distinguishes two deployments with the same name.
     pub fn is_whole_claim(&self) -> bool {
         self.claimed().is_some()
     }
 
-    /// A deployment's own target, as the text that describes it.
+    /// A deployment's own target, from the text that describes it.
     pub fn service(text: &str) -> Self {
         Self::new(SERVICE, text)
     }
 
-    /// The text that describes a deployment's own target, when this is one.
+    /// The text that describes a deployment's own target, if this is one.
     pub fn as_service(&self) -> Option<&str> {
         self.0.split_once(':').filter(|(kind, _)| *kind == SERVICE).map(|(_, text)| text)
     }
@@ -277,7 +278,7 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The digest of a claim tells a person nothing.
+        // A claim's digest means nothing to a person.
         formatter.write_str(self.claimed().map_or(&self.0, |(shown, _)| shown))
     }
 }

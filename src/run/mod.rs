@@ -1,7 +1,7 @@
-//! The vocabulary: what a run is, in which states it and its steps can be, and what happened to them.
+//! The vocabulary: what a run is, the states of a run and its steps, and what can happen to them.
 //!
-//! Pure data, at the bottom of the house: no async, no IO, no clock. The journal stores these words, the engine
-//! moves between them, and the command line prints them.
+//! Pure data at the bottom of the house: no async, no IO, no clock. The journal stores these words, the engine moves
+//! between them, and the command line prints them.
 
 mod confidential;
 mod event;

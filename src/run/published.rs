@@ -1,7 +1,8 @@
-//! What is published of a run: the JSON that scripts depend on, in types of its own.
+//! The published JSON of runs, on which scripts depend, in types of its own.
 //!
-//! They are kept apart from the read model and from what the journal holds, so that a change of those cannot change what
-//! is published unseen. Names of runs and steps are in `snake_case`, those of what an event holds in `kebab-case`.
+//! These types are separate from the read model and from what the journal holds, so that a change of those cannot
+//! change the published JSON unnoticed. Names of runs and steps are in `snake_case`; names inside events are in
+//! `kebab-case`.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use super::state::{Outcome, RunState, StepStatus, UndoStatus};
 use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
 impl RunRecord {
-    /// The published JSON, with the steps.
+    /// The published JSON of the run, with its steps.
     pub fn to_json(&self) -> Value {
         let mut published = self.to_json_without_steps();
         published["warnings"] = self.warnings.as_slice().into();
@@ -22,7 +23,7 @@ impl RunRecord {
         published
     }
 
-    /// The published JSON of a list of runs.
+    /// The published JSON of the run, for a list of runs.
     pub fn to_json_without_steps(&self) -> Value {
         let head = PublishedRun {
             run_id: self.id,
@@ -68,7 +69,7 @@ impl StepRecord {
 }
 
 impl Event {
-    /// The published JSON: flat, with the event's name under `event`.
+    /// The published JSON of the event: flat, with the event's name under `event`.
     pub fn to_json(&self) -> Value {
         let kind = serde_json::to_value(PublishedEvent::from(&self.kind));
         let mut published = json!({"n": self.n, "at": stamp(self.at)});
@@ -79,7 +80,7 @@ impl Event {
     }
 }
 
-/// RFC 3339, UTC, with milliseconds.
+/// A time in RFC 3339, UTC, with milliseconds.
 pub fn stamp(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
@@ -124,7 +125,7 @@ struct PublishedUndo {
     error: Option<String>,
 }
 
-/// What happened. The names are those of [`EventKind::name`]; a delay is in seconds.
+/// What happened. The names are those of [`EventKind::name`]. A delay is in seconds.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum PublishedEvent<'a> {

@@ -7,7 +7,7 @@ use super::id::{RunId, Seq};
 use super::state::{Outcome, RunState, StepStatus, UndoStatus};
 use super::words::{Direction, Effect, Facts, Holder, Timestamp};
 
-/// One run, with its steps when they were asked for.
+/// One run, with its steps if they were asked for.
 #[derive(Clone, Debug)]
 pub struct RunRecord {
     /// The run.
@@ -18,17 +18,17 @@ pub struct RunRecord {
     pub workflow_version: u32,
     /// The deployment's name.
     pub name: String,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
-    /// Which way it was going last.
+    /// The direction in which it last went.
     pub direction: Direction,
-    /// Whether it should be advancing and nobody advances it.
+    /// Whether it should be advancing, but no process advances it.
     pub interrupted: bool,
-    /// Who advances it, when somebody does.
+    /// The process that advances it, if any.
     pub holder: Option<Holder>,
     /// When it was started.
     pub created_at: Timestamp,
-    /// When it was over.
+    /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// Why it failed or was suspended.
     pub error: Option<Failure>,
@@ -36,9 +36,9 @@ pub struct RunRecord {
     pub facts: Facts,
     /// The steps in order; empty in a list of runs.
     pub steps: Vec<StepRecord>,
-    /// How it came out; `None` until it did.
+    /// Its outcome; `None` until it has one.
     pub outcome: Option<Outcome>,
-    /// What it warned of, in order; empty in a list of runs.
+    /// Its warnings, in order; empty in a list of runs.
     pub warnings: Vec<String>,
 }
 
@@ -49,13 +49,13 @@ pub struct StepRecord {
     pub seq: Seq,
     /// The activity's name.
     pub name: String,
-    /// What the activity acts on.
+    /// The subject that the activity acts on.
     pub subject: Option<String>,
-    /// What it does to the world.
+    /// Its effect on the world.
     pub effect: Effect,
-    /// Where it stands.
+    /// Its status.
     pub status: StepStatus,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
     /// When it was first begun.
     pub started_at: Timestamp,
@@ -65,16 +65,16 @@ pub struct StepRecord {
     pub result: Option<Value>,
     /// Why it failed, or why its last attempt did.
     pub error: Option<Failure>,
-    /// Its compensation, once there is one.
+    /// Its compensation, if it has begun.
     pub compensation: Option<UndoRecord>,
 }
 
 /// The compensation of a step.
 #[derive(Clone, Debug)]
 pub struct UndoRecord {
-    /// Where it stands.
+    /// Its status.
     pub status: UndoStatus,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
     /// When it was first begun.
     pub started_at: Timestamp,

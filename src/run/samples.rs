@@ -1,4 +1,4 @@
-//! Events for tests: a run that comes by everything that can happen to one.
+//! Events for tests: a run to which everything happens that can happen.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::id::{Fence, Seq};
 use super::state::RunState;
 use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
-/// One event of each kind, or two where they are told differently, a second and a half apart.
+/// One event of each kind, or two if a kind is shown in two ways, a second and a half apart.
 pub(crate) fn one_event_of_each_kind() -> Vec<Event> {
     let run = "1b2c3d4e-0000-4000-8000-000000000001".parse().expect("an id");
     let begin: Timestamp = "2026-03-01T09:00:00Z".parse().expect("a time");

@@ -1,10 +1,11 @@
-//! What is secret in itself, and the mask in its place wherever somebody else repeats it.
+//! Texts that are secret in themselves, and the mask that replaces them wherever somebody else repeats them.
 //!
-//! Clouds and programs repeat what they were given: a part of it, with its lines folded into one, upper-cased, escaped,
-//! in base64, cut at a limit. So what is looked for is not a whole value alone but its parts ([`parts`]), and it is
-//! looked for in the text as it stands and in what the text reads as ([`views`]).
+//! Clouds and programs repeat what they were given: a part of it, with its lines joined, in upper case, escaped, in
+//! base64, or cut at a limit. So the search covers the parts of a value as well as the whole ([`parts`]), in the text
+//! itself and in its decoded forms ([`views`]).
 //!
-//! A part of fewer than four characters is not masked within another text: it stands everywhere, and tells nothing.
+//! A part of fewer than four characters is not masked inside other texts: such a part occurs everywhere and reveals
+//! nothing.
 
 mod parts;
 mod views;
@@ -16,19 +17,19 @@ use super::confidential::MASK;
 pub use parts::passwords;
 use views::View;
 
-/// The shortest text that is looked for within another.
+/// The shortest text that is searched for inside another.
 const SHORTEST: usize = 4;
-/// The most that is looked for, in bytes: the parts of a few hundred large configuration files.
+/// The limit on all texts searched for, in bytes: enough for the parts of a few hundred large configuration files.
 const MOST: usize = 16 << 20;
 
-/// Texts that are never to be shown, ready to be found in others.
+/// Texts that must never be shown, prepared for the search in other texts.
 #[derive(Default)]
 pub struct Secrets {
-    /// Each as it is compared.
+    /// Each text in the form in which it is compared.
     wanted: BTreeSet<Vec<u8>>,
-    /// The same backwards, for one whose beginning was cut off.
+    /// The same texts reversed, to find one whose beginning was cut off.
     reversed: BTreeSet<Vec<u8>>,
-    /// How each begins: most places of a text begin none of them.
+    /// The beginning of each text. Most places in a text match none of them.
     beginnings: HashSet<[u8; SHORTEST]>,
     size: usize,
 }
@@ -36,28 +37,28 @@ pub struct Secrets {
 /// What may have been cut off a text before it came here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Its end, as a limit on a message does.
+    /// Its end, for example by a limit on messages.
     End,
-    /// Its beginning as well, as the end of a log has none.
+    /// Its beginning as well, as in the tail of a log.
     Both,
 }
 
 impl Secrets {
-    /// Adds a value with all its parts.
+    /// Adds a value and all its parts.
     pub fn add(&mut self, value: &str) {
         for part in parts::of(value) {
             self.add_word(&part);
         }
     }
 
-    /// Adds a token, whose parts are the words between its dots.
+    /// Adds a token. Its parts are the words between its dots.
     pub fn add_token(&mut self, token: &str) {
         self.add_word(token);
         token.split('.').filter(|part| part.len() >= 2 * SHORTEST).for_each(|part| self.add_word(part));
     }
 
     fn add_word(&mut self, word: &str) {
-        // Only the case of ASCII is folded; other letters have two forms.
+        // The comparison ignores case only in ASCII; other letters are added in both forms.
         for form in [word.to_owned(), word.to_lowercase(), word.to_uppercase()] {
             let folded: Vec<u8> = form.bytes().map(views::folded).collect();
             let Some(beginning) = folded.first_chunk::<SHORTEST>() else { continue };
@@ -71,7 +72,7 @@ impl Secrets {
         }
     }
 
-    /// `text` with one mask in place of each secret, whichever way it is written.
+    /// Returns `text` with one mask in place of each secret, however the secret is written.
     pub fn masked(&self, text: &str, cut: Cut) -> String {
         if self.wanted.is_empty() || text.len() < SHORTEST {
             return text.to_owned();
@@ -111,7 +112,7 @@ impl Secrets {
         }
     }
 
-    /// How long the longest secret is with which a text begins.
+    /// The length of the longest secret with which a text begins.
     fn longest_at(&self, text: &[u8]) -> Option<usize> {
         let mut upto = text;
         loop {
@@ -119,7 +120,7 @@ impl Secrets {
             if !self.beginnings.contains(beginning) {
                 return None;
             }
-            // Whatever the text begins with sorts before it, the longest last.
+            // Every prefix of the text sorts before it, the longest last.
             let before =
                 self.wanted.range::<[u8], _>((Bound::Unbounded, Bound::Included(upto))).next_back()?;
             if upto.starts_with(before) {
@@ -130,7 +131,7 @@ impl Secrets {
         }
     }
 
-    /// Whether a secret begins with all of a text.
+    /// Whether a secret begins with the whole text.
     fn begins_with(&self, text: &[u8]) -> bool {
         text.first_chunk::<SHORTEST>().is_some_and(|beginning| self.beginnings.contains(beginning))
             && is_beginning(&self.wanted, text)
@@ -144,7 +145,7 @@ fn is_beginning(sorted: &BTreeSet<Vec<u8>>, text: &[u8]) -> bool {
         .is_some_and(|secret| secret.starts_with(text))
 }
 
-/// The text with the mask over these places, one for those that touch.
+/// Masks these places of the text. Places that touch share one mask.
 fn covered(text: &str, mut places: Vec<Range<usize>>) -> String {
     places.sort_by_key(|place| place.start);
     let mut masked = String::new();

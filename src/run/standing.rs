@@ -1,8 +1,7 @@
-//! Where a run and its steps stand after an event: what is stored of them, but for what they were given and what came
-//! of it.
+//! The standing of a run and of its steps after an event: everything that is stored of them, except inputs and results.
 //!
-//! The invariant: it is computed by the two tables of transitions, and the same for who writes a run and for who reads
-//! it. One thing no event tells: that the retry budgets of a run were renewed, see [`StepStanding::forget_retries`].
+//! The invariant: the two transition tables compute it, in the same way for a process that writes a run and for one
+//! that reads it. No event records that the retry budgets of a run were renewed; see [`StepStanding::forget_retries`].
 
 use super::event::EventKind;
 use super::failure::Failure;
@@ -11,29 +10,29 @@ use super::state::{RunState, StepState};
 use super::transitions::IllegalTransition;
 use super::words::{Direction, Keep, Timestamp};
 
-/// Where a run stands.
+/// The standing of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunStanding {
     /// Its state.
     pub state: RunState,
-    /// Which way it goes.
+    /// The direction in which it goes.
     pub direction: Direction,
     /// Whether it ever succeeded.
     pub has_succeeded: bool,
     /// Why it failed or was suspended.
     pub error: Option<Failure>,
-    /// When it was over.
+    /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
 
-/// Where a step stands.
+/// The standing of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepStanding {
     /// Its state.
     pub state: StepState,
     /// The attempts to do it.
     pub forward: Half,
-    /// The attempts to undo it, once there was one.
+    /// The attempts to undo it, if there were any.
     pub undo: Option<Half>,
 }
 
@@ -47,22 +46,22 @@ impl RunStanding {
         finished_at: None,
     };
 
-    /// Where it stands after an event.
+    /// The standing after an event.
     ///
     /// # Errors
-    /// When the event may not follow.
+    /// When the event is illegal in this state.
     pub fn after(&self, event: &EventKind, at: Timestamp) -> Result<Self, IllegalTransition> {
         use EventKind as E;
         let mut after = Self { state: self.state.after(event)?, ..self.clone() };
         match event {
             E::LeaseTaken { .. } => {
-                // What it was suspended for is tried again.
+                // The run retries what it was suspended for.
                 if (self.state, self.direction) == (RunState::Suspended, Direction::Forward) {
                     after.error = None;
                 }
                 after.finished_at = None;
             }
-            // Backwards, why it failed is the better answer; what is in the way stands at its step.
+            // On the way back, the reason why the run failed is the better answer. The step records what is in the way.
             E::RunSuspended { .. } if self.direction == Direction::Backward => {}
             E::RunSuspended { failure }
             | E::RunFailed { failure }
@@ -102,10 +101,10 @@ impl StepStanding {
         Self { state: StepState::BEGUN, forward: Half::begun(attempt, at), undo: None }
     }
 
-    /// Where it stands after an event, which must be about this step.
+    /// The standing after an event, which must be about this step.
     ///
     /// # Errors
-    /// When the event may not follow.
+    /// When the event is illegal in this state.
     pub fn after(&self, event: &EventKind, at: Timestamp) -> Result<Self, IllegalTransition> {
         use EventKind as E;
         let mut after = Self { state: self.state.after(event)?, ..self.clone() };
@@ -129,7 +128,7 @@ impl StepStanding {
             (E::UndoCompleted { .. }, Some(undo)) => undo.succeeded(at),
             (E::UndoFailed { failure, .. }, Some(undo)) => undo.failed(failure, at),
             (E::StepResolved { .. }, Some(undo)) => undo.finished_at = Some(at),
-            // The table has let none of these pass: nothing was begun.
+            // The table has refused all of these already: nothing was begun.
             (
                 E::UndoRetrying { .. }
                 | E::UndoAdvanced { .. }
@@ -156,7 +155,7 @@ impl StepStanding {
         Ok(after)
     }
 
-    /// A half whose retry budget is renewed: its next failure is its first.
+    /// Renews the retry budget of a half: its next failure counts as its first.
     pub const fn forget_retries(&mut self, direction: Direction) {
         match (direction, &mut self.undo) {
             (Direction::Forward, _) => self.forward.retry_since = None,

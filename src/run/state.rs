@@ -1,4 +1,4 @@
-//! The states of a run and of a step. What may follow what is in `transitions`.
+//! The states of a run and of a step. The legal changes between them are in `transitions`.
 
 use std::fmt;
 
@@ -6,31 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use super::words::words;
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
-    /// Going forwards; without a live lease it is shown as interrupted.
+    /// It goes forwards. Without a live lease it is shown as interrupted.
     Running,
-    /// The retry budget is spent; `resume` goes on.
+    /// Its retry budget is spent; `resume` goes on.
     Suspended,
-    /// A step failed for good and nothing was undone yet.
+    /// A step failed for good, and nothing is undone yet.
     Failed,
-    /// Going backwards; without a live lease it is shown as interrupted.
+    /// It goes backwards. Without a live lease it is shown as interrupted.
     RollingBack,
     /// Everything that the run changed is changed back.
     RolledBack,
-    /// A compensation failed for good; a person is needed.
+    /// A compensation failed for good. A person must act.
     Stuck,
-    /// It came to its end.
+    /// The workflow came to its end.
     Succeeded,
 }
 
-/// Where the forward half of a step stands.
+/// The status of the forward half of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepStatus {
-    /// Its intent is committed. If its process is gone it is in doubt: it may have taken effect or not.
+    /// Its intent is committed. If its process is gone, it is in doubt: it may or may not have taken effect.
     Begun,
     /// Its result is checkpointed.
     Completed,
@@ -38,7 +38,7 @@ pub enum StepStatus {
     Failed,
 }
 
-/// Where a step's compensation stands.
+/// The status of a step's compensation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UndoStatus {
@@ -46,29 +46,29 @@ pub enum UndoStatus {
     Begun,
     /// The step is undone.
     Completed,
-    /// It failed for good: the run is stuck here.
+    /// It failed for good, and the run is stuck here.
     Failed,
     /// A person said that the step's effect stays.
     Skipped,
 }
 
-/// How a run came out, where its state alone does not tell: who reads `rolled-back` wants to know why.
+/// The outcome of a run, where its state says too little: a reader of `rolled-back` wants to know why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It came to its end.
+    /// The workflow came to its end.
     Succeeded,
-    /// It succeeded, and a later run has replaced what it made.
+    /// It succeeded, and a later run has replaced what it created.
     Superseded,
     /// It was refused before it changed anything.
     Refused,
-    /// It failed and was told to halt: everything is left as it was then.
+    /// It failed and is set to halt: everything is left as it was then.
     Failed,
     /// It failed, and what it had changed is changed back.
     FailedAndUndone,
-    /// It was taken back, as somebody asked.
+    /// It was rolled back because somebody asked for it.
     Undone,
-    /// It was taken back, a part of it by a person.
+    /// It was rolled back, in part by a person.
     UndoneByHand,
 }
 
@@ -86,7 +86,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Where a step stands: its forward half, and its compensation once there is one.
+/// The state of a step: its forward half, and its compensation if it has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StepState {
     /// The forward half.
@@ -96,12 +96,12 @@ pub struct StepState {
 }
 
 impl RunState {
-    /// Whether nothing more will happen unless a person asks for a rollback.
+    /// Whether nothing more happens unless a person asks for a rollback.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Succeeded | Self::RolledBack)
     }
 
-    /// The state as the journal, the JSON and the command line name it.
+    /// The state's name in the journal, the JSON and the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -116,12 +116,12 @@ impl RunState {
 }
 
 impl StepState {
-    /// The state of a step whose first begin was just committed.
+    /// The state of a step whose first beginning was just committed.
     pub const BEGUN: Self = Self { status: StepStatus::Begun, undo: None };
 }
 
 impl StepStatus {
-    /// The status as the journal and the JSON name it.
+    /// The status's name in the journal and the JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Begun => "begun",
@@ -132,7 +132,7 @@ impl StepStatus {
 }
 
 impl UndoStatus {
-    /// The status as the journal and the JSON name it.
+    /// The status's name in the journal and the JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Begun => "begun",

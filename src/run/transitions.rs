@@ -1,24 +1,25 @@
-//! What may follow what: the two tables of transitions, of a run and of a step.
+//! The two transition tables, of a run and of a step.
 //!
-//! One `match` each over (state, event): what is not listed is an error. The journal applies the tables when it
-//! writes and again when it loads, so that a row that no sequence of events produces is noticed, not obeyed.
+//! Each is one `match` over (state, event), and a pair that is not listed is an error. The journal applies the tables
+//! when it writes and again when it loads, so that a row which no sequence of events produces is noticed before the
+//! program acts on it.
 
 use super::event::EventKind;
 use super::state::{RunState, StepState, StepStatus, UndoStatus};
 use super::words::{Keep, Resolution};
 
-/// An event that may not happen in this state: a defect of ours or a damaged journal.
+/// An event that is illegal in this state: a defect of this program or a damaged journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{event} may not follow the state {state}")]
 pub struct IllegalTransition {
-    /// The state, as the journal names it.
+    /// The state's name in the journal.
     pub state: String,
     /// The event's name.
     pub event: &'static str,
 }
 
 impl RunState {
-    /// The state after `event`; events that concern only a step leave it as it is.
+    /// The state after `event`. Events that concern only a step do not change it.
     pub fn after(self, event: &EventKind) -> Result<Self, IllegalTransition> {
         use EventKind as E;
         match (self, event) {
@@ -41,7 +42,7 @@ impl RunState {
             (Self::Running | Self::RollingBack, E::RunSuspended { .. }) => Ok(Self::Suspended),
             (Self::Running, E::RunFailed { .. }) => Ok(Self::Failed),
             (Self::Running, E::RunStuck { .. }) => Ok(Self::Stuck),
-            // Which way it goes is in its row; backwards, a rollback tries again.
+            // The row holds the direction. On the way back, a rollback is the retry.
             (Self::Failed | Self::Stuck, E::RunRetried { .. }) => Ok(Self::Running),
             (
                 Self::Running | Self::Suspended | Self::Failed | Self::Stuck | Self::Succeeded,
@@ -90,11 +91,11 @@ impl StepState {
                 | E::RunStuck { .. }
                 | E::RunRetried { .. },
             ) => Ok(self),
-            // What failed is in doubt again: an attempt before the last may have been carried out.
+            // A failed step is in doubt again: an attempt before the last may have been carried out.
             (S::Failed, None, E::RunRetried { .. }) => to(S::Begun, None),
             (S::Begun, None, E::StepCompleted { .. }) => to(S::Completed, None),
             (S::Begun, None, E::StepFailed { .. }) => to(S::Failed, None),
-            // What a person said of a step may be taken back: when the run is abandoned, its whole side goes.
+            // A person's statement about a step can be revoked: when the run is abandoned, its whole side goes.
             (status, None | Some(U::Failed | U::Skipped), E::UndoBegun { .. }) => to(status, Some(U::Begun)),
             (
                 status,

@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 /// A point in time, UTC.
 pub type Timestamp = DateTime<Utc>;
 
-/// Small named facts about a run, such as the id of what it made. Never secret.
+/// Small named facts about a run, such as the id of what it created. They must not contain a secret.
 pub type Facts = BTreeMap<String, String>;
 
-/// What an activity does to the world.
+/// An activity's effect on the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
-    /// Looks, and changes nothing.
+    /// It reads, and changes nothing.
     Read,
-    /// Waits until something is so.
+    /// It waits for a condition.
     Wait,
-    /// Changes the cloud, and declares how that is undone.
+    /// It changes the cloud, and declares how the change is undone.
     Mutation,
 }
 
-/// Which way a run is going.
+/// The direction of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
@@ -34,7 +34,7 @@ pub enum Direction {
 }
 
 impl Effect {
-    /// The word as the journal and the JSON have it.
+    /// The word in the journal and in the JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -45,7 +45,7 @@ impl Effect {
 }
 
 impl Direction {
-    /// The direction, as the journal holds it.
+    /// The direction's name in the journal.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Forward => "forward",
@@ -54,18 +54,18 @@ impl Direction {
     }
 }
 
-/// What follows when a step fails for good.
+/// What happens when a step fails for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// Roll back at once.
+    /// The run is rolled back at once.
     Rollback,
-    /// Stop there and leave everything as it is.
+    /// The run stops and leaves everything as it is.
     Halt,
 }
 
 impl OnFailure {
-    /// What follows, as the journal and the deployment name it.
+    /// The name in the journal and in the deployment.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rollback => "rollback",
@@ -74,7 +74,7 @@ impl OnFailure {
     }
 }
 
-/// What a person says about a stuck step that they mended by hand.
+/// What a person says about a stuck step that they fixed by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resolution {
@@ -95,7 +95,7 @@ pub enum Keep {
 }
 
 impl Keep {
-    /// The side, as the command line names it.
+    /// The side's name on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -110,7 +110,7 @@ impl Keep {
 pub struct Holder {
     /// The machine's host name.
     pub host: String,
-    /// The kernel's boot id, which tells a reboot from a pause.
+    /// The kernel's boot id, which distinguishes a reboot from a pause.
     pub boot_id: String,
     /// The process id.
     pub pid: u32,
@@ -133,13 +133,13 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// A word in the journal that is none of those it may be.
+/// A word in the journal that is not one of the expected ones.
 #[derive(Debug, thiserror::Error)]
 #[error("`{word}` names no {thing}")]
 pub struct UnknownWord {
     /// The word.
     pub word: String,
-    /// What it was to name.
+    /// What the word should name.
     pub thing: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! What of a value is secret by itself: its lines and words, what is assigned in it, the password within a URL, what it
-//! reads as.
+//! The parts of a value that are secret by themselves: its lines and words, assigned values, the password in a URL, and
+//! its decoded forms.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,18 @@ use serde_json::Value;
 
 use super::views::{percent_decoded, text_of};
 
-/// Words that are values of many a variable and tell nothing; without them no message could be read.
+/// Words that are the values of many variables and reveal nothing. If they were masked, no message could be read.
 const TELLING_NOTHING: [&str; 14] = [
     "true", "false", "null", "none", "info", "warn", "warning", "error", "debug", "trace", "http", "https",
     "auto", "default",
 ];
-/// How far what a value reads as is taken apart again.
+/// How many times decoded forms are taken apart again.
 const DEPTH: usize = 3;
-/// A word of a text of several lines is a secret only from this length on; most of them are prose.
+/// The minimum length of a word in a text of several lines to count as a secret. Most of these words are prose.
 const WORD_OF_PROSE: usize = 12;
-/// The same for one that has a digit in it.
+/// The same minimum for a word with a digit in it.
 const TOKEN_OF_PROSE: usize = 8;
-/// So long a part of a path is a token: `https://hooks.example/services/T0…`.
+/// The minimum length of a part of a path to count as a token: `https://hooks.example/services/T0…`.
 const PATH_TOKEN: usize = 16;
 
 /// A value and its parts.
@@ -48,7 +48,7 @@ fn collect(value: &str, depth: usize, parts: &mut BTreeSet<String>) {
         .and_then(|value| serde_json::from_str(value).ok());
     for line in value.lines().map(str::trim) {
         keep(line);
-        // The names in JSON are no secrets; what it holds is told by reading it.
+        // The names in JSON are no secrets. Its values are found by parsing it.
         if json.is_some() {
             continue;
         }
@@ -77,7 +77,7 @@ fn collect(value: &str, depth: usize, parts: &mut BTreeSet<String>) {
     }
 }
 
-/// What parts of a command line, of a connection string, of a query and of JSON stand between.
+/// Whether a character separates the parts of a command line, a connection string, a query or JSON.
 fn is_separator(c: char) -> bool {
     c.is_whitespace()
         || matches!(
@@ -86,7 +86,7 @@ fn is_separator(c: char) -> bool {
         )
 }
 
-/// What is assigned: `KEY=value`, `key: value`, `--key=value`.
+/// The assigned values: `KEY=value`, `key: value`, `--key=value`.
 fn assigned(text: &str) -> impl Iterator<Item = &str> {
     let by_equals = text.split_once('=').map(|(_, value)| unquoted(value));
     let by_colon = text.split_once(':').map(|(_, value)| unquoted(value));
@@ -98,7 +98,7 @@ fn unquoted(text: &str) -> &str {
     text.trim().trim_matches(['"', '\''])
 }
 
-/// The password before the `@` of a URL or of a data source's name, and the tokens of a URL's path.
+/// The password before the `@` of a URL or of a data source's name, and the tokens in a URL's path.
 fn of_address(word: &str, keep: &mut impl FnMut(&str)) {
     let after_scheme = word.split_once("://").map(|(_, rest)| rest);
     if let Some((user, _)) = after_scheme.unwrap_or(word).rsplit_once('@') {
@@ -128,7 +128,7 @@ fn leaves(json: Value, found: &mut Vec<String>) {
     }
 }
 
-/// The password within each URL of a text that is no secret itself.
+/// The password in each URL of a text that is not a secret itself.
 pub fn passwords(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for word in text.split(char::is_whitespace).filter(|word| word.contains("://")) {

@@ -30,7 +30,7 @@ fn percent_encoded(text: &str, is_upper: bool, is_form: bool) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// The ways in which others write what they were given.
+/// The ways in which others write a secret that they were given.
 fn written(secret: &str) -> Vec<String> {
     let spelt = |spell: fn(u8) -> String| secret.bytes().map(spell).collect::<Vec<_>>().concat();
     let json = serde_json::to_string(secret).expect("a string");
@@ -78,7 +78,7 @@ fn every_shape_is_masked_in_every_form() {
                 masked.strip_prefix("it said ").and_then(|rest| rest.strip_suffix(", and nothing else"));
             let rest = rest.unwrap_or_else(|| panic!("{secret} as {form}: {masked}"));
             let shown: String = rest.replace(MASK, "").chars().filter(|c| c.is_alphanumeric()).collect();
-            // Of base64 the last characters may stand alone; of JSON the names of its keys.
+            // The last characters of base64 may stay, and so may the names of JSON's keys.
             let shown =
                 ["user", "USER", "token", "TOKEN"].iter().fold(shown, |shown, key| shown.replace(key, ""));
             assert!(shown.len() < SHORTEST, "{secret:?} as {form:?} shows {shown:?}: {masked}");
@@ -100,7 +100,7 @@ fn a_secret_that_was_cut_is_masked_as_far_as_it_goes() {
         let cut: String = STANDARD.encode(format!("user:{secret}")).chars().take(12 + n).collect();
         assert!(!masked(&[secret], &format!("auth {cut}")).contains(&cut), "{cut}");
     }
-    // What is too short to tell anything.
+    // Too short to reveal anything.
     assert_eq!(masked(&[secret], "the value is hun"), "the value is hun");
 }
 
@@ -128,7 +128,7 @@ fn what_tells_nothing_is_left_as_it_is() {
     let values = ["80", "true", "error", "yes", "", "a b"];
     let text = "an error: it is true that port 80 of a b said yes";
     assert_eq!(masked(&values, text), text);
-    // Prose in a file is no secret word by word, but line by line.
+    // The words of prose in a file are no secrets, but its lines are.
     let file = "server {\n  listen 80;\n  location / { proxy_pass backend; }\n}";
     assert_eq!(masked(&[file], "the location of the server here"), "the location of the server here");
     assert_eq!(masked(&[file], "bad: location / { proxy_pass backend; }"), "bad: ***");

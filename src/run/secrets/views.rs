@@ -1,34 +1,36 @@
-//! What a text reads as, with the place of each byte in the text itself: without its escapes, decoded from base64 and
-//! from hexadecimal digits, and those within each other.
+//! The ways to read a text, with the place of each byte in the original: without its escapes, decoded from base64 and
+//! from hexadecimal digits, and nested combinations of these.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// How many ways to read a text are tried, and how many bytes they may come to: a hostile text has no end of them.
+/// Limits on how many readings of a text are tried, and on how many bytes they have in all: a hostile text has
+/// infinitely many.
 const VIEWS: usize = 160;
 const BYTES: usize = 4 << 20;
-/// The shortest run of characters that is read as base64 or hexadecimal digits.
+/// The shortest run of characters that is decoded as base64 or hexadecimal digits.
 const RUN: usize = 6;
 
-/// A text as one way to read it gives it.
+/// One reading of a text.
 #[derive(Clone)]
 pub(super) struct View {
     bytes: Vec<u8>,
-    /// Where each byte comes from.
+    /// The origin of each byte.
     from: Vec<(u32, u32)>,
 }
 
-/// How bytes are compared: letters of both cases are one, and so are all blanks, since a fold turns lines into spaces.
+/// The form in which bytes are compared: letters of both cases are equal, and so are all blanks, since joining lines
+/// turns line ends into spaces.
 pub(super) const fn folded(byte: u8) -> u8 {
     if byte.is_ascii_whitespace() || byte.is_ascii_control() { b' ' } else { byte.to_ascii_lowercase() }
 }
 
-/// The text of bytes that are one.
+/// The text of these bytes, if they are one.
 pub(super) fn text_of(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(ToOwned::to_owned)
 }
 
-/// The ways to read a text: as it stands, then without escapes, then decoded, then what is within that.
+/// The readings of a text: the text itself, then without escapes, then decoded, then nested ones.
 pub(super) fn of(text: &str) -> Vec<View> {
     type Reading = fn(&View) -> Vec<View>;
     const ESCAPES: [Reading; 5] = [
@@ -57,7 +59,7 @@ pub(super) fn of(text: &str) -> Vec<View> {
             }
         }
     };
-    // Escapes within escapes, as JSON within JSON has them.
+    // Escapes within escapes, as in JSON within JSON.
     add(&mut views, 0..1, &ESCAPES);
     let first = views.len();
     add(&mut views, 1..first, &ESCAPES);
@@ -80,7 +82,7 @@ impl View {
         self.bytes.iter().copied().map(folded).collect()
     }
 
-    /// Where in the text these bytes come from.
+    /// The place in the original from which these bytes come.
     pub(super) fn place(&self, range: Range<usize>) -> Option<Range<usize>> {
         let places = self.from.get(range)?;
         let start = places.iter().map(|(start, _)| *start).min()?;
@@ -88,7 +90,7 @@ impl View {
         Some(start as usize..end as usize)
     }
 
-    /// The lines, each of which may have been cut.
+    /// The lines. Each may have been cut.
     pub(super) fn lines(&self) -> Vec<Range<usize>> {
         let ends = self.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
         let mut start = 0;
@@ -100,7 +102,7 @@ impl View {
         lines
     }
 
-    /// Where a line ends without what is put after a text that was cut: dots, quotes, brackets.
+    /// The end of a line before the marks that follow a cut text: dots, quotes, brackets.
     pub(super) fn before_ellipsis(&self, line: Range<usize>) -> usize {
         let mut end = line.end;
         while end > line.start {
@@ -114,8 +116,8 @@ impl View {
         end
     }
 
-    /// What comes of replacing what `read` finds at a place: how many bytes it takes, and what they stand for. Nothing
-    /// where it finds nothing.
+    /// Replaces everything that `read` recognises: it returns how many bytes it takes, and what they stand for. Returns
+    /// nothing if it recognises nothing.
     fn read(&self, read: impl Fn(&[u8]) -> Option<(usize, Vec<u8>)>) -> Vec<Self> {
         let Some(first) = (0..self.bytes.len()).find(|at| read(&self.bytes[*at..]).is_some()) else {
             return Vec::new();
@@ -137,7 +139,7 @@ impl View {
         vec![view]
     }
 
-    /// What comes of decoding each run of such characters, one line a run; masked is the whole run.
+    /// Decodes each run of such characters into a line of its own. A match masks the whole run.
     fn decoded(&self, is_in: impl Fn(u8) -> bool, decode: impl Fn(&[u8]) -> Vec<u8>) -> Option<Self> {
         let mut view = Self { bytes: Vec::new(), from: Vec::new() };
         let mut at = 0;
@@ -158,7 +160,7 @@ impl View {
     }
 }
 
-/// Texts that are masked are far below 4 GiB.
+/// A position in a text. Texts that are masked are far smaller than 4 GiB.
 fn position(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
@@ -172,7 +174,7 @@ fn utf8(code: u32) -> Option<Vec<u8>> {
     char::from_u32(code).map(|c| c.to_string().into_bytes())
 }
 
-/// The escapes of JSON, of shells, and of languages that print their strings so.
+/// The escapes of JSON, of shells, and of languages that print strings in this way.
 fn backslash(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     let [b'\\', kind, rest @ ..] = text else { return None };
     let simple = |byte: u8| Some((2, vec![byte]));
@@ -211,12 +213,12 @@ fn percent(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     Some((3, vec![u8::try_from(hex(digits.get(..2)?)?).ok()?]))
 }
 
-/// Forms write a space as a plus sign.
+/// The plus sign with which forms write a space.
 fn plus(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     text.starts_with(b"+").then(|| (1, vec![b' ']))
 }
 
-/// HTML's.
+/// The entities of HTML.
 fn entity(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     let rest = text.strip_prefix(b"&")?;
     let end = rest.iter().take(8).position(|byte| *byte == b';')?;
@@ -233,12 +235,12 @@ fn entity(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     Some((end + 2, bytes))
 }
 
-/// Lines that were broken to a width.
+/// The line breaks in text that was wrapped to a width.
 fn fold(text: &[u8]) -> Option<(usize, Vec<u8>)> {
     matches!(text.first(), Some(b'\n' | b'\r')).then(|| (1, Vec::new()))
 }
 
-/// Base64 in either alphabet. Where a text within it begins is not known, so that each of the four places is tried.
+/// Decodes base64 in either alphabet. Where the text begins within it is unknown, so each of the four offsets is tried.
 fn base64(view: &View) -> Vec<View> {
     let value = |byte: u8| match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
@@ -271,7 +273,7 @@ fn hexadecimal(view: &View) -> Vec<View> {
     (0..2).filter_map(read).collect()
 }
 
-/// Bytes without the escapes of a URL.
+/// Removes the escapes of a URL.
 pub(super) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
