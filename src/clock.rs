@@ -1,7 +1,7 @@
-//! Time comes from here: the wall clock, and waits.
+//! The source of time: the wall clock, and waits.
 //!
-//! A wait takes a deadline, which can be checkpointed, but runs on the monotonic clock from the moment it starts,
-//! so that a wall clock that jumps cannot cut a drain short.
+//! A wait takes a deadline, which can be checkpointed, but runs on the monotonic clock from its start, so that a jump
+//! of the wall clock cannot cut a drain short.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ impl Clock {
         Self(())
     }
 
-    /// The time now, UTC, to the millisecond: what the journal can hold.
+    /// The time now, UTC, in milliseconds, which is the journal's precision.
     #[expect(clippy::disallowed_methods, reason = "the home of the wall clock")]
     pub fn now(&self) -> Timestamp {
         let now = Utc::now() + crate::crash::skew();
         Timestamp::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
     }
 
-    /// How long from now until `deadline`; zero once it has passed.
+    /// The time until `deadline`; zero once it has passed.
     pub fn until(&self, deadline: Timestamp) -> Duration {
         (deadline - self.now()).to_std().unwrap_or_default()
     }

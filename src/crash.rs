@@ -1,26 +1,33 @@
-//! Crash points: named instants at which a test kills this very process, or sends it another signal. Only tests compile
-//! them in (feature `failpoints`); in every other build these functions are empty.
+//! Crash points: named instants at which a test kills this process, or sends it another signal. Only tests compile them
+//! in (feature `failpoints`); in every other build these functions are empty.
 //!
-//! A point is named `STEP/INSTANT`, such as `create-instance/begun`. Where several steps have one name, the subject
-//! tells them apart or what it begins with, and with a wait the change that it follows:
-//! `drain-backend[http/10.0.0.2:80]/begun`, `drain-backend[http]/begun`, `await-work-request[drain-backend]/waiting`. `FAILPOINTS` says what happens there, in the words of the `fail` crate:
-//! `create-instance/begun=return` kills the process when it comes there, `=return(INT INT)` interrupts it twice,
-//! `=return(JUMP-3600)` sets its clock back by an hour, `=return(STOP JUMP40)` lets 40 seconds pass while it is stopped, `any` names every point, `commit` each commit of the journal,
-//! `clock=return(40)` lets the clock be ahead from the beginning, and `visited=return(FILE)` writes the names of the
-//! points that were passed. What names no point is an error: at once when there is no such instant, and at the end
-//! when the process never came there.
+//! A point is named `STEP/INSTANT`, such as `create-instance/begun`. If several steps have one name, the subject, or
+//! the beginning of it, distinguishes them. For a wait, the change that it follows distinguishes it:
+//! `drain-backend[http/10.0.0.2:80]/begun`, `drain-backend[http]/begun`, `await-work-request[drain-backend]/waiting`.
+//!
+//! `FAILPOINTS` says what happens at a point, in the syntax of the `fail` crate:
+//! - `create-instance/begun=return` kills the process when it reaches the point.
+//! - `=return(INT INT)` interrupts it twice.
+//! - `=return(JUMP-3600)` sets its clock back by an hour.
+//! - `=return(STOP JUMP40)` lets 40 seconds pass while it is stopped.
+//! - `any` names every point, and `commit` names each commit of the journal.
+//! - `clock=return(40)` sets the clock ahead from the beginning.
+//! - `visited=return(FILE)` writes the names of the points that were passed.
+//!
+//! A name that is no point is an error: at once if there is no such instant, and at the end if the process never
+//! reached the point.
 
 #[cfg(feature = "failpoints")]
 pub use armed::{Armed, arm, at, committed, skew, within};
 
-/// What a step is among others, which is a part of its name.
+/// The role of a step among others. It is a part of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// It changes something, or comes before all changes.
+    /// The step changes something, or comes before all changes.
     Itself,
-    /// It waits for what a change has started.
+    /// The step waits for the result of a change.
     Following,
-    /// It takes a change back.
+    /// The step takes a change back.
     Undo,
 }
 
@@ -33,7 +40,7 @@ mod idle {
 
     use super::Place;
 
-    /// Names the step in which the points that follow lie.
+    /// Names the step of the points that follow.
     pub const fn within(_step: &str, _subject: Option<&str>, _place: Place) {}
 
     /// A crash point.
@@ -62,7 +69,7 @@ mod armed {
 
     use super::Place;
 
-    /// Every instant of a step; those of a request follow the name of its operation.
+    /// Every instant of a step. The instants of a request follow the name of its operation.
     const INSTANTS: [&str; 15] = [
         "not started",
         "started",
@@ -81,14 +88,15 @@ mod armed {
         "finished",
     ];
     const OF_A_REQUEST: [&str; 2] = [" unsent", " unread"];
-    /// Points that lie in no step.
+    /// Points outside of any step.
     const ELSEWHERE: [&str; 4] = ["any", "commit", "clock", "visited"];
 
-    /// How long after a signal the next one comes.
+    /// The time between one signal and the next.
     const BETWEEN_SIGNALS: Duration = Duration::from_millis(3);
 
-    // A process that is tested by crash points drives one run, so the step in progress is one for the whole of it: its
-    // names, the shortest first. In a process that drives several at once, points mean nothing and must not be named.
+    // A process under test by crash points drives one run, so the whole process has one step in progress. These are its
+    // names, the shortest first. In a process that drives several runs at once, points mean nothing and must not be
+    // named.
     static STEP: Mutex<Vec<String>> = Mutex::new(Vec::new());
     // The last change, by name and subject.
     static CHANGE: Mutex<Option<(String, String)>> = Mutex::new(None);
@@ -97,14 +105,14 @@ mod armed {
     // How many seconds the clock has jumped.
     static JUMPED: AtomicI64 = AtomicI64::new(0);
 
-    /// What `FAILPOINTS` says, which holds until this is dropped.
+    /// The settings of `FAILPOINTS`, which hold until this is dropped.
     #[derive(Debug)]
     pub struct Armed(fail::FailScenario<'static>);
 
     /// Reads `FAILPOINTS`.
     ///
     /// # Panics
-    /// When it cannot be read, or names a point that cannot be.
+    /// When it cannot be read, or names an impossible point.
     pub fn arm() -> Armed {
         let armed = Armed(fail::FailScenario::setup());
         for (name, _) in fail::list() {
@@ -117,10 +125,10 @@ mod armed {
     }
 
     impl Armed {
-        /// Makes sure, at the end of the process, that it came by each point that `FAILPOINTS` names.
+        /// Makes sure, at the end of the process, that the process reached each point that `FAILPOINTS` names.
         ///
         /// # Panics
-        /// When it did not: then the test that named it has not tried what it thinks.
+        /// When it did not: the test that named the point has not tested what it claims.
         pub fn disarm(self) {
             let passed = lock(&PASSED);
             let missed: Vec<String> = fail::list()
@@ -141,7 +149,7 @@ mod armed {
         what.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Names the step in which the points that follow lie.
+    /// Names the step of the points that follow.
     pub fn within(step: &str, subject: Option<&str>, place: Place) {
         let step = if place == Place::Undo { format!("undo {step}") } else { step.to_owned() };
         let mut names = vec![step.clone()];
@@ -153,7 +161,7 @@ mod armed {
             };
             names.extend(follows.map(|change| format!("{step}[{change}]")));
             let follows = follows.map(|change| format!("{change} ")).unwrap_or_default();
-            // The address of a backend is another one in each sandbox, its set is not.
+            // A backend's address differs in each sandbox, but its set does not.
             let set = subject.rsplit_once('/').map(|(set, _)| set);
             names.extend(
                 set.into_iter().chain([subject]).map(|subject| format!("{step}[{follows}{subject}]")),
@@ -168,7 +176,7 @@ mod armed {
     /// A crash point.
     ///
     /// # Panics
-    /// When the instant is none that `FAILPOINTS` could name.
+    /// When `FAILPOINTS` could not name the instant.
     pub fn at(instant: impl Display) {
         let instant = instant.to_string();
         assert!(is_instant(&instant), "`{instant}` is missing in the list of the instants");
@@ -185,7 +193,7 @@ mod armed {
         signal("commit");
     }
 
-    /// How far the wall clock is off: by what was jumped, or from the beginning by `clock=return(-3600)`.
+    /// How far the wall clock is off: by its jumps, or from the beginning by `clock=return(-3600)`.
     pub fn skew() -> chrono::TimeDelta {
         passed("clock");
         fail::fail_point!("clock", |seconds| {
@@ -224,7 +232,7 @@ mod armed {
                     rest.push(known(name, word));
                 }
             }
-            // Two that come at once are one: the others come while the process does something about the first.
+            // Two signals that come at once count as one. The others come while the process handles the first.
             if !rest.is_empty() {
                 std::thread::spawn(move || {
                     for signal in rest {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-/// The environment as it was read. Keys and pass phrases may be in it.
+/// The environment as it was read. It may contain keys and pass phrases.
 #[derive(Clone, Default)]
 pub struct Env {
     values: HashMap<String, String>,
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Env {
 }
 
 impl Env {
-    /// An environment of these variables alone.
+    /// An environment with only these variables.
     pub fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
         Self { values: values.into_iter().collect(), unreadable: BTreeSet::new() }
     }
@@ -41,15 +41,15 @@ impl Env {
         env
     }
 
-    /// The value of a variable; `None` when it is not set, or not text.
+    /// The value of a variable; `None` if it is not set or not text.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
 
-    /// The value of a variable that a user named, who must learn that it is not text.
+    /// The value of a variable that a user named. The user must learn if it is not text.
     ///
     /// # Errors
-    /// When the variable is set to what is not text.
+    /// When the variable is set, but its value is not text.
     pub fn text(&self, name: &str) -> Result<Option<String>, NotText> {
         if self.unreadable.contains(name) {
             return Err(NotText(name.to_owned()));
@@ -70,7 +70,7 @@ impl Env {
 
 #[cfg(test)]
 impl Env {
-    /// The same environment, with a variable whose value is not text.
+    /// Adds a variable whose value is not text.
     pub(crate) fn and_unreadable(mut self, name: &str) -> Self {
         self.unreadable.insert(name.to_owned());
         self

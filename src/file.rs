@@ -1,7 +1,7 @@
-//! Files as they are read everywhere in this program: regular ones alone, and up to a limit, since a pipe waits for a
-//! writer that may never come and a device does not end.
+//! Reads files, for the whole program: only regular files, and only up to a limit. A pipe may wait for ever for a
+//! writer, and a device does not end.
 //!
-//! The invariant: no read of a file that somebody names waits for ever, or for more memory than its limit.
+//! The invariant: no read of a file that somebody names waits for ever, or needs more memory than its limit.
 
 use std::fs::{FileType, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 /// The largest file of a profile, a key or a token, in bytes.
 const SIZE_LIMIT: u64 = 1 << 20;
 
-/// The text of a small file in which there may be secrets: it is zeroed when it is dropped.
+/// The text of a small file that may contain secrets. It is zeroed when it is dropped.
 ///
 /// # Errors
-/// Also when it is not a regular file, is too large, or is not text.
+/// Also when the file is not regular, is too large, or is not text.
 pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     match String::from_utf8(read_bytes(path, SIZE_LIMIT)?) {
         Ok(text) => Ok(Zeroizing::new(text)),
@@ -28,13 +28,13 @@ pub fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     }
 }
 
-/// The bytes of a file that has at most `limit` of them, in one piece of memory, since bytes that grow leave copies of
-/// themselves behind.
+/// The bytes of a file that has at most `limit` of them, in one allocation, because a buffer that grows leaves copies
+/// of itself behind.
 ///
 /// # Errors
-/// Also when it is not a regular file, or is larger.
+/// Also when the file is not regular, or is larger.
 pub fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    // Not to wait for the other end of a pipe, nor to make a terminal the one of this process.
+    // Does not wait for the other end of a pipe, and does not make a terminal this process's own.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
@@ -49,7 +49,7 @@ pub fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Makes sure that what was found is a regular file.
+/// Makes sure that this is a regular file.
 ///
 /// # Errors
 /// What it is instead.
@@ -77,7 +77,7 @@ fn kind(found: FileType) -> &'static str {
     }
 }
 
-/// The folder in which a file lies: of a bare name, the current one.
+/// The folder of a file; the current folder for a bare name.
 pub fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

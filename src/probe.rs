@@ -1,7 +1,7 @@
-//! An open-loop prober. It sends requests on a schedule, whatever happened to the earlier ones, and repeats none.
+//! An open-loop prober. It sends requests on a schedule, whatever happened to earlier requests, and never repeats one.
 //!
-//! Latency counts from the time at which a request was due, so that every request that a stall delays shows it. A client
-//! that retries by itself would hide the very losses that the prober looks for (docs/design/redeploy.md).
+//! Latency counts from the time at which a request was due, so that it shows in every request that a stall delays. A
+//! client that retries by itself would hide the very losses that the prober looks for (docs/design/redeploy.md).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,32 +19,32 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// After this a request counts as lost.
+/// The time after which a request counts as lost.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 type Sender = SendRequest<Full<Bytes>>;
 
-/// What the prober saw.
+/// The results of a probe.
 #[derive(Clone, Debug)]
 pub struct Findings {
     /// Requests sent.
     pub n_sent: u64,
-    /// Requests lost, by how.
+    /// Requests lost, by cause.
     pub failures: BTreeMap<String, u64>,
     /// Latency in microseconds from the intended time.
     pub latency: Histogram<u64>,
-    /// Each version with when it was first and last seen, and how often.
+    /// Each version, with the times of its first and last answer, and the number of its answers.
     pub versions: BTreeMap<String, Seen>,
 }
 
-/// When a version was seen, counted from the start of the probe.
+/// When a version answered, counted from the start of the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// First.
+    /// The first answer.
     pub first: Duration,
-    /// Last.
+    /// The last answer.
     pub last: Duration,
-    /// How often.
+    /// The number of answers.
     pub n: u64,
 }
 
@@ -74,14 +74,14 @@ impl Findings {
     }
 }
 
-/// How the traffic looks.
+/// The shape of the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// Requests a second.
     pub rate: u32,
     /// How long a slow request takes. A drain must last longer.
     pub slow: Duration,
-    /// Every how many requests one is slow.
+    /// One in this many requests is slow.
     pub slow_every: u64,
 }
 
@@ -92,14 +92,14 @@ impl Load {
     }
 }
 
-/// Sends requests to `target` until `stop`, then waits for the answers to those under way.
+/// Sends requests to `target` until `stop`, then waits for the answers to requests under way.
 pub async fn probe(target: SocketAddr, load: Load, stop: CancellationToken) -> Findings {
     let findings = Arc::new(Mutex::new(Findings::new()));
     let pool: Arc<Mutex<Vec<Sender>>> = Arc::default();
     let started = Instant::now();
     let interval = Duration::from_secs(1) / load.rate.max(1);
     let mut ticks = tokio::time::interval_at(started, interval);
-    // Late ticks are made up at once: the schedule counts.
+    // Late ticks are made up for at once, because the schedule counts.
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
     let mut requests = JoinSet::new();
     let mut n = 0_u64;
@@ -125,8 +125,8 @@ pub async fn probe(target: SocketAddr, load: Load, stop: CancellationToken) -> F
     findings
 }
 
-/// Sends one request: one in five on a new connection, the others on one that was used before; one in twenty is a POST,
-/// and some are slow. Returns the version that answered.
+/// Sends one request. One in five uses a new connection, and the others one that was used before. One in twenty is a
+/// POST, and some are slow. Returns the version that answered.
 async fn one(target: SocketAddr, n: u64, load: Load, pool: &Mutex<Vec<Sender>>) -> Result<String, String> {
     let slow = format!("/?work_ms={}", load.slow.as_millis());
     let is_fresh = n % 5 == 3;
@@ -176,7 +176,7 @@ async fn connect(target: SocketAddr) -> Result<Sender, String> {
     Ok(sender)
 }
 
-/// Drives a connection beside its requests, as hyper wants it; the connection ends with its sender.
+/// Drives a connection beside its requests, as hyper requires. The connection ends with its sender.
 #[expect(clippy::disallowed_methods, reason = "ends by itself when the pool of the probe is dropped")]
 fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
     tokio::spawn(async move {

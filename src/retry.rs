@@ -1,6 +1,6 @@
-//! When to try again: a policy that is data. The engine does the waiting; there is one retry loop in the program.
+//! When to retry: a policy that is data. The engine does the waiting, in the only retry loop of the program.
 //!
-//! The only file that names `backoff`, whose crate is no longer maintained (see deny.toml).
+//! This is the only file that uses `backoff`, a crate that is no longer maintained (see deny.toml).
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use backoff::ExponentialBackoffBuilder;
 use backoff::backoff::Backoff as _;
 use serde::{Deserialize, Serialize};
 
-/// How failed attempts are spaced, and for how long they go on.
+/// The delays between failed attempts, and how long the attempts go on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RetryPolicy {
@@ -16,9 +16,9 @@ pub struct RetryPolicy {
     pub initial_interval: Duration,
     /// The upper bound of any delay.
     pub max_interval: Duration,
-    /// How much the upper bound grows from one delay to the next.
+    /// The factor by which the upper bound grows from one delay to the next.
     pub multiplier: f64,
-    /// How long after the first failure the attempts go on.
+    /// How long the attempts go on after the first failure.
     pub max_elapsed: Duration,
 }
 
@@ -35,7 +35,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Gives delays their defaults where there are none: a run of an earlier version may have been told not to wait.
+    /// Replaces zero delays by the defaults: a run of an older version may have been set not to wait.
     pub fn wait_at_all(&mut self) {
         let default = Self::default();
         for (delay, default) in [
@@ -48,11 +48,11 @@ impl RetryPolicy {
         }
     }
 
-    /// The delay after failed attempt number `attempt` (from 1), with full jitter: anything between nothing and
-    /// the bound, so that many clients which failed together do not return together.
+    /// The delay after failed attempt number `attempt` (from 1), with full jitter: a random time from zero up to the
+    /// bound, so that many clients which failed together do not return together.
     pub fn delay_after(&self, attempt: u32) -> Duration {
-        // `backoff` spreads a delay around its interval, from nothing to twice it when the factor is 1: half the
-        // bound as interval makes that full jitter.
+        // With a factor of 1, `backoff` spreads a delay from zero to twice its interval. With half the bound as the
+        // interval, that is full jitter.
         let mut backoff = ExponentialBackoffBuilder::new()
             .with_initial_interval(self.initial_interval / 2)
             .with_max_interval(self.max_interval / 2)
@@ -60,7 +60,7 @@ impl RetryPolicy {
             .with_randomization_factor(1.0)
             .with_max_elapsed_time(None)
             .build();
-        // Past this many doublings every delay has the same bound.
+        // After this many doublings, every delay has the same bound.
         let n_skipped = attempt.clamp(1, 64) - 1;
         for _ in 0..n_skipped {
             backoff.next_backoff();
