@@ -10,7 +10,7 @@ use crate::journal::{Claim, Journal, Purpose};
 use crate::run::{Keep, RunId, RunSelector};
 use crate::workflows::{KeepNew, NEW_SIDE, NewSide, Side, World, old_side};
 
-/// What a person says with it.
+/// What a person says when they abandon a run: the side to keep, the reason, and whether they are asked.
 pub(super) struct Word {
     pub(super) keep: Keep,
     pub(super) reason: Option<String>,
@@ -29,7 +29,7 @@ pub(super) async fn abandon(
     of_run(session, journal, run, word).await
 }
 
-/// Keeps one side of a run and takes the other one away, also where that was begun before.
+/// Keeps one side of a run and takes the other one away, also if that was begun before.
 pub(super) async fn of_run(
     session: &Session<'_>,
     journal: Journal,

@@ -87,7 +87,7 @@ pub(super) async fn validate(
                 return Ok(invalid(session, &problems, &warnings));
             }
             Foreseen::Seen((_, problems)) => return Err(unfound(&problems)),
-            // What is refused everywhere is a problem like the others.
+            // A refusal that applies to every deployment is a problem like any other.
             Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json => {
                 let problem = Unfound { path: None, message: failure.message };
                 return Ok(invalid(session, &[told_of_the_cloud(&problem)], &warnings));
@@ -123,7 +123,8 @@ fn invalid(session: &Session<'_>, problems: &[Value], warnings: &[Value]) -> Exi
     Exit::Usage
 }
 
-/// What a deployment names and the cloud does not hold has no place in a file, but the path of what names it.
+/// The problem when the cloud does not have what a deployment names. It has no place in a file, but the path of the
+/// value that names it.
 fn told_of_the_cloud(problem: &Unfound) -> Value {
     let path = problem.path.as_deref().unwrap_or_default();
     json!({"file": null, "line": null, "column": null, "path": path, "message": problem.message})

@@ -1,4 +1,4 @@
-//! Asks before something is taken away, where somebody can answer. Scripts are never asked.
+//! Asks before something is taken away, if there is somebody to answer. Scripts are never asked.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
@@ -10,14 +10,14 @@ use crate::run::{Effect, RunRecord, StepRecord, StepStatus, UndoStatus};
 /// Whether the user is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Confirmation {
-    /// On a terminal.
+    /// On a terminal, the user is asked.
     Asked,
-    /// `--yes`: it was given beforehand.
+    /// `--yes`: the user agreed beforehand.
     Given,
 }
 
 impl Confirmation {
-    /// What `--yes` says.
+    /// The confirmation that `--yes` asks for.
     pub(super) const fn of(yes: bool) -> Self {
         if yes { Self::Given } else { Self::Asked }
     }
@@ -27,7 +27,7 @@ impl Confirmation {
         self == Self::Asked && io::stdin().is_terminal() && ui.notes().is_terminal()
     }
 
-    /// Shows what would be done and asks, unless nobody is there to answer.
+    /// Shows what would be done and asks, unless there is nobody to answer.
     ///
     /// # Errors
     /// When the answer is not yes.
@@ -38,7 +38,7 @@ impl Confirmation {
         ui.err(&plain(what));
         ui.prompt(&plain(&format!("{question} [y/N] ")));
         let mut answer = String::new();
-        // What cannot be read is no yes.
+        // An unreadable answer is not a yes.
         let is_read = io::stdin().lock().read_line(&mut answer).is_ok();
         if is_read && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
             return Ok(());
@@ -52,7 +52,7 @@ impl Confirmation {
     }
 }
 
-/// What a rollback of a run would do, newest change first.
+/// The changes that a rollback of a run would undo, the newest first.
 pub(super) fn undoing(record: &RunRecord) -> String {
     let id = record.id.short();
     let ended = record.finished_at.unwrap_or(record.created_at).format("%Y-%m-%d %H:%M:%S UTC");

@@ -1,4 +1,4 @@
-//! `start --detach`: the run goes on in a process of a session of its own, which no terminal ends.
+//! `start --detach`: the run goes on in a process with a session of its own, which survives the terminal.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -16,12 +16,13 @@ use super::ui::Ui;
 use super::variables::DETACHED;
 use crate::run::RunId;
 
-/// Leaves the session of the terminal, whose end is then none of ours.
+/// Leaves the terminal's session, so that the end of the terminal does not end this process.
 pub(super) fn leave_the_terminal() -> Result<(), Report> {
     setsid().map(drop).map_err(|error| Report::ours(format!("cannot begin a session of its own: {error}")))
 }
 
-/// Starts this command again in a process that goes on by itself, and waits until its run is there, or it ended.
+/// Starts this command again in a process of its own, and waits until its run is in the journal or the process has
+/// ended.
 pub(super) async fn hand_over(session: &Session<'_>) -> Result<Exit, Report> {
     let failed = |error: std::io::Error| Report::ours(format!("cannot start a process for the run: {error}"));
     let program = std::env::current_exe().map_err(failed)?;
@@ -52,15 +53,15 @@ pub(super) async fn hand_over(session: &Session<'_>) -> Result<Exit, Report> {
     }
 }
 
-/// What became of the process that was started.
+/// The outcome of starting the process.
 enum Said {
     /// Its run is in the journal.
     Run(RunId),
-    /// It is over, and has said itself why.
+    /// The process has ended, and has said why.
     End(std::io::Result<ExitStatus>),
 }
 
-/// Passes on what the process says until it names its run, which is the first thing that it prints.
+/// Passes on the output of the process until it names its run, which is its first result.
 async fn what_is_said(ui: &Ui, child: &mut Child, cancel: &CancellationToken) -> Said {
     let mut results = child.stdout.take().map(|pipe| BufReader::new(pipe).lines());
     let mut notes = child.stderr.take().map(|pipe| BufReader::new(pipe).lines());
@@ -87,7 +88,7 @@ async fn what_is_said(ui: &Ui, child: &mut Child, cancel: &CancellationToken) ->
     Said::End(child.wait().await)
 }
 
-/// The next line of what is still open; `None` at its end.
+/// The next line of a stream that is still open; `None` at its end.
 async fn next<R: tokio::io::AsyncBufRead + Unpin>(lines: &mut Option<tokio::io::Lines<R>>) -> Option<String> {
     match lines {
         Some(lines) => lines.next_line().await.ok().flatten(),

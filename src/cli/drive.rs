@@ -46,7 +46,8 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
     let plan = async |foresight: &Foresight<'_, World>| {
         let (steps, ()) = foresight.plan::<Redeploy>(deployment).await?;
         let mut missing = Vec::new();
-        // What the cloud does not hold is refused here as `validate --online` refuses it. What it does not tell is not.
+        // A name that the cloud does not have is refused here, as in `validate --online`. A failed look-up is only a
+        // warning.
         match foresight.plan::<Lookups>(deployment).await {
             Err(Stop::Suspended(failure)) => {
                 session.ui.warn(&format!("what the deployment names could not be looked at: {failure}"));
@@ -77,7 +78,7 @@ pub(super) async fn resume(
     if let Some(keep) = journal.abandoned(run).await?
         && !journal.run(run).await?.state.is_over()
     {
-        // It was said before, and why.
+        // The earlier command confirmed it and gave the reason.
         let word = Word { keep, reason: None, confirmation: Confirmation::Given };
         return of_run(session, journal, run, word).await;
     }
@@ -88,7 +89,7 @@ pub(super) async fn resume(
     Ok(exit)
 }
 
-/// Has the step tried again at which a run has stopped.
+/// Retries the step at which a run has stopped.
 pub(super) async fn retry(
     session: &Session<'_>,
     selector: &RunSelector,
@@ -104,7 +105,7 @@ pub(super) async fn retry(
     Ok(exit)
 }
 
-/// Undoes the run that is meant, or the newest of the deployment that is.
+/// Undoes the run that the user names, or the newest run of the deployment that the user names.
 pub(super) async fn rollback(
     session: &Session<'_>,
     args: &DeploymentArgs,
@@ -174,10 +175,10 @@ pub(super) async fn destroy(
     Ok(exit)
 }
 
-/// How a destruction is asked for.
+/// How an instance is to be destroyed.
 #[derive(Clone, Copy)]
 pub(super) struct Destroying {
-    /// Only shown.
+    /// Whether it is only shown.
     pub(super) is_dry: bool,
     pub(super) confirmation: Confirmation,
 }

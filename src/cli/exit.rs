@@ -10,23 +10,23 @@ use crate::run::{Effect, Event, EventKind, RunRecord, RunState};
 pub enum Exit {
     /// Done.
     Done,
-    /// Our fault: a defect, or a journal that cannot be used.
+    /// A defect of this program, or a journal that cannot be used.
     Ours,
-    /// Usage or configuration; nothing was changed.
+    /// The usage or the configuration is wrong; nothing was changed.
     Usage,
-    /// It failed and was rolled back.
+    /// The run failed and was rolled back.
     RolledBack,
-    /// It failed and was told to halt.
+    /// The run failed, and is set to halt.
     Halted,
-    /// A compensation failed; a person is needed.
+    /// A compensation failed. A person must act.
     Stuck,
-    /// Another run or process holds it.
+    /// Another run or process holds the target or the run.
     Refused,
-    /// Suspended; resume later.
+    /// The run is suspended, and can be resumed later.
     Suspended,
-    /// Interrupted by SIGINT; resumable.
+    /// SIGINT interrupted the run, which can be resumed.
     Interrupted,
-    /// Interrupted by SIGTERM or SIGHUP; resumable.
+    /// SIGTERM or SIGHUP interrupted the run, which can be resumed.
     Terminated,
 }
 
@@ -47,7 +47,7 @@ impl Exit {
         }
     }
 
-    /// The exit with which another process of this program ended; `None` when it did not end by itself.
+    /// The exit of another process of this program; `None` if it did not end by itself.
     pub(super) fn of_process(status: ExitStatus) -> Option<Self> {
         const ALL: [Exit; 10] = [
             Exit::Done,
@@ -65,8 +65,8 @@ impl Exit {
         ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
     }
 
-    /// The exit of a run that was left like this. A rollback that the user asked for is done when it is done; one
-    /// that follows a failure has a code of its own.
+    /// The exit for a run that was left in this way. A rollback that the user asked for counts as done. A rollback
+    /// after a failure has its own code.
     pub(super) const fn of(end: &End) -> Self {
         match end {
             End::Succeeded | End::RolledBack(None) => Self::Done,
@@ -81,7 +81,7 @@ impl Exit {
         }
     }
 
-    /// The exit of the process that drove a run last, from what the journal says of it.
+    /// The exit of the last process that drove a run, according to the journal.
     pub(super) fn of_record(record: &RunRecord, events: &[Event]) -> Self {
         match record.state {
             RunState::Succeeded => Self::Done,
@@ -98,7 +98,7 @@ impl Exit {
     }
 }
 
-/// Whether the way back followed a failure at once, and was not asked for.
+/// Whether the rollback directly followed a failure, and nobody asked for it.
 fn has_turned_back_by_itself(events: &[Event]) -> bool {
     let turned = events.iter().rposition(|event| matches!(event.kind, EventKind::RollbackStarted));
     let before = turned.and_then(|at| at.checked_sub(1)).and_then(|at| events.get(at));

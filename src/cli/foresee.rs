@@ -1,4 +1,4 @@
-//! What would be done, and what a look at the cloud finds: without a run, and nothing is changed.
+//! Looks ahead, for plans, and looks at the cloud. There is no run, and nothing is changed.
 
 use std::time::Duration;
 
@@ -16,24 +16,24 @@ use crate::retry::RetryPolicy;
 use crate::run::{Effect, Failure, Update};
 use crate::workflows::{Unfound, World};
 
-/// What came of looking ahead.
+/// The result of looking ahead.
 pub(super) enum Foreseen<T> {
-    /// What was looked for.
+    /// The look-up's result.
     Seen(T),
-    /// What was in the way.
+    /// What stopped the look-up.
     Stopped(Stop),
     /// The user stopped it.
     Signalled(Exit),
 }
 
-/// Looks ahead, beside the signals.
+/// Looks ahead while listening for signals.
 pub(super) async fn foreseen<T>(
     session: &Session<'_>,
     world: &World,
     look: impl AsyncFnOnce(&Foresight<'_, World>) -> Result<T, Stop>,
 ) -> Result<Foreseen<T>, Report> {
     let cancel = CancellationToken::new();
-    // Somebody is looking at it: what cannot be foreseen says so soon.
+    // A person is waiting, so a look-up that keeps failing gives up soon.
     let retry = world.policy.retry.clone();
     let retry = RetryPolicy { max_elapsed: retry.max_elapsed.min(Duration::from_mins(1)), ..retry };
     let tell = |update: Update<'_>| match update {
@@ -61,7 +61,7 @@ pub(super) fn print_plan(session: &Session<'_>, name: &str, steps: &[PlannedStep
     session.ui.out(&plain(&format!("\nPlan of {name}: {}. Nothing was changed.", plural(n, "change"))));
 }
 
-/// What is said of what a deployment names and the cloud does not hold.
+/// The report when a deployment names things that the cloud does not have.
 pub(super) fn unfound(problems: &[Unfound]) -> Report {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Stop::Failed(Failure::permanent("looking at what the deployment names", lines.join("\n"))).into()

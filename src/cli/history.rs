@@ -15,14 +15,14 @@ use super::ui::{Tone, Ui, between, plain, short};
 use crate::journal::{Journal, LEASE_LENGTH, Purpose};
 use crate::run::{Event, RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
 
-/// Between two looks at a run that another process drives.
+/// The interval at which a run of another process is polled.
 const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Report> {
     let (doubt, mut runs) = match session.journal_if_any().await? {
         Some(journal) => {
             let doubt = doubted(session.ui, &journal, None).await?;
-            // One more tells whether there are more.
+            // Asks for one more run than it shows, to know whether there are more.
             let n_asked = if n_most == 0 { u32::MAX } else { n_most.saturating_add(1) };
             let runs = journal.runs(n_asked).await?;
             journal.close().await?;
@@ -70,7 +70,7 @@ pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: b
     Ok(Exit::Done)
 }
 
-/// Says, and returns, what speaks against what the journal says, as far as the key is there to tell.
+/// Warns of doubts about what the journal says, if the key is there to verify it, and returns them.
 async fn doubted(ui: &Ui, journal: &Journal, run: Option<RunId>) -> Result<Option<String>, Report> {
     let doubt = journal.doubt(run).await?.map(|doubt| doubt.to_string());
     if let Some(doubt) = &doubt {
@@ -79,7 +79,7 @@ async fn doubted(ui: &Ui, journal: &Journal, run: Option<RunId>) -> Result<Optio
     Ok(doubt)
 }
 
-/// The JSON of what is shown, and what speaks against it.
+/// Adds the doubts to the JSON that is shown.
 fn with_doubt(mut shown: Value, doubt: Option<String>) -> Value {
     if let Some(doubt) = doubt {
         shown["doubt"] = doubt.into();
@@ -197,10 +197,10 @@ fn next_command(record: &RunRecord) -> Option<String> {
     }
 }
 
-/// Follows a run until nobody drives it any more, and ends as the process that drove it did.
+/// Follows a run until no process drives it any more, and exits as the process that drove it did.
 ///
-/// A run that was let go in the middle is waited for as long as a lease lasts: a `resume` may follow, as in a pipeline
-/// that tries again.
+/// If a run is released before its end, it waits for the length of a lease: a `resume` may follow, as in a pipeline
+/// that retries.
 pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Result<Exit, Report> {
     let journal = session.journal_to_look(selector).await?;
     let run = journal.find(selector, Purpose::Look).await?;
@@ -209,7 +209,7 @@ pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Resu
     let mut events = Vec::new();
     let mut let_go: Option<Instant> = None;
     let record = loop {
-        // The record first: events that come after it are shown before the next look.
+        // The record is read first, so that later events are shown before the next look.
         let record = journal.run(run).await?;
         for event in journal.events_after(run, events.len().try_into().unwrap_or_default()).await? {
             reporter.update(Update::Event(&event));

@@ -1,4 +1,4 @@
-//! The two streams that the program writes to: those of the process, or writers in their place.
+//! The two output streams of the program: those of the process, or writers that replace them.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
@@ -13,15 +13,15 @@ pub struct Io {
     pub(super) err: Stream,
 }
 
-/// One of the two.
+/// One of the two streams.
 #[derive(Clone)]
 pub(super) enum Stream {
     Stdout,
     Stderr,
     Writer {
-        // A std mutex, never held across an await.
+        // A std mutex suffices, because it is never held across an await.
         to: Arc<Mutex<dyn Write + Send>>,
-        /// How many columns the terminal has that reads it; `None` when it is none.
+        /// The width of the terminal that shows the stream; `None` if it is no terminal.
         columns: Option<usize>,
     },
 }
@@ -32,13 +32,13 @@ impl Io {
         Self { out: Stream::Stdout, err: Stream::Stderr }
     }
 
-    /// Writers in the place of files or pipes: results go to `out`, everything else to `err`.
+    /// Writers that replace files or pipes: results go to `out`, everything else to `err`.
     pub fn writers(out: Arc<Mutex<dyn Write + Send>>, err: Arc<Mutex<dyn Write + Send>>) -> Self {
         let stream = |to| Stream::Writer { to, columns: None };
         Self { out: stream(out), err: stream(err) }
     }
 
-    /// A writer in the place of a terminal, to which everything goes.
+    /// A writer that replaces a terminal, to which everything goes.
     pub fn terminal(to: Arc<Mutex<dyn Write + Send>>, columns: usize) -> Self {
         let stream = Stream::Writer { to, columns: Some(columns) };
         Self { out: stream.clone(), err: stream }
@@ -54,7 +54,7 @@ impl Stream {
         }
     }
 
-    /// The columns of the terminal behind it; `None` when there is none.
+    /// The width of the terminal; `None` if there is none.
     pub(super) fn columns(&self) -> Option<usize> {
         let size = match self {
             Self::Stdout => rustix::termios::tcgetwinsize(io::stdout()),
@@ -64,7 +64,7 @@ impl Stream {
         size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
     }
 
-    /// Where lines are redrawn in place: on a terminal of this process. Writers get what stays.
+    /// The place where lines are redrawn: a terminal of this process. Writers get only lines that stay.
     pub(super) fn canvas(&self) -> ProgressDrawTarget {
         match self {
             Self::Stdout => ProgressDrawTarget::stdout(),
@@ -73,7 +73,7 @@ impl Stream {
         }
     }
 
-    /// Writes a line. The reader may be gone (`| head -1`); the run is not over for that.
+    /// Writes a line. If the reader is gone (`| head -1`), the run goes on.
     pub(super) fn say(&self, text: &str) {
         let mut to = self.clone();
         drop(to.write_all(format!("{text}\n").as_bytes()).and_then(|()| to.flush()));

@@ -1,4 +1,4 @@
-//! `journal prune`: old runs that no rollback needs are deleted.
+//! `journal prune`: deletes old runs that no rollback needs.
 
 use std::time::Duration;
 

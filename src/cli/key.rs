@@ -1,4 +1,4 @@
-//! `key rotate`: the journal is sealed anew, with another key.
+//! `key rotate`: reseals the journal with another key.
 
 use serde_json::json;
 

@@ -1,13 +1,13 @@
-//! Logs: to stderr, and only when they are asked for.
+//! Logs: to stderr, and only on request.
 //!
-//! A log line that cannot be written is lost, and nothing else is: a reader that went away, or a full disk behind
-//! stderr, must not end a rollout.
+//! If a log line cannot be written, only that line is lost. A reader that is gone, or a full disk behind stderr, must
+//! not end a rollout.
 
 use std::io;
 
 use super::ui::Ui;
 
-/// Sets the logs up: nothing by default, `-v` for what is unusual, `-vv` for every call.
+/// Sets the logs up: nothing by default, warnings with `-v`, and every call with `-vv`.
 pub(super) fn set_up(ui: &Ui) {
     let level = match ui.verbosity {
         0 => "off",
@@ -18,15 +18,15 @@ pub(super) fn set_up(ui: &Ui) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
         .with_writer(move || Lossy(notes.clone()))
-        // Otherwise a line that cannot be written is told on stderr, which cannot be written, by a macro that panics.
+        // Otherwise a macro would report each failed line on stderr, which is what cannot be written, and panic.
         .log_internal_errors(false)
         .with_ansi(false)
         .finish();
-    // Fails only when a test has set one up already.
+    // Fails only if a test has set one up already.
     drop(tracing::subscriber::set_global_default(subscriber));
 }
 
-/// A writer that says of everything that it was written.
+/// A writer that reports success for every write.
 struct Lossy<W>(W);
 
 impl<W: io::Write> io::Write for Lossy<W> {

@@ -1,7 +1,8 @@
-//! Which run a rollback means: a run, or the newest one of a deployment, by its file or its name.
+//! Finds the run that a rollback means: a run by its id, or the newest run of a deployment by its file or its name.
 //!
-//! What ends in .edn, .yaml, .yml or .json, or has a slash, is a file, unless there is none and a deployment is called
-//! so. `latest` and the beginning of an id are runs; everything else is a name, alone or with the digest of its target.
+//! An argument that ends in .edn, .yaml, .yml or .json, or has a slash, is a file, unless there is no such file and a
+//! deployment has that name. `latest` and the beginning of an id mean runs. Everything else is a name, alone or with
+//! the digest of its target.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use crate::oci::LoadBalancerId;
 use crate::run::{RunId, RunSelector};
 use crate::workflows::{World, locate, target_of};
 
-/// What came of looking for the run.
+/// The result of looking for the run.
 pub(super) enum Meant {
     /// The run, in its journal.
     Run(Journal, RunId),
@@ -67,7 +68,7 @@ fn is_file_name(path: &Path) -> bool {
     is_known || path.to_string_lossy().contains('/')
 }
 
-/// The deployments that have a run of this name, or of this name and target.
+/// The deployments that have a run with this name, or with this name and target.
 fn called(deployments: Vec<Vec<Kin>>, text: &str) -> Vec<Vec<Kin>> {
     let wanted = DeploymentTag::parse(text);
     let is_meant =
@@ -127,7 +128,7 @@ async fn by_target(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant
     let mut found = journal.deployments().await?;
     found.retain(|runs| runs.iter().any(|kin| goes_there(kin, deployment, &balancer)));
     if found.len() > 1 {
-        // Without `backends` the file says less than its runs know.
+        // Without `backends`, the file says less than its runs know, so the name decides.
         let so_called: Vec<Vec<Kin>> =
             found.iter().filter(|runs| runs.iter().any(|kin| kin.name == *name)).cloned().collect();
         if !so_called.is_empty() {
@@ -141,7 +142,7 @@ async fn by_target(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant
     Ok(Meant::Run(journal, run))
 }
 
-/// Whether a run went where this deployment goes.
+/// Whether a run and this deployment have the same target.
 fn goes_there(kin: &Kin, deployment: &Deployment, balancer: &LoadBalancerId) -> bool {
     let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
     match kin.service().map(|text| serde_json::from_str::<DeploymentTarget>(&text)) {
@@ -149,7 +150,7 @@ fn goes_there(kin: &Kin, deployment: &Deployment, balancer: &LoadBalancerId) -> 
             if sets.is_empty() { service.is_beside(&wanted) } else { service == wanted }
         }),
         Some(Err(_)) => false,
-        // It was started before runs knew their target.
+        // The run was started before runs knew their target.
         None => kin.backend_sets().any(|place| {
             let set = place.strip_prefix(balancer.as_str()).and_then(|rest| rest.strip_prefix('/'));
             set.is_some_and(

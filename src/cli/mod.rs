@@ -1,4 +1,4 @@
-//! The face: formats, never decides.
+//! The command line: it formats, and never decides.
 
 mod abandon;
 mod args;

@@ -1,4 +1,4 @@
-//! Opening the journal for a command, and what is said when that takes long, or the journal is not what it should be.
+//! Opens the journal for a command. Tells the user when that takes long, or when the journal has a problem.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::journal::{Claim, Journal, KeySource};
 use crate::run::{RunId, RunSelector};
 
 impl Session<'_> {
-    /// Where the journal is.
+    /// The path of the journal.
     pub(super) fn journal_path(&self) -> Result<PathBuf, Report> {
         if let Some(path) = &self.global.journal {
             return Ok(path.clone());
@@ -26,12 +26,12 @@ impl Session<'_> {
         Ok(folder.join("deployctl/journal.db"))
     }
 
-    /// Where the journal's key comes from.
+    /// The source of the journal's key.
     pub(super) fn key(&self) -> KeySource {
         KeySource { given: given_key(self.env, "DEPLOYCTL_JOURNAL_KEY") }
     }
 
-    /// Opens the journal, making it where there is none.
+    /// Opens the journal, or creates it.
     pub(super) async fn journal(&self) -> Result<Journal, Report> {
         let path = self.journal_path()?;
         let journal = self.beside_the_lock(&path, Journal::open(&path, self.key(), self.clock)).await?;
@@ -40,12 +40,12 @@ impl Session<'_> {
         Ok(journal)
     }
 
-    /// Opens the journal that must be there for a run to be found in it.
+    /// Opens the journal in which a run is looked for. The journal must exist.
     pub(super) async fn existing_journal(&self, selector: &RunSelector) -> Result<Journal, Report> {
         self.journal_to_drive().await?.ok_or_else(|| self.no_journal(&selector.to_string()))
     }
 
-    /// Says once that runs of before are taken as they stand.
+    /// Tells the user, once, that runs of older versions are accepted as they stand.
     fn say_of_before(&self, journal: &Journal) {
         let n = journal.n_of_before();
         if n > 0 {
@@ -57,7 +57,7 @@ impl Session<'_> {
         }
     }
 
-    /// Opens the journal to take a run of it up, if there is one.
+    /// Opens the journal to drive one of its runs, if the journal exists.
     pub(super) async fn journal_to_drive(&self) -> Result<Option<Journal>, Report> {
         let path = self.journal_path()?;
         let opening = Journal::open_existing(&path, self.key(), self.clock);
@@ -69,12 +69,12 @@ impl Session<'_> {
         Ok(journal)
     }
 
-    /// Opens the journal that must be there to look at a run, which needs no key.
+    /// Opens the journal to show a run, which needs no key. The journal must exist.
     pub(super) async fn journal_to_look(&self, selector: &RunSelector) -> Result<Journal, Report> {
         self.journal_if_any().await?.ok_or_else(|| self.no_journal(&selector.to_string()))
     }
 
-    /// What is said when the journal that was named is not there.
+    /// The report when the named journal does not exist.
     pub(super) fn no_such_journal(&self) -> Report {
         match self.journal_path() {
             Ok(path) => Report::usage(format!("there is no journal {}", path.display()))
@@ -83,7 +83,7 @@ impl Session<'_> {
         }
     }
 
-    /// What is said when a run is looked for and there is no journal.
+    /// The report when a run is looked for and there is no journal.
     pub(super) fn no_journal(&self, wanted: &str) -> Report {
         let path = match self.journal_path() {
             Ok(path) => path,
@@ -93,7 +93,7 @@ impl Session<'_> {
             .hint("name the journal with --journal")
     }
 
-    /// Opens the journal to look at it, if there is one.
+    /// Opens the journal for reading, if it exists.
     pub(super) async fn journal_if_any(&self) -> Result<Option<Journal>, Report> {
         let path = self.journal_path()?;
         let opening = Journal::open_to_look(&path, self.key(), self.clock);
@@ -104,7 +104,7 @@ impl Session<'_> {
         Ok(journal)
     }
 
-    /// Opens a journal, and says what is waited for when another process keeps the lock for opening.
+    /// Opens a journal. If another process keeps the lock for opening, tells the user about the wait.
     pub(super) async fn beside_the_lock<T>(&self, path: &Path, opening: impl Future<Output = T>) -> T {
         tokio::pin!(opening);
         tokio::select! {
@@ -125,14 +125,14 @@ impl Session<'_> {
         opening.await
     }
 
-    /// Warns of who besides the user can read or change the journal or its key.
+    /// Warns if other users can read or change the journal or its key.
     fn say_who_has_a_hand_on(&self, journal: &Journal) {
         for exposure in journal.exposed() {
             self.ui.warn(&exposure.to_string());
         }
     }
 
-    /// Says whose lease is taken away, before it is.
+    /// Tells the user whose lease is about to be taken away.
     pub(super) async fn say_whom_it_disowns(
         &self,
         journal: &Journal,

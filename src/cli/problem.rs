@@ -1,4 +1,4 @@
-//! An error as what happened, to what, and what to do next.
+//! An error as the user sees it: what happened, to what, and what to do next.
 
 mod access;
 mod end;
@@ -19,7 +19,7 @@ use crate::journal::{
 };
 use crate::run::{Direction, Failure, RunState, stamp};
 
-/// What goes wrong before there is a run, or after it.
+/// An error before there is a run, or after its end.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) kind: Kind,
@@ -42,7 +42,7 @@ impl Report {
         self
     }
 
-    /// Prints it where the user looks for it.
+    /// Prints the report where the user looks for it.
     pub(super) fn print(&self, ui: &Ui) -> Exit {
         if ui.is_json {
             ui.json(&json!({"error": {"kind": self.kind, "message": self.message, "hint": self.hint}}));
@@ -56,7 +56,7 @@ impl Report {
     }
 }
 
-/// The message of an error with those of its causes.
+/// The message of an error, followed by those of its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -121,12 +121,12 @@ impl From<JournalError> for Report {
     }
 }
 
-/// A run as one of several: `1b2c3d4e  succeeded    web@1f3a9c02`.
+/// One of several runs, as text: `1b2c3d4e  succeeded    web@1f3a9c02`.
 pub(super) fn of_kin(kin: &Kin) -> String {
     format!("{}  {:12} {}", kin.run.short(), kin.state.as_str(), deployment_of(kin))
 }
 
-/// What a user can type for the deployment of a run: its name, with the digest of its target when it has one.
+/// The text with which a user can name a run's deployment: its name, with the digest of its target if it has one.
 pub(super) fn deployment_of(kin: &Kin) -> String {
     let target = kin.service().and_then(|text| serde_json::from_str::<DeploymentTarget>(&text).ok());
     target.map_or_else(|| kin.name.clone(), |target| DeploymentTag::of(&kin.name, &target).to_string())
@@ -179,7 +179,7 @@ impl From<FindError> for Report {
     }
 }
 
-/// What a run's past does not allow.
+/// The report when a run's past forbids the command.
 pub(super) fn refused(failure: &Failure) -> Report {
     Report {
         kind: Kind::Refused,
@@ -189,7 +189,7 @@ pub(super) fn refused(failure: &Failure) -> Report {
     }
 }
 
-/// What there is to do about a run that is stuck.
+/// What to do about a stuck run.
 fn way_out(run: &str) -> String {
     format!(
         "`deployctl history {run}` shows where it is stuck; mend that, then `deployctl rollback {run}` tries again, or \
@@ -204,7 +204,7 @@ fn held(held: &TargetHeld) -> Report {
         kind: Kind::Held,
         message: format!("{} is held by run {} ({})", held.target, held.run, held.state),
         hint: Some(match held.state {
-            // What resume would refuse is not advised.
+            // Do not advise a resume that would be refused.
             RunState::Stuck => way_out(&run),
             RunState::Failed => format!("`deployctl rollback {run}` takes it back"),
             RunState::RollingBack => format!("`deployctl resume {run}` goes on with its way back"),
@@ -317,7 +317,7 @@ impl From<ResolveError> for Report {
     }
 }
 
-/// What stopped a plan.
+/// The report for what stopped a plan.
 impl From<Stop> for Report {
     fn from(stop: Stop) -> Self {
         let of = |kind: Kind, failure: &Failure, exit: Exit| Self {

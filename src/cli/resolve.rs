@@ -1,4 +1,5 @@
-//! What a person does by hand: a stuck step is resolved, and the old instance is made again.
+//! Records work that a person did by hand: resolves a stuck step, or replaces the old instance by one that they
+//! created.
 
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
@@ -11,12 +12,12 @@ use crate::journal::{Journal, Purpose};
 use crate::run::{Facts, Resolution, RunId, RunSelector};
 use crate::workflows::{OldSpecification, Substitute, World};
 
-/// What a person says of a step.
+/// A person's statement about a step.
 pub(super) struct Word {
     pub(super) resolution: Resolution,
-    /// Why. The instance says enough.
+    /// The reason. It may be missing if there is an instance.
     pub(super) reason: Option<String>,
-    /// The instance in place of the old one.
+    /// The instance that replaces the old one.
     pub(super) instance: Option<String>,
 }
 
@@ -50,7 +51,7 @@ pub(super) async fn resolve(
     Ok(Exit::Done)
 }
 
-/// What the undos of earlier steps must know of the instance that a person made.
+/// The facts about the instance that a person created, for the undos of earlier steps.
 async fn facts_of(
     session: &Session<'_>,
     journal: &Journal,
@@ -66,7 +67,7 @@ async fn facts_of(
     foreseen(session, &world, look).await
 }
 
-/// Shows how the old instance of a run was made, so that a person can make it again.
+/// Shows how the old instance of a run was created, so that a person can create it again.
 pub(super) async fn show_old(session: &Session<'_>, text: &str) -> Result<Exit, Report> {
     let selector: RunSelector = text.parse().map_err(|_| {
         Report::usage(format!("with --old, `{}` must be a run", plain(text)))

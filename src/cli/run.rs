@@ -30,7 +30,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, io: Io) -> Exit 
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
-            // The parser does not say which variable it was.
+            // The parser does not say which variable is wrong.
             let error = match expect_text(env) {
                 Err(odd) if error.kind() == clap::error::ErrorKind::InvalidUtf8 => {
                     command_line().error(error.kind(), odd)
@@ -55,13 +55,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, io: Io) -> Exit 
         Ok(exit) => exit,
         Err(report) => report.print(&ui),
     };
-    // What is still under way after a second Ctrl-C is not waited for.
+    // Work that is still under way after a second Ctrl-C is not waited for.
     runtime.shutdown_background();
     exit
 }
 
-/// Keys, tokens and environments are in memory: a crash must not write them into a file, and no other process of the same
-/// user may read them there. A machine that forbids either of the two is no worse off than before.
+/// Memory holds keys, tokens and environments. A crash must not write them to a file, and other processes of the same
+/// user must not read them. A machine that forbids either setting is no worse off than before.
 fn keep_out_of_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {

@@ -37,7 +37,7 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
     }
     let cancel = CancellationToken::new();
     let serving = async {
-        // Who reads that Ctrl-C stops it may press it at once: it is listened for already.
+        // A reader of this message may press Ctrl-C at once, so signals are listened for already.
         announce(session.ui, &sandbox, args.listen.ip(), home.as_deref());
         cancel.cancelled().await;
     };
@@ -46,7 +46,7 @@ pub(super) async fn serve(session: &Session<'_>, args: SandboxArgs) -> Result<Ex
     Ok(Exit::Done)
 }
 
-/// Says where the sandbox is, and what can be done with it.
+/// Says where the sandbox is, and what the user can do with it.
 fn announce(ui: &Ui, sandbox: &Handle, ip: IpAddr, home: Option<&Path>) {
     let url = sandbox.url();
     if !ip.is_loopback() {
@@ -71,7 +71,7 @@ fn announce(ui: &Ui, sandbox: &Handle, ip: IpAddr, home: Option<&Path>) {
     }
 }
 
-/// Writes what is needed to sign in, and `web.json`, a deployment of version 2 over the seeded web server.
+/// Writes the files for signing in, and `web.json`, a deployment of version 2 over the seeded web server.
 pub(super) fn write_home(session: &Session<'_>, sandbox: &Handle, home: &Path) -> Result<(), Report> {
     let failed = |error: std::io::Error| {
         let report = Report::usage(format!("{} cannot be the sandbox's home: {error}", home.display()));

@@ -1,4 +1,4 @@
-//! What every command that drives a run shares: the deployment, the cloud, the signals, and what is said at the end.
+//! What all commands that drive a run share: the deployment, the cloud, the signals, and the report at the end.
 
 use std::ffi::OsString;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -27,16 +27,16 @@ use crate::oci::sign_in::Notice;
 use crate::run::{EventKind, Holder, RunId, Update};
 use crate::workflows::{Context, Process, World, complete_origin, registry};
 
-/// What a change has besides the time of its request, and of a read, to come to its end after a signal.
+/// The time that a change may take after a signal, on top of the time limits of its request and of a read.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How often the reporter is asked whether it has something to say.
+/// How often the reporter is asked for a report.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
-/// A deployment that was read and checked, and the world to deploy it in.
+/// A deployment that was read and checked, and the world in which to deploy it.
 pub(super) struct Ready {
     pub(super) deployment: Deployment,
-    /// What is stored with a run of it.
+    /// The data that is stored with a run of it.
     pub(super) context: Context,
     pub(super) world: World,
 }
@@ -47,7 +47,7 @@ pub(super) struct Session<'s> {
     pub(super) env: &'s Env,
     pub(super) global: &'s Global,
     pub(super) clock: Clock,
-    /// What this process was started with, its own name first.
+    /// The arguments of this process. The first is its own name.
     pub(super) args: &'s [OsString],
 }
 
@@ -77,21 +77,21 @@ impl Session<'_> {
         }
     }
 
-    /// A deployment; what is unusual about it is said.
+    /// Reads a deployment and prints its warnings.
     pub(super) fn deployment(&self, args: &DeploymentArgs) -> Result<Loaded, Report> {
         let loaded = load(&self.sources(args))?;
         self.warn(&loaded);
         Ok(loaded)
     }
 
-    /// Says what is unusual about a deployment.
+    /// Prints the warnings about a deployment.
     pub(super) fn warn(&self, loaded: &Loaded) {
         for warning in &loaded.warnings {
             self.ui.note(&plain(&format!("warning: {warning}")));
         }
     }
 
-    /// A deployment with all that a run of it needs, signed in.
+    /// A deployment with everything that a run of it needs, signed in.
     pub(super) async fn ready(&self, args: &DeploymentArgs) -> Result<Ready, Report> {
         let loaded = self.deployment(args)?;
         self.sign_in(loaded).await
@@ -106,19 +106,19 @@ impl Session<'_> {
         Ok(Ready { deployment, context, world })
     }
 
-    /// What is stored with a run that starts now.
+    /// The data that is stored with a run that starts now.
     pub(super) fn context(&self, source: CredentialsSource, policy: Policy) -> Result<Context, Report> {
         Ok(Context::new(&self.process(), &self.global.env, source, policy)?)
     }
 
-    /// Whether the deployment's own credentials can sign at all, found without the cloud.
+    /// Checks, without the cloud, whether the deployment's own credentials can sign at all.
     pub(super) fn check_credentials(&self, loaded: &Loaded) -> Result<(), Report> {
         let Some(credentials) = &loaded.credentials else { return Ok(()) };
         let context = self.context(loaded.source.clone(), loaded.policy.clone())?;
         Ok(context.check(&self.process(), credentials)?)
     }
 
-    /// What was stored with a run.
+    /// The data that was stored with a run.
     pub(super) async fn context_of(&self, journal: &Journal, run: RunId) -> Result<Context, Report> {
         let stored = journal.context(run).await?;
         Context::restored(&stored).map_err(|error| {
@@ -127,13 +127,13 @@ impl Session<'_> {
         })
     }
 
-    /// The world of a run that was started before, signed in.
+    /// The signed-in world of a run that was started before.
     pub(super) async fn world_of(&self, context: &Context) -> Result<World, Report> {
         let credentials = context.credentials(self.env)?;
         self.world(context, credentials.as_ref()).await
     }
 
-    /// The world, signed in.
+    /// The signed-in world.
     pub(super) async fn world(
         &self,
         context: &Context,
@@ -142,7 +142,7 @@ impl Session<'_> {
         Ok(context.world(&self.process(), credentials).await?)
     }
 
-    /// This process, as it signs in.
+    /// This process, for signing in.
     fn process(&self) -> Process<'_> {
         let tell = Box::new(|notice: Notice| self.notice(&notice));
         Process { flags: self.global.sign_in(), env: self.env, clock: self.clock, tell }
@@ -153,13 +153,13 @@ impl Session<'_> {
         if notice.is_warning() { self.ui.warn(&text) } else { self.ui.note(&text) }
     }
 
-    /// This process, and who runs it.
+    /// This process and its user, as a holder of runs.
     pub(super) fn holder(&self) -> Holder {
         let user = ["USER", "LOGNAME"].iter().find_map(|name| self.env.get(name));
         Holder::of_this_process(user.unwrap_or("unknown"))
     }
 
-    /// Drives a run with `go`, beside the signals, and says how it was left.
+    /// Drives a run with `go` while listening for signals, and reports how the run was left.
     pub(super) async fn drive<E: Into<Report>>(
         &self,
         journal: &Journal,
@@ -168,7 +168,7 @@ impl Session<'_> {
         go: impl AsyncFnOnce(&Engine<'_, World>) -> Result<Outcome, E>,
     ) -> Result<Exit, Report> {
         let cancel = CancellationToken::new();
-        // A std mutex, never held across an await.
+        // A std mutex suffices, because it is never held across an await.
         let reporter = Mutex::new(Reporter::new(self.ui, name));
         let registry = registry();
         let is_detached = is_detached(self.env);
@@ -189,7 +189,7 @@ impl Session<'_> {
             .holder(self.holder())
             .tell(note_which)
             .tell(|update| locked(&reporter).update(update));
-        // Boxed: a workflow within the engine within a command is deeper than the compiler likes to lay out.
+        // Boxed, because the nested future of command, engine and workflow is too deep for the compiler to lay out.
         let working = beside_ticks(&reporter, self.clock, Box::pin(go(&engine)));
         let (outcome, signalled) = beside_signals(self.ui, &cancel, working).await?;
         let Some(outcome) = outcome else {
@@ -213,7 +213,7 @@ impl Session<'_> {
         Ok(exit)
     }
 
-    /// What is said after the second signal. The journal is right whatever was under way.
+    /// Reports after the second signal. The journal is right, whatever was under way.
     async fn stopped_at_once(&self, journal: &Journal, run: Option<RunId>, exit: Exit) -> Exit {
         let Some(run) = run else {
             let message = "stopped before a run was taken up, or just then".to_owned();
@@ -221,7 +221,7 @@ impl Session<'_> {
             return Report { kind: Kind::Interrupted, message, hint, exit }.print(self.ui);
         };
         let record = tokio::time::timeout(AT_ONCE, journal.run(run)).await.ok().and_then(Result::ok);
-        // The signal may have come when everything was done.
+        // The signal may have arrived when everything was done.
         let is_over = record.as_ref().is_some_and(|record| record.state.is_over());
         let report = of_end(run, &End::Interrupted).filter(|_| !is_over);
         match (record, report) {
@@ -235,13 +235,13 @@ impl Session<'_> {
     }
 }
 
-/// How long the journal is waited for when a person waits for nothing any more.
+/// How long to wait for the journal when the user does not want to wait any more.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// The published run, with what a person would be told of how it was left.
+/// The published JSON of a run, with the report for people on how it was left.
 fn with_report(mut run: serde_json::Value, report: Option<&Report>) -> serde_json::Value {
     if let Some(report) = report {
-        // What stopped this process alone is in no row of the run.
+        // No row of the run holds an error that stopped only this process.
         if run["error"].is_null() {
             run["error"] = report.message.as_str().into();
         }
@@ -251,7 +251,7 @@ fn with_report(mut run: serde_json::Value, report: Option<&Report>) -> serde_jso
     run
 }
 
-/// What is said of a run that ended as it was asked to.
+/// The summary of a run that ended as asked.
 async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report> {
     let record = journal.run(outcome.run).await?;
     let fact = |name: &str| record.facts.get(name).map_or("none", String::as_str);
@@ -263,7 +263,7 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
             "{head}\n  new instance  {}\n  old instance  {}{}",
             fact("new-instance-id"),
             fact("old-instance-id"),
-            // What a person ended is not gone back from.
+            // A run that a person ended has no way back.
             match journal.abandoned(outcome.run).await? {
                 Some(_) => String::new(),
                 None => format!("\n  undo          deployctl rollback {id}"),
@@ -277,7 +277,7 @@ fn locked(reporter: &Mutex<Reporter>) -> MutexGuard<'_, Reporter> {
     reporter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Drives `work` to its end, and lets the reporter say that it goes on.
+/// Drives `work` to its end, and lets the reporter say that it still goes on.
 async fn beside_ticks<T>(
     reporter: &Mutex<Reporter>,
     clock: Clock,

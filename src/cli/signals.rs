@@ -1,4 +1,4 @@
-//! What the user says by signals while a run is driven.
+//! The user's signals while a run is driven.
 
 use std::fs;
 
@@ -9,8 +9,8 @@ use super::exit::Exit;
 use super::problem::Report;
 use super::ui::Ui;
 
-/// Drives `work` to its end. The first signal asks it to stop, the second does not wait for it. A hang-up that the
-/// process was started to ignore, as `nohup` does it, stays ignored.
+/// Drives `work` to its end. The first signal asks it to stop, and the second does not wait for it. If the process was
+/// started with hang-ups ignored, as by `nohup`, they stay ignored.
 pub(super) async fn beside_signals<T>(
     ui: &Ui,
     cancel: &CancellationToken,
@@ -50,14 +50,14 @@ async fn hung_up(listener: &mut Option<Signal>) {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored: to listen for it would end that.
+/// Whether this process was started with SIGHUP ignored. Listening for it would end that.
 fn ignores_hang_ups() -> bool {
-    // Where the kernel does not tell, it counts as heard.
+    // If the kernel does not say, it counts as not ignored.
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().find_map(|line| line.strip_prefix("SigIgn:")).is_some_and(ignores_the_first)
 }
 
-/// Whether a mask of signals, in hexadecimal digits, has the first of them, which is SIGHUP.
+/// Whether a mask of signals in hexadecimal digits contains the first signal, SIGHUP.
 fn ignores_the_first(mask: &str) -> bool {
     u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1)
 }

@@ -1,8 +1,8 @@
-//! Where a run stands, in the words of the command line.
+//! A run's state or outcome, in the words of the command line.
 
 use crate::run::{Direction, RunRecord};
 
-/// Where a run stands, or how it came out.
+/// The state of a run, or its outcome.
 pub(super) fn status(record: &RunRecord) -> String {
     match (record.interrupted, record.direction, record.outcome) {
         (true, Direction::Forward, _) => "interrupted".to_owned(),

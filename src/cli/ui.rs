@@ -1,6 +1,6 @@
-//! Where a line goes: results to `out`, everything else to `err`. The one place that prints.
+//! The only place that prints: results go to `out`, everything else to `err`.
 //!
-//! A closed stdout or stderr is not an error: the run goes on, and what nobody reads is not said.
+//! A closed stdout or stderr is not an error: the run goes on without the output that nobody reads.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use super::io::{Io, Stream};
 use crate::env::Env;
 use crate::oci::printable;
 
-/// How this process talks.
+/// How this process prints.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact about one stream, none excludes another")]
 pub(super) struct Ui {
@@ -26,11 +26,11 @@ pub(super) struct Ui {
     pub(super) is_live: bool,
     out_color: bool,
     err_color: bool,
-    /// Whether the locale says that nothing but ASCII can be shown.
+    /// Whether the locale says that only ASCII can be shown.
     is_ascii: bool,
 }
 
-/// How a word is meant.
+/// The meaning of a word, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Good,
@@ -58,7 +58,7 @@ impl Ui {
         }
     }
 
-    /// What is not a result goes there.
+    /// The stream for everything that is not a result.
     pub(super) const fn notes(&self) -> &Stream {
         &self.io.err
     }
@@ -68,7 +68,7 @@ impl Ui {
         if self.is_ascii { in_ascii(text) } else { text.to_owned() }
     }
 
-    /// The same, but for notes.
+    /// A copy that prints no notes.
     #[cfg(feature = "sandbox")]
     pub(super) fn quieter(&self) -> Self {
         Self { is_quiet: true, ..self.clone() }
@@ -79,34 +79,34 @@ impl Ui {
         self.io.out.say(&self.shown(text));
     }
 
-    /// Prints a result that a program reads: as it is, whatever the locale says.
+    /// Prints a result for a program to read: unchanged, whatever the locale says.
     pub(super) fn exact(&self, text: &str) {
         self.io.out.say(text);
     }
 
-    /// Prints a result as JSON. What JSON leaves as it is, and a terminal does not, is escaped.
+    /// Prints a result as JSON. Characters that JSON allows and a terminal must not get are escaped.
     pub(super) fn json(&self, value: &Value) {
         self.io.out.say(&json_line(value));
     }
 
-    /// Prints what is not a result.
+    /// Prints a text that is not a result.
     pub(super) fn err(&self, text: &str) {
         self.io.err.say(&self.shown(text));
     }
 
-    /// Prints a question, behind which the answer is typed.
+    /// Prints a question. The answer is typed after it.
     pub(super) fn prompt(&self, question: &str) {
         let mut to = self.io.err.clone();
-        // Who does not see it does not answer it, which is a no.
+        // A user who does not see the question does not answer it, and that counts as no.
         drop(to.write_all(question.as_bytes()).and_then(|()| to.flush()));
     }
 
-    /// Prints what is wrong and stops nothing. Quiet is about progress, which this is not.
+    /// Prints a warning, also in quiet mode, which only concerns progress.
     pub(super) fn warn(&self, text: &str) {
         self.err(&format!("{} {}", self.err_tone(Tone::Busy, "warning:"), plain(text)));
     }
 
-    /// Prints what a user who asked for quiet does not want to see.
+    /// Prints a note, unless the user asked for quiet.
     pub(super) fn note(&self, text: &str) {
         if !self.is_quiet {
             self.err(text);
@@ -122,7 +122,7 @@ impl Ui {
     }
 }
 
-/// JSON as it is printed, also where nothing is known yet of how to talk.
+/// JSON as it is printed. Works before the settings for output are known.
 pub(super) fn json_line(value: &Value) -> String {
     let mut text = String::new();
     for c in value.to_string().chars() {
@@ -135,7 +135,7 @@ pub(super) fn json_line(value: &Value) -> String {
     text
 }
 
-/// Whether colours are wanted in what goes to a stream, as far as the environment says.
+/// Whether the environment allows colours on a stream.
 pub(super) fn is_colored(stream: &Stream, env: &Env) -> bool {
     let no_color = env.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !is_dumb(env) && !no_color
@@ -145,8 +145,8 @@ fn is_dumb(env: &Env) -> bool {
     env.get("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Whether the locale is one of ASCII alone. The first variable that is set decides, as everywhere (locale(7)); where none
-/// is, as in most containers, nothing is known against UTF-8.
+/// Whether the locale only has ASCII. The first variable that is set decides, as everywhere (locale(7)). If none is
+/// set, as in most containers, nothing speaks against UTF-8.
 fn is_ascii(env: &Env) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
@@ -157,7 +157,8 @@ fn is_ascii(env: &Env) -> bool {
     })
 }
 
-/// `text` in ASCII: our own signs by what stands for them, everything else that is not ASCII by a question mark.
+/// `text` in ASCII: our own signs become their substitutes, and all other characters that are not ASCII become question
+/// marks.
 fn in_ascii(text: &str) -> String {
     let mut ascii = String::with_capacity(text.len());
     for c in text.chars() {
@@ -178,7 +179,7 @@ fn in_ascii(text: &str) -> String {
     ascii
 }
 
-/// `text` in at most `width` columns; what was cut off is told by `…`.
+/// `text` in at most `width` columns. A `…` shows that something was cut off.
 pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -200,12 +201,12 @@ fn paint(is_colored: bool, tone: Tone, text: &str) -> String {
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
 }
 
-/// `text` without control characters but for line ends: what came from the cloud must not move the cursor.
+/// `text` without control characters except line ends: texts of the cloud must not move the cursor.
 pub(super) fn plain(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// `36.9s`, `4m41s`, `1h02m`.
+/// A duration as text, such as `36.9s`, `4m41s`, `1h02m`.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -220,7 +221,7 @@ pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     duration((to - from).to_std().unwrap_or_default())
 }
 
-/// The end of an OCID, which is what tells it from others.
+/// The end of an OCID, which distinguishes it from others.
 pub(super) fn short(ocid: &str) -> String {
     let n_chars = ocid.chars().count();
     if n_chars <= 24 {
@@ -237,7 +238,7 @@ pub(super) fn short_ids(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// `1 step`, `2 steps`.
+/// A number with its noun: `1 step`, `2 steps`.
 pub(super) fn plural(n: usize, word: &str) -> String {
     if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
 }

@@ -1,4 +1,4 @@
-//! A command line that cannot be understood: what is wrong with it, for people and for scripts.
+//! Reports a command line that cannot be understood, to people and to scripts.
 
 use std::ffi::OsString;
 
@@ -13,12 +13,12 @@ use super::problem::Kind;
 use super::ui::{is_colored, json_line};
 use crate::env::Env;
 
-/// How many letters a word may differ in from the one that was meant.
+/// In how many letters a word may differ from the suggested one.
 const FEW: usize = 2;
 
-/// Says what is wrong, or prints the help that was asked for.
+/// Reports what is wrong, or prints the help that was asked for.
 pub(super) fn refused(mut error: Error, args: &[OsString], env: &Env, io: &Io) -> Exit {
-    // Help and version go to stdout and are no errors.
+    // Help and version go to stdout, and are not errors.
     if !error.use_stderr() {
         print(&error, env, &io.out);
         return Exit::Done;
@@ -28,7 +28,7 @@ pub(super) fn refused(mut error: Error, args: &[OsString], env: &Env, io: &Io) -
     }
     if wants_json(args) {
         let text = error.render().to_string();
-        // What follows the message is the usage and where to find more.
+        // The message is followed by the usage and by where to find more.
         let (message, more) = text.split_once("\n\n").unwrap_or((&text, ""));
         let message = message.trim().trim_start_matches("error: ");
         let error = json!({"error": {"kind": Kind::Usage, "message": message, "hint": more.trim()}});
@@ -45,8 +45,8 @@ fn print(error: &Error, env: &Env, to: &Stream) {
     to.say(text.trim_end_matches('\n'));
 }
 
-/// The command that was meant, as far as letters that were exchanged, lost or added tell: what is as long, but says
-/// something else, is not suggested.
+/// Suggests the command that the user probably meant, judging by letters that were exchanged, lost or added. Another
+/// word of the same length is not suggested.
 fn suggest(error: &mut Error) {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
     let command = Cli::command();
@@ -59,7 +59,7 @@ fn suggest(error: &mut Error) {
     }
 }
 
-/// Whether JSON was asked for, in a line that is not understood otherwise.
+/// Whether the arguments ask for JSON, if they cannot be parsed otherwise.
 fn wants_json(args: &[OsString]) -> bool {
     let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
     args.iter().any(|arg| arg == "--output=json") || args.windows(2).any(|two| two == ["--output", "json"])

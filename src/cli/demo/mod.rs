@@ -1,4 +1,4 @@
-//! `deployctl demo`: a rollout under load, killed, resumed, rolled back, and what it cost: nothing.
+//! `deployctl demo`: a rollout under load, killed, resumed, rolled back, and the count of lost requests: none.
 
 mod report;
 
@@ -23,11 +23,11 @@ use crate::run::StepStatus;
 use crate::sandbox::{Handle, Options, Sandbox};
 use report::Verdict;
 
-/// How much faster than the real service the demo's cloud is.
+/// How many times faster than the real service the demo's cloud is.
 const TIME_SCALE: f64 = 25.0;
 /// Traffic before, between and after the acts.
 const CALM: Duration = Duration::from_secs(1);
-/// A single act that takes longer than this has failed.
+/// An act that takes longer than this has failed.
 const ACT_LIMIT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -113,7 +113,7 @@ async fn wait(child: &mut Child) -> Result<ExitStatus, Report> {
     }
 }
 
-/// Looks into the journal until the rollout waits for the old backend's requests to end.
+/// Watches the journal until the rollout waits for the old backend's requests to end.
 async fn wait_for_the_drain(session: &Session<'_>, home: &Home, child: &mut Child) -> Result<(), Report> {
     let deadline = Instant::now() + ACT_LIMIT;
     let journal = Journal::open(&home.journal(), KeySource::default(), session.clock).await?;
@@ -133,7 +133,7 @@ async fn wait_for_the_drain(session: &Session<'_>, home: &Home, child: &mut Chil
     }
 }
 
-/// Where the load balancer's first listener really listens.
+/// The address at which the load balancer's first listener really listens.
 fn front_door(sandbox: &Handle) -> Result<std::net::SocketAddr, Report> {
     let state = sandbox.state();
     let address =
@@ -141,7 +141,7 @@ fn front_door(sandbox: &Handle) -> Result<std::net::SocketAddr, Report> {
     address.ok_or_else(|| Report::ours("the sandbox has no listener"))
 }
 
-/// A home of its own for the demo's processes, gone when it is over. Nobody else can know its name, or look into it.
+/// A home folder for the demo's processes, removed at the end. No other user can know its name or read it.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -160,7 +160,7 @@ impl Home {
         self.path().join("journal.db")
     }
 
-    /// Starts this very program with its own home, journal and endpoint.
+    /// Starts this program with its own home, journal and endpoint.
     fn spawn(&self, session: &Session<'_>, sandbox: &Handle, args: &[&str]) -> Result<Child, Report> {
         let program = std::env::current_exe().map_err(|error| Report::ours(error.to_string()))?;
         let mut command = Command::new(program);

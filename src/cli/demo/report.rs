@@ -1,4 +1,4 @@
-//! What the demo found: the table at its end.
+//! The table at the end of the demo.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::cli::ui::duration;
 use crate::probe::Findings;
 use crate::sandbox::Handle;
 
-/// What the demo found.
+/// The results of the demo.
 pub(super) struct Verdict {
     findings: Findings,
     took: Duration,
-    /// What should not be there, and what should not have happened.
+    /// Leftover resources, and events that should not have happened.
     leftovers: Vec<String>,
     n_calls: usize,
 }

@@ -1,4 +1,4 @@
-//! Why the cloud cannot be signed in to, and what to do about it.
+//! Why signing in to the cloud failed, and what to do about it.
 
 use super::kind::Kind;
 use super::{Report, chain};

@@ -1,4 +1,4 @@
-//! What is said of a run at the end of the command that drove it.
+//! What the user is told about a run at the end of the command that drove it.
 
 use super::{Kind, Report, chain, held};
 use crate::cli::exit::Exit;
@@ -6,7 +6,7 @@ use crate::engine::End;
 use crate::run::RunId;
 use crate::workflows::RETIRES;
 
-/// What a user must know of a run that did not simply succeed: the words, and what to do next.
+/// The report on a run that did not simply succeed: what happened, and what to do next.
 pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
     let id = run.short();
     let report = |kind, message: String, hint: String| {

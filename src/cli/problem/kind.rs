@@ -1,33 +1,33 @@
-//! The kinds of what goes wrong, by the names on which scripts branch.
+//! The kinds of errors, by the names on which scripts branch.
 
 use serde::Serialize;
 
-/// What kind of thing went wrong: `error.kind` in the JSON of a command that drove no run, `reason` in that of a run.
-/// The README lists them.
+/// The kind of an error: `error.kind` in the JSON of a command that drove no run, `reason` in the JSON of a run. The
+/// README lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) enum Kind {
-    /// The command line, or what it names, is not right.
+    /// The command line, or something that it names, is wrong.
     Usage,
-    /// The deployment's file, a region or an endpoint is not right.
+    /// The deployment's file, a region or an endpoint is wrong.
     Configuration,
-    /// Who signs is not known, or their key cannot be used.
+    /// The signer is unknown, or the signer's key cannot be used.
     Credentials,
     /// The user was asked and did not say yes.
     Declined,
-    /// What the run would change cannot be changed, by what the cloud or its own past holds; nothing was changed.
+    /// The change is not possible, because of the state of the cloud or the run's own past; nothing was changed.
     Refused,
-    /// What was looked at without a run is not as it must be; nothing was changed.
+    /// A look without a run found something wrong; nothing was changed.
     Failed,
-    /// Another run holds the target, or another process the run.
+    /// Another run holds the target, or another process holds the run.
     Held,
-    /// The cloud was not reached, without a run.
+    /// The cloud could not be reached, and there is no run.
     Unreachable,
     /// The journal, or its key, cannot be used.
     Journal,
     /// The run failed and was rolled back.
     RolledBack,
-    /// The run failed and was left as it is.
+    /// The run failed and is left as it is.
     Halted,
     /// A step of the run cannot be undone.
     Stuck,
@@ -35,11 +35,11 @@ pub(in crate::cli) enum Kind {
     Suspended,
     /// A signal stopped the command.
     Interrupted,
-    /// Another process took the run over.
+    /// Another process took over the run.
     LeaseLost,
-    /// The run was journaled by a version whose steps are others.
+    /// The run was journaled by a version with other steps.
     Diverged,
-    /// Our fault.
+    /// A defect of this program.
     Ours,
 }
 
@@ -47,7 +47,7 @@ pub(in crate::cli) enum Kind {
 mod tests {
     use super::Kind;
 
-    /// Every kind. The `match` does not compile with one that is not in the list.
+    /// Every kind. A kind that is missing from the list does not compile.
     fn all() -> Vec<Kind> {
         let mut all = vec![Kind::Usage];
         while let Some(next) = all.last().and_then(|last| after(*last)) {

@@ -22,7 +22,7 @@ use crate::oci::{EndpointError, RegionError, Service, SetupError};
 use crate::oci::{OciError, TransportKind};
 use crate::run::{Direction, Failure, Holder, Keep, RunId, RunState, Target, Timestamp};
 
-/// What a report prints on both streams, and its exit code.
+/// A report's output on both streams, and its exit code.
 fn printed(report: &Report, output: Output) -> (String, String, Exit) {
     let (out, err) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
     let io = Io::writers(out.clone(), err.clone());
@@ -32,7 +32,7 @@ fn printed(report: &Report, output: Output) -> (String, String, Exit) {
     (text(&out), text(&err), exit)
 }
 
-/// The screens of some reports. As JSON each says the same.
+/// The screens of some reports. The JSON of each says the same.
 fn screens(reports: impl IntoIterator<Item = Report>) -> String {
     let screen = |report: Report| {
         let (out, err, exit) = printed(&report, Output::Text);

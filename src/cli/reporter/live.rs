@@ -1,4 +1,4 @@
-//! On a terminal: finished steps scroll up and stay, the running one is redrawn in place.
+//! On a terminal: finished steps scroll up and stay, and the running step is redrawn in place.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::cli::ui::{Tone, Ui, between, cut, duration, plain, short_ids};
 use crate::run::{EventKind, Failure, Seq, Timestamp, Update};
 
 const REDRAW: Duration = Duration::from_millis(200);
-/// What the spinner, the elapsed time and the gaps take of a line.
+/// The columns that the spinner, the elapsed time and the gaps need.
 const ELAPSED: usize = 12;
-/// What the mark and its gaps take of a line.
+/// The columns that the mark and its gaps need.
 const MARK: usize = 4;
 
 pub(in crate::cli) struct Live {
@@ -111,7 +111,7 @@ impl Live {
     }
 
     fn line(&self, tone: Tone, mark: &str, text: &str) {
-        // What went wrong is shown whole, on as many lines as it takes.
+        // Errors are shown whole, on as many lines as they need.
         let text = match tone {
             Tone::Good | Tone::Dim => self.fitting(text.trim_end(), MARK),
             Tone::Bad | Tone::Busy => text.trim_end().to_owned(),
@@ -123,7 +123,7 @@ impl Live {
         }
     }
 
-    /// What fits beside `n_taken` columns, so that a line stays one line.
+    /// The beginning of a text that fits beside `n_taken` columns, so that a line stays one line.
     fn fitting(&self, text: &str, n_taken: usize) -> String {
         let text = short_ids(text);
         match self.ui.notes().columns() {

@@ -1,4 +1,4 @@
-//! Shows a run while it goes on: in place on a terminal, one plain line an event elsewhere.
+//! Shows a run in progress: in place on a terminal, as one plain line per event elsewhere.
 
 mod live;
 mod plain;
@@ -9,18 +9,18 @@ use super::ui::Ui;
 use live::Live;
 use plain::Plain;
 
-/// Who is told of updates.
+/// The ways to report updates.
 pub(super) enum Reporter {
     /// Redraws the running step in place.
     Live(Live),
-    /// One line an event.
+    /// One line per event.
     Plain(Plain),
     /// Nothing until the end.
     Silent,
 }
 
 impl Reporter {
-    /// The one that suits this terminal and these flags. With JSON the result alone is asked for, unless `-v`.
+    /// The reporter that suits this terminal and these flags. JSON asks for the result alone, unless `-v` is given.
     pub(super) fn new(ui: &Ui, name: &str) -> Self {
         match (ui.is_quiet || (ui.is_json && ui.verbosity == 0), ui.is_live) {
             (true, _) => Self::Silent,
@@ -37,7 +37,8 @@ impl Reporter {
         }
     }
 
-    /// Says something when nothing was said for long; asked every now and then. A terminal's line moves by itself.
+    /// Reports progress if nothing was reported for long; the caller calls this regularly. On a terminal, the line
+    /// moves by itself.
     pub(super) fn tick(&mut self, now: Timestamp) {
         match self {
             Self::Plain(plain) => plain.tick(now),
@@ -48,7 +49,7 @@ impl Reporter {
 
 pub(super) use plain::with_subject;
 
-/// Recorded events as the plain reporter would have shown them.
+/// Recorded events in the form in which the plain reporter shows them.
 pub(super) fn plain_lines(ui: &Ui, events: &[crate::run::Event]) -> Vec<String> {
     let mut plain = Plain::new(ui.clone(), "");
     events.iter().map(|event| plain.line(event)).collect()

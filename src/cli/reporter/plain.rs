@@ -1,4 +1,4 @@
-//! One plain line an event, for logs and CI: when, what is deployed, which run, which step, what happened.
+//! One plain line per event, for logs and CI: time, deployment, run, step, and what happened.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use crate::cli::ui::{Ui, between, duration, plain};
 use crate::run::{Event, EventKind, Seq, Timestamp, Update, stamp};
 
-/// How long nothing may be said while a step goes on: a log that stands still looks like a process that hangs.
+/// The longest silence while a step goes on: a log that stands still looks like a process that hangs.
 const SILENCE_MOST: TimeDelta = TimeDelta::seconds(30);
 
 pub(in crate::cli) struct Plain {
@@ -17,7 +17,7 @@ pub(in crate::cli) struct Plain {
     beat: Option<Beat>,
 }
 
-/// The step that goes on, and what was said of it last.
+/// The step that goes on, and the last report about it.
 struct Beat {
     run: String,
     step: String,
@@ -31,7 +31,7 @@ impl Plain {
         Self { ui, name: name.to_owned(), begun: HashMap::new(), beat: None }
     }
 
-    /// Says that a step still goes on, when nothing was said for a while.
+    /// Reports that a step still goes on, if nothing was reported for a while.
     pub(super) fn tick(&mut self, now: Timestamp) {
         if let Some(line) = self.heartbeat(now) {
             self.ui.err(&line);
@@ -40,7 +40,7 @@ impl Plain {
 
     fn heartbeat(&mut self, now: Timestamp) -> Option<String> {
         let beat = self.beat.as_mut()?;
-        // A clock that was set back says something as well: better once too often than never.
+        // A clock that was set back triggers a report too: better once too often than never.
         if (now - beat.said_at).abs() < SILENCE_MOST {
             return None;
         }
@@ -57,7 +57,7 @@ impl Plain {
         ))
     }
 
-    /// Notes what the next heartbeat is about.
+    /// Notes what the next heartbeat reports.
     fn note(&mut self, event: &Event) {
         match &event.kind {
             EventKind::StepBegun { seq, .. } | EventKind::UndoBegun { seq, .. } => {
@@ -142,12 +142,12 @@ impl Plain {
     }
 }
 
-/// `register-backend http/10.0.0.3:80`.
+/// A step's name with its subject, such as `register-backend http/10.0.0.3:80`.
 pub(in crate::cli) fn with_subject(name: &str, subject: Option<&str>) -> String {
     subject.map_or_else(|| name.to_owned(), |subject| format!("{name} {}", super::super::ui::short(subject)))
 }
 
-/// An event in words; `step` and `took` are of the step that it is about.
+/// An event in words. `step` and `took` belong to the event's step.
 pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> String {
     match kind {
         EventKind::RunStarted { workflow, version, .. } => format!("{workflow} version {version} started"),

@@ -10,7 +10,7 @@ use crate::cli::ui::Ui;
 use crate::env::Env;
 use crate::run::{Failure, Seq, Update, one_event_of_each_kind};
 
-/// What a reporter with these flags and variables shows.
+/// The output of a reporter with these flags and variables.
 fn shown(global: &Global, variables: &[(&str, &str)], columns: Option<usize>) -> String {
     let (out, err) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
     let io = match columns {
@@ -32,7 +32,7 @@ fn shown(global: &Global, variables: &[(&str, &str)], columns: Option<usize>) ->
     }
     assert!(out.lock().expect("no panic").is_empty(), "progress is no result");
     let shown = err.lock().expect("no panic").clone();
-    // Colours as a person reads them, and without what a reviewer's editor may take away.
+    // Colours become readable text, and trailing spaces that an editor may remove are left out.
     let shown = String::from_utf8(shown).expect("text").replace('\u{1b}', "ESC");
     shown.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
