@@ -1,4 +1,4 @@
-//! Ends a run by hand: what its two sides are, and how the old one is taken away when the new one is kept.
+//! Ends a run by hand: finds its two sides, and takes the old side away if the new one is kept.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::engine::{Activity, Foresight, Past, Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{Confidential, Failure};
 
-/// The activities that the new side of a run is made of, and the mark by which the old one would be set aside.
+/// The activities that create the new side of a run, and the one that would mark the old side as kept.
 pub const NEW_SIDE: &[&str] = &[
     CreateBackendSet::NAME,
     CreateInstance::NAME,
@@ -28,11 +28,11 @@ pub const NEW_SIDE: &[&str] = &[
     MarkKept::NAME,
 ];
 
-/// Takes everything of a run away but its new side.
+/// Takes away everything of a run except its new side.
 #[derive(Debug)]
 pub struct KeepNew;
 
-/// What is known of a run that is ended for its new side.
+/// The facts about a run that ends with its new side kept.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct NewSide {
@@ -44,7 +44,7 @@ pub struct NewSide {
     elsewhere: Option<Elsewhere>,
 }
 
-/// One side of a run: an instance, and where it serves.
+/// One side of a run: an instance and the places where it serves.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Side {
@@ -74,7 +74,7 @@ impl Workflow for KeepNew {
                 balancer: &side.load_balancer,
                 backends: &leftover.backends,
                 compartment_id: &leftover.compartment_id,
-                // What a compensation made is nobody's to keep.
+                // An instance that a compensation created is never kept.
                 mode: match (leftover.is_there, is_old) {
                     (false, _) => Disposal::Keep,
                     (true, true) => run.world().policy.old_instance,
@@ -108,7 +108,7 @@ impl Side {
         }
     }
 
-    /// Makes sure that the side serves, before a person's word is written down.
+    /// Makes sure that the side serves, before the person's decision is written down.
     ///
     /// # Errors
     /// When it does not.
@@ -116,7 +116,7 @@ impl Side {
         foresight.look(self.check(), &past.facts).await
     }
 
-    /// It in words.
+    /// The side in words.
     pub fn shown(&self) -> String {
         let places: Vec<String> = self.places.iter().map(Place::subject).collect();
         format!("{} {}", self.id, places.join(" ")).trim_end().to_owned()
@@ -124,7 +124,7 @@ impl Side {
 }
 
 impl NewSide {
-    /// What is kept.
+    /// The side that is kept.
     pub const fn kept(&self) -> &Side {
         &self.kept
     }
@@ -132,7 +132,7 @@ impl NewSide {
     /// The new side of a run.
     ///
     /// # Errors
-    /// When the run never came to have one.
+    /// When the run has no new side yet.
     pub fn of(past: &Past, policy: &Policy) -> Result<Self, Failure> {
         let none = || Failure::permanent(LOOKING, "the run has no new instance that ever ran");
         let deployment = past.input::<Redeploy>().map_err(|_| none())?;
@@ -171,10 +171,10 @@ impl NewSide {
 
 const LOOKING: &str = "looking for the side that is kept";
 
-/// The old side of a run: what served before it, where it is now.
+/// The old side of a run: the instance that served before the run, at its present place.
 ///
 /// # Errors
-/// When nothing did.
+/// When no instance served before the run.
 pub fn old_side(past: &Past) -> Result<Side, Failure> {
     let none = || {
         Failure::permanent(
@@ -190,7 +190,7 @@ pub fn old_side(past: &Past) -> Result<Side, Failure> {
     let old = past.output::<FindOldInstance>()?.flatten().ok_or_else(none)?;
     let compartment_id = old.compartment_id.unwrap_or(compartment_id);
     let found = past.output::<FindOldBackends>()?.ok_or_else(none)?;
-    // What did not serve before the run need not serve now.
+    // A backend that did not serve before the run need not serve now.
     let served = found.old.iter().filter(|old| old.backend.flags.serves());
     let places = served.map(|old| {
         let before = &old.backend.ip_address;

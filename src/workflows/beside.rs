@@ -1,4 +1,5 @@
-//! What speaks for an old instance when the filter finds none: then putting a second version beside it is refused.
+//! Looks for signs of an old instance when the filter finds none. If there are any, the run refuses to put a second version
+//! beside it.
 
 use std::collections::HashSet;
 
@@ -13,31 +14,31 @@ use crate::oci::load_balancers::LoadBalancer;
 use crate::oci::{LoadBalancerId, is_terminated};
 use crate::run::{Confidential, Failure};
 
-/// How many instances are looked at for the address of a backend: each takes two calls.
+/// How many instances are read to find the address of a backend. Each read takes two calls.
 const LOOKS_LIMIT: usize = 50;
-/// How many are told.
+/// How many instances a message lists.
 const TOLD_LIMIT: usize = 10;
 
-/// What is around an instance that is looked for. Absent in runs of older versions.
+/// The surroundings of the instance that is looked for. Absent in runs of older versions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Around {
-    /// `None` when a validation did not find it.
+    /// `None` if a validation did not find it.
     pub(super) load_balancer: Option<LoadBalancerId>,
-    /// Where the new instance is to be registered; none when that is wherever the old one is.
+    /// The sets in which the new instance will be registered. Empty if they are those of the old one.
     pub(super) backend_sets: Vec<String>,
     /// The value of the deployment's tag.
     pub(super) deployment: String,
-    /// The new instance's.
+    /// The display name of the new instance.
     pub(super) display_name: Confidential<Option<String>>,
-    /// Where the new instance is made, if it is not where the old one is looked for.
+    /// The new instance's compartment, if the old one is looked for in another.
     pub(super) other_compartment: Option<String>,
-    /// Whether the new instance may be put beside whatever is there.
+    /// Whether the new instance may be put beside whatever exists.
     pub(super) may_be_missing: bool,
 }
 
 impl Around {
-    /// The load balancer as it is now.
+    /// The load balancer in its present state.
     pub(super) async fn balancer(&self, cx: &Cx<'_, World>) -> Result<Option<LoadBalancer>, Failure> {
         let Some(id) = &self.load_balancer else { return Ok(None) };
         let api = cx.world.oci.load_balancers();
@@ -46,10 +47,10 @@ impl Around {
     }
 }
 
-/// Looks for what speaks for an old instance, where `listed` is what the filter looked through.
+/// Looks for signs of an old instance. `listed` are the instances among which the filter looked.
 ///
 /// # Errors
-/// Permanent when there is any, with each field in which it is not what the filter wants.
+/// Permanent when there is a sign, with each field in which an instance differs from the filter.
 pub(super) async fn refuse(
     cx: &Cx<'_, World>,
     around: &Around,
@@ -109,8 +110,8 @@ pub(super) async fn refuse(
     Err(Failure::permanent(DOING, message))
 }
 
-/// The backends of the wanted sets that take ordinary requests, as set, address and name. A backup does not count: it
-/// may be somebody's page for when all is down.
+/// The backends of the wanted sets that take ordinary requests, as set, address and name. A backup does not count, because it
+/// may be somebody's error page for when everything is down.
 fn in_service(around: &Around, balancer: Option<&LoadBalancer>) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
     for name in &around.backend_sets {
@@ -126,12 +127,13 @@ fn in_service(around: &Around, balancer: Option<&LoadBalancer>) -> Vec<(String, 
     found
 }
 
-/// How near an instance is to the deployment, the nearest first.
+/// How closely an instance matches the deployment, closest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kin {
     /// It has the name that is looked for, or our tag.
     Named,
-    /// It has the new one's name, while another is looked for: only if it is registered, it is the deployment's.
+    /// It has the new instance's name, while another name is looked for. It belongs to the deployment only if it is
+    /// registered.
     Namesake,
     Stranger,
 }
@@ -143,7 +145,7 @@ fn kin(around: &Around, filter: &Filter, instance: &Value) -> Kin {
     let tag = instance["freeformTags"][DEPLOYMENT_TAG].as_str();
     let own = DeploymentTag::parse(&around.deployment);
     let is_ours = tag.is_some_and(|tag| DeploymentTag::parse(tag).belongs_to(&own) != Belongs::Not);
-    // Without a set nothing but the name tells.
+    // If there is no set, only the name can match.
     let is_new_name = name.is_some() && name == new_name;
     if is_ours || (name.is_some() && name == wanted) || (is_new_name && around.backend_sets.is_empty()) {
         Kin::Named

@@ -1,4 +1,5 @@
-//! What a person needs who makes the old instance again by hand: how it was made, and a way to name the one in its place.
+//! Helps a person who creates the old instance again by hand: shows its specification, and accepts the instance that replaces
+//! it.
 
 use serde_json::Value;
 
@@ -10,23 +11,23 @@ use crate::engine::{Activity, Foresight, Past, Stop};
 use crate::oci::InstanceId;
 use crate::run::{Facts, Failure, Seq};
 
-/// The step that takes the old instance away, and whose undo a person can do by hand.
+/// The step that takes the old instance away. A person can do its undo by hand.
 pub const RETIRES: &str = RetireInstance::NAME;
 
-/// How the old instance of a run was made.
+/// The specification of a run's old instance.
 #[derive(Debug)]
 pub struct OldSpecification {
-    /// In the words of the wire, with its secrets masked.
+    /// With the wire's names and with its secrets masked.
     pub masked: Value,
-    /// The places that are masked.
+    /// The masked places.
     pub places: Vec<String>,
 }
 
 impl OldSpecification {
-    /// What the run recorded of the instance that it replaces.
+    /// The run's record of the instance that it replaces.
     ///
     /// # Errors
-    /// When it did not come so far, or there was none.
+    /// When the run did not come that far, or there was no old instance.
     pub fn of(past: &Past) -> Result<Self, Failure> {
         const DOING: &str = "reading what was recorded of the old instance";
         let found = past
@@ -34,7 +35,7 @@ impl OldSpecification {
             .ok_or_else(|| Failure::permanent(DOING, "the run has not come so far as to look for it"))?;
         let old = found.ok_or_else(|| Failure::permanent(DOING, "the run has no old instance"))?;
         let recorded = old.specification.expose();
-        // A run that destroys knows nothing of the environment.
+        // A run that destroys has no secrets from the environment.
         let told = past.input::<Redeploy>().map(|deployment| deployment.secrets).unwrap_or_default();
         let masked = masked_instance(recorded, told.expose());
         let places = masked_places(recorded, &masked);
@@ -42,7 +43,7 @@ impl OldSpecification {
     }
 }
 
-/// An instance that a person made in place of the one which a run retired.
+/// An instance that a person created in place of the one that a run retired.
 #[derive(Debug)]
 pub struct Substitute(CheckSubstitute);
 
@@ -62,7 +63,7 @@ impl Substitute {
         Ok(Self(CheckSubstitute { id: InstanceId::from(id), compartment_id, addresses }))
     }
 
-    /// Looks at it, and says what the undos of earlier steps must know of it.
+    /// Checks the instance, and returns the facts that the undos of earlier steps need.
     ///
     /// # Errors
     /// When it cannot take the old one's place.

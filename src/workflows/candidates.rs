@@ -1,5 +1,5 @@
-//! What is told of an instance that may be the old one: where it serves, who made it, what runs in it, and in which
-//! fields it is not what the filter wants.
+//! Describes an instance that may be the old one: where it serves, who created it, what runs in it, and how it differs from
+//! the filter.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use crate::oci::load_balancers::{Backend, LoadBalancer};
 use crate::oci::{InstanceId, printable};
 use crate::run::Failure;
 
-/// How many images and differences of one instance are told.
+/// How many images and differences of one instance are listed.
 const TOLD_LIMIT: usize = 5;
 
-/// How many instances are told of.
+/// How many instances are listed.
 const SEVERAL_LIMIT: usize = 10;
 
 /// An instance that may be the old one.
@@ -28,14 +28,14 @@ pub(super) struct Candidate {
     pub(super) addresses: Vec<String>,
     /// Where it is registered on the load balancer.
     pub(super) registered: Vec<Registered>,
-    /// Whether the load balancer was there to be looked at.
+    /// Whether the load balancer could be read.
     is_known: bool,
     made_by: Option<String>,
     kept_by: Option<String>,
     containers: Vec<ContainerRef>,
-    /// What tells one version from another, once it was looked at.
+    /// Its images, which distinguish one version from another; empty until they are read.
     images: Vec<String>,
-    /// Where it is, if that is not where it was looked for.
+    /// Its compartment, if it is not the one that was searched.
     elsewhere: Option<String>,
     differences: Vec<Difference>,
 }
@@ -48,7 +48,7 @@ pub(super) struct Registered {
 }
 
 impl Candidate {
-    /// The instance of a list, with its places.
+    /// An instance from a list, with its places.
     pub(super) async fn of(
         cx: &Cx<'_, World>,
         balancer: Option<&LoadBalancer>,
@@ -77,7 +77,7 @@ impl Candidate {
         })
     }
 
-    /// Adds what only a message needs.
+    /// Reads the details that only a message needs.
     pub(super) async fn look_closer(
         &mut self,
         cx: &Cx<'_, World>,
@@ -93,7 +93,7 @@ impl Candidate {
     }
 }
 
-/// The instance, where it can be read.
+/// The instance. `None` if it cannot be read.
 async fn read(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Option<ContainerInstance>, Failure> {
     const DOING: &str = "looking at an instance";
     let api = cx.world.oci.container_instances();
@@ -104,7 +104,7 @@ async fn read(cx: &Cx<'_, World>, id: &InstanceId) -> Result<Option<ContainerIns
     }
 }
 
-/// The images that run in these containers.
+/// The images of these containers.
 async fn images(cx: &Cx<'_, World>, containers: &[ContainerRef]) -> Result<Vec<String>, Failure> {
     const DOING: &str = "looking at what runs in an instance";
     let api = cx.world.oci.container_instances();
@@ -117,7 +117,7 @@ async fn images(cx: &Cx<'_, World>, containers: &[ContainerRef]) -> Result<Vec<S
     Ok(images)
 }
 
-/// Where a load balancer has backends at these addresses.
+/// The places of a load balancer that have one of these addresses.
 fn places(balancer: &LoadBalancer, addresses: &[String]) -> Vec<Registered> {
     let sets = balancer.backend_sets.values();
     sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
@@ -168,7 +168,7 @@ impl fmt::Display for Registered {
     }
 }
 
-/// Whether an instance was kept by a run of ours.
+/// Whether a run of ours kept the instance.
 pub(super) fn is_kept(instance: &Value) -> bool {
     kept_by(instance).is_some()
 }
@@ -177,8 +177,8 @@ fn kept_by(instance: &Value) -> Option<&str> {
     instance["freeformTags"].as_object().and_then(instance::kept::by)
 }
 
-/// Of `matching`, those that may be the old instance: not what a run of ours took out of service and kept, and what
-/// serves nowhere since.
+/// The instances of `matching` that may be the old one. Left out are those that a run of ours took out of service and kept,
+/// and that serve nowhere since.
 pub(super) async fn without_kept<'v>(
     cx: &Cx<'_, World>,
     balancer: Option<&LoadBalancer>,
@@ -198,7 +198,7 @@ pub(super) async fn without_kept<'v>(
     Ok(left)
 }
 
-/// What is told of several instances of which one is meant.
+/// The message about several instances of which one must be chosen.
 pub(super) async fn told(
     cx: &Cx<'_, World>,
     balancer: Option<&LoadBalancer>,

@@ -16,21 +16,21 @@ use crate::run::Confidential;
 #[derive(Debug)]
 pub struct Destroy;
 
-/// What is to be destroyed.
+/// The instance to destroy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Destruction {
     /// The instance.
     pub id: InstanceId,
-    /// Where the instance is, and the load balancer unless it is said where.
+    /// The compartment of the instance, and of the load balancer unless `lb_compartment` is set.
     pub compartment_id: String,
-    /// Where the load balancer is looked for, when it is elsewhere.
+    /// The compartment of the load balancer, if it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lb_compartment: Option<String>,
-    /// Which load balancer its traffic comes through.
+    /// Selects the load balancer that brings its traffic.
     pub lb_filter: Filter,
-    /// Where there are load balancers besides that may send requests to it. Runs of before do not look for them, nor for
-    /// others in the compartment.
+    /// The compartments of other load balancers that may send requests to it. Absent in runs of older versions, which look
+    /// neither there nor for other load balancers in the compartment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lb_compartments: Option<Vec<String>>,
 }

@@ -1,4 +1,4 @@
-//! Who else may send requests to an instance: load balancers that the deployment does not name.
+//! Looks for load balancers outside the deployment that may send requests to an instance.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,21 +12,21 @@ use crate::run::Failure;
 
 const DOING: &str = "looking who else sends to the old instance";
 
-/// Where else to look, and what for.
+/// Where else to look, and for what.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Elsewhere {
     /// The compartments whose load balancers are looked through.
     pub(super) compartments: Vec<String>,
-    /// By which addresses besides the instance could be known.
+    /// Other addresses by which backends could name the instance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ipv6_addresses: Vec<String>,
-    /// Whether the instance goes on running, so that nobody loses it.
+    /// Whether the instance goes on running, so that no load balancer loses it.
     pub(super) is_kept: bool,
 }
 
 impl Elsewhere {
-    /// The compartment of the load balancer, and those besides that are not it.
+    /// The load balancer's own compartment, and the others, without duplicates.
     pub(super) fn among(own: &String, besides: &[String]) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         for one in std::iter::once(own).chain(besides) {
@@ -37,7 +37,8 @@ impl Elsewhere {
         all
     }
 
-    /// Refuses to begin when somebody else sends to the instance, or when it is known by what is not understood.
+    /// Refuses to begin if another load balancer sends to the instance, or if a backend names the instance by an IPv6
+    /// address, which we do not understand.
     ///
     /// # Errors
     /// Permanent, with each backend.
@@ -62,10 +63,10 @@ impl Elsewhere {
         self.judge(cx, &self.senders(&own.id, addresses, list).await?)
     }
 
-    /// The same right before the instance is retired.
+    /// Repeats the check right before the instance is retired.
     ///
     /// # Errors
-    /// Permanent, with each backend: the run is rolled back, and nobody has lost the instance.
+    /// Permanent, with each backend. The run is then rolled back, and no load balancer has lost the instance.
     pub(super) async fn refuse_still(
         &self,
         cx: &Cx<'_, World>,
@@ -77,7 +78,7 @@ impl Elsewhere {
         self.judge(cx, &self.senders(own, addresses, list).await?)
     }
 
-    /// Every backend that sends to the instance, on what `list` lists of a compartment.
+    /// Every backend that sends to the instance. `list` lists the load balancers of a compartment.
     async fn senders<'s, L>(
         &'s self,
         own: &LoadBalancerId,
@@ -113,7 +114,7 @@ impl Elsewhere {
     }
 }
 
-/// The backends at these addresses on all load balancers but our own.
+/// The backends at these addresses on all load balancers except our own.
 fn among(listed: &[Value], own: &LoadBalancerId, addresses: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for balancer in listed.iter().filter(|one| one["id"] != own.as_str() && !is_terminated(one)) {

@@ -1,4 +1,4 @@
-//! What a run holds, and which deployment it is of.
+//! What a run locks, and to which deployment it belongs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,8 +11,8 @@ use crate::config::{Deployment, DeploymentTag, DeploymentTarget, Filter};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::Target;
 
-/// What a run of `deployment` holds from its first moment, before the cloud was asked for anything: two runs that were
-/// started from one file are told apart by nothing else until the backend sets are known.
+/// The target that a run of `deployment` locks from its first moment, before any call to the cloud. Until the backend sets
+/// are known, nothing else shows that two runs were started from the same file.
 pub fn claim(deployment: &Deployment) -> Target {
     let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
     let known = json!([
@@ -35,38 +35,38 @@ fn sorted(filter: &Filter) -> BTreeMap<&String, &Value> {
     filter.fields.iter().chain(filter.secrets.expose()).collect()
 }
 
-/// Completes a deployment's target by what is known only once we have signed in.
+/// Completes a deployment's target with the facts that are known only after signing in.
 pub async fn complete_origin(deployment: &mut Deployment, world: &World) {
     if let Some(origin) = &mut deployment.origin {
         origin.tenancy = world.oci.tenancy().await;
     }
 }
 
-/// What a run holds of an instance that it takes away.
+/// The target that a run locks for an instance that it takes away.
 pub fn instance(id: &InstanceId) -> Target {
     Target::new("instance", id.as_str())
 }
 
-/// What a run holds of a load balancer.
+/// The target that a run locks for a backend set of a load balancer.
 pub(super) fn backend_set(balancer: &LoadBalancerId, set: &str) -> Target {
     Target::new("backend-set", &format!("{balancer}/{set}"))
 }
 
-/// The target of `deployment` behind these sets; `None` for a run that was started before deployments had one.
+/// The target of `deployment` behind these sets. `None` for a run that was started before deployments had one.
 pub fn of(deployment: &Deployment, balancer: &LoadBalancerId, sets: &[&str]) -> Option<DeploymentTarget> {
     let origin = deployment.origin.as_ref()?;
     let compartment = instance_compartment(deployment);
     Some(DeploymentTarget::new(origin, &compartment, balancer.as_str(), sets.iter().copied()))
 }
 
-/// What a run holds of its deployment's target, by which the runs of one deployment are found; `None` where there is no
-/// backend set, as nothing tells two such deployments apart.
+/// The target that a run locks for its deployment, and by which the runs of a deployment are found. `None` if there is no
+/// backend set, because nothing then distinguishes two such deployments.
 pub(super) fn held(target: &DeploymentTarget) -> Option<Target> {
     let text = serde_json::to_string(target).expect("a target is text");
     (!target.backend_sets().is_empty()).then(|| Target::service(&text))
 }
 
-/// The value of the tag of what the deployment makes.
+/// The value of the tag of the resources that the deployment creates.
 pub(super) fn tag(deployment: &Deployment, target: Option<&DeploymentTarget>) -> String {
     match target {
         Some(target) => DeploymentTag::of(&deployment.name, target).to_string(),
@@ -74,7 +74,7 @@ pub(super) fn tag(deployment: &Deployment, target: Option<&DeploymentTarget>) ->
     }
 }
 
-/// Where the new instance is made, and looked for by its tags.
+/// The compartment in which the new instance is created, and looked for by its tags.
 pub(super) fn instance_compartment(deployment: &Deployment) -> String {
     let own = deployment.instance.expose()["compartmentId"].as_str();
     own.unwrap_or(&deployment.compartment_id).to_owned()

@@ -1,4 +1,4 @@
-//! What activities may touch.
+//! The world that activities may touch.
 
 use serde_json::Value;
 
@@ -6,14 +6,14 @@ use super::balancer::Versions;
 use crate::config::{Policy, secret_texts};
 use crate::oci::Oci;
 
-/// What an activity may touch.
+/// The world that an activity may touch.
 #[derive(Debug)]
 pub struct World {
     /// The cloud.
     pub oci: Oci,
     /// How the run behaves, forwards and back.
     pub policy: Policy,
-    /// Which versions of load balancers this process has left behind.
+    /// The versions of load balancers that this process's changes have replaced.
     pub versions: Versions,
 }
 

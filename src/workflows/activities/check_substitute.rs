@@ -14,9 +14,9 @@ use crate::workflows::{World, failure, instance};
 pub(in crate::workflows) struct CheckSubstitute {
     /// The instance that a person named.
     pub(in crate::workflows) id: InstanceId,
-    /// Where the old one was.
+    /// The compartment of the old instance.
     pub(in crate::workflows) compartment_id: String,
-    /// Those of the old one.
+    /// The addresses of the old instance.
     pub(in crate::workflows) addresses: Vec<String>,
 }
 

@@ -70,7 +70,7 @@ impl Mutation for CreateBackendSet {
         preview_of(&self.call())
     }
 
-    /// The set was missing when the run looked, so a set that exists now is this step's.
+    /// The set was missing when the run looked, so a set that exists now was created by this step.
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
         let (balancer, _) = balancer::when_idle(cx, &self.load_balancer).await?;
         Ok(balancer.backend_sets.contains_key(&self.name).then_some(Sent::BEFORE))

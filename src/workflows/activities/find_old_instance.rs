@@ -41,7 +41,7 @@ pub(in crate::workflows) struct OldInstance {
     #[serde(default)]
     pub(in crate::workflows) compartment_id: Option<String>,
     pub(in crate::workflows) addresses: Vec<String>,
-    /// Those by which nobody must know it: they are not understood.
+    /// Addresses by which no backend may name the instance, because such backends are not understood.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::workflows) ipv6_addresses: Vec<String>,
     /// The create request that makes it again.

@@ -1,4 +1,4 @@
-//! The wait until a backend that was registered again is checked.
+//! Waits until a backend that was registered again is healthy.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::oci::load_balancers::{HealthChecker, HealthStatus};
 use crate::run::Failure;
 use crate::workflows::World;
 
-/// Waits until a backend is healthy. One that is never checked is warned of and goes on: an instance that runs is behind
-/// it, and what served instead leaves only once somebody else is healthy.
+/// Waits until a backend is healthy. If the backend is never checked, a warning is given and the run goes on: a running
+/// instance is behind it, and the backend that served instead leaves only once another one is healthy.
 ///
 /// # Errors
-/// Permanent when it is checked and not healthy in time.
+/// Permanent when the backend is checked and not healthy in time.
 pub(in crate::workflows) async fn until_checked(cx: &Cx<'_, World>, place: &Place) -> Result<(), Failure> {
     let started = Instant::now();
     let mut is_checked = false;
@@ -33,7 +33,7 @@ pub(in crate::workflows) async fn until_checked(cx: &Cx<'_, World>, place: &Plac
         let has_listener = has_listener(&balancer, &place.backend_set);
         let set = balancer.backend_sets.get(&place.backend_set);
         let checker = set.and_then(|set| set.health_checker.as_ref());
-        // Without a listener nothing is checked, as far as is known (docs/oci.md 2.5).
+        // As far as is known, nothing is checked without a listener (docs/oci.md 2.5).
         let patience = if has_listener || is_checked {
             cx.world.policy.backend_timeout
         } else {
@@ -62,7 +62,7 @@ pub(in crate::workflows) async fn until_checked(cx: &Cx<'_, World>, place: &Plac
     unreachable!("looks never end")
 }
 
-/// After how long a check has its verdict.
+/// How long a check takes to reach its verdict.
 fn verdict_after(checker: &HealthChecker) -> Duration {
     Duration::from_millis(checker.interval_in_millis.unwrap_or(10_000)) * checker.retries.unwrap_or(3)
 }

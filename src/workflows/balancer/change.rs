@@ -1,4 +1,4 @@
-//! Sending a change: one, with the version that was read. A compensation sends it whatever was read.
+//! Sends a single change, with the version that was read. A compensation sends it whatever was read.
 
 use super::place::Place;
 use super::read::{must_be_gone, when_idle, when_idle_unless_gone};
@@ -9,8 +9,8 @@ use crate::oci::{Call, Etag, LoadBalancerId, OciError, WorkRequestId};
 use crate::run::{Failure, FailureKind};
 use crate::workflows::{World, failure};
 
-/// Sends one change, if the load balancer is still as it was read. `None` when there is no work to follow, also when
-/// the cloud refuses to do what is done already.
+/// Sends one change, if the load balancer still has the version that was read. `None` when there is no work to follow, also
+/// when the cloud refuses a change because it is done already.
 pub(in crate::workflows) async fn send(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
@@ -40,7 +40,7 @@ async fn attempt(
     Ok(sent.map(|answer| answer.work_request))
 }
 
-/// A refusal, unless what was asked for is there: some clouds refuse a change that changes nothing.
+/// Returns the refusal, unless the wanted state exists already: some clouds refuse a change that changes nothing.
 async fn unless_so_already(cx: &Cx<'_, World>, expected: &Expected, refused: Failure) -> Result<(), Failure> {
     if refused.kind != FailureKind::Permanent {
         return Err(refused);
@@ -52,7 +52,7 @@ async fn unless_so_already(cx: &Cx<'_, World>, expected: &Expected, refused: Fai
     }
 }
 
-/// Sends a change of what should be there, and follows the work; `None` when it turns out not to be there.
+/// Sends a change to a part that should exist, and follows the work. `None` when the part turns out not to exist.
 async fn send_to_place(
     cx: &Cx<'_, World>,
     call: Call,
@@ -73,7 +73,7 @@ async fn send_to_place(
     }
 }
 
-/// Whether a backend is there with exactly these flags.
+/// Whether a backend exists with exactly these flags.
 pub(in crate::workflows) async fn has_flags(
     cx: &Cx<'_, World>,
     place: &Place,
@@ -83,10 +83,10 @@ pub(in crate::workflows) async fn has_flags(
     Ok(place.find(&balancer).is_some_and(|backend| backend.flags == *flags))
 }
 
-/// Gives a backend these flags and follows the work. `None` when the backend is not there.
+/// Gives a backend these flags and follows the work. `None` when the backend does not exist.
 ///
-/// It is sent whatever was read, so that a read which lags cannot hide that there is something to do; the version that
-/// goes with it tells the cloud when what was read is old.
+/// The change is sent whatever was read, so that a stale read cannot hide that there is something to do. The version that is
+/// sent with it tells the cloud if the read was stale.
 pub(in crate::workflows) async fn set_flags(
     cx: &Cx<'_, World>,
     place: &Place,
@@ -99,8 +99,8 @@ pub(in crate::workflows) async fn set_flags(
     send_to_place(cx, call, etag, &expected, place, doing).await
 }
 
-/// Finishes a request that may be on its way still: sends it again with its own token, unless what it makes is there, and
-/// follows the work to its end, whatever that is. Returns whether anything was sent.
+/// Finishes a request that may still be on its way: sends it again with its own token, unless the thing that it creates
+/// exists, and follows the work to its end, whatever the result. Returns whether anything was sent.
 pub(in crate::workflows) async fn finish(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
@@ -122,7 +122,7 @@ pub(in crate::workflows) async fn finish(
             }
             Ok(true)
         }
-        // Refused for good: it cannot take effect any more.
+        // The request was refused for good, so it cannot take effect later.
         Ok(None) => Ok(false),
         Err(failure) if failure.kind == FailureKind::Permanent => Ok(false),
         Err(failure) => Err(failure),
@@ -147,7 +147,7 @@ pub(in crate::workflows) async fn remove_set(
     }
 }
 
-/// Removes a backend and follows the work. Sent whatever was read, as above.
+/// Removes a backend and follows the work. Like [`set_flags`], it sends the change whatever was read.
 pub(in crate::workflows) async fn remove(
     cx: &Cx<'_, World>,
     place: &Place,

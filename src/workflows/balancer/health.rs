@@ -1,4 +1,4 @@
-//! What the health checks of a backend say, and the wait until they are well.
+//! Reads the health of a backend, and waits until backends are healthy.
 
 use tokio::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::oci::printable;
 use crate::run::Failure;
 use crate::workflows::{World, failure};
 
-/// Whether the health checks of a backend are well now, and what they say.
+/// Whether a backend is healthy now, and what its checks found.
 pub(in crate::workflows) async fn health(
     cx: &Cx<'_, World>,
     place: &Place,
@@ -39,7 +39,7 @@ pub(in crate::workflows) async fn health(
     }
 }
 
-/// What is said of a backend that is not well.
+/// The message about an unhealthy backend.
 pub(in crate::workflows) fn unwell(place: &Place, status: HealthStatus, seen: &str) -> String {
     let advice = match status {
         HealthStatus::Warning => {
@@ -54,7 +54,7 @@ pub(in crate::workflows) fn unwell(place: &Place, status: HealthStatus, seen: &s
 /// Waits until every backend is healthy.
 ///
 /// # Errors
-/// Permanent when one is not in time, with what the checks saw.
+/// Permanent when a backend is not healthy in time, with the results of its checks.
 pub(in crate::workflows) async fn until_healthy(cx: &Cx<'_, World>, places: &[Place]) -> Result<(), Failure> {
     let deadline = Instant::now() + cx.world.policy.backend_timeout;
     for wait in Looks::at_most(cx.world.policy.poll_interval) {

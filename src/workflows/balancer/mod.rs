@@ -1,7 +1,8 @@
-//! Changes of a load balancer: one at a time, each read before it is written and followed to the end of its work.
+//! Changes of a load balancer. They are made one at a time; each reads before it writes, and is followed to the end of its
+//! work.
 //!
-//! The invariant: nothing is sent while the load balancer works on something else, and what is sent is refused by
-//! the cloud when the load balancer changed after we read it. A compensation never rests on a read alone.
+//! The invariant: nothing is sent while the load balancer works on something else, and the cloud refuses a change if the load
+//! balancer changed after we read it. A compensation never relies on a read alone.
 
 mod again;
 mod change;

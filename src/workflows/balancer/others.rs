@@ -1,7 +1,7 @@
-//! Which backends were there before the run, besides those of the instance that it replaces.
+//! The backends that existed before the run, except those of the instance that it replaces.
 //!
-//! One of them at the address that the new instance has now was left behind by an instance that is gone: an address is
-//! one instance's at a time.
+//! If one of them has the new instance's present address, an instance that is gone left it behind, because only one instance
+//! at a time has an address.
 
 use crate::engine::Cx;
 use crate::run::Facts;
@@ -9,7 +9,7 @@ use crate::workflows::World;
 
 const OTHERS_FACT: &str = "backends-before";
 
-/// The fact that names them.
+/// The fact that holds their names.
 pub(in crate::workflows) fn others_fact(names: &[String]) -> Facts {
     if names.is_empty() {
         return Facts::new();
@@ -17,7 +17,7 @@ pub(in crate::workflows) fn others_fact(names: &[String]) -> Facts {
     Facts::from([(OTHERS_FACT.to_owned(), names.join("\n"))])
 }
 
-/// Whether a backend, as `set/address:port`, was there before the run.
+/// Whether a backend, as `set/address:port`, existed before the run.
 pub(in crate::workflows) fn was_there_before(cx: &Cx<'_, World>, name: &str) -> bool {
     cx.fact(OTHERS_FACT).is_some_and(|names| names.lines().any(|one| one == name))
 }

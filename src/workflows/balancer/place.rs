@@ -1,4 +1,4 @@
-//! Where a backend stands.
+//! The place of a backend.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ impl Place {
         BackendName::of(&self.address, self.port)
     }
 
-    /// How a user knows it: `set/address:port`.
+    /// The name that users know: `set/address:port`.
     pub(in crate::workflows) fn subject(&self) -> String {
         format!("{}/{}", self.backend_set, self.name())
     }

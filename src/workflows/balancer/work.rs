@@ -1,4 +1,4 @@
-//! The work that a change starts: followed to its end, which alone says whether the change was made.
+//! Follows the work that a change starts to its end. Only the end says whether the change was made.
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -11,20 +11,20 @@ use crate::oci::{LoadBalancerId, WorkRequestId};
 use crate::run::{Failure, FailureKind};
 use crate::workflows::{World, failure};
 
-/// What the work on a load balancer was to bring about. Work that failed because it was done before is no failure
+/// The result that work on a load balancer should have. Work that failed because its result existed already is not a failure
 /// (docs/oci.md 2.3).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) enum Expected {
     /// A backend with these flags.
     Backend { place: Place, flags: Flags },
-    /// No such backend.
+    /// The backend does not exist.
     NoBackend(Place),
-    /// No such set of the load balancer.
+    /// The load balancer has no such set.
     NoSet(LoadBalancerId, String),
-    /// A set of the load balancer.
+    /// The load balancer has this set.
     Set(LoadBalancerId, String),
-    /// Nothing that can be compared.
+    /// A result that cannot be compared.
     Success,
 }
 
@@ -35,7 +35,7 @@ impl Expected {
             Self::NoSet(id, _) | Self::Set(id, _) => id,
             Self::Backend { place, .. } | Self::NoBackend(place) => &place.load_balancer,
         };
-        // On a load balancer that is gone there is nothing.
+        // A load balancer that is gone has no parts.
         let balancer = when_idle_unless_gone(cx, id).await?.map(|(balancer, _)| balancer);
         let find = |place: &Place| balancer.as_ref().and_then(|balancer| place.find(balancer));
         Ok(match self {
@@ -55,8 +55,8 @@ impl Expected {
 /// Follows the work of a compensation's change.
 ///
 /// # Errors
-/// When it failed: worth another attempt, one that sends the change again, unless the cloud says that the change itself
-/// is wrong.
+/// When the work failed. Another attempt, which sends the change again, is worthwhile unless the cloud says that the change
+/// itself is wrong.
 pub(in crate::workflows) async fn follow_to(
     cx: &Cx<'_, World>,
     id: Option<&WorkRequestId>,
@@ -66,7 +66,8 @@ pub(in crate::workflows) async fn follow_to(
     match failed(cx, id, expected).await? {
         Some(request) => {
             let is_bad = request.error_details.iter().any(|detail| {
-                // Where a version is compared only when a change has its turn, this is what a 412 is elsewhere.
+                // Some clouds compare a version only when a change has its turn. There, this message stands for the 412 of
+                // the others.
                 let message = detail.message.to_ascii_lowercase();
                 let is_old = ["etag", "if-match", "version"].iter().any(|word| message.contains(word));
                 detail.error_code == "BAD_INPUT" && !is_old
@@ -79,7 +80,7 @@ pub(in crate::workflows) async fn follow_to(
     }
 }
 
-/// Follows a work request to its end, and returns it when it failed and what it was to bring about is not there.
+/// Follows a work request to its end. Returns the work request if it failed and its intended result does not exist.
 pub(in crate::workflows) async fn failed(
     cx: &Cx<'_, World>,
     id: &WorkRequestId,
@@ -90,8 +91,8 @@ pub(in crate::workflows) async fn failed(
     Ok(has_failed.then_some(request))
 }
 
-/// Follows a work request to its end. `None` when it is not to be seen, and what it was to bring about is there: the
-/// service may not know the work that it carries out (docs/oci.md 2.3).
+/// Follows a work request to its end. `None` when the work request is not visible but its intended result exists: the service
+/// may not know a work request that it carries out (docs/oci.md 2.3).
 pub(super) async fn follow(
     cx: &Cx<'_, World>,
     id: &WorkRequestId,
@@ -99,7 +100,7 @@ pub(super) async fn follow(
 ) -> Result<Option<WorkRequest>, Failure> {
     const DOING: &str = "following the load balancer's work";
     let started = Instant::now();
-    // What is read right after a change may be of before it.
+    // A read right after a change may show the state before it.
     let is_done = || async { Ok(started.elapsed() > SURE_AFTER && Box::pin(expected.is_there(cx)).await?) };
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let api = cx.world.oci.load_balancers();
@@ -125,7 +126,7 @@ pub(super) async fn follow(
     unreachable!("looks never end")
 }
 
-/// What the cloud says about work that failed. Following it once more would give the same answer.
+/// The cloud's message about failed work. Following it again would give the same result.
 pub(in crate::workflows) fn work_failure(cx: &Cx<'_, World>, request: &WorkRequest) -> Failure {
     let reasons: Vec<String> = request
         .error_details

@@ -1,4 +1,4 @@
-//! Whether an instance is a backend still.
+//! Whether an instance is still a backend.
 
 use tokio::time::Instant;
 
@@ -10,11 +10,11 @@ use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{SURE_AFTER, was_there_before, when_idle_unless_gone};
 
-/// Makes sure that no set of the load balancer has a backend at one of these addresses. The cloud may show what was
-/// removed last for a while.
+/// Makes sure that no set of the load balancer has a backend at one of these addresses. The cloud may still show a backend
+/// for a while after its removal.
 ///
 /// # Errors
-/// Permanent when one has.
+/// Permanent when a set has one.
 pub(in crate::workflows) async fn is_no_backend(
     cx: &Cx<'_, World>,
     load_balancer: &LoadBalancerId,
@@ -23,7 +23,7 @@ pub(in crate::workflows) async fn is_no_backend(
     const DOING: &str = "making sure that the instance is out of service";
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
-        // Without a load balancer there is no backend.
+        // A load balancer that is gone has no backends.
         let Some((balancer, _)) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
         let Some((set, name)) = own_backend(cx, &balancer, addresses) else { return Ok(()) };
         if started.elapsed() > SURE_AFTER {
@@ -37,8 +37,8 @@ pub(in crate::workflows) async fn is_no_backend(
     unreachable!("looks never end")
 }
 
-/// A backend at one of these addresses, as its set and its name. One that was there before the instance had the address
-/// is none of its own.
+/// A backend at one of these addresses, as its set and its name. A backend that was there before the instance had the address
+/// is not the instance's own.
 fn own_backend<'b>(
     cx: &Cx<'_, World>,
     balancer: &'b LoadBalancer,

@@ -1,4 +1,4 @@
-//! Whether an address is still that of the instance which the run retires.
+//! Whether an address still belongs to the instance that the run retires.
 
 use crate::engine::Cx;
 use crate::oci::InstanceId;
@@ -6,11 +6,11 @@ use crate::run::Failure;
 use crate::workflows::balancer::Place;
 use crate::workflows::{World, failure, instance};
 
-/// Makes sure that a backend which somebody else has removed was that of the instance to be retired, and not of one that
-/// has moved on: then its requests come by another way, which nobody has drained.
+/// Makes sure that a backend which somebody else removed belonged to the instance to be retired. If the instance has other
+/// addresses by now, its requests arrive by another way that nobody has drained.
 ///
 /// # Errors
-/// Permanent when the instance is there and has other addresses by now.
+/// Permanent when the instance exists and has other addresses by now.
 pub(in crate::workflows) async fn is_still_retiring(
     cx: &Cx<'_, World>,
     place: &Place,
@@ -20,7 +20,7 @@ pub(in crate::workflows) async fn is_still_retiring(
     let api = cx.world.oci.container_instances();
     let instance = match failure::look(cx, DOING, || api.get(&id)).await? {
         Ok(answer) => answer.value,
-        // Where it is gone there is nobody left to drain; what is to become of it is looked at when it is retired.
+        // If the instance is gone, there is nothing left to drain. Its own state is checked when it is retired.
         Err(error) if error.is_not_found() => return Ok(()),
         Err(error) => return Err(failure::of(DOING, &error)),
     };

@@ -1,4 +1,4 @@
-//! Whether the new version may leave a set again, in a rollback: only when the one that it replaced serves there.
+//! Decides whether a rollback may take the new version out of a set: only if the instance that it replaced serves there.
 
 use std::fmt::Write as _;
 
@@ -11,22 +11,22 @@ use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{Place, health, when_idle_unless_gone};
 
-/// Who was in service in the set before the new version.
+/// The instance that was in service in the set before the new version.
 #[derive(Debug)]
 pub(in crate::workflows) enum Predecessors {
-    /// Nobody: it goes back to that.
+    /// None. The set goes back to having none.
     Nobody,
-    /// The instance that was replaced, where it is reached now.
+    /// The instance that was replaced, at its present places.
     At(Vec<Place>),
-    /// A run of before did not note it: anybody who serves there will do.
+    /// Any instance that serves there, because a run of an older version did not record which.
     Anybody,
 }
 
-/// Makes sure that a set is served without the new version. What was done last may show only after a while, so it is
-/// asked until the backend timeout is over.
+/// Makes sure that a set is served without the new version. The last change may become visible only after a while, so this
+/// retries until the backend timeout is over.
 ///
 /// # Errors
-/// Permanent when it is not, unless the new version is unwell itself: then nobody loses anything by its going.
+/// Permanent when it is not, unless the new version itself is unhealthy. In that case no request is lost when it leaves.
 pub(in crate::workflows) async fn may_leave(
     cx: &Cx<'_, World>,
     leaving: &Place,
@@ -34,7 +34,7 @@ pub(in crate::workflows) async fn may_leave(
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + cx.world.policy.backend_timeout;
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
-        // Nobody is served by a load balancer that is gone.
+        // A load balancer that is gone serves no requests.
         let Some((balancer, _)) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
             return Ok(());
         };
@@ -69,7 +69,7 @@ fn refusal(cx: &Cx<'_, World>, leaving: &Place, why_not: &str) -> Failure {
     )
 }
 
-/// Why nobody serves in its place, if nobody does.
+/// Why no instance serves in its place. `None` if one does.
 async fn why_unserved(
     cx: &Cx<'_, World>,
     balancer: &LoadBalancer,

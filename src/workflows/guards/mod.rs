@@ -1,5 +1,5 @@
-//! What a run must never do, checked at the moment of the change and not from memory: take the last healthy backend
-//! of a set out of service, or delete an instance that is still a backend.
+//! The things that a run must never do: take the last healthy backend of a set out of service, or delete an instance that is
+//! still a backend. They are checked at the moment of the change, not from memory.
 
 mod backends;
 mod identity;

@@ -1,4 +1,4 @@
-//! Whether what a compensation is about to take away is the run's own. What the journal says is not enough.
+//! Whether a compensation is about to take away something that the run itself created. The journal's word is not enough.
 
 use tokio::time::Instant;
 
@@ -10,10 +10,10 @@ use crate::run::Failure;
 use crate::workflows::balancer::{Place, SURE_AFTER, health, when_idle_unless_gone};
 use crate::workflows::{World, failure, instance};
 
-/// Makes sure that a backend is the instance which this run made, before it is taken out of service or removed.
+/// Makes sure that a backend belongs to the instance which this run created, before it is taken out of service or removed.
 ///
 /// # Errors
-/// Permanent when it is somebody else's.
+/// Permanent when the backend is somebody else's.
 pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Place) -> Result<(), Failure> {
     const DOING: &str = "making sure that the backend is the run's own";
     if let Some(found) = readable(cx, cx.fact("new-instance-id")).await? {
@@ -38,7 +38,7 @@ pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Pl
             None => {}
         }
     }
-    // Its instance is gone, so that whatever serves there is another one.
+    // The run's instance is gone, so a backend that serves there belongs to another one.
     let Some((balancer, _)) = when_idle_unless_gone(cx, &place.load_balancer).await? else { return Ok(()) };
     let serves = place.find(&balancer).is_some_and(|backend| backend.flags.serves());
     if serves && health(cx, place).await?.0 == HealthStatus::Ok {
@@ -53,10 +53,10 @@ pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Pl
     Ok(())
 }
 
-/// Makes sure that there is an instance behind an old backend that is to be registered again.
+/// Makes sure that an old backend which will be registered again still has its instance.
 ///
 /// # Errors
-/// Permanent when it is gone.
+/// Permanent when the instance is gone.
 pub(in crate::workflows) async fn old_instance_is_there(
     cx: &Cx<'_, World>,
     place: &Place,
@@ -78,7 +78,7 @@ pub(in crate::workflows) async fn old_instance_is_there(
     ))
 }
 
-/// The instance, unless it is gone. A 404 counts for that only when it stays one for a while.
+/// The instance. `None` if it is gone. A 404 counts only if it persists for a while.
 async fn readable(cx: &Cx<'_, World>, id: Option<&str>) -> Result<Option<ContainerInstance>, Failure> {
     const DOING: &str = "looking at the instance behind a backend";
     let Some(id) = id.map(InstanceId::from) else { return Ok(None) };
@@ -97,7 +97,7 @@ async fn readable(cx: &Cx<'_, World>, id: Option<&str>) -> Result<Option<Contain
     unreachable!("looks never end")
 }
 
-/// The addresses of an instance. One that runs has some, so that they are looked for again for a while.
+/// The addresses of an instance. A running instance has some, so they are read again for a while.
 async fn known_addresses(
     cx: &Cx<'_, World>,
     found: &ContainerInstance,

@@ -9,16 +9,16 @@ use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{Place, has_listener, health, when_idle_unless_gone};
 
-/// Makes sure that a set has a healthy backend in service besides `leaving`, if that is in service. The cloud may show
-/// what was done last only after a while, so it is asked until the backend timeout is over.
+/// Makes sure that a set has a healthy backend in service besides `leaving`, if `leaving` is in service. The last change may
+/// become visible only after a while, so this retries until the backend timeout is over.
 ///
 /// # Errors
-/// Permanent when there is none.
+/// Permanent when there is no such backend.
 pub(in crate::workflows) async fn another_serves(cx: &Cx<'_, World>, leaving: &Place) -> Result<(), Failure> {
     until_served_without(cx, leaving, |balancer| !place_serves(balancer, leaving)).await
 }
 
-/// The same for a backend that is drained already, and is to be removed.
+/// Like [`another_serves`], for a backend that is drained already and will be removed.
 pub(in crate::workflows) async fn others_serve(cx: &Cx<'_, World>, leaving: &Place) -> Result<(), Failure> {
     until_served_without(cx, leaving, |_| false).await
 }
@@ -30,7 +30,7 @@ async fn until_served_without(
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + cx.world.policy.backend_timeout;
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
-        // Nobody is served by a load balancer that is gone.
+        // A load balancer that is gone serves no requests.
         let Some((balancer, _)) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
             return Ok(());
         };
@@ -54,7 +54,7 @@ fn place_serves(balancer: &LoadBalancer, place: &Place) -> bool {
     place.find(balancer).is_some_and(|backend| backend.flags.serves())
 }
 
-/// Whether requests reach the set: a listener uses it, or it is checked, which it would not be without one.
+/// Whether requests reach the set: a listener uses it, or it is checked, which happens only with a listener.
 pub(in crate::workflows) async fn is_reached(
     cx: &Cx<'_, World>,
     balancer: &LoadBalancer,
@@ -66,7 +66,7 @@ pub(in crate::workflows) async fn is_reached(
     Ok(place.find(balancer).is_some() && health(cx, place).await?.0 != HealthStatus::Unknown)
 }
 
-/// Whether requests reach the set, and nobody takes them once `leaving` is gone.
+/// Whether requests reach the set, and no backend takes them once `leaving` is gone.
 pub(in crate::workflows) async fn is_last(
     cx: &Cx<'_, World>,
     balancer: &LoadBalancer,
@@ -76,10 +76,10 @@ pub(in crate::workflows) async fn is_last(
     Ok(serves && matches!(standins(cx, balancer, leaving).await?, Standins::None(_)))
 }
 
-/// Who takes the requests of a backend that leaves.
+/// The backends that take the requests of a backend that leaves.
 pub(super) enum Standins {
     Some,
-    /// Nobody; with why each other backend of the set does not count.
+    /// None. The text says why each other backend of the set does not count.
     None(String),
 }
 

@@ -1,13 +1,13 @@
-//! The mark of an instance that a run took out of service and kept: which run it was, in the value of a tag.
+//! The mark of an instance that a run took out of service and kept: a tag whose value is the run.
 //!
-//! It has a tag of its own. An instance that has as many tags as the cloud takes and is one of ours has it in the tag
-//! that tells its specification, which nobody needs of an instance that does not serve.
+//! The mark has a tag of its own. If an instance of ours already has as many tags as the cloud allows, the mark replaces the
+//! tag with the digest of its specification, which nobody needs for an instance that does not serve.
 
 use serde_json::{Map, Value, json};
 
 const KEPT_TAG: &str = "deployctl-kept";
 const SPECIFICATION_TAG: &str = "deployctl-spec";
-/// What stands before the run in the tag of the specification.
+/// The prefix of the run in the specification's tag.
 const KEPT_BY: &str = "kept-by-";
 /// How many freeform tags a resource takes (docs/oci.md 5).
 const TAGS_LIMIT: usize = 10;
@@ -19,7 +19,7 @@ pub(in crate::workflows) fn by(tags: &Map<String, Value>) -> Option<&str> {
     own.or_else(|| specification.and_then(|value| value.strip_prefix(KEPT_BY)))
 }
 
-/// The tags with the mark; `None` where there is no room for it.
+/// The tags with the mark. `None` if there is no room for it.
 pub(in crate::workflows) fn marked(tags: &Map<String, Value>, run: &str) -> Option<Map<String, Value>> {
     let mut marked = tags.clone();
     if tags.contains_key(KEPT_TAG) || tags.len() < TAGS_LIMIT {
@@ -32,7 +32,7 @@ pub(in crate::workflows) fn marked(tags: &Map<String, Value>, run: &str) -> Opti
     Some(marked)
 }
 
-/// The tags without the mark of `run`, its tag as it was in `before`; `None` where that run has left no mark.
+/// The tags without the mark of `run`; the tag that held it is as in `before`. `None` if that run left no mark.
 pub(in crate::workflows) fn unmarked(
     tags: &Map<String, Value>,
     before: &Map<String, Value>,
@@ -71,7 +71,7 @@ mod tests {
             assert_eq!(by(&marked), Some("R"));
             assert_eq!(unmarked(&marked, &before, "another"), None);
             assert_eq!(unmarked(&marked, &before, "R"), Some(before.clone()));
-            // What somebody changed meanwhile stays.
+            // Tags that somebody changed meanwhile stay.
             let mut changed = marked.clone();
             changed.insert("t0".to_owned(), json!("by hand"));
             let back = unmarked(&changed, &before, "R").expect("it is there");
