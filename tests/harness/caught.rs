@@ -1,4 +1,4 @@
-//! Commands that are caught in the middle.
+//! Commands that are killed or watched in the middle.
 
 use std::process::{Child, Stdio};
 
@@ -12,7 +12,7 @@ impl World {
         self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
     }
 
-    /// Starts the command and kills it with SIGKILL once the newest run has come to `step`, as `status`.
+    /// Starts the command, and kills it with SIGKILL once `step` of the newest run has `status`.
     #[track_caller]
     pub(crate) fn kill_at(&self, args: &[&str], step: &str, status: &str) {
         let mut child = self.begin(args);
@@ -34,7 +34,7 @@ impl World {
         assert_eq!(ran.code, -1, "not killed at {point}: {}", ran.stderr);
     }
 
-    /// Starts a deployment whose create is answered by nobody, as long as the test lasts.
+    /// Starts a deployment whose create gets no answer as long as the test lasts.
     pub(crate) fn begin_a_create_that_hangs(&self) -> Child {
         let mut deployment = self.deployment();
         deployment["request-timeout"] = json!("10m");

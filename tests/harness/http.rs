@@ -1,4 +1,4 @@
-//! As much HTTP as the sandbox's own pages need.
+//! An HTTP client that is just enough for the sandbox's own pages.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -27,7 +27,7 @@ fn ask(url: &str, method: &str, path: &str, body: &str) -> String {
     answer.body
 }
 
-/// Whatever was answered.
+/// Any answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -36,7 +36,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// What a header says; empty when there is none.
+    /// The value of a header. Empty if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(header, _)| header.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)

@@ -1,4 +1,4 @@
-//! Traffic through the load balancer while a test goes on.
+//! Traffic through the load balancer during a test.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use deployctl::probe::{Findings, Load, probe};
 use tokio_util::sync::CancellationToken;
 
-/// Traffic that goes on until it is stopped.
+/// Traffic that continues until it is stopped.
 pub(crate) struct Traffic {
     stop: CancellationToken,
     thread: Option<JoinHandle<Findings>>,
 }
 
 impl Traffic {
-    /// Starts 40 requests a second, every second one of 120 ms: two or three of those are under way at any time.
+    /// Starts 40 requests a second, every second one of 120 ms, so that two or three of those are always under way.
     pub(crate) fn start(front: SocketAddr) -> Self {
         Self::of(front, Duration::from_millis(120))
     }
 
-    /// The same with slow requests that take so long.
+    /// Like [`Self::start`], with slow requests of this duration.
     pub(crate) fn of(front: SocketAddr, slow: Duration) -> Self {
         let stop = CancellationToken::new();
         let until = stop.clone();
@@ -32,7 +32,7 @@ impl Traffic {
         Self { stop, thread: Some(thread) }
     }
 
-    /// Ends it, and makes sure that no request was lost.
+    /// Stops the traffic, and fails the test if a request was lost.
     #[track_caller]
     pub(crate) fn expect_no_loss(self) {
         let findings = self.stop();
@@ -40,7 +40,7 @@ impl Traffic {
         assert_eq!(findings.n_failed(), 0, "requests dropped, of {n_sent}: {failures:?}");
     }
 
-    /// Ends it and says what was seen.
+    /// Stops the traffic and returns the findings.
     pub(crate) fn stop(mut self) -> Findings {
         self.stop.cancel();
         self.thread.take().expect("it is stopped once").join().expect("the prober does not panic")

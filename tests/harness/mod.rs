@@ -1,5 +1,5 @@
-//! One world a test: a sandbox process, an empty home, a journal. When a test ends well, its world makes sure that
-//! nothing was leaked, dropped from service, or touched that was not the run's.
+//! One world per test: a sandbox process, an empty home, a journal. When a test ends well, its world makes sure that nothing
+//! was leaked, dropped from service, or touched that did not belong to the run.
 
 mod caught;
 mod http;
@@ -31,21 +31,21 @@ pub(crate) use screens::Screens;
 
 use process::command;
 
-/// How much faster than the real service the sandbox of a test is.
+/// How much faster than the real service a test's sandbox runs.
 const TIME_SCALE: &str = "150";
-/// The same, where a test must catch a run in the middle of a step.
+/// The same for tests that must catch a run in the middle of a step.
 const CATCHABLE: &str = "50";
-/// The same, where only the order of things matters.
+/// The same for tests in which only the order of things matters.
 const HURRIED: &str = "1000";
-/// How fast the sandbox is, try by try, for a run that is to be caught in the middle of waiting.
+/// The speeds of the sandbox, try by try, for a run that must be caught while it waits.
 pub(crate) const PACES: [u32; 5] = [1000, 250, 60, 15, 4];
-/// Half of what a run computes is signatures: where nobody verifies them, a key of 512 bits is as good.
+/// Signatures are half of what a run computes. If nobody verifies them, a key of 512 bits is good enough.
 pub(crate) const SHORT_KEY: &str = include_str!("short_key.pem");
 pub(crate) const SHORT_KEY_FINGERPRINT: &str = "7d:60:b4:00:0a:28:15:b9:2b:7c:ed:28:09:76:66:42";
-/// A condition that is not met by then is not met.
+/// A condition that is not met after this time counts as never met.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Every request that changes something, by method and a part of its path.
+/// Every request that changes something, by its method and a part of its path.
 pub(crate) const CHANGES: [(&str, &str); 5] = [
     ("POST", "/containerInstances"),
     ("POST", "/backends"),
@@ -58,13 +58,13 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     sandbox: Child,
     url: String,
-    /// What commands find in their environment besides the usual.
+    /// Additional environment variables of the commands.
     environment: Vec<(String, String)>,
-    /// Set by a test that leaves something behind on purpose.
+    /// Set by a test that deliberately leaves something behind.
     pub(crate) expects_leftovers: bool,
-    /// Set by a test that takes the only backend of a set away on purpose.
+    /// Set by a test that deliberately takes the only backend of a set away.
     pub(crate) expects_violations: bool,
-    /// Set by a test in which somebody else takes away what is not the run's.
+    /// Set by a test in which another client takes something away that does not belong to the run.
     pub(crate) expects_strangers_touched: bool,
 }
 
@@ -73,12 +73,12 @@ impl World {
         Self::with(&["--no-verify"])
     }
 
-    /// A world that verifies every signature, which takes half of what a run computes.
+    /// A world that verifies every signature, which is half of what a run computes.
     pub(crate) fn signed() -> Self {
         Self::with(&[])
     }
 
-    /// A world in a hurry with a deployment written in it, and the name of its file.
+    /// A hurried world with a deployment file in it, and the file's name.
     pub(crate) fn with_deployment() -> (Self, &'static str) {
         let world = Self::hurried();
         let mut deployment = world.deployment();
@@ -87,22 +87,22 @@ impl World {
         (world, file)
     }
 
-    /// A world without strangers, in which nobody else serves.
+    /// A world without strangers, in which no other backend serves.
     pub(crate) fn lonely() -> Self {
         Self::start(HURRIED, &["--no-verify", "--scenery", "plain"])
     }
 
-    /// A world in which each step takes long enough to be killed in.
+    /// A world in which each step takes long enough that a test can kill the process in it.
     pub(crate) fn catchable() -> Self {
         Self::start(CATCHABLE, &[])
     }
 
-    /// A world in which everything takes next to no time.
+    /// A world in which everything takes almost no time.
     pub(crate) fn hurried() -> Self {
         Self::start(HURRIED, &["--no-verify"])
     }
 
-    /// The same with long pages, for when every call may go wrong.
+    /// A hurried world with long pages, for tests in which every call may fail.
     pub(crate) fn stormy() -> Self {
         Self::start(HURRIED, &["--no-verify", "--page-size", "50"])
     }
@@ -111,7 +111,7 @@ impl World {
         Self::start(TIME_SCALE, flags)
     }
 
-    /// A world whose cloud is as an earlier sandbox left it, in a hurry.
+    /// A hurried world whose cloud is in the state that an earlier sandbox left.
     pub(crate) fn restored(state: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("cloud")).expect("a folder in it");
@@ -124,10 +124,10 @@ impl World {
     }
 
     fn start_in(folder: tempfile::TempDir, time_scale: &str, flags: &[&str]) -> Self {
-        // Strangers everywhere, unless a test is about being alone.
+        // There are strangers everywhere, unless the test is about being alone.
         let is_told = flags.iter().any(|flag| matches!(*flag, "--scenery" | "--empty" | "--folder"));
         let scenery = if is_told { &[][..] } else { &["--scenery", "crowded"] };
-        // Short pages, so that every list has several.
+        // Pages are short, so that every list has several.
         let page_size = if flags.contains(&"--page-size") { &[][..] } else { &["--page-size", "2"] };
         let mut sandbox = command(folder.path())
             .args(["sandbox", "--time-scale", time_scale])
@@ -175,7 +175,7 @@ impl World {
         fs::write(self.path(name), text).expect("written");
     }
 
-    /// Copies a file into the home, for this user alone.
+    /// Copies a file into the home, with permissions for this user only.
     pub(crate) fn keep(&self, file: &Path, name: &str) {
         let kept = self.path(name);
         fs::create_dir_all(kept.parent().expect("a folder")).expect("folders");
@@ -183,14 +183,14 @@ impl World {
         fs::set_permissions(&kept, Permissions::from_mode(0o600)).expect("set");
     }
 
-    /// The deployment of version 2 over the seeded web server, quick enough for a test.
+    /// The deployment of version 2 over the seeded web server, with times that are short enough for a test.
     pub(crate) fn deployment(&self) -> Value {
         let text = fs::read_to_string(self.path("web.json")).expect("the sandbox wrote it");
         let mut deployment: Value = serde_json::from_str(&text).expect("JSON");
         deployment["drain-delay"] = json!("300ms");
         deployment["poll-interval"] = json!("50ms");
         deployment["backend-timeout"] = json!("5s");
-        // The sandbox tells the checkers' intervals as they are in the cloud, and is faster itself.
+        // The sandbox reports the checkers' intervals as in the cloud, but is itself faster.
         deployment["min-ready"] = json!("0s");
         deployment["retry"] =
             json!({"initial-interval": "20ms", "max-interval": "100ms", "max-elapsed": "10s"});
@@ -203,7 +203,7 @@ impl World {
         "deployment.json"
     }
 
-    /// The command line, with an empty environment and a home of its own.
+    /// The command line, with an empty environment and its own home.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = command(self.folder.path());
         command.env("DEPLOYCTL_ENDPOINT", &self.url).args(args);
@@ -211,7 +211,7 @@ impl World {
         command
     }
 
-    /// What commands find in their environment from now on.
+    /// Sets additional environment variables for later commands.
     pub(crate) fn set_environment<'e>(&mut self, environment: impl IntoIterator<Item = (&'e str, String)>) {
         self.environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     }
@@ -220,32 +220,32 @@ impl World {
         Ran::of(&self.command(args).output().expect("the program starts"))
     }
 
-    /// Runs a command whose crash points do what `failpoints` says.
+    /// Runs a command with these `failpoints`.
     pub(crate) fn run_with(&self, args: &[&str], failpoints: &str) -> Ran {
         Ran::of(&self.command(args).env("FAILPOINTS", failpoints).output().expect("the program starts"))
     }
 
-    /// Where the load balancer's listener takes requests.
+    /// The address at which the load balancer's listener takes requests.
     pub(crate) fn front(&self) -> SocketAddr {
         let state = self.state();
         let address = state["loadBalancers"][0]["listenerAddresses"]["http"].as_str().map(str::parse);
         address.expect("a listener").expect("an address")
     }
 
-    /// The load balancer's path.
+    /// The path of the load balancer.
     pub(crate) fn balancer(&self) -> String {
         let id = self.state()["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
         format!("/20170115/loadBalancers/{id}")
     }
 
-    /// How many leases and targets the journal says are held.
+    /// The number of leases and targets that are held according to the journal.
     pub(crate) fn held(&self) -> i64 {
         self.asked(
             "SELECT (SELECT count(*) FROM runs WHERE holder IS NOT NULL) + (SELECT count(*) FROM targets WHERE held)",
         )
     }
 
-    /// The number that the journal has for a question.
+    /// The number that the journal returns for a query.
     pub(crate) fn asked(&self, question: &str) -> i64 {
         let question = sqlx::AssertSqlSafe(question.to_owned());
         let path = self.path(".local/state/deployctl/journal.db");
@@ -257,7 +257,7 @@ impl World {
         })
     }
 
-    /// Makes sure that only this version is there and serves, with a backend as it was in the beginning.
+    /// Makes sure that only this version exists and serves, with a backend like the original one.
     #[track_caller]
     pub(crate) fn expect_serving(&self, version: &str) {
         assert_eq!(self.versions(), [version]);
@@ -269,7 +269,7 @@ impl World {
         }
     }
 
-    /// The steps of the newest run by name and status; undone ones as `undo …`.
+    /// The steps of the newest run, by name and status. Undone ones are `undo …`.
     pub(crate) fn steps(&self) -> Vec<(String, String)> {
         let ran = self.run(&["history", "latest", "--output", "json"]);
         let Ok(run) = serde_json::from_str::<Value>(&ran.stdout) else { return Vec::new() };
@@ -309,8 +309,7 @@ impl World {
         http::delete(&self.url, "/sandbox/faults");
     }
 
-    /// What a GET that is not signed finds, of a sandbox that does not ask for it.
-    /// Sends a request that is not signed, and returns whatever is answered.
+    /// Sends an unsigned request, and returns any answer.
     pub(crate) fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         http::call(&self.url, method, path, headers, &body)
@@ -328,14 +327,14 @@ impl World {
         http::put(&self.url, path, body);
     }
 
-    /// Asks something of the sandbox's tokens; the token, if one was asked for.
+    /// Changes the sandbox's tokens. Returns the token, if one was asked for.
     pub(crate) fn token(&self, wish: &Value) -> String {
         let answer = http::post(&self.url, "/sandbox/tokens", wish);
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
         answer["token"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Sends a DELETE that is not signed, to a sandbox that does not ask for it.
+    /// Sends an unsigned DELETE to a sandbox that does not check signatures.
     pub(crate) fn delete(&self, path: &str) {
         http::delete(&self.url, path);
     }
@@ -355,12 +354,12 @@ impl World {
             .collect()
     }
 
-    /// The versions of the web servers of ours that are there, newest last.
+    /// The versions of our existing web servers, newest last.
     pub(crate) fn versions(&self) -> Vec<String> {
         self.versions_in(|state| !matches!(state, "DELETED" | "DELETING"))
     }
 
-    /// The versions of those that run.
+    /// The versions of our running web servers.
     pub(crate) fn running(&self) -> Vec<String> {
         self.versions_in(|state| state == "ACTIVE")
     }
@@ -373,7 +372,7 @@ impl World {
             .collect()
     }
 
-    /// The instances with our name that are no stranger's, in whatever state.
+    /// The instances with our name that do not belong to a stranger, in any state.
     pub(crate) fn web_servers(&self) -> Vec<Value> {
         let state = self.state();
         let strangers = state["strangers"].as_array().expect("strangers");
@@ -383,7 +382,7 @@ impl World {
         ours.cloned().collect()
     }
 
-    /// The backends of a set, without those of strangers who are guests in it.
+    /// The backends of a set, except those of strangers who are guests in it.
     pub(crate) fn backends(&self, set: &str) -> Vec<Value> {
         let state = self.state();
         let strangers = state["strangers"].as_array().expect("strangers");
@@ -394,7 +393,7 @@ impl World {
     }
 }
 
-/// Gives the home a key with which a signature costs a fraction.
+/// Gives the home a short key, whose signatures cost much less.
 fn shorten_the_key(home: &Path) {
     fs::write(home.join(".oci/sandbox_key.pem"), SHORT_KEY).expect("written");
     let config = fs::read_to_string(home.join(".oci/config")).expect("the sandbox wrote it");

@@ -1,16 +1,16 @@
-//! The crash points that a command passes.
+//! Lists the crash points that a command passes.
 
 use std::fs;
 
 use super::{Ran, World};
 
 impl World {
-    /// Runs a command; what it did, and the crash points that it passed, each by its shortest name of its own.
+    /// Runs a command. Returns its result and the crash points that it passed, each by its shortest unique name.
     pub(crate) fn run_for_points(&self, args: &[&str]) -> (Ran, Vec<String>) {
         let list = self.path("points");
         let ran = self.run_with(args, &format!("visited=return({})", list.display()));
         let text = fs::read_to_string(list).expect("points were passed");
-        // A line has all names of a point, the shortest first.
+        // A line lists all names of a point, the shortest first.
         let mut lines: Vec<Vec<&str>> = Vec::new();
         for line in text.lines() {
             let names: Vec<&str> = line.split('\t').collect();

@@ -1,18 +1,18 @@
-//! Many cases, a few at once: most of their time they wait.
+//! Runs many cases, a few at once, because they spend most of their time waiting.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// How many cases of one test are under way at once, and how many of all tests of this binary: a machine that is too
-/// busy makes time limits run out.
+/// How many cases run at once, for one test and for all tests of this binary. On a machine that is too busy, time limits run
+/// out.
 const AT_ONCE: usize = 6;
 
 static N_UNDER_WAY: Mutex<usize> = Mutex::new(0);
 static ONE_ENDED: Condvar = Condvar::new();
 
-/// The place of a case among those that are under way, for as long as it lives.
+/// The place of a case among those that run, held while this value lives.
 struct Turn;
 
 impl Turn {
@@ -30,7 +30,7 @@ impl Drop for Turn {
     }
 }
 
-/// Does `work` for each case; a panic is that case's error.
+/// Calls `work` for each case. A panic is that case's error.
 pub(crate) fn each<C: Sync, T: Send>(cases: &[C], work: impl Fn(&C) -> T + Sync) -> Vec<Result<T, String>> {
     let next = AtomicUsize::new(0);
     let done: Mutex<BTreeMap<usize, Result<T, String>>> = Mutex::default();

@@ -1,8 +1,8 @@
-//! How much of the proof a binary tries: `proof` all of it, `it` a few cases, which each commit chooses anew.
+//! How much of the proof a binary runs: `proof` runs all of it, and `it` a few cases, which differ from commit to commit.
 
 use std::process::Command;
 
-/// The cases that this binary tries: all of them, or `few`, spread over the whole from where the commit says.
+/// The cases that this binary runs: all of them, or `few`, evenly spread from an offset that depends on the commit.
 pub(crate) fn portion<C>(cases: impl IntoIterator<Item = C>, few: usize) -> Vec<C> {
     let cases: Vec<C> = cases.into_iter().collect();
     let n = cases.len();
@@ -14,7 +14,7 @@ pub(crate) fn portion<C>(cases: impl IntoIterator<Item = C>, few: usize) -> Vec<
     cases.into_iter().enumerate().filter(|(index, _)| is_chosen(*index)).map(|(_, case)| case).collect()
 }
 
-/// A number that is another one for each commit, and the same whenever that commit is tested; `PROOF_PART` is one too.
+/// A number that differs from commit to commit, and is the same whenever a commit is tested. `PROOF_PART` overrides it.
 #[expect(clippy::disallowed_methods, reason = "the tests' own environment chooses the part")]
 fn rotation() -> usize {
     if let Ok(part) = std::env::var("PROOF_PART") {
@@ -22,7 +22,7 @@ fn rotation() -> usize {
     }
     let commit =
         Command::new("git").args(["rev-parse", "HEAD"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
-    // Sources that were unpacked from an archive have no commit, and try the first part.
+    // Sources that were unpacked from an archive have no commit. They run the first part.
     let commit =
         commit.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     commit.get(..7).and_then(|digits| usize::from_str_radix(digits, 16).ok()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The program as a test runs it, and what it did.
+//! Runs the program in a test, and checks its result.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// What a command did.
+/// The result of a command.
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -16,7 +16,7 @@ pub(crate) struct Ran {
 impl Ran {
     pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        // Killed by a signal counts as a code of its own.
+        // A kill by a signal counts as a code of its own.
         let code = output.status.code().unwrap_or(-1);
         Self { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
@@ -42,7 +42,7 @@ pub(super) fn command(home: &Path) -> Command {
     command
 }
 
-/// The program, with SIGHUP as it is in a terminal, whatever the shell that started the tests has made of it.
+/// The program with the SIGHUP handling of a terminal, whatever the shell that started the tests has set.
 pub(crate) fn hearing_hang_ups(program: &str) -> Command {
     let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("what is ignored");

@@ -1,5 +1,4 @@
-//! Whole screens: what a command prints on both streams and how it ends, with names in the place of what is another in each
-//! run of the tests.
+//! Whole screens: what a command prints on both streams and how it ends. Names replace the texts that differ from run to run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +8,7 @@ use serde_json::Value;
 
 use super::{Ran, World};
 
-/// A guest's address, which is the same everywhere.
+/// The address of a guest, which is the same in every run.
 const GUEST: &str = "127.0.0.250";
 
 /// The screens of commands, one after the other.
@@ -19,7 +18,7 @@ pub(crate) struct Screens<'w> {
     names: Names,
 }
 
-/// The names of what was seen, by what they stand for.
+/// The names of the texts seen so far.
 #[derive(Default)]
 struct Names {
     runs: Vec<String>,
@@ -32,26 +31,26 @@ impl<'w> Screens<'w> {
         Self { world, text: String::new(), names: Names::default() }
     }
 
-    /// The screen of a command.
+    /// Adds the screen of a command.
     pub(crate) fn take(&mut self, args: &[&str]) -> Ran {
         self.of_command(args, self.world.command(args))
     }
 
-    /// The screen of a command whose crash points do what `failpoints` says.
+    /// Adds the screen of a command with these `failpoints`.
     pub(crate) fn take_with(&mut self, args: &[&str], failpoints: &str) -> Ran {
         let mut command = self.world.command(args);
         command.env("FAILPOINTS", failpoints);
         self.of_command(args, command)
     }
 
-    /// The screen of a command that was made for it.
+    /// Adds the screen of a command that the test prepared.
     pub(crate) fn of_command(&mut self, args: &[&str], mut command: Command) -> Ran {
         let ran = Ran::of(&command.output().expect("the program starts"));
         self.add(args, &ran);
         ran
     }
 
-    /// The screen of what ran already.
+    /// Adds the screen of a command that has run.
     pub(crate) fn add(&mut self, args: &[&str], ran: &Ran) {
         self.know_the_runs();
         let mut screen = format!("$ deployctl {}\n", args.join(" "));
@@ -69,10 +68,10 @@ impl<'w> Screens<'w> {
         self.text
     }
 
-    /// The journal knows the runs, also those that were named by the beginning of their id.
+    /// Reads the runs from the journal, including those that were named by the beginning of their id.
     fn know_the_runs(&mut self) {
         let listed = self.world.run(&["history", "--limit", "1000", "--output", "json"]);
-        // A journal that cannot be read names no runs.
+        // A journal that cannot be read has no runs.
         let Ok(listed) = serde_json::from_str::<Value>(&listed.stdout) else { return };
         for run in listed["runs"].as_array().into_iter().flatten().rev() {
             let id = run["run_id"].as_str().expect("an id");
@@ -99,7 +98,7 @@ impl<'w> Screens<'w> {
         while let Some(c) = rest.chars().next() {
             let found = if before.is_alphanumeric() { None } else { self.names.name(rest) };
             let (name, n_bytes) = found.unwrap_or_else(|| (c.to_string(), c.len_utf8()));
-            // Columns are as wide as what stands in them.
+            // The width of a column depends on its content.
             let is_gap = c == ' ' && named.ends_with("  ") && !named.trim_end_matches(' ').ends_with('|');
             if !is_gap {
                 named.push_str(&name);
@@ -113,7 +112,8 @@ impl<'w> Screens<'w> {
 }
 
 impl Names {
-    /// The name of what a text begins with, and how long that is there; `None` for what is the same each time.
+    /// The name for the beginning of a text, and the length that the name replaces. `None` for a text that is always the
+    /// same.
     fn name(&mut self, text: &str) -> Option<(String, usize)> {
         if let Some(rest) = text.strip_prefix("ocid1.") {
             let n_bytes = 6 + span(rest, |c| c.is_ascii_alphanumeric() || ".-_".contains(c));
@@ -163,7 +163,7 @@ fn span(text: &str, belongs: impl Fn(char) -> bool) -> usize {
     text.find(|c| !belongs(c)).unwrap_or(text.len())
 }
 
-/// A word with each digit as 9.
+/// The word with each digit replaced by 9.
 fn shape(word: &str) -> String {
     word.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect()
 }
