@@ -1,4 +1,4 @@
-//! A person ends a run: the side that serves is kept, and the other one is taken away.
+//! A person ends a run: the side that serves is kept, and the other side is taken away.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ fn newest(world: &World) -> Value {
     world.run(&["history", "latest", "--output", "json"]).expect(0).json()
 }
 
-/// A success whose rollback cannot make the old instance again.
+/// A success whose rollback cannot create the old instance again.
 fn stuck_without_the_old_one(world: &World, file: &str) {
     world.run(&["start", file]).expect(0);
     world.fault(&json!({"method": "POST", "path": "containerInstances", "effect": "not-found"}));
@@ -49,7 +49,7 @@ fn a_stuck_run_is_ended_for_its_new_side() {
     let events = world.run(&["history", "latest", "--events"]).expect(0).stdout;
     assert!(events.contains("abandoned by ann@"), "{events}");
     assert!(events.contains("keeping the new side: version 2 is fine"), "{events}");
-    // It is over: neither gone on with nor back from, and the next version follows it.
+    // The run is over: it can be neither resumed nor rolled back, and the next version follows it.
     for args in [&["rollback", "latest"][..], &["resume", "latest"], &["abandon", "latest", "--keep", "old"]]
     {
         world.run(args).expect(2);
@@ -74,7 +74,7 @@ fn a_stuck_run_is_ended_for_its_old_side() {
 fn what_a_person_resolved_as_done_goes_with_its_side() {
     let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
-    // The old one serves again; the new one cannot be drained.
+    // The old instance serves again, and the new one cannot be drained.
     world.fault(&json!({"method": "PUT", "path": "/backends/", "skip": 1, "effect": "capacity"}));
     world.run(&["rollback", "latest"]).expect(5);
     world.clear_faults();
@@ -109,7 +109,7 @@ fn one_that_is_killed_ends_right_when_it_is_run_again_or_resumed() {
             let traffic = Traffic::start(world.front());
             let killed = world.run_with(&["abandon", "latest", "--keep", "new"], &format!("{point}=return"));
             assert_eq!(killed.code, -1, "{point}: {}", killed.stderr);
-            // Half of the old side is gone: there is no way back, and the way on is said.
+            // Half of the old side is gone. There is no way back, and the message names the way on.
             let refused = world.run(&["rollback", "latest"]).expect(2);
             assert!(refused.stderr.contains("abandon"), "{}", refused.stderr);
             world.run(again).expect(0);

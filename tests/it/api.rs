@@ -1,5 +1,5 @@
-//! The sandbox's API is as strict as the real one: what it is told is kept, what it is asked for is answered, and what
-//! it does not know is refused.
+//! The sandbox's API is as strict as the real one: it keeps what it is told, answers what it is asked for, and refuses what
+//! it does not know.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn specification(world: &World) -> Value {
     })
 }
 
-/// Makes an instance and waits until it is ACTIVE.
+/// Creates an instance and waits until it is ACTIVE.
 fn instance(world: &World, specification: &Value) -> String {
     let made = world.call("POST", INSTANCES, &[], specification);
     assert_eq!(made.status, 200, "{made:?}");
@@ -29,7 +29,7 @@ fn shown(world: &World, id: &str) -> Value {
     world.call("GET", &format!("{INSTANCES}/{id}"), &[], &Value::Null).json()
 }
 
-/// Sends a change of the load balancer and waits until its work is over; how it ended.
+/// Sends a change of the load balancer and waits until its work has ended. Returns how it ended.
 fn changed(world: &World, method: &str, path: &str, body: &Value) -> String {
     let sent = world.call(method, &format!("{}{path}", world.balancer()), &[], body);
     assert_eq!(sent.status, 204, "{method} {path}: {sent:?}");
@@ -70,7 +70,7 @@ fn a_backend_set_is_made_with_its_backends_and_an_update_replaces_them() {
     assert_eq!(changed(&world, "PUT", "/backendSets/own", &update), "SUCCEEDED");
     assert_eq!(backends(), [("10.0.0.1:2".to_owned(), json!(false)), ("10.0.0.1:3".to_owned(), json!(true))]);
     assert_eq!(world.get(&path)["policy"], "IP_HASH");
-    // All of it is replaced, so that all of it must be said.
+    // A PUT replaces everything, so it must give every field.
     let put = |body: &Value| world.call("PUT", &path, &[], body);
     update["backends"] = json!([one(2, false), one(2, true)]);
     refused(&put(&update), 400, "InvalidParameter");
@@ -78,7 +78,7 @@ fn a_backend_set_is_made_with_its_backends_and_an_update_replaces_them() {
     refused(&put(&update), 400, "InvalidParameter");
     update.as_object_mut().expect("an object").remove("backends");
     refused(&put(&update), 400, "MissingParameter");
-    // One that makes a set serve nobody is noticed, whichever way it is made.
+    // A change that leaves a set without service is noticed, whichever way it is made.
     let violations = || world.audit()["violations"].as_array().map_or(0, Vec::len);
     assert_eq!(violations(), 0);
     let mut world = world;
@@ -113,7 +113,7 @@ fn listeners_load_balancers_and_their_groups_can_be_updated() {
     assert_eq!((&body["displayName"], &body["freeformTags"]), (&json!("renamed"), &json!({"a": "b"})));
     assert_eq!((&body["shapeName"], &body["compartmentId"]), (&json!("100Mbps"), &json!(other)));
     assert_eq!(names(&world.get(&format!("/20170115/loadBalancers?compartmentId={other}"))), ["renamed"]);
-    // What is there cannot be made, what is not there cannot be changed, and nothing refers to what is not there.
+    // What exists cannot be created, what does not exist cannot be changed, and nothing can refer to what does not exist.
     let mut taken = listener("http", 9001);
     taken["name"] = json!("admin");
     assert_eq!(changed(&world, "POST", "/listeners", &taken), "FAILED");
@@ -197,7 +197,7 @@ fn what_is_not_known_is_refused() {
         change(&mut one);
         refused(&world.call("POST", "/20170115/loadBalancers", &[], &one), status, code);
     }
-    // Nobody knows whether the network is looked at before: the work may fail instead.
+    // Whether the real service checks the network first is unknown. The work may fail instead.
     world.post("/sandbox/habits", &json!({"references": "fail"}));
     let mut one = specification(&world);
     one["vnics"][0]["subnetId"] = json!("ocid1.subnet.oc1.iad.none");
@@ -263,7 +263,7 @@ fn instances_and_containers_are_changed_and_say_when() {
     let before = shown(&world, &id);
     assert_eq!(before["gracefulShutdownTimeoutInSeconds"], 0);
     let updated = |one: &Value| one["timeUpdated"].as_str().expect("a time").to_owned();
-    // What is so already has no effect.
+    // A request for the present state has no effect.
     let start = || world.call("POST", &format!("{path}/actions/start"), &[], &Value::Null);
     assert_eq!(start().status, 202);
     let after = shown(&world, &id);
@@ -316,7 +316,7 @@ fn the_restart_policy_says_what_becomes_of_a_container_that_exits() {
             (&json!(code), &json!(restarts))
         );
     }
-    // A version whose containers end is not put into service.
+    // A version whose containers exit is not put into service.
     let mut deployment = world.deployment();
     deployment["ci-config"]["container-restart-policy"] = json!("NEVER");
     deployment["ci-config"]["containers"][0]["environment-variables"]["SANDBOX_CRASH"] = json!("1");

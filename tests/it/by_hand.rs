@@ -1,4 +1,4 @@
-//! What people do to the cloud in the middle of a run: something is deleted, a right or a key is taken away.
+//! People change the cloud in the middle of a run: they delete something, or take away a permission or a key.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn an_instance_that_may_not_be_deleted_is_said_to_be_there_still() {
     let mut deployment = world.deployment();
     deployment["retry"]["max-elapsed"] = json!("500ms");
     let file = world.write_deployment(&deployment);
-    // What a policy that does not allow it answers (docs/oci.md 1.8).
+    // The cloud's answer if a policy does not allow the request (docs/oci.md 1.8).
     world.fault(&json!({"method": "DELETE", "path": "/containerInstances/", "effect": "not-found"}));
     let ran = world.run(&["start", file]).expect(75);
     assert!(ran.stderr.contains("deleting the container instance: "), "{}", ran.stderr);
@@ -33,7 +33,7 @@ fn a_compensation_whose_work_fails_is_tried_again() {
     world.expect_serving("1");
 }
 
-/// Runs `start`, does something by hand when it has come to its drain, and returns how it ended.
+/// Runs `start`, calls `act` when the run has reached its drain, and returns how the run ended.
 fn by_hand_in_the_drain(world: &World, file: &str, act: impl FnOnce(&Value)) -> Ran {
     world.killed_at(&["start", file], "await-drain/begun");
     act(&world.state());
@@ -50,7 +50,7 @@ fn instance<'s>(state: &'s Value, version: &str) -> &'s str {
 fn an_old_instance_that_somebody_deletes_in_the_middle_is_not_missed_going_forward_and_not_made_up_going_back()
  {
     let (mut world, file) = World::with_deployment();
-    // Whoever deletes an instance that is a backend has dropped requests: not us.
+    // The person who deletes an instance that is a backend drops requests. The run does not.
     world.expects_violations = true;
     let deleted = |state: &Value| {
         world.delete(&format!("/20210415/containerInstances/{}", instance(state, "1")));
@@ -58,7 +58,7 @@ fn an_old_instance_that_somebody_deletes_in_the_middle_is_not_missed_going_forwa
     };
     by_hand_in_the_drain(&world, file, deleted).expect(0);
     world.expect_serving("2");
-    // There is nothing to go back to: the new version stays in service, and a person is told.
+    // There is nothing to go back to. The new version stays in service, and a person is told.
     let ran = world.run(&["rollback", "latest"]).expect(5);
     assert!(ran.stderr.contains("cannot be undone"), "{}", ran.stderr);
     assert_eq!(world.running(), ["2"]);
@@ -68,7 +68,7 @@ fn an_old_instance_that_somebody_deletes_in_the_middle_is_not_missed_going_forwa
 
 #[test]
 fn a_new_instance_that_somebody_deletes_in_the_middle_leaves_the_old_one_serving() {
-    // Strangers who serve in the set would do for it.
+    // Strangers who serve in the set would be enough.
     let mut world = World::lonely();
     let file = "deployment.json";
     world.expects_violations = true;
@@ -88,7 +88,7 @@ fn a_new_instance_that_somebody_deletes_in_the_middle_leaves_the_old_one_serving
 #[test]
 fn a_load_balancer_that_somebody_deletes_in_the_middle_leaves_no_instance_behind() {
     let (mut world, file) = World::with_deployment();
-    // Nobody serves without it, and the bystander's backend is gone with it: not by us.
+    // Nothing serves without it, and the bystander's backend is gone too. The run did neither.
     world.expects_violations = true;
     world.expects_leftovers = true;
     world.expects_strangers_touched = true;
@@ -117,7 +117,7 @@ fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a
     world.clear_faults();
     world.run(&["resume", "latest"]).expect(0);
     world.expect_serving("1");
-    // Whether the create arrived is not known: a 401 does not say that it did not.
+    // Whether the create arrived is unknown: a 401 does not say that it did not.
     world.killed_at(&["start", file], "create-instance/CreateContainerInstance unsent");
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "401"}));
     world.run(&["rollback", "latest"]).expect(75);
@@ -125,7 +125,7 @@ fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a
     world.run(&["rollback", "latest"]).expect(0);
     world.expect_serving("1");
     traffic.expect_no_loss();
-    // Before anything is changed it is the configuration that is wrong.
+    // Before anything is changed, a 401 means that the configuration is wrong.
     world.fault(&json!({"path": "/20", "effect": "401"}));
     world.run(&["start", file]).expect(2);
 }

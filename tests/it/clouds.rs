@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, World};
 
-/// The web server's load balancer, asked without any library.
+/// The web server's load balancer, called without any library.
 struct Balancer {
     world: World,
     path: String,
@@ -15,7 +15,7 @@ struct Balancer {
 impl Balancer {
     fn with(habits: &Value) -> Self {
         let mut world = World::lonely();
-        // What is done here is done on purpose.
+        // The tests in this file do these things on purpose.
         world.expects_violations = true;
         world.expects_leftovers = true;
         world.expects_strangers_touched = true;
@@ -60,7 +60,7 @@ impl Balancer {
         backends.iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
     }
 
-    /// Slow enough that two changes are under way at once.
+    /// Slows the sandbox down, so that two changes are under way at once.
     fn slowly(&self) {
         self.world.post("/sandbox/pace", &json!({"scale": 20}));
     }
@@ -150,7 +150,7 @@ fn what_would_change_nothing_is_accepted_refused_or_keeps_the_version() {
         }
         assert_eq!(balancer.version() != before, is_new, "{habits}");
     }
-    // What is there already is no update.
+    // To create what exists already is not an update.
     for (habits, status) in [(json!({"no-change": "refused"}), 204), (json!({"no-op": "refused"}), 400)] {
         let balancer = Balancer::with(&habits);
         balancer.ended(&balancer.register(1, &[]));
@@ -208,7 +208,7 @@ fn health_is_told_in_the_way_of_the_cloud() {
     wait_for("OK");
 }
 
-/// The addresses of the instances that are there, in the order in which they were made.
+/// The addresses of the existing instances, in the order of their creation.
 fn addresses(world: &World) -> Vec<String> {
     let state = world.state();
     let instances = state["instances"].as_array().expect("instances").iter();
@@ -231,14 +231,14 @@ fn an_address_is_not_given_out_while_it_is_in_use() {
         assert_eq!(made.status, 200, "{made:?}");
         made.json()["id"].as_str().expect("an id").to_owned()
     };
-    // One that is gone, and whose backend somebody has left behind.
+    // An instance that is gone, whose backend was left behind.
     let left = create();
     let address = addresses(world).pop().expect("an address");
     let backend = json!({"ipAddress": address, "port": 80});
     balancer.ended(&balancer.send("POST", "/backendSets/admin/backends", &[], &backend));
     world.delete(&format!("/20210415/containerInstances/{left}"));
     world.wait_until("it is gone", || !addresses(world).contains(&address));
-    // More than there are addresses in one network.
+    // More addresses than one network has.
     for _ in 0..255 {
         create();
     }
@@ -246,7 +246,7 @@ fn an_address_is_not_given_out_while_it_is_in_use() {
     assert_eq!(given.len(), 257, "with those that were there");
     assert_eq!(given.iter().collect::<HashSet<_>>().len(), given.len(), "each has its own");
     assert!(!given.contains(&address), "it is a backend's");
-    // Unless that is what is wanted.
+    // Unless the habit asks for such addresses.
     world.post("/sandbox/habits", &json!({"reuse-addresses": true}));
     create();
     assert!(addresses(world).contains(&address), "{address} is not in {:?}", addresses(world));

@@ -1,4 +1,4 @@
-//! The sandbox is judged by others: the official SDK and the `oci` CLI must work against it unchanged.
+//! Others judge the sandbox: the official SDK and the `oci` CLI must work against it unchanged.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn python() -> Option<String> {
     has_sdk.is_ok_and(|output| output.status.success()).then_some(python)
 }
 
-/// Where the packages of the TypeScript SDK are: `OCI_NODE_MODULES`, or where Node looks anyway.
+/// The packages of the TypeScript SDK: in `OCI_NODE_MODULES`, or where Node looks by default.
 #[expect(clippy::disallowed_methods, reason = "the tests' own environment names the packages")]
 fn node() -> Option<Command> {
     let mut node = Command::new("node");
@@ -28,17 +28,17 @@ fn node() -> Option<Command> {
     has_sdk.then_some(again)
 }
 
-/// Says that nothing was tried, past the tests' own capture: what passes is not shown otherwise. Where the judge was named,
-/// as in CI, it must be there.
+/// Reports that nothing was tried. The text bypasses the tests' own capture, which hides the output of tests that pass. If
+/// the judge was named, as in CI, it must be there.
 fn skipped(script: &str, needs: &str, named_by: &str) {
     assert!(std::env::var_os(named_by).is_none(), "{script} needs {needs}, which {named_by} does not have");
     writeln!(std::io::stderr(), "SKIPPED: {script} needs {needs} ({named_by} names it)")
         .expect("stderr is open");
 }
 
-/// Runs a script of others' making against a world of its own, with the arguments that it needs before the URL.
+/// Runs a script of others against a world of its own. The script gets these arguments before the URL.
 fn conform_with(mut interpreter: Command, arguments: &[&Path]) {
-    // The scripts count what there is, which are no strangers.
+    // The scripts count resources, so there must be no strangers.
     let world = World::with(&["--scenery", "plain"]);
     let output = interpreter
         .args(arguments)
@@ -86,7 +86,7 @@ fn the_official_typescript_sdk_drives_the_sandbox() {
     }
 }
 
-/// CI builds the client of tests/conformance/go where Go and its modules are.
+/// CI builds the client of tests/conformance/go if Go and its modules are there.
 #[expect(clippy::disallowed_methods, reason = "the tests' own environment names the client")]
 #[test]
 fn the_official_go_sdk_drives_the_sandbox() {

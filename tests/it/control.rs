@@ -1,4 +1,4 @@
-//! The negative control: a prober that finds no loss in a right rollout must find it in a wrong one.
+//! The negative control: a prober that finds no loss in a correct rollout must find the loss in a wrong one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ async fn sandbox() -> (Handle, SocketAddr) {
     (sandbox, front.expect("a listener").expect("an address"))
 }
 
-/// Sends a change to the sandbox, as any client would.
+/// Sends a change to the sandbox, like any client.
 async fn change(sandbox: &Handle, method: &str, path: &str, body: Value) -> Value {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let address = sandbox.url().trim_start_matches("http://").to_owned();
@@ -32,7 +32,7 @@ async fn change(sandbox: &Handle, method: &str, path: &str, body: Value) -> Valu
     serde_json::from_str(body).unwrap_or_default()
 }
 
-/// Probes while `act` goes on, until its end.
+/// Probes while `act` runs.
 async fn probe_beside(front: SocketAddr, act: impl Future<Output = ()>) -> Findings {
     let stop = CancellationToken::new();
     let acting = async {

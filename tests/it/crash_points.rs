@@ -1,4 +1,4 @@
-//! A test that names a crash point which is none has tried nothing: it must fail.
+//! A test that names a crash point which does not exist has tried nothing, so it must fail.
 
 use crate::harness::World;
 
@@ -52,7 +52,7 @@ fn steps_of_one_name_are_told_apart_by_what_they_follow() {
     ] {
         assert!(points.iter().any(|passed| passed == point), "{point} is not in {points:#?}");
     }
-    // The subject is part of the longest name, and an address is part of the subject.
+    // The longest name contains the subject, and the subject contains an address.
     let name = world.backends("http")[0]["name"].as_str().expect("a name").to_owned();
     assert_eq!(
         world.run_with(&["start", file], &format!("drain-backend[http/{name}]/begun=return")).code,

@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::file::with;
 use crate::harness::{Ran, World};
 
-/// As many as are at work at once.
+/// As many processes as run at once.
 const N: usize = 12;
 
-/// A deployment of its own: the first version of a service, with a backend set that it makes.
+/// A deployment of its own: the first version of a service, with a backend set that it creates.
 fn service(world: &World, n: usize) -> String {
     let name = format!("crowd-{n}");
     let mut deployment = world.deployment();
@@ -32,11 +32,11 @@ fn service(world: &World, n: usize) -> String {
 #[test]
 fn a_crowd_of_processes_shares_one_journal_while_another_program_locks_it_again_and_again() {
     let mut world = World::lonely();
-    // What they make stays, and between the look of one and its change another one's work may begin.
+    // The new services stay. Another process may change the load balancer between a read of one process and its change.
     world.expects_leftovers = true;
     world.expects_violations = true;
     let files: Vec<String> = (0..N).map(|n| service(&world, n)).collect();
-    // The journal is there before somebody locks it.
+    // The journal must exist before another process locks it.
     world.run(&["destroy", &files[0], "--id", "ocid1.computecontainerinstance.oc1..none", "-y"]).expect(2);
     let mut running: Vec<Child> = files
         .iter()
@@ -47,7 +47,7 @@ fn a_crowd_of_processes_shares_one_journal_while_another_program_locks_it_again_
         .collect();
     with(&world, async |other| {
         while running.iter_mut().any(|one| one.try_wait().expect("a child of ours").is_none()) {
-            // Whoever waits for it is not the next one in turn.
+            // A process that waits for the lock is not necessarily the next one to get it.
             if sqlx::query("BEGIN IMMEDIATE").execute(&mut *other).await.is_ok() {
                 std::thread::sleep(std::time::Duration::from_millis(30));
                 sqlx::query("ROLLBACK").execute(&mut *other).await.expect("let go");

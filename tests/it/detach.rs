@@ -1,4 +1,4 @@
-//! A run that is handed to a process of its own, which no terminal ends.
+//! A run in a process of its own, which outlives the terminal.
 
 use serde_json::json;
 
@@ -13,13 +13,13 @@ fn a_detached_run_goes_on_in_a_session_of_its_own() {
     let ran = world.run(&["start", "--detach", file]).expect(0);
     let run = ran.stdout.trim().to_owned();
     assert!(ran.stderr.contains(&format!("`deployctl watch {}` follows it", &run[..8])), "{}", ran.stderr);
-    // The output is over, as `$(…)` waits for it to be, and the run is not.
+    // The output has ended, as `$(…)` expects, and the run has not.
     let watched = world.run(&["history", &run, "--output", "json"]).expect(0).json();
     assert_eq!(watched["status"], "running", "{watched}");
     let holder = format!("SELECT json_extract(holder, '$.pid') FROM runs WHERE id = '{run}'");
     let pid = world.asked(&holder);
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is under way");
-    // After the name: state, parent, group, session (proc_pid_stat(5)).
+    // The fields after the name: state, parent, group, session (proc_pid_stat(5)).
     let session = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(3));
     assert_eq!(session, Some(pid.to_string().as_str()), "{stat}");
     world.run(&["watch", &run]).expect(0);
@@ -36,7 +36,7 @@ fn a_run_that_cannot_be_started_is_told_before_the_command_ends() {
     let refused = world.run(&["start", "--detach", "--output", "json", "nowhere.json"]).expect(2);
     assert_eq!(refused.json()["error"]["kind"], "configuration");
     world.run(&["start", "--detach", "--dry-run", file]).expect(2);
-    // As JSON, and quietly.
+    // The same as JSON, and quietly.
     let ran = world.run(&["start", "--detach", "--quiet", "--output", "json", file]).expect(0);
     let run = ran.json()["run_id"].as_str().expect("an id").to_owned();
     assert_eq!(ran.stderr, "");

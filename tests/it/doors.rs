@@ -1,4 +1,4 @@
-//! What the sandbox lets nobody do: have it write over their files, ask it from a web page, or send its key elsewhere.
+//! The sandbox's refusals: to overwrite somebody's files, to answer a web page, and to send its key elsewhere.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use crate::harness::World;
 
-/// Starts a sandbox with a home, and ends it once it has said where it is.
+/// Starts a sandbox with a home, and ends it once it has printed its URL.
 #[track_caller]
 fn made(world: &World, home: &str) {
     let command =
@@ -53,7 +53,7 @@ fn what_the_sandbox_did_not_make_is_not_written_over() {
         assert!(!is_there("principals.env") || file == "principals.env", "{file}: nothing else was written");
         assert!(!is_there(".oci/sessions"), "{file}: nothing else was made");
     }
-    // A link, to a file that is there and to one that is not, and a folder that is one.
+    // A link to a file that exists, a link to one that does not, and a folder that is a link.
     let target = world.path("target");
     for exists in [true, false] {
         let home = format!("link-{exists}");
@@ -79,7 +79,7 @@ fn a_home_of_its_own_is_renewed_until_somebody_changes_it() {
     let world = World::hurried();
     made(&world, "own");
     made(&world, "own");
-    // What its user goes on with stays.
+    // A file that its user edits stays.
     let deployment = fs::read_to_string(world.path("own/web.json")).expect("written");
     let changed = deployment.replace("httpd:2", "httpd:3");
     fs::write(world.path("own/web.json"), &changed).expect("written");
@@ -140,7 +140,7 @@ fn other_names_and_pages_of_other_sites_are_refused_everywhere() {
     let crash = "POST /sandbox/crash";
     assert_eq!(status(world.url(), crash, &[("host", &own), ("origin", "http://evil.example")]), 403);
     assert_eq!(status(world.url(), "DELETE /sandbox/habits", &[("host", &evil)]), 403);
-    // What the load balancer serves is a web site of its users, under whatever name.
+    // The load balancer serves its users' own web site, under any name.
     let front = format!("http://{}", world.front());
     assert_eq!(status(&front, "GET /", &[("host", "shop.example"), ("origin", "http://other.example")]), 200);
 }
@@ -167,20 +167,20 @@ fn whoever_lets_others_reach_it_is_warned_and_may_give_it_a_name() {
 #[test]
 fn the_key_of_a_sandbox_goes_to_no_other_host() {
     let world = World::signed();
-    // Whatever else is said: only the profile names the endpoint.
+    // No other file names the endpoint. Only the profile does.
     fs::remove_file(world.path(".oci/oci_cli_rc")).expect("the sandbox wrote it");
     let config = world.path(".oci/config").display().to_string();
     for flags in [&[][..], &["--region", "us-phoenix-1"], &["--profile", "SESSION"]] {
         let before = world.audit()["entries"].as_array().expect("entries").len();
         let mut command = world.command(&[&["plan", "web.json"], flags].concat());
         command.env_remove("DEPLOYCTL_ENDPOINT").env("OCI_CLI_CONFIG_FILE", &config);
-        // Nothing would be resolved or sent to OCI: the proxy is not there.
+        // Nothing would be resolved or sent to OCI, because the proxy does not exist.
         command.env("HTTPS_PROXY", "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1");
         let output = command.output().expect("starts");
         assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(world.audit()["entries"].as_array().expect("entries").len() > before, "{flags:?}");
     }
-    // The official CLI looks into its own file.
+    // The official CLI reads its own file.
     world.write(".oci/oci_cli_rc", &format!("[DEFAULT]\nendpoint={}\n", world.url()));
     world.write(".oci/config", &fs::read_to_string(&config).expect("there").replace("endpoint=", "other="));
     let output =

@@ -1,8 +1,9 @@
-//! Where calls go that do not go to Oracle's hosts: it is said, and a mistake in it sends nothing anywhere.
+//! Calls that do not go to Oracle's hosts: the user is told where they go, and a mistake in the address sends nothing
+//! anywhere.
 
 use crate::harness::{Ran, World};
 
-/// A command with a variable.
+/// Runs a command with a variable.
 fn with(world: &World, args: &[&str], name: &str, value: &str) -> Ran {
     Ran::of(&world.command(args).env(name, value).output().expect("the program starts"))
 }
@@ -41,7 +42,7 @@ fn an_endpoint_that_is_none_is_refused_before_anything_is_sent() {
     assert!(!world.path(".local/state/deployctl/journal.db").exists(), "a run was begun");
 }
 
-/// On Linux the address of every interface leads to this machine, and is not a loopback's.
+/// On Linux, the address of every interface leads to this machine, although it is not a loopback address.
 #[test]
 fn without_encryption_another_machine_must_be_allowed() {
     let (world, file) = World::with_deployment();

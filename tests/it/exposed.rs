@@ -1,4 +1,4 @@
-//! The journal's files as others can get at them: what is not a regular file, what others can change, what they hold.
+//! The journal's files as other users can reach them: files that are not regular, that others can change, and what they hold.
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader};
@@ -33,7 +33,7 @@ fn a_journal_may_be_a_bare_name_of_the_current_folder() {
     world.run(&["key", "rotate", "--journal", "bare.db"]).expect(0);
     world.run(&["rollback", "latest", "--journal", "bare.db"]).expect(0);
     assert_eq!(world.versions(), ["1"]);
-    // Nobody holds a lock, and none is left.
+    // No process holds a lock, and no lock file is left.
     assert!(locks(&world, "bare.db").is_empty(), "{:?}", locks(&world, "bare.db"));
 }
 
@@ -95,7 +95,7 @@ fn who_else_can_read_or_change_the_journal_or_its_key_is_said_once_with_the_way_
     mode(&world, JOURNAL, 0o600);
     mode(&world, KEY, 0o600);
     assert_eq!(warnings(&["history"]), Vec::<String>::new());
-    // Only root can give a file away.
+    // Only root can give a file to another user.
     if chown(&key, Some(12345), None).is_ok() {
         let said = warnings(&["history"]);
         assert_eq!(said.len(), 1, "{said:?}");
@@ -132,13 +132,13 @@ fn the_locks_of_killed_processes_are_removed_by_who_comes_next() {
     let listed = world.run(&["history", "--output", "json"]).expect(0).json();
     assert_eq!(listed["runs"][0]["interrupted"], true);
     assert!(locks(&world, JOURNAL).is_empty(), "{:?}", locks(&world, JOURNAL));
-    // Without a lock file it is as dead as with one.
+    // The process is dead whether or not its lock file exists.
     world.run(&["resume", "latest"]).expect(0);
     assert!(locks(&world, JOURNAL).is_empty(), "{:?}", locks(&world, JOURNAL));
     assert_eq!(world.versions(), ["2"]);
 }
 
-/// Lets the newest run be held by a process of another machine, until the year 2100.
+/// Makes a process of another machine hold the newest run, until the year 2100.
 fn held_elsewhere(world: &World) {
     execute(
         world,

@@ -1,4 +1,4 @@
-//! A cloud that answers badly: every run ends in success, in a clean rollback, or suspended and then resumed.
+//! A cloud that fails: every run ends in success, in a clean rollback, or is suspended and then resumed.
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn transient_faults_are_retried_with_the_same_token() {
             .iter()
             .filter(|entry| entry["method"] == "POST" && entry["target"] == "/20210415/containerInstances")
             .collect();
-        // What was carried out is found by its tags and not sent again.
+        // A request that was carried out is found by its tags and not sent again.
         let n_sent = if ["reset-after", "truncate"].contains(&effect) { 1 } else { 2 };
         assert_eq!(creates.len(), n_sent, "{effect}: how often the create was sent");
         assert!(creates.iter().all(|entry| entry["retry_token"] == creates[0]["retry_token"]), "{effect}");
@@ -52,7 +52,7 @@ fn a_cloud_that_stays_away_suspends_the_run_and_nothing_is_rolled_back() {
     assert_eq!(world.versions(), ["2"]);
 }
 
-/// Otherwise a process that is started anew each time would never give up.
+/// Otherwise, a process that is started anew each time would never give up.
 #[test]
 fn a_resume_goes_on_with_the_budget_of_the_process_before() {
     let (world, _) = World::with_deployment();
@@ -61,10 +61,10 @@ fn a_resume_goes_on_with_the_budget_of_the_process_before() {
     let file = world.write_deployment(&deployment);
     world.fault(&json!({"method": "PUT", "path": "/backends/", "times": 2, "effect": "503"}));
     world.killed_at(&["start", file], "admit-backend/waiting to try again");
-    // Two hours later it fails once more.
+    // Two hours later, it fails once more.
     let ran = world.run_with(&["resume", "latest"], "clock=return(7200)").expect(75);
     assert!(ran.stderr.contains("hint: nothing is lost; `deployctl resume"), "{}", ran.stderr);
-    // Who was suspended and is told to go on has a budget of their own.
+    // A suspended run that is resumed has a new budget.
     world.fault(&json!({"method": "PUT", "path": "/backends/", "times": 1, "effect": "503"}));
     world.run_with(&["resume", "latest"], "clock=return(14400)").expect(0);
     assert_eq!(world.versions(), ["2"]);
@@ -96,12 +96,12 @@ fn a_compensation_that_cannot_work_is_stuck_until_a_person_says_so() {
     let mut deployment = world.deployment();
     deployment["backend-timeout"] = json!("500ms");
     deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
-    // An answer after which nothing is tried again.
+    // An answer that is never retried.
     world.fault(&json!({"method": "DELETE", "path": "/backends/", "effect": "capacity"}));
     let file = world.write_deployment(&deployment);
     let ran = world.run(&["start", file]).expect(5);
     assert!(ran.stderr.contains("cannot be undone"), "{}", ran.stderr);
-    // The step is named as the history names it, and what is advised is not refused.
+    // The message names the step as the history does, and the suggested command is not refused.
     let named = ran.stderr.split(" --as undone").next().and_then(|text| text.rsplit('\'').nth(1));
     let named = named.unwrap_or_else(|| panic!("{}", ran.stderr)).to_owned();
     assert!(named.starts_with("register-backend http/127."), "{named}");

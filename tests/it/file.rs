@@ -1,4 +1,4 @@
-//! The journal's file as somebody sees and changes it who does not use deployctl; and as the version before wrote it.
+//! The journal's file, read and changed without deployctl; and the file as the version before wrote it.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use crate::harness::World;
 pub(crate) const JOURNAL: &str = ".local/state/deployctl/journal.db";
 pub(crate) const KEY: &str = ".local/state/deployctl/journal.db.key";
 
-/// Does something with the file.
+/// Runs `act` on the file.
 pub(crate) fn with<T>(world: &World, act: impl AsyncFnOnce(&mut SqliteConnection) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -27,13 +27,13 @@ pub(crate) fn with<T>(world: &World, act: impl AsyncFnOnce(&mut SqliteConnection
     })
 }
 
-/// Executes a statement, and says how many rows it changed.
+/// Executes a statement, and returns how many rows it changed.
 pub(crate) fn execute(world: &World, statement: &str) -> u64 {
     let statement = AssertSqlSafe(statement.to_owned());
     with(world, async |file| sqlx::query(statement).execute(file).await.expect("executed").rows_affected())
 }
 
-/// The one text that a query finds.
+/// The only text that a query finds.
 pub(crate) fn text(world: &World, query: &str) -> String {
     let query = AssertSqlSafe(query.to_owned());
     with(world, async |file| sqlx::query_scalar(query).fetch_one(file).await.expect("found"))
@@ -48,8 +48,8 @@ pub(crate) fn bytes(world: &World) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
-/// Makes the file what the version before would have written: its schema, and sealed texts that are bound to their run
-/// alone.
+/// Turns the file into what the version before would have written: its schema, and sealed texts that are bound only to their
+/// run.
 pub(crate) fn as_of_before(world: &World) {
     let key = std::fs::read_to_string(world.path(KEY)).expect("the key");
     let key = STANDARD.decode(key.trim()).expect("base64");
@@ -92,7 +92,7 @@ pub(crate) fn as_of_before(world: &World) {
         "ALTER TABLE steps DROP COLUMN as_of",
         "ALTER TABLE steps DROP COLUMN mac",
         "ALTER TABLE events DROP COLUMN mac",
-        // What steps are called is in the tags of what they made: that stays.
+        // The names of steps are in the tags of what they created, so they stay.
         "DELETE FROM _sqlx_migrations WHERE version BETWEEN 2 AND 4",
         "PRAGMA user_version = 1",
     ] {

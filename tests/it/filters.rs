@@ -1,4 +1,4 @@
-//! Which instance is meant: what a filter may say, what it finds, and what is refused before anything is changed.
+//! Filters: what they may contain, what they find, and what is refused before anything is changed.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn with_filter(world: &World, name: &str, filter: Value) -> Value {
 
 #[test]
 fn every_wrong_type_is_refused_with_its_path_and_before_any_call() {
-    // What each field of either filter takes, by the JSON type of a value.
+    // The JSON type that each field of either filter takes.
     let instance = [
         ("availability-domain", "text"),
         ("compartment-id", "text"),
@@ -85,7 +85,7 @@ fn a_filter_that_is_no_condition_is_refused_in_every_language() {
         json!({"display-name": 123}),
     ];
     for filter in cases {
-        // JSON is YAML as well.
+        // JSON is also YAML.
         let deployment = with_filter(&world, "ci-filter", filter.clone()).to_string();
         world.write("deployment.json", &deployment);
         world.write("deployment.yaml", &deployment);
@@ -113,7 +113,7 @@ fn a_filter_that_is_no_condition_is_refused_in_every_language() {
     assert_eq!(world.audit()["entries"], json!([]), "nothing was called");
 }
 
-/// The same as EDN.
+/// The value as EDN.
 fn edn(value: &Value) -> String {
     match value {
         Value::Object(map) => {
@@ -136,7 +136,7 @@ fn a_tag_of_ours_finds_what_we_made_and_nothing_else() {
     deployment["ci-config"]["containers"][0]["image-url"] = json!("docker.io/library/httpd:3");
     world.run(&["start", world.write_deployment(&deployment)]).expect(0);
     assert_eq!(world.versions(), ["3"]);
-    // Another's: not even the first of the two conditions is enough.
+    // The instance of another deployment: not even the first of the two conditions is enough.
     deployment["ci-filter"] = json!({"freeform-tags": {"env": "prod", "deployctl-deployment": "other"}});
     let ran = world.run(&["plan", world.write_deployment(&deployment), "--output", "json"]);
     assert!(!ran.stdout.contains("DELETE"), "{}", ran.stdout);

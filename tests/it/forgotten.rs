@@ -1,10 +1,10 @@
-//! A file of tests that no `mod` names is compiled by nobody, and passes for ever.
+//! A file of tests that no `mod` names is never compiled, and passes for ever.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The files with which the test binaries begin.
+/// The root files of the test binaries.
 const ROOTS: [&str; 2] = ["it/main.rs", "proof/main.rs"];
 
 #[test]
@@ -20,7 +20,7 @@ fn no_file_of_tests_is_forgotten() {
     assert!(forgotten.is_empty(), "no `mod` names {}", forgotten.join(", "));
 }
 
-/// Adds a file and those that its `mod`s name.
+/// Adds a file and the files that its `mod`s name.
 fn name(file: PathBuf, named: &mut BTreeSet<PathBuf>) {
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let folder = file.parent().expect("a folder");
@@ -49,7 +49,7 @@ fn name(file: PathBuf, named: &mut BTreeSet<PathBuf>) {
     named.insert(fs::canonicalize(file).expect("it was read"));
 }
 
-/// Adds every source below a folder.
+/// Adds every source file below a folder.
 fn find(folder: &Path, there: &mut BTreeSet<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

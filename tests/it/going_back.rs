@@ -1,10 +1,10 @@
-//! The way back: what a rollback never takes away, and how it ends where it was stuck.
+//! The way back: what a rollback never takes away, and how a stuck rollback ends.
 
 use serde_json::{Value, json};
 
 use crate::harness::World;
 
-/// A world in which a version was deployed, and the name of its deployment's file.
+/// A world in which a version was deployed, and the name of its deployment file.
 fn deployed(options: &Value) -> (World, &'static str) {
     let world = World::hurried();
     let mut deployment = world.deployment();
@@ -60,7 +60,7 @@ fn no_word_of_a_person_makes_a_rollback_take_the_only_serving_instance() {
 #[test]
 fn what_stays_as_a_person_said_keeps_what_it_needs() {
     let (world, _) = deployed(&json!({}));
-    // The old version cannot come back: its backend stays away, and the new one is the last that serves.
+    // The old version cannot come back: its backend stays away, and the new version is the last one that serves.
     world.fault(&json!({"method": "POST", "path": "containerInstances", "effect": "not-found"}));
     world.run(&["rollback", "latest"]).expect(5);
     world.clear_faults();
@@ -153,7 +153,7 @@ fn a_run_whose_old_backend_was_out_of_service_can_be_rolled_back() {
     for flag in ["drain", "offline"] {
         let mut world = World::lonely();
         world.expects_leftovers = true;
-        // Nobody was served before, and nobody is in the end.
+        // Nothing served before, and nothing serves in the end.
         world.expects_violations = true;
         let file = world.write_deployment(&world.deployment());
         let balancer = world.state()["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
@@ -178,7 +178,7 @@ fn a_dead_backend_at_the_address_of_the_new_instance_is_taken_over() {
     for (set, ends) in [("http", 0), ("http", 3), ("api", 3)] {
         let mut world = World::lonely();
         world.expects_strangers_touched = true;
-        // What was left behind is in service, and not the run's to drain where it was not taken over.
+        // The backend that was left behind is in service. The run may not drain it unless it took the backend over.
         world.expects_violations = ends == 3;
         let balancer = world.state()["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
         let old = world.backends("http")[0]["ipAddress"].as_str().expect("an address").to_owned();

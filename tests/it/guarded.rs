@@ -1,4 +1,4 @@
-//! Each guard by itself: what is wrong came up when everything before it had been looked at.
+//! Each guard by itself: the problem appears after everything before it was checked.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn crash(world: &World, instance: &serde_json::Value, name: &str) {
 fn an_old_backend_stays_when_the_last_other_one_dies_right_before_the_change() {
     for (point, is_drained) in [("drain-backend/not begun", false), ("remove-backend/not begun", true)] {
         let mut world = World::with(&["--no-verify", "--scenery", "plain"]);
-        // Going back, nobody serves in the set that was empty before.
+        // On the way back, nothing serves in the set that was empty before.
         world.expects_violations = true;
         let address = put_beside(&world, &json!({"weight": 1}));
         let mut deployment = world.deployment();
@@ -53,7 +53,7 @@ fn an_old_instance_stays_when_the_new_one_dies_right_before_the_delete() {
 #[test]
 fn an_old_instance_stays_when_somebody_registers_it_right_before_the_delete() {
     let mut world = World::with(&["--no-verify", "--scenery", "plain"]);
-    // Who registered it may have their backend back.
+    // The person who registered the backend may keep it.
     world.expects_leftovers = true;
     let file = world.write_deployment(&world.deployment());
     let old = world.state()["instances"][0].clone();

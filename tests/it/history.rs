@@ -1,4 +1,4 @@
-//! What the commands that look print.
+//! The output of the commands that only read.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! A cloud that means harm, or is none: escapes, floods, depths, lists without end, redirects, a wrong certificate. The
-//! error is clear, the memory bounded, and nothing reaches the terminal or another host.
+//! A hostile server in place of the cloud: terminal escapes, floods, deep nesting, endless lists, redirects, a wrong
+//! certificate. The error is clear, the memory is bounded, and nothing reaches the terminal or another host.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Ran, World};
 
-/// A server of a test: answers each request with what `answer` writes, and ends the connection.
+/// A test's server: it answers each request with what `answer` writes, and closes the connection.
 struct Hostile {
     url: String,
     n_requests: Arc<AtomicUsize>,
@@ -64,7 +64,7 @@ fn json_answer(stream: &mut dyn Write, headers: &str, body: &str) {
     }
 }
 
-/// A deployment that gives up soon, and `plan` of it against the server.
+/// A deployment with little patience, and `plan` of it against the server.
 fn plan(world: &World, url: &str) -> Ran {
     let mut deployment = world.deployment();
     deployment["retry"] = json!({"initial-interval": "5ms", "max-interval": "20ms", "max-elapsed": "300ms"});
@@ -112,7 +112,7 @@ fn a_flood_is_cut_off_and_takes_no_memory() {
     }
 }
 
-/// The most memory that the process ever had, in kB, as the kernel says.
+/// The most memory that the process ever used, in kB, according to the kernel.
 fn peak_of(world: &World, child: &mut std::process::Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let peak = Mutex::new(0);
@@ -202,7 +202,7 @@ fn names_and_messages_with_escapes_do_not_reach_the_terminal() {
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains("evil"), "{}", ran.stderr);
         expect_harmless(&ran);
-        // The same in a run, its history, and as JSON.
+        // The same in a run, in its history, and as JSON.
         let shown: [&[&str]; 4] = [
             &["start", "deployment.json", "--endpoint", url],
             &["history", "latest", "--events"],
@@ -246,7 +246,7 @@ fn a_certificate_that_does_not_verify_is_an_error_at_once() {
             let Ok(mut stream) = stream else { continue };
             count.fetch_add(1, Ordering::Relaxed);
             let mut session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
-            // Ends with the client's alert.
+            // The client's alert ends this.
             while session.is_handshaking() && session.complete_io(&mut stream).is_ok() {}
         }
     });

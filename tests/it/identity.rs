@@ -1,10 +1,11 @@
-//! A deployment is its target and not its name: what is tagged, what is held, what supersedes what, and what `latest` is.
+//! A deployment is its target, not its name: its tags, the targets that it holds, which run supersedes which, and what
+//! `latest` means.
 
 use serde_json::{Value, json};
 
 use crate::harness::World;
 
-/// A deployment with the name of the seeded one, of another service: other instances, another set.
+/// A deployment with the seeded one's name, but of another service: other instances, another set.
 fn staging(world: &World) -> Value {
     let mut deployment = world.deployment();
     deployment["name"] = json!("webserver");
@@ -17,7 +18,7 @@ fn staging(world: &World) -> Value {
 
 fn world() -> (World, &'static str) {
     let mut world = World::hurried();
-    // The staging instance is not what the seeded one is replaced by.
+    // The staging instance does not replace the seeded one.
     world.expects_leftovers = true;
     world.write("staging.json", &staging(&world).to_string());
     let file = world.write_deployment(&world.deployment());
@@ -30,7 +31,7 @@ fn start(world: &World, args: &[&str]) -> String {
     run["run_id"].as_str().expect("an id").to_owned()
 }
 
-/// The deployment's tag of the instance that the newest run made.
+/// The deployment tag of the instance that the newest run created.
 fn tag(world: &World) -> String {
     let id = world.run(&["history", "latest", "--output", "json"]).json()["new_instance_id"].clone();
     let state = world.state();
@@ -43,7 +44,7 @@ fn tag(world: &World) -> String {
 #[test]
 fn two_services_of_one_name_neither_supersede_nor_block_each_other() {
     let (mut world, file) = world();
-    // The staging service had no version before, and is taken back whole.
+    // The staging service had no earlier version, and is taken back completely.
     world.expects_violations = true;
     let prod = start(&world, &[file]);
     let of_staging = start(&world, &["staging.json"]);
@@ -70,7 +71,7 @@ fn an_instance_is_tagged_with_the_digest_of_its_target_on_every_machine() {
     let (name, digest) = first.rsplit_once('@').expect("a digest");
     assert_eq!(name, "webserver");
     assert!(digest.len() == 8 && digest.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')), "{first}");
-    // Another checkout, journal and machine; another name is no other target.
+    // Another checkout, journal and machine do not change the target. Neither does another name.
     std::fs::create_dir(world.path("checkout")).expect("made");
     std::fs::copy(world.path(file), world.path("checkout/same.json")).expect("copied");
     start(&world, &["checkout/same.json", "--journal", "./other.db", "--name", "renamed"]);
@@ -80,7 +81,7 @@ fn an_instance_is_tagged_with_the_digest_of_its_target_on_every_machine() {
         instances.as_array().expect("instances").iter().find(|one| one["id"] == again["new_instance_id"]);
     let tag_of = |one: Option<&Value>| one.expect("made")["freeformTags"]["deployctl-deployment"].clone();
     assert_eq!(tag_of(made), format!("renamed@{digest}"));
-    // Another environment and another set are.
+    // Another environment and another set do.
     start(&world, &[file, "--env", "prod"]);
     assert_ne!(tag(&world).rsplit_once('@').expect("a digest").1, digest);
     start(&world, &["staging.json"]);
@@ -122,7 +123,7 @@ fn latest_is_the_newest_run_that_changed_anything_and_must_be_of_one_deployment(
     world.run(&["start", "bad.json"]).expect(2);
     world.run(&["rollback", "latest"]).expect(0);
     assert_eq!(world.versions(), ["1"]);
-    // It is not rolled back twice, and nothing before it is.
+    // The run is not rolled back twice, and no earlier run is rolled back.
     let over = world.run(&["rollback", "latest"]).expect(2);
     assert!(over.stderr.contains("is rolled-back"), "{}", over.stderr);
 

@@ -1,5 +1,5 @@
-//! The journal under stress: no room, no right, damage, other writers, and power that goes away. Each is said clearly, and
-//! nothing is sent that was not committed first.
+//! The journal under stress: a full disk, missing permissions, damage, other writers, and power failures. Each gives a clear
+//! message, and nothing is sent that was not committed first.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -130,7 +130,7 @@ fn of_many_processes_on_one_file_each_does_its_part() {
     let mut codes: Vec<Option<i32>> =
         starts.into_iter().map(|mut one| one.wait().expect("ends").code()).collect();
     codes.sort_unstable();
-    // Those that come after the first has ended succeed as well.
+    // Those that start after the first one has ended succeed too.
     assert_eq!(codes[0], Some(0), "{codes:?}");
     assert!(codes.iter().all(|code| matches!(code, Some(0 | 6))), "{codes:?}");
     assert_eq!(world.versions(), ["2"]);
@@ -153,7 +153,7 @@ fn a_lock_that_is_not_let_go_ends_the_run_with_nothing_sent() {
     locked(&|| {
         expect_refused(&world, &["start", file], "is locked by another process");
     });
-    // In the middle of a run: what was begun stays begun, and is taken up again.
+    // In the middle of a run: a step that has begun stays begun, and a resume takes it up.
     let ran = world.run_with(&["start", file], "drain-backend/begun=return");
     assert_eq!(ran.code, -1);
     locked(&|| {

@@ -1,4 +1,4 @@
-//! Instances that a run kept: later deployments know them by their tag and set them aside, until they serve again.
+//! Instances that a run kept: later deployments recognise them by their tag and set them aside, until they serve again.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn seeded(world: &World) -> Value {
 fn what_was_kept_or_stopped_is_set_aside_by_every_later_deployment() {
     for (mode, state) in [("keep", "ACTIVE"), ("stop", "INACTIVE")] {
         let mut world = World::hurried();
-        // What is kept is no leak.
+        // A kept instance is not a leak.
         world.expects_leftovers = true;
         let first = start(&world, "2", mode);
         assert_eq!(
@@ -45,7 +45,7 @@ fn what_was_kept_or_stopped_is_set_aside_by_every_later_deployment() {
         );
         let second = start(&world, "3", mode);
         assert_eq!(second["old_instance_id"], first["new_instance_id"], "{mode}");
-        // Another machine has no journal, and knows it too.
+        // Another machine, without the journal, recognises it too.
         let file = world.write_deployment(&deployment(&world, "4", mode));
         let elsewhere =
             world.run(&["start", file, "--journal", "./other.db", "--output", "json"]).expect(0).json();
@@ -66,7 +66,7 @@ fn a_rollback_takes_the_mark_back_to_the_field() {
         let id = seeded(&world);
         let path = format!("{INSTANCES}/{}", id.as_str().expect("an id"));
         start(&world, "2", mode);
-        // Somebody changes another tag meanwhile, which is none of ours to give back.
+        // Somebody changes another tag meanwhile. The rollback must not restore that one.
         let mut changed = tags(&world, &id);
         changed["note"] = json!("by hand");
         world.put(&path, &json!({"freeformTags": changed}));
@@ -91,7 +91,7 @@ fn an_instance_whose_tags_are_full_is_kept_all_the_same() {
     let ran = world.run(&["start", world.write_deployment(&second)]).expect(0);
     assert!(ran.stderr.contains("has no room for one more tag"), "{}", ran.stderr);
     assert_eq!(tags(&world, &id), Value::Object(full));
-    // The next one cannot know which is meant, and says of each what there is to know.
+    // The next run cannot know which instance is meant, and says everything about each that it knows.
     let ran = world.run(&["start", "deployment.json"]).expect(2);
     let id = id.as_str().expect("an id");
     for expected in [
@@ -106,7 +106,7 @@ fn an_instance_whose_tags_are_full_is_kept_all_the_same() {
     }
     let serving = world.run(&["history", "latest", "--output", "json"]).json();
     assert_eq!(serving["status"], "rolled-back", "{serving}");
-    // One of ours that is full has its mark in a tag that is there.
+    // An instance of ours with no room for another tag has its mark in an existing tag.
     let mut third = deployment(&world, "3", "keep");
     third["ci-config"]["freeform-tags"] = json!({"env": "prod", "a": "", "b": "", "c": "", "d": "", "e": ""});
     third["match"] = json!("subset");
@@ -168,7 +168,7 @@ fn a_kept_instance_that_serves_again_is_the_old_one() {
     world.expects_leftovers = true;
     world.expects_violations = true;
     start(&world, "2", "keep");
-    // By hand: the kept one is put back, and the new one deleted.
+    // By hand: the kept instance is put back, and the new one is deleted.
     let balancer = world.state()["seed"]["loadBalancerId"].as_str().expect("an id").to_owned();
     let backends = format!("/20170115/loadBalancers/{balancer}/backendSets/http/backends");
     let new = world.backends("http")[0]["ipAddress"].as_str().expect("an address").to_owned();

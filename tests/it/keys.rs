@@ -1,5 +1,5 @@
-//! The journal has one key. Another is refused before anything is written, and a rotation leaves exactly one that opens it,
-//! whenever it dies.
+//! The journal has one key. Any other key is refused before anything is written. A rotation leaves exactly one key that opens
+//! the journal, whenever it dies.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use crate::harness::{Ran, World};
 
 const OTHER: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// A command with keys in its environment.
+/// Runs a command with keys in its environment.
 fn run_with_keys(world: &World, args: &[&str], keys: &[(&str, &str)]) -> Ran {
     let output = world.command(args).envs(keys.iter().copied()).output().expect("it starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -22,8 +22,8 @@ fn run_with_keys(world: &World, args: &[&str], keys: &[(&str, &str)]) -> Ran {
     }
 }
 
-/// Every command that writes is refused with `message`, and neither the journal nor the cloud is touched; those that look
-/// go on.
+/// Every command that writes is refused with `message`, and touches neither the journal nor the cloud. Commands that only
+/// read go on.
 #[track_caller]
 fn expect_refused(world: &World, file: &str, keys: &[(&str, &str)], message: &str) {
     let (n_changes, before) = (world.changes().len(), bytes(world));
@@ -46,12 +46,12 @@ fn expect_refused(world: &World, file: &str, keys: &[(&str, &str)], message: &st
     assert!(bytes(world) == before, "looking wrote something");
 }
 
-/// What is refused without the right key, in a journal that is what `prepare` makes of it.
+/// Tests that nothing works without the right key in the journal that `prepare` makes.
 fn another_key_is_refused(prepare: impl Fn(&World)) {
     let (world, file) = World::with_deployment();
     world.run(&["start", file]).expect(0);
     prepare(&world);
-    // The schema is brought up to date by whoever looks.
+    // Any command that reads brings the schema up to date.
     world.run(&["history"]).expect(0);
     let of_variable = "DEPLOYCTL_JOURNAL_KEY does not open the journal: it is sealed with another key";
     expect_refused(&world, file, &[("DEPLOYCTL_JOURNAL_KEY", OTHER)], of_variable);
@@ -169,7 +169,7 @@ fn a_key_of_the_environment_is_rotated_to_the_one_that_is_there_too() {
     run_with_keys(&world, &["key", "rotate"], &[FIRST, ("DEPLOYCTL_JOURNAL_NEW_KEY", "short")]).expect(1);
     let kill = ("FAILPOINTS", "key rotate/done, not completed=return");
     assert_eq!(run_with_keys(&world, &["key", "rotate"], &[FIRST, NEXT, kill]).code, -1);
-    // Whoever does not know whether it was done does it again.
+    // A user who does not know whether the rotation was done does it again.
     let done = run_with_keys(&world, &["key", "rotate"], &[FIRST, NEXT]).expect(0);
     assert!(done.stdout.contains("in the place of DEPLOYCTL_JOURNAL_KEY"), "{}", done.stdout);
     run_with_keys(&world, &["rollback", "latest"], &[FIRST]).expect(1);

@@ -1,11 +1,11 @@
-//! The arrows of the house (ARCHITECTURE.md): a room may use those below it in this list, and none above; and no file
-//! of a room uses one that uses it.
+//! The arrows of the house (ARCHITECTURE.md): a room may use the rooms below it in this list, and none above. No file of a
+//! room uses a file that uses it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Bottom first.
+/// From bottom to top.
 const LAYERS: [&str; 13] = [
     "run",
     "crash",
@@ -21,7 +21,7 @@ const LAYERS: [&str; 13] = [
     "workflows",
     "cli",
 ];
-/// What a room must not use although it lies below.
+/// Rooms that a room must not use although they are below it.
 const FORBIDDEN: [(&str, &[&str]); 8] = [
     ("probe", &["run", "crash", "file", "clock", "env", "retry"]),
     ("retry", &["clock", "env"]),
@@ -34,19 +34,19 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
     ("engine", &["env", "oci"]),
 ];
 
-/// A module, by the names on the way to it from the top of the crate.
+/// A module, by the names on its path from the top of the crate.
 type Module = Vec<String>;
 
-/// A path that a file names, as it is written.
+/// A path in a file, as it is written.
 struct Named {
     path: Vec<String>,
-    /// Whether it is only passed on, by `pub use`.
+    /// Whether `pub use` only passes it on.
     is_passed_on: bool,
-    /// Whether the file's tests name it.
+    /// Whether it is in the file's tests.
     is_in_tests: bool,
 }
 
-/// The modules of the crate, with what each names besides its comments.
+/// The modules of the crate, with the paths that each names outside its comments.
 struct House {
     modules: BTreeMap<Module, Vec<Named>>,
 }
@@ -115,7 +115,7 @@ fn sql_stays_in_the_journal() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// The rooms that serve anybody's workflows, and what they must not name: the cloud, its protocol, this program.
+/// The rooms that serve anybody's workflows. They must not name the cloud, its protocol, or this program.
 const OF_ANYBODY: [&str; 5] = ["clock", "engine", "journal", "retry", "run"];
 const NOT_OF_ANYBODY: [&str; 9] =
     ["oci", "OCI", "opc", "Oracle", "HTTP", "balancer", "container", "deployctl", "DEPLOYCTL"];
@@ -133,7 +133,7 @@ fn the_rooms_of_the_engine_name_neither_the_cloud_nor_the_program() {
         }
         let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         for (number, line) in code.lines().enumerate() {
-            // The codes of all rows depend on it.
+            // The codes of all rows depend on this line.
             let is_kept = line.starts_with("const PURPOSE: &[u8] = b\"deployctl: the rows of the journal\"");
             // Examples name the crate.
             let line = line.replace("use deployctl::", "use ");
@@ -190,7 +190,7 @@ impl House {
         Self { modules: modules.collect() }
     }
 
-    /// A path that `module` names, as seen from the top of the crate; `None` for one of another crate.
+    /// A path that `module` names, seen from the top of the crate. `None` for a path into another crate.
     fn absolute(&self, module: &[String], path: &[String]) -> Option<Module> {
         let first = path.first()?.as_str();
         let is_child = || self.modules.contains_key(&[module, &path[..1]].concat());
@@ -210,7 +210,7 @@ impl House {
         Some(absolute)
     }
 
-    /// The module in which a path ends. What a module passes on is where it comes from.
+    /// The module in which a path ends. An item that a module only passes on belongs to the module that it comes from.
     fn home(&self, path: &[String]) -> Module {
         let is_module = |depth: &usize| self.modules.contains_key(&path[..*depth]);
         let depth = (1..=path.len()).rev().find(is_module).unwrap_or(0);
@@ -226,7 +226,7 @@ impl House {
         }
     }
 
-    /// Which modules of its own room each module uses.
+    /// The modules of its own room that each module uses.
     fn arrows(&self) -> BTreeMap<&Module, BTreeSet<Module>> {
         let used = |module: &Module, named: &[Named]| -> BTreeSet<Module> {
             let used = named.iter().filter(|named| !named.is_passed_on && !named.is_in_tests);
@@ -236,7 +236,7 @@ impl House {
         self.modules.iter().map(|(module, named)| (module, used(module, named))).collect()
     }
 
-    /// The ways on which files use one another in a circle.
+    /// The circles in which files use one another.
     fn circles(&self) -> Vec<String> {
         let arrows = self.arrows();
         let mut known = BTreeSet::new();
@@ -277,7 +277,7 @@ fn way_back(arrows: &BTreeMap<&Module, BTreeSet<Module>>, start: &Module) -> Opt
     None
 }
 
-/// Every path that a file names: in its `use`s, and in its code.
+/// Every path that a file names, in its `use`s and in its code.
 fn named(text: &str) -> Vec<Named> {
     let tests = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
     let (code, tests) = text.split_at(tests);

@@ -1,6 +1,6 @@
-//! The integration tests: the real binary against a real sandbox with a real journal. One module a topic.
+//! The integration tests: the real binary against a real sandbox with a real journal. One module per topic.
 
-/// Of the proof, a few cases.
+/// Only a few cases of the proof.
 const IS_WHOLE: bool = false;
 
 #[path = "../harness/mod.rs"]

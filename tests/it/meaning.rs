@@ -1,5 +1,5 @@
-//! Input that looks like more than it is, or that means something else than it says: replaced where the file asks for it,
-//! warned about where it does not, refused where it cannot be right.
+//! Input that looks like a variable or a tag, or that means something else than it says: it is replaced if the file asks for
+//! that, warned about if the file does not, and refused if it cannot be right.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::World;
 
-/// A deployment as YAML, in which `image` and `arguments` are as they are given.
+/// A deployment as YAML, with `image` and `argument` exactly as given.
 fn yaml(world: &World, head: &str, image: &str, argument: &str) -> String {
     let mut deployment = world.deployment();
     deployment["ci-config"]["containers"][0]["image-url"] = json!("IMAGE");
@@ -43,7 +43,7 @@ fn variables_are_replaced_in_a_file_that_says_so() {
         assert_eq!(container["imageUrl"], "docker.io/httpd:2");
         assert_eq!(container["arguments"], json!(["***"]), "what the environment told is secret");
     }
-    // A part of a deployment says it for itself.
+    // A part of a deployment has its own setting.
     world.write("image.yaml", "interpolate: true\nimage: httpd:${TAG}\n\"${TAG}\": kept\n");
     world.write("image.edn", r#"{:interpolate true :image #join ["httpd:" "${TAG}"] :file #str "${TAG}"}"#);
     for file in ["image.yaml", "image.edn"] {
@@ -119,7 +119,7 @@ fn what_looks_like_a_variable_or_a_tag_is_sent_as_it_is_and_warned_about_once() 
     }
     let arguments = container(&world, &["web.yaml"])["arguments"].clone();
     assert_eq!(arguments, json!(["run --password s3cret ${PORT}", "#env TAG"]));
-    // Said to be meant, it is no matter.
+    // If the file says that the text is meant, there is no warning.
     world.write("web.json", &text.replacen('{', "{\"interpolate\": false,", 1));
     let validated = world.run(&["validate", "web.json"]).expect(0);
     assert!(!validated.stderr.contains("warning"), "{}", validated.stderr);
@@ -142,7 +142,7 @@ fn a_tag_that_yaml_takes_for_a_comment_is_refused() {
         let said = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains(place) && said.contains(what), "{said}");
     }
-    // Comments that are no tags, and tags in the comments of what has a value.
+    // Comments that are not tags, and tags in the comments after a value.
     for text in
         ["x: # env of the app\n", "x: 1 #env TAG\n", "x: #env vars\n  a: 1\n", "x:\n#env TAG\n- null #or\n"]
     {
@@ -178,7 +178,7 @@ fn no_entry_of_a_map_is_lost() {
     let edn = |variables: &str| {
         let text =
             json.replace("\"environment-variables\":{}", &format!("\"environment-variables\" {variables}"));
-        // What stands between a key and its value in JSON is a blank in EDN.
+        // The separator of a key and its value in JSON becomes a blank in EDN.
         text.replace("\":", "\" ")
     };
     for (variables, expected) in [
@@ -231,7 +231,7 @@ fn what_would_flood_the_api_is_refused_by_its_name() {
             refused.stderr
         );
     }
-    // What is not a number is refused by the reader of YAML itself.
+    // The YAML reader itself refuses what is not a number.
     world.write("web.yaml", "name: web\nretry:\n  multiplier: .nan\n");
     let refused = world.run(&["validate", "web.yaml"]).expect(2);
     assert!(refused.stderr.contains("web.yaml:3:"), "{}", refused.stderr);
@@ -252,11 +252,11 @@ fn more_backends_than_there_is_room_for_are_refused_without_the_cloud() {
     );
 }
 
-/// Those that are drained take room as well.
+/// Drained backends count too.
 #[test]
 fn a_load_balancer_that_is_full_is_refused_before_anything_is_made() {
     let mut world = World::hurried();
-    // What fills it is somebody else's.
+    // Somebody else's backends fill it.
     world.expects_leftovers = true;
     let file = world.write_deployment(&world.deployment());
     let balancer = world.state()["loadBalancers"][0].clone();
@@ -292,7 +292,7 @@ fn a_message_names_what_was_found() {
         assert!(refused.stderr.contains(expected), "{text}: {}", refused.stderr);
         assert!(!refused.stderr.contains("from_str"), "{}", refused.stderr);
     }
-    // A key below the home folder, as everybody writes it.
+    // A key below the home folder, written as everybody writes it.
     let mut deployment = world.deployment();
     let config = std::fs::read_to_string(world.path(".oci/config")).expect("the sandbox wrote it");
     let value = |key: &str| {

@@ -1,19 +1,19 @@
-//! Names that users and the cloud choose are stored and come back as they are, also those that look like our own.
+//! Names that users and the cloud choose are stored and returned unchanged, even if they look like our own.
 
 use serde_json::{Value, json};
 
 use crate::harness::World;
 
-/// Names by which the journal knows what is sealed, and what they are escaped to.
+/// Names by which the journal recognises sealed values, and their escaped forms.
 const NAMES: [&str; 5] =
     ["$sealed", "$confidential", "$$sealed", "$$$confidential", "$serde_json::private::RawValue"];
 
-/// One of each name, with a value that says which.
+/// An entry for each name, with a value that identifies it.
 fn named(release: &str) -> Value {
     NAMES.iter().map(|name| ((*name).to_owned(), json!(format!("{release} of {name}")))).collect()
 }
 
-/// A deployment in which every map that a user fills has our names in it.
+/// A deployment in which every map that a user fills contains our names.
 fn deployment(world: &World, release: &str) -> Value {
     let mut deployment = world.deployment();
     deployment["drain-delay"] = json!("1s");
@@ -22,7 +22,7 @@ fn deployment(world: &World, release: &str) -> Value {
     deployment
 }
 
-/// The web server's tags, and what is in the environment of its container.
+/// The web server's tags, and the environment of its container.
 fn found(world: &World) -> [Value; 2] {
     let mut there = world.web_servers();
     there.retain(|one| one["lifecycleState"] == "ACTIVE");
@@ -52,7 +52,7 @@ fn a_run_whose_maps_have_our_names_is_resumed_and_rolled_back() {
     world.run(&["resume", "latest"]).expect(0);
     expect_named(&world, "first");
 
-    // Found by a filter of these names, recorded with them, replaced, and made again.
+    // A filter with these names finds it; it is recorded with them, replaced, and created again.
     first["ci-filter"] = json!({"freeform-tags": named("tag"), "display-name": "webserver"});
     first["ci-config"]["containers"][0]["environment-variables"] = named("second");
     let file = world.write_deployment(&first);

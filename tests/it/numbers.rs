@@ -1,4 +1,4 @@
-//! A number within a text is a part of a name: another spelling is another image.
+//! A number within a text is part of a name: another spelling is another image.
 
 use crate::harness::World;
 

@@ -1,4 +1,4 @@
-//! What is asked for is done: each option, each default, each variable of the environment, each word of the cloud.
+//! Every setting has its effect: each option, each default, each variable of the environment, each word of the cloud.
 
 use std::process::Stdio;
 
@@ -64,7 +64,7 @@ fn each_time_limit_is_obeyed() {
     let ran = world.run(&["start", world.write_deployment(&deployment)]).expect(75);
     assert!(ran.stderr.contains("CreateContainerInstance"), "{}", ran.stderr);
     world.clear_faults();
-    // The limit is the rollback's as well, and a busy machine may come to it.
+    // The limit also applies to the rollback, and a busy machine may reach it.
     let is_undone = (0..5).any(|_| world.run(&["rollback", "latest"]).code == 0);
     assert!(is_undone, "no rollback came to its end: {:?}", world.steps());
     assert_eq!(world.versions(), ["1"]);
@@ -84,7 +84,7 @@ fn the_profile_of_a_configuration_is_the_one_that_is_named() {
     }
 }
 
-/// The deployment without its name, as EDN takes it.
+/// The deployment without its name, as EDN.
 fn edn(world: &World) -> String {
     let mut deployment = world.deployment();
     deployment.as_object_mut().expect("an object").remove("name");
@@ -116,7 +116,7 @@ fn who_asks_for_quiet_gets_the_result_alone() {
     assert!(told.stderr.contains("create-instance"), "{}", told.stderr);
 }
 
-/// What a command shows on a terminal.
+/// The output of a command on a terminal.
 fn on_a_terminal(world: &World, line: &str, variables: &[(&str, &str)]) -> String {
     let inside = format!("{} {line}", env!("CARGO_BIN_EXE_deployctl"));
     let output = hearing_hang_ups("script")
@@ -199,7 +199,7 @@ fn a_second_signal_does_not_wait_for_the_request_in_flight() {
 #[test]
 fn a_backend_that_somebody_else_registered_for_the_new_instance_is_not_taken_over() {
     let mut world = World::with(&["--no-verify"]);
-    // It is theirs, and stays.
+    // The instance is theirs, and stays.
     world.expects_leftovers = true;
     let file = world.write_deployment(&world.deployment());
     world.killed_at(&["start", file], "register-backend/not begun");

@@ -1,10 +1,10 @@
-//! What users of `deploy-inst` have works as it is: their `deps.edn`, their flags, their files.
+//! Everything that users of `deploy-inst` have works unchanged: their `deps.edn`, their flags, their files.
 
 use serde_json::Value;
 
 use crate::harness::World;
 
-/// A world without a profile: the credentials are the old library's.
+/// A world without a profile. The credentials are the old library's.
 fn world() -> World {
     let world = World::hurried();
     let profile = std::fs::read_to_string(world.path(".oci/config")).expect("the sandbox wrote it");
@@ -23,7 +23,7 @@ fn world() -> World {
     world
 }
 
-/// The instance of version `version`, as EDN.
+/// The instance of this version, as EDN.
 fn instance(state: &Value, version: &str) -> String {
     let id = |name: &str| state[name].as_str().expect("an id").to_owned();
     format!(
@@ -82,7 +82,7 @@ fn a_deps_edn_is_deployed_by_its_aliases_and_resumed_with_its_credentials() {
 fn a_deployment_is_put_together_from_flags_alone() {
     let world = world();
     let state = world.state();
-    // EDN, JSON and YAML, each as its writer likes it.
+    // EDN, JSON and YAML, each in its usual style.
     let common =
         ["--lb-filter", "freeformTags: {env: prod}", "--backends", r#"[{"port": 80, "backendSet": "http"}]"#];
     let instance_2 = instance(&state, "2");

@@ -1,4 +1,4 @@
-//! How a run came out and why, for people and for scripts.
+//! The result of a run and its reason, for people and for scripts.
 
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn each_end_has_a_word_of_its_own() {
 #[test]
 fn what_ended_a_command_is_in_its_object() {
     let (world, file) = World::with_deployment();
-    // The process is taken for dead, and another one takes the run over.
+    // The process is taken for dead, and another process takes the run over.
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "500", "times": 1000}));
     let suspended = world.run(&["start", file, "--output", "json"]).expect(75).json();
     world.clear_faults();
@@ -53,7 +53,7 @@ fn what_ended_a_command_is_in_its_object() {
     assert_eq!(done["warnings"], json!([]), "{done}");
 }
 
-/// The names in an object, in their order.
+/// The names in an object, in order.
 fn names(object: &Value) -> Vec<&str> {
     object.as_object().expect("an object").keys().map(String::as_str).collect()
 }
@@ -111,7 +111,7 @@ fn a_second_signal_leaves_an_object_as_well() {
     let (world, file) = World::with_deployment();
     let start = ["start", file, "--output", "json"];
     let early = world.run_with(&start, "run/not started=1*return(INT INT)").expect(130).json();
-    // The run may have begun just then, or the kernel has made one of two signals.
+    // Either the run had just begun, or the kernel merged the two signals.
     let said = if early["run_id"].is_null() { &early["error"]["kind"] } else { &early["reason"] };
     assert_eq!(said, "interrupted", "{early}");
     let begun = world.run(&["history", "--output", "json"]).expect(0).json();

@@ -1,4 +1,4 @@
-//! The old instance: none is put beside, and none is taken away, that the deployment does not clearly mean.
+//! The old instance: a run puts nothing beside, and takes nothing away, that the deployment does not clearly mean.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn backends_of(world: &World, set: &str) -> String {
     format!("/20170115/loadBalancers/{balancer}/backendSets/{set}/backends")
 }
 
-/// Every command that looks refuses, names what it has found and the ways on, and changes nothing.
+/// Every command that reads refuses, names what it found and what to do, and changes nothing.
 #[track_caller]
 fn refused(world: &World, deployment: &Value, expected: &[&str]) {
     let before = world.changes();
@@ -60,7 +60,7 @@ fn a_second_version_is_not_put_beside_one_that_the_filter_misses() {
     ] {
         refused(&world, &deployment(&world, "2", filter), &[&behind, difference]);
     }
-    // What is told of the cloud in JSON is one problem, however many lines it has.
+    // In JSON, a message from the cloud is one problem, however many lines it has.
     let file = world.write_deployment(&deployment(&world, "2", json!({"display-name": "webservr"})));
     let told = world.run(&["validate", file, "--online", "--output", "json"]).expect(2).json();
     assert_eq!(told["problems"].as_array().map(Vec::len), Some(1), "{told}");
@@ -77,7 +77,7 @@ fn a_tag_that_somebody_added_is_told_and_passed_over_by_a_subset() {
     second["match"] = json!("subset");
     world.run(&["start", world.write_deployment(&second)]).expect(0);
     assert_eq!(world.versions(), ["2"]);
-    // Within the filter the word counts for that filter alone.
+    // `match` within a filter applies to that filter only.
     let mut third = deployment(&world, "3", json!({"freeform-tags": {"env": "prod"}, "match": "exact"}));
     third["match"] = json!("subset");
     third["lb-filter"] = json!({"freeform-tags": {"env": "prod"}});
@@ -105,7 +105,7 @@ fn defined_tags_are_compared_without_those_that_the_cloud_adds() {
 fn an_instance_that_does_not_run_is_told_and_replaced_by_its_ocid() {
     for by_flag in [true, false] {
         let mut world = World::hurried();
-        // It did not serve before either.
+        // The instance did not serve before either.
         world.expects_violations = true;
         let id = webserver(&world);
         let address = world.backends("http")[0]["ipAddress"].as_str().expect("an address").to_owned();
@@ -136,7 +136,7 @@ fn an_instance_that_does_not_run_is_told_and_replaced_by_its_ocid() {
         let backends = world.backends("http");
         assert_eq!(backends.len(), 1, "the dead one is gone: {backends:?}");
         assert_eq!(backends[0]["weight"], 3, "its share is taken over");
-        // Once it is gone, the way on is the filter again.
+        // Once the instance is gone, the way on is the filter again.
         let ran = world.run(&args);
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains(&id), "{}", ran.stderr);
@@ -174,7 +174,7 @@ fn the_first_one_is_put_beside_what_is_there_and_the_next_one_replaces_it() {
 
 #[test]
 fn what_else_is_in_a_set_speaks_for_an_old_instance_or_not() {
-    // An address at which there is no instance.
+    // An address without an instance.
     const FOREIGN: &str = "10.9.9.9";
     let backend = |backup: bool, drain: bool| json!({"ipAddress": FOREIGN, "port": 80, "weight": 1, "backup": backup, "drain": drain, "offline": false});
     for (body, speaks) in
@@ -200,9 +200,9 @@ fn what_else_is_in_a_set_speaks_for_an_old_instance_or_not() {
 fn an_instance_of_the_deployment_speaks_wherever_it_stands() {
     let mut world = World::hurried();
     world.expects_leftovers = true;
-    // Its backend is removed by hand.
+    // The test removes its backend by hand.
     world.expects_violations = true;
-    // The first run's instance is known by its tag alone.
+    // Only its tag identifies the first run's instance.
     let mut first = deployment(&world, "2", json!({"display-name": "versioned-2"}));
     first["name"] = json!("versioned");
     first["ci-config"]["display-name"] = json!("versioned-2");
@@ -216,11 +216,11 @@ fn an_instance_of_the_deployment_speaks_wherever_it_stands() {
     world.delete(&format!("{}/{address}:9090", backends_of(&world, "admin")));
     world.wait_until("it is out", || world.backends("admin").is_empty());
     refused(&world, &next, &["(versioned-2, ACTIVE", "serves nowhere", "made by run "]);
-    // Of another target with that name, the tag says so.
+    // If the tag shows another target with the same name, the instance does not count.
     next["backends"] = json!([{"port": 9090, "backend-set": "fresh", "create":
         {"policy": "ROUND_ROBIN", "health-checker": {"protocol": "HTTP", "url-path": "/"}}}]);
     world.run(&["plan", world.write_deployment(&next)]).expect(0);
-    // Without sets of its own, a deployment is where its old instance is: nothing but the name tells of it.
+    // Without sets of its own, a deployment uses those of its old instance, so only the name can match.
     let mut nowhere = deployment(&world, "2", json!({"freeform-tags": {"env": "prdo"}}));
     nowhere["backends"] = json!([]);
     refused(&world, &nowhere, &["(webserver, ACTIVE", r#"wanted "prdo", found "prod""#]);

@@ -47,13 +47,13 @@ fn a_run_that_a_live_process_drives_is_not_taken() {
     assert!(driving.wait().expect("ends").success());
 }
 
-/// On one machine the kernel's lock decides: whoever holds it may be in the middle of a request.
+/// On one machine, the kernel's lock decides: the process that holds it may be in the middle of a request.
 #[test]
 fn a_live_process_is_not_taken_over_however_late_it_is_with_its_lease() {
     let world = World::new();
     let mut driving = world.begin_a_create_that_hangs();
     for verb in ["resume", "rollback"] {
-        // To one whose clock is ahead, the lease has run out.
+        // To a process whose clock is ahead, the lease has expired.
         let refused = world.run_with(&[verb, "latest"], "clock=return(40)").expect(6);
         assert!(refused.stderr.contains("is being advanced by ann@"), "{}", refused.stderr);
     }
@@ -129,7 +129,7 @@ fn a_step_that_failed_under_halt_is_tried_again_once_the_cause_is_mended() {
     world.clear_faults();
     let resumed = world.run(&["resume", "latest"]).expect(2);
     assert!(resumed.stderr.contains("`deployctl retry "), "{}", resumed.stderr);
-    // Killed in the middle of it, it is a run like any other.
+    // A run that is killed in the middle of a retry is a run like any other.
     let killed = world.run_with(&["retry", "latest"], "admit-backend/begun=return");
     assert_eq!(killed.code, -1, "{}", killed.stderr);
     world.run(&["resume", "latest"]).expect(0);

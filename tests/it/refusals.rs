@@ -153,7 +153,7 @@ fn what_the_cloud_does_not_hold_is_refused_before_anything_is_created() {
         refused(&world, &["start", world.write_deployment(&deployment)], expected);
         refused(&world, &["plan", "deployment.json"], expected);
     }
-    // A run that was refused holds nothing.
+    // A refused run holds nothing.
     world.run(&["start", world.write_deployment(&world.deployment())]).expect(0);
 }
 

@@ -1,4 +1,4 @@
-//! What the cloud or a program repeats of a secret, in whatever form, reaches no output, no event and no column.
+//! A secret that the cloud or a program repeats, in any form, reaches no output, no event and no column.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Ran, World};
 
-/// What must be found nowhere, as long as it is, and what it is a part of.
+/// The parts of secrets that must never be found, each with the secret that it belongs to.
 const SECRETS: [(&str, &str); 6] = [
     ("hunter2-pla in+/ted?", "hunter2-pla in+/ted?"),
     ("s3cr-et-of-db", "postgres://ann:s3cr-et-of-db@db.internal:5432/web"),
@@ -47,7 +47,7 @@ fn percent(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// The forms in which somebody else may write a secret.
+/// The forms in which others may write a secret.
 fn forms(secret: &str) -> Vec<String> {
     let hex = secret.bytes().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a string");
@@ -63,12 +63,12 @@ fn forms(secret: &str) -> Vec<String> {
         STANDARD.encode(format!("a:{secret}")),
         URL_SAFE_NO_PAD.encode(secret),
         hex,
-        // Cut at a limit.
+        // Cut off at a limit.
         secret[..secret.len() - 3].to_owned(),
     ]
 }
 
-/// A text that repeats every secret in every form, a line each.
+/// A text that repeats every secret in every form, one per line.
 fn repeating() -> Vec<String> {
     let mut lines = Vec::new();
     for (part, whole) in SECRETS {
@@ -79,7 +79,7 @@ fn repeating() -> Vec<String> {
     lines
 }
 
-/// Fails the test when any secret is told, in any form, but for a beginning of a few characters.
+/// Fails the test if any secret is visible, in any form, except for its first few characters.
 #[track_caller]
 fn tells_nothing(what: &str, text: &str) {
     for (part, whole) in SECRETS {
@@ -115,7 +115,7 @@ fn what_the_cloud_says_is_masked_in_every_form() {
     let all = repeating();
     for (n, lines) in all.chunks(24).enumerate() {
         let said = lines.join("\n");
-        // As why an instance failed, as the message of a refusal, and of one that is tried again first.
+        // As the reason why an instance failed, as the message of a refusal, and as that of an error that is retried first.
         for fault in [
             json!({"method": "POST", "path": "/containerInstances", "effect": "work-request-failed", "times": 1, "message": said}),
             json!({"method": "POST", "path": "/containerInstances", "effect": "not-found", "times": 1, "message": said}),
@@ -140,7 +140,7 @@ fn what_a_container_wrote_is_masked_in_every_form() {
     let world = World::with(&["--no-verify"]);
     let mut deployment = deployment(&world);
     deployment["backend-timeout"] = json!("60s");
-    // It is never well by itself, so that the run waits until it dies.
+    // It never becomes healthy by itself, so the run waits until it dies.
     deployment["ci-config"]["containers"][0]["environment-variables"]["SANDBOX_BOOT_MS"] = json!("600000");
     let file = world.write_deployment(&deployment);
     for lines in repeating().chunks(10) {
@@ -170,7 +170,7 @@ fn what_is_repeated_of_the_old_instance_is_masked_by_another_process_too() {
     let mut before = deployment(&world);
     before["ci-config"]["containers"][0]["image-url"] = json!("docker.io/library/httpd:5");
     world.run(&["start", world.write_deployment(&before)]).expect(0);
-    // The next version has none of those; it is taken back, and the old one cannot be made again.
+    // The next version has none of these secrets. It is rolled back, and the old one cannot be created again.
     let after = world.deployment();
     world.run(&["start", world.write_deployment(&after)]).expect(0);
     let said = repeating()[..12].join("\n");
@@ -265,7 +265,7 @@ fn nobody_else_reads_the_memory_or_the_sandbox_s_state() {
     world.run(&["start", world.write_deployment(&deployment(&world))]).expect(0);
     let mode = std::fs::metadata(world.path("state/state.json")).expect("the state").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // The sandbox is a process of ours as well, and holds keys.
+    // The sandbox is a process of ours too, and holds keys.
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", world.sandbox_pid())).expect("limits");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");

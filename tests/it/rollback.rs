@@ -1,4 +1,4 @@
-//! What is rolled back and destroyed, and who is asked: by run, by deployment, on a terminal and in a script.
+//! What is rolled back and destroyed, and when the user is asked: by run, by deployment, on a terminal and in a script.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ fn second(world: &World, name: &str) -> Value {
     deployment
 }
 
-/// Runs a command on a terminal, on which `answer` is typed; what was shown, and the exit code.
+/// Runs a command on a terminal on which `answer` is typed. Returns the exit code and the output.
 fn on_a_terminal(world: &World, args: &[&str], answer: &str) -> (i32, String) {
     let inside = [&[env!("CARGO_BIN_EXE_deployctl")], args].concat().join(" ");
     let mut terminal = Command::new("script")
@@ -37,7 +37,7 @@ fn on_a_terminal(world: &World, args: &[&str], answer: &str) -> (i32, String) {
         .stdout(Stdio::piped())
         .spawn()
         .expect("script(1) is there");
-    // Where nothing is asked, nobody reads it.
+    // If the command asks nothing, it does not read the answer.
     drop(terminal.stdin.as_mut().expect("piped").write_all(answer.as_bytes()));
     let output = terminal.wait_with_output().expect("ends");
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
@@ -60,7 +60,7 @@ fn a_deployment_is_rolled_back_by_its_file_by_its_name_and_by_its_target() {
     for how in ["deployment.json", "./deployment.json", "webserver", "TAG"] {
         world.run(&["start", file]).expect(0);
         let tag = digest(&world);
-        // A start that is refused is no run of anything.
+        // A refused start does not belong to any deployment's runs.
         let mut bad = world.deployment();
         bad["ci-filter"] = json!({"display-name": "webserver", "freeform-tags": {"env": "prod"}});
         bad["lb-filter"] = json!({"display-name": "nowhere"});
@@ -82,7 +82,7 @@ fn a_file_means_the_deployment_where_it_goes_and_its_environment() {
     world.write("second.json", &second(&world, "webserver").to_string());
     world.run(&["start", file]).expect(0);
     world.run(&["start", "second.json"]).expect(0);
-    // The name is not enough, and both are listed.
+    // The name is not enough, and both deployments are listed.
     let unclear = world.run(&["rollback", "webserver"]).expect(2);
     assert!(unclear.stderr.contains("is the name of 2 deployments"), "{}", unclear.stderr);
     assert_eq!(unclear.stderr.matches("webserver@").count(), 2, "{}", unclear.stderr);
@@ -92,7 +92,7 @@ fn a_file_means_the_deployment_where_it_goes_and_its_environment() {
     world.run(&["rollback", file]).expect(0);
     assert_eq!(world.versions(), ["1"]);
     assert_eq!(world.backends("admin").len(), 1);
-    // A renamed one goes where it went.
+    // A renamed deployment is found by its target.
     world.run(&["rollback", "second.json", "--name", "renamed"]).expect(0);
     assert_eq!(world.backends("admin"), Vec::<Value>::new());
 }
@@ -130,7 +130,7 @@ fn a_name_that_looks_like_a_run_is_asked_about_only_where_it_is_one() {
         world.run(&["rollback", "cafe"]).expect(0);
         assert_eq!(world.versions(), ["1"]);
     }
-    // A deployment that is called as one of the runs begins.
+    // A deployment whose name is the beginning of a run's id.
     let first = newest(&world)["run_id"].as_str().expect("an id")[..8].to_owned();
     world.run(&["start", file, "--name", &first]).expect(0);
     let unclear = world.run(&["rollback", &first]).expect(2);
@@ -163,7 +163,7 @@ fn a_rollback_of_a_success_asks_on_a_terminal_and_nowhere_else() {
     let (code, shown) = on_a_terminal(&world, &["rollback", "webserver", "--yes"], "");
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("[y/N]"), "{shown}");
-    // One that is not a success is in need of it: it is not asked for.
+    // A run that did not succeed needs its rollback, so nobody is asked.
     world.run_with(&["start", file], "create-instance/begun=return");
     let (code, shown) = on_a_terminal(&world, &["rollback", "latest"], "");
     assert_eq!(code, 0, "{shown}");

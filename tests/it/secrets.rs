@@ -1,4 +1,4 @@
-//! A planted secret reaches no output, no log, and no column of the journal in the clear.
+//! A planted secret reaches no output, no log, and no column of the journal in plain text.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::World;
 
 const SECRET: &str = "hunter2-planted-secret";
-/// The same in base64, as a pull secret has it.
+/// The secret in base64, as in a pull secret.
 const SECRET_B64: &str = "aHVudGVyMi1wbGFudGVkLXNlY3JldA==";
 
 #[test]
@@ -21,7 +21,7 @@ fn a_planted_secret_is_found_nowhere() {
     deployment["ci-config"]["volumes"] = json!([{"name": "c", "volume-type": "CONFIGFILE", "configs": [{"file-name": "f", "data": SECRET_B64}]}]);
     let file = world.write_deployment(&deployment);
     let mut outputs = Vec::new();
-    // The second run replaces an instance whose environment holds the secret; then it is created again.
+    // The second run replaces an instance whose environment contains the secret. Then that instance is created again.
     for args in [
         &["plan", file, "-vv"][..],
         &["show", file],
@@ -34,7 +34,7 @@ fn a_planted_secret_is_found_nowhere() {
         let ran = world.run(args).expect(0);
         outputs.push((args.join(" "), ran.stdout + &ran.stderr));
     }
-    // One that is killed leaves the journal's write-ahead log behind.
+    // A killed process leaves the journal's write-ahead log behind.
     assert_eq!(world.run_with(&["start", file], "await-instance/begun=return").code, -1);
     let wal = world.path(".local/state/deployctl/journal.db-wal");
     assert!(std::fs::metadata(&wal).expect("it is there").len() > 0);
@@ -61,7 +61,7 @@ fn a_planted_secret_is_found_nowhere() {
     let said = ran.stdout + &ran.stderr;
     assert!(!said.contains(SECRET), "{said}");
     assert_eq!(std::fs::metadata(&folder).expect("metadata").permissions().mode() & 0o777, 0o700);
-    // The instance that the rollback made again has the environment of the one that was deleted.
+    // The instance that the rollback created again has the environment of the deleted one.
     let state = world.state().to_string();
     assert_eq!(world.versions(), ["2"], "{state}");
 }

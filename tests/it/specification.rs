@@ -1,11 +1,11 @@
-//! The instance's specification, all of it: every limit of the API is checked before any call, what is not known is
-//! refused or passed on as it is, and editors can know the same.
+//! The instance's specification, all of it: every limit of the API is checked before any call, unknown fields are refused or
+//! passed on unchanged, and editors can know the same.
 
 use serde_json::{Value, json};
 
 use crate::harness::World;
 
-/// A specification in which every field of the API that we take is used once.
+/// A specification that uses every field of the API that we accept once.
 fn everything(deployment: &mut Value) {
     let config = &mut deployment["ci-config"];
     config["fault-domain"] = json!("FAULT-DOMAIN-2");
@@ -81,7 +81,7 @@ fn every_field_of_the_api_is_taken_and_sent_in_its_words() {
     assert_eq!(world.versions(), ["2"]);
 }
 
-/// What an instance is made of, without what each has of its own: ids, addresses and times, and the tags of runs.
+/// The parts of an instance, except those that are its own: ids, addresses and times, and the tags of runs.
 fn made_of(world: &World, id: &str) -> Value {
     let own = |mut value: Value, names: &[&str]| {
         let fields = value.as_object_mut().expect("an object");
@@ -304,7 +304,7 @@ fn every_limit_is_checked_before_any_call() {
         change(&mut deployment["ci-config"]);
         let ran = world.run(&["validate", world.write_deployment(&deployment)]);
         assert!(ran.code == 2 && ran.stderr.contains(expected), "expected {expected:?} in:\n{}", ran.stderr);
-        // One mistake, one problem.
+        // One mistake causes one problem.
         let problems = ran.stderr.lines().filter(|line| line.contains("deployment.json")).count();
         assert_eq!(problems, 1, "{}", ran.stderr);
         let ran = world.run(&["start", "deployment.json"]).expect(2);
@@ -345,7 +345,7 @@ fn fields_of_next_year_are_refused_or_passed_on_unchanged() {
         body["containers"][0]["healthChecks"],
         json!([{"healthCheckType": "GRPC", "port": 80, "serviceName": "x"}])
     );
-    // What came of it and is made again by a rollback would lack them: that is said.
+    // A rollback that creates the resulting instance again would lose these fields. There is a warning.
     let mut known = deployment.clone();
     known["ci-config"].as_object_mut().expect("a map").remove("acceleratorType");
     known["ci-config"]["containers"][0]["health-checks"] = json!([]);
@@ -353,7 +353,7 @@ fn fields_of_next_year_are_refused_or_passed_on_unchanged() {
     world.run(&["start", world.write_deployment(&deployment), "--allow-unknown-fields"]).expect(0);
     let ran = world.run(&["start", world.write_deployment(&known)]).expect(0);
     assert!(ran.stderr.contains("what this version does not know (acceleratorType)"), "{}", ran.stderr);
-    // What is ours alone is never a field of next year.
+    // Our own keys are never taken for future fields of the API.
     deployment["drian-delay"] = json!("1s");
     let ran = world.run(&["start", world.write_deployment(&deployment), "--allow-unknown-fields"]).expect(2);
     assert!(ran.stderr.contains("unknown key `drian-delay`, did you mean `drain-delay`?"), "{}", ran.stderr);

@@ -42,7 +42,7 @@ fn a_redeploy_replaces_the_instance_and_leaves_nothing_behind() {
     assert_eq!(history, run, "what start prints is what history prints");
 }
 
-/// The deployment of the old library's README as one file, with the sandbox's ids.
+/// The deployment in the old library's README as one file, with the sandbox's ids.
 fn readme_deployment(state: &Value, version: &str) -> String {
     let text = r#"
 {:config-file "config.edn"
@@ -146,7 +146,7 @@ fn a_plan_shows_the_calls_of_the_run_and_changes_nothing() {
 #[test]
 fn several_sets_several_containers_and_a_set_that_is_missing() {
     let mut world = World::new();
-    // Going back leaves the set that nobody served before as empty as it was.
+    // The rollback leaves the set as empty as it was before.
     world.expects_violations = true;
     let mut deployment = world.deployment();
     let checker = json!({"protocol": "HTTP", "url-path": "/", "return-code": 200});
@@ -177,7 +177,7 @@ fn several_sets_several_containers_and_a_set_that_is_missing() {
 #[test]
 fn without_an_old_instance_nothing_is_drained_or_deleted() {
     let mut world = World::new();
-    // Going back from a first deployment leaves its set as empty as it was.
+    // The rollback of a first deployment leaves its set as empty as it was.
     world.expects_violations = true;
     let mut deployment = world.deployment();
     deployment["ci-filter"] = json!({"display-name": "nobody"});
@@ -195,7 +195,7 @@ fn without_an_old_instance_nothing_is_drained_or_deleted() {
 #[test]
 fn an_old_instance_without_backends_is_replaced_all_the_same() {
     let mut world = World::new();
-    // It serves nobody, and so does its successor.
+    // The instance serves nobody, and neither does its successor.
     world.expects_leftovers = true;
     let mut deployment = world.deployment();
     deployment["ci-config"]["display-name"] = json!("lonely");

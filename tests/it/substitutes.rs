@@ -1,4 +1,4 @@
-//! A person makes the old instance again by hand: its specification is shown, and the one in its place is named.
+//! A person creates the old instance again by hand: its specification is shown, and the person names the new one.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn world() -> (World, Value) {
     (world, deployment)
 }
 
-/// A success whose rollback cannot make the old instance again.
+/// A success whose rollback cannot create the old instance again.
 fn stuck(world: &World, deployment: &Value) -> Ran {
     let file = world.write_deployment(deployment);
     world.run(&["start", file]).expect(0);
@@ -24,7 +24,7 @@ fn stuck(world: &World, deployment: &Value) -> Ran {
     ran
 }
 
-/// Makes an instance as a person would, and waits until it is there.
+/// Creates an instance as a person would, and waits until it exists.
 fn made_by_hand(world: &World, specification: &Value) -> String {
     let made = world.call("POST", INSTANCES, &[], specification);
     assert_eq!(made.status, 200, "{made:?}");
@@ -43,7 +43,7 @@ fn address(world: &World, id: &str) -> Value {
     instances.iter().find(|one| one["id"] == id).expect("it is there")["address"].clone()
 }
 
-/// All that is told of the newest run.
+/// Everything that is shown about the newest run.
 fn everything(world: &World) -> (Value, String) {
     let json = world.run(&["history", "latest", "--events", "--output", "json"]).expect(0).json();
     (json, world.run(&["history", "latest"]).expect(0).stdout)
@@ -94,7 +94,7 @@ fn a_rollback_goes_on_to_the_instance_that_a_person_made() {
 
     let traffic = Traffic::start(world.front());
     let id = made_by_hand(&world, &specification);
-    // Its reason may be left out, and nobody else's.
+    // Its reason may be omitted, and that of no other step.
     world.run(&["resolve", "latest", "retire-instance", "--as", "undone"]).expect(2);
     let resolve = ["resolve", "latest", "retire-instance", "--as", "undone", "--instance", &id];
     let said = world.run(&resolve).expect(0);
@@ -142,7 +142,7 @@ fn an_instance_that_cannot_take_the_place_is_refused_and_nothing_is_written() {
         assert_eq!(everything(&world), before, "{why}");
     }
     assert_eq!(world.changes(), changes);
-    // Without the key nobody is told how it was made, and the run is as it was.
+    // Without the key, the specification is not shown, and the run stays unchanged.
     let other = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let mut command = world.command(&["show", "latest", "--old"]);
     let ran = command.env("DEPLOYCTL_JOURNAL_KEY", other).output().expect("it runs");

@@ -1,4 +1,4 @@
-//! A new version that dies, or is well for a moment only: the old one stays, whoever else is in the set.
+//! A new version that dies, or is healthy only for a moment: the old one stays, whatever else is in the set.
 
 use std::process::{Child, Stdio};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Ran, Traffic, World};
 
-/// Puts somebody else's server into the set, with these flags, and waits until it is well.
+/// Puts somebody else's server into the set, with these flags, and waits until it is healthy.
 pub(crate) fn put_beside(world: &World, flags: &Value) -> String {
     let state = world.state();
     let instances = state["instances"].as_array().expect("instances");
@@ -56,7 +56,7 @@ fn is_well(world: &World, instance: &Value) -> bool {
     world.state()["loadBalancers"][0]["health"][&name] == true
 }
 
-/// The old version serves as before, and nothing else of ours is there.
+/// The old version serves as before, and no other resource of ours exists.
 #[track_caller]
 pub(crate) fn old_serves(world: &World) {
     assert_eq!(world.versions(), ["1"]);
@@ -100,7 +100,7 @@ fn a_new_version_that_dies_before_the_old_one_is_drained_leaves_it_in_service() 
     let mut deployment = world.deployment();
     deployment["backend-timeout"] = json!("2s");
     let traffic = Traffic::start(world.front());
-    // The run comes to the drain only when this much was asked of the load balancer.
+    // The slow request delays the run, so that it reaches the drain after this time.
     world.fault(
         &json!({"method": "PUT", "path": "/backends/", "times": 1, "effect": "slow", "delay_ms": 1500}),
     );
@@ -133,7 +133,7 @@ fn a_set_that_would_keep_only_a_backup_or_nobody_in_service_is_refused() {
         assert!(ran.stderr.contains(expected), "{beside}: {}", ran.stderr);
         assert_eq!(world.changes().len(), before, "{beside}: nothing was changed");
     }
-    // Somebody who takes the same requests is enough.
+    // Another backend that takes the same requests is enough.
     let world = World::with(&["--no-verify", "--scenery", "plain"]);
     put_beside(&world, &json!({"weight": 1}));
     let mut deployment = world.deployment();
@@ -151,7 +151,7 @@ fn a_backend_must_stay_well_for_as_long_as_is_asked() {
     let child = begin(&world, world.write_deployment(&deployment));
     until_begun(&world, "await-backends");
     world.wait_until("the new one is well", || is_well(&world, &newest(&world)));
-    // A process that hangs is not restarted: only its checks tell.
+    // A process that hangs is not restarted. Only its health checks show it.
     world.post("/sandbox/crash", &json!({"instance": newest(&world)["id"]}));
     let ran = end(child).expect(3);
     assert!(ran.stderr.contains("is CRITICAL"), "{}", ran.stderr);
@@ -193,7 +193,7 @@ fn a_new_version_that_dies_while_its_checks_are_waited_for_ends_the_wait() {
         until_begun(&world, "await-backends");
         let id = newest(&world)["id"].clone();
         if dies.is_null() {
-            // By hand, against its being a backend.
+            // A person deletes it by hand although it is a backend.
             let mut world = world;
             world.expects_violations = true;
             world.delete(&format!("/20210415/containerInstances/{}", id.as_str().expect("an id")));

@@ -1,5 +1,5 @@
-//! What somebody changes in the journal who can write its file and has not its key: every such row is refused when its run
-//! is taken up, with nothing sent to the cloud.
+//! Changes in the journal by somebody who can write its file but does not have its key: every such row is refused when its
+//! run is taken up, and nothing is sent to the cloud.
 
 use std::fs;
 
@@ -20,11 +20,11 @@ fn world() -> (World, &'static str) {
 
 fn interrupt(world: &World, file: &str, at: &str) {
     assert_eq!(world.run_with(&["start", file], at).code, -1);
-    // Brings the log into the file.
+    // This writes the log into the file.
     world.run(&["history"]).expect(0);
 }
 
-/// The journal as it was, to put it back after an attack.
+/// Restores the journal after an attack.
 fn put_back(world: &World, journal: &[u8]) {
     fs::write(world.path(JOURNAL), journal).expect("written");
     for ending in ["-wal", "-shm"] {
@@ -35,7 +35,7 @@ fn put_back(world: &World, journal: &[u8]) {
     }
 }
 
-/// Neither forwards nor backwards is the newest run taken up, and nothing is sent.
+/// The newest run can be taken up neither forwards nor backwards, and nothing is sent.
 #[track_caller]
 fn expect_refused(world: &World, attack: &str, place: &str) {
     let before = world.changes();
@@ -48,7 +48,7 @@ fn expect_refused(world: &World, attack: &str, place: &str) {
     assert_eq!(world.changes(), before, "{attack}");
 }
 
-/// The newest run's id, and the number of the step of a name in it.
+/// The newest run's id, and the number of its step with this name.
 fn step(world: &World, name: &str) -> String {
     let query = "SELECT seq || '' FROM steps JOIN runs ON id = run_id WHERE number = 2 AND activity = ";
     text(world, &format!("{query}'{name}' LIMIT 1"))
@@ -94,7 +94,7 @@ fn a_changed_row_is_refused_before_anything_is_sent() {
             format!("UPDATE runs SET input = (SELECT input FROM runs WHERE number = 1) WHERE id = {run}"),
             "table runs, what run".to_owned(),
         ),
-        // Another image, in the clear.
+        // Another image, in plain text.
         (
             format!(
                 "UPDATE steps SET input = json_set(input, '$.specification', json('{{\"$confidential\": {{\"image\": \"evil\"}}}}')) WHERE {}",
@@ -111,7 +111,7 @@ fn a_changed_row_is_refused_before_anything_is_sent() {
             ),
             at("create-instance"),
         ),
-        // What another run did, with its own code.
+        // A step of another run, with its own code.
         (
             format!(
                 "UPDATE steps SET (output, as_of, mac) = (SELECT output, as_of, mac FROM steps AS theirs WHERE theirs.run_id = {other} AND theirs.seq = steps.seq) WHERE {}",
@@ -127,7 +127,7 @@ fn a_changed_row_is_refused_before_anything_is_sent() {
             at("create-instance"),
         ),
         (format!("UPDATE steps SET mac = NULL WHERE {}", of("create-instance")), at("create-instance")),
-        // The end of it, as if the drain had never begun.
+        // The end of the run, as if the drain had never begun.
         (
             format!("DELETE FROM steps WHERE {}", of("await-drain")),
             format!("table steps, step {} of run", step(&world, "await-drain")),
@@ -165,7 +165,7 @@ fn a_changed_row_is_refused_before_anything_is_sent() {
             format!("UPDATE targets SET held = 0 WHERE run_id = {run}"),
             "table targets, those of run".to_owned(),
         ),
-        // What another run may do depends on these.
+        // What another run may do depends on these fields.
         ("UPDATE runs SET has_succeeded = 0 WHERE number = 1".to_owned(), "table runs, run".to_owned()),
         (
             "DELETE FROM targets WHERE run_id = (SELECT id FROM runs WHERE number = 1)".to_owned(),
@@ -235,7 +235,7 @@ fn what_was_authenticated_is_not_taken_for_one_of_before() {
     expect_refused(&world, "without codes and canary", "table canary, it is missing, and run");
     let start = world.run(&["start", file]).expect(1);
     assert!(start.stderr.contains("table canary, it is missing"), "{}", start.stderr);
-    // Nor after the secrets in it, which show that it is not, are gone.
+    // The same after the secrets in it are gone, which show that it is not from before.
     execute(&world, "UPDATE runs SET input = '{}'");
     execute(&world, "UPDATE steps SET input = '{}'");
     execute(&world, "UPDATE steps SET output = '{}' WHERE output IS NOT NULL");
@@ -253,7 +253,7 @@ fn a_later_run_is_not_hidden_from_a_rollback() {
     let refused = world.run(&["rollback", &first]).expect(6);
     assert!(refused.stderr.contains("is superseded by run"), "{}", refused.stderr);
     let before = world.changes();
-    // As if it had changed nothing.
+    // As if the run had changed nothing.
     let hide = "UPDATE steps SET effect = 'read' WHERE run_id = (SELECT id FROM runs WHERE number = 2)";
     for more in [hide, "UPDATE runs SET is_of_before = 2 WHERE number = 2"] {
         execute(&world, more);

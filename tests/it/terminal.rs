@@ -1,5 +1,5 @@
-//! What the terminal, or what stands in its place, does to a run: readers that go away, a full disk behind stderr, a
-//! locale of ASCII alone, a wait of minutes; and `watch`, which ends as the run did.
+//! The effects of a terminal, or of its substitute, on a run: readers that go away, a full disk behind stderr, a locale with
+//! only ASCII, a wait of minutes; and `watch`, which ends as the run did.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
@@ -39,7 +39,7 @@ fn logs_that_nobody_can_read_stop_nothing() {
 fn a_long_wait_says_that_it_goes_on() {
     let world = World::hurried();
     let file = world.write_deployment(&world.deployment());
-    // Half a minute passes in the drain, on the clock that people read.
+    // The drain takes half a minute on the clock that people read.
     let mut deployment = world.deployment();
     deployment["drain-delay"] = json!("3s");
     world.write_deployment(&deployment);
@@ -101,7 +101,7 @@ fn watch_goes_on_when_a_killed_run_is_resumed() {
     world.kill_at(&["start", file], "await-drain", "begun");
     let mut watch = world.command(&["watch", "latest"]);
     let mut watch = watch.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-    // It has looked at the run that nobody drives.
+    // `watch` has read the run, which no process drives.
     let mut lines = BufReader::new(watch.stderr.take().expect("piped")).lines();
     let is_last = |line: &String| line.contains("await-drain started");
     assert!(lines.by_ref().map_while(Result::ok).any(|line| is_last(&line)), "it shows what there is");

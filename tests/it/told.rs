@@ -1,5 +1,5 @@
-//! A run's rows against its events: what no sequence of events produces is refused, also where no code tells it, as in a
-//! journal of a version before.
+//! A run's rows against its events: rows that no sequence of events produces are refused, even where no code protects them,
+//! as in a journal of the version before.
 
 use std::fs;
 
@@ -61,7 +61,7 @@ fn rows_that_the_events_do_not_make_are_refused_with_the_place() {
     ] {
         fs::write(world.path(JOURNAL), &whole).expect("put back");
         execute(&world, attack);
-        // Who only looks is told as well, with a key and without.
+        // Commands that only read report it too, with a key and without.
         for verb in [&["history", "latest"][..], &["resume", "latest"], &["history", "latest"]] {
             let ran = world.run(verb).expect(i32::from(verb[0] == "resume"));
             assert!(

@@ -1,4 +1,4 @@
-//! A 404 says that something is not there, or not yet, or not for us: it is believed only when that is sure.
+//! A 404 says that something does not exist, or not yet, or not for us. It is believed only when that is certain.
 
 use std::process::{Child, Stdio};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Ran, World};
 
-/// What a run reads and changes by an id that it holds.
+/// The calls of a run for resources whose ids it holds.
 const HELD: [(&str, &str); 9] = [
     ("GET", "/loadBalancerWorkRequests/"),
     ("GET", "/workRequests"),
@@ -53,7 +53,7 @@ fn what_is_not_to_be_seen_for_a_moment_is_looked_for_again() {
 #[test]
 fn work_that_is_never_to_be_seen_is_known_by_what_it_did() {
     let mut world = World::hurried();
-    // Nobody served there before.
+    // Nothing served there before.
     world.expects_violations = true;
     let mut deployment = world.deployment();
     deployment["ci-filter"] = json!({"display-name": "nobody"});
@@ -77,7 +77,7 @@ fn what_stays_unseen_fails_forwards_and_is_suspended_backwards() {
     assert_eq!(world.versions(), ["1"]);
     world.clear_faults();
 
-    // What was made is not given up because a delete is not answered.
+    // A new resource is not given up because its delete is answered with 404.
     world.fault(&json!({"method": "DELETE", "path": "/backends/", "effect": "not-found"}));
     let ran = world.run(&["start", file]).expect(75);
     assert!(ran.stderr.contains("removing the new backend"), "{}", ran.stderr);
@@ -87,12 +87,12 @@ fn what_stays_unseen_fails_forwards_and_is_suspended_backwards() {
     assert_eq!(resumed["status"], "rolled-back");
     assert_eq!(world.versions(), ["1"]);
 
-    // Before anything was changed there is nothing to take back.
+    // Before anything was changed, there is nothing to take back.
     world.fault(&json!({"method": "GET", "path": "/vnics/", "effect": "not-found"}));
     world.run(&["start", file]).expect(2);
     world.clear_faults();
 
-    // What is to be made names what the user has named: the answer is final.
+    // A create refers to things that the user named, so the answer is final.
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "not-found"}));
     let before = world.changes().len();
     world.run(&["start", file]).expect(3);
@@ -105,10 +105,10 @@ fn begin(world: &World, file: &str) -> Child {
 
 #[test]
 fn a_backend_that_somebody_removes_right_before_the_change_is_a_goal_reached() {
-    // While the change is on its way, and before it is sent.
+    // Once while the change is on its way, and once before it is sent.
     for (delay_ms, step) in [(2000, "drain-backend"), (0, "await-drain")] {
         let mut world = World::with(&["--no-verify"]);
-        // Two changes at once are the other client's way.
+        // The other client makes two changes at once.
         world.expects_violations = true;
         world.post("/sandbox/habits", &json!({"if-match": "applied"}));
         let old = world.backends("http")[0]["name"].as_str().expect("a name").to_owned();

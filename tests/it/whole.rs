@@ -1,4 +1,4 @@
-//! The journal is three files: what is said of one that was copied without the others.
+//! The journal is three files: the messages about a file that was copied without the others.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ fn log(world: &World) -> PathBuf {
     world.path(&format!("{JOURNAL}-wal"))
 }
 
-/// Copies the journal's file and its key, and its log when it is wanted too; the name of the copy.
+/// Copies the journal's file and its key, and its log if `with_log`. Returns the name of the copy.
 fn copy(world: &World, folder: &str, with_log: bool) -> String {
     fs::create_dir_all(world.path(folder)).expect("a folder");
     let copied = format!("{folder}/journal.db");
@@ -22,7 +22,7 @@ fn copy(world: &World, folder: &str, with_log: bool) -> String {
     copied
 }
 
-/// The states of the runs that a journal tells, newest first.
+/// The states of the runs in a journal, newest first.
 #[track_caller]
 fn states(world: &World, journal: &str) -> Vec<String> {
     let told = world.run(&["history", "--journal", journal, "--output", "json"]).expect(0).json();
@@ -46,20 +46,20 @@ fn expect_refused(world: &World, file: &str, journal: &str) {
 #[test]
 fn a_copy_without_its_log_is_refused_and_one_with_it_goes_on() {
     let (world, file) = World::with_deployment();
-    // The first run of a new journal, and a later one that was taken up again.
+    // The first run of a new journal, and a later run that was resumed.
     world.killed_at(&["start", file], "find-old-instance/begun");
     expect_refused(&world, file, &copy(&world, "first", false));
     world.killed_at(&["resume", "latest"], "drain-backend/begun");
     let alone = copy(&world, "later", false);
     expect_refused(&world, file, &alone);
-    // The log of another journal is none of its own.
+    // The log of another journal does not belong to it.
     let mut foreign = fs::read(log(&world)).expect("the log");
     foreign[16] ^= 0xff;
     fs::write(world.path(&format!("{alone}-wal")), foreign).expect("written");
     expect_refused(&world, file, &alone);
     let whole = copy(&world, "whole", true);
     assert_eq!(states(&world, &whole), ["running"]);
-    // Whoever has looked at it has brought the log into the file.
+    // A command that reads the copy has written the log into the file.
     assert!(!world.path(&format!("{whole}-wal")).exists(), "it is whole by itself");
     world.run(&["resume", "latest", "--journal", &whole]).expect(0);
     assert_eq!(states(&world, &whole), ["succeeded"]);
@@ -71,7 +71,7 @@ fn the_file_alone_is_whole_once_nobody_advances_a_run() {
     let (world, file) = World::with_deployment();
     world.run(&["history", "latest"]).expect(2);
     world.run(&["start", file]).expect(0);
-    // While somebody else has the file open, SQLite does not bring the log into it.
+    // While another process has the file open, SQLite does not write the log into it.
     with(&world, async |other| {
         let count = "SELECT count(*) FROM runs";
         sqlx::query(count).execute(&mut *other).await.expect("read");
@@ -83,7 +83,7 @@ fn the_file_alone_is_whole_once_nobody_advances_a_run() {
         assert_eq!(states(&world, &alone), ["running", "rolled-back"]);
         world.run(&["resume", "latest"]).expect(0);
         assert_eq!(states(&world, &copy(&world, "resumed", false)), ["succeeded", "rolled-back"]);
-        // What was refused before it began leaves no doubt behind either.
+        // A command that was refused before it began causes no doubt either.
         world.run(&["resume", "latest"]).expect(2);
         assert_eq!(states(&world, &copy(&world, "refused", false)), ["succeeded", "rolled-back"]);
     });
@@ -96,7 +96,7 @@ fn a_journal_whose_process_died_before_its_first_commit_is_whole() {
     execute(&world, "UPDATE wal_mark SET announced = announced + 1");
     fs::write(log(&world), "").expect("emptied");
     assert_eq!(states(&world, JOURNAL), ["succeeded"]);
-    // Looking at it has closed it, and nothing is missing.
+    // Reading the journal has closed it, and nothing is missing.
     assert_eq!(states(&world, JOURNAL), ["succeeded"]);
     world.run(&["rollback", "latest"]).expect(0);
 }

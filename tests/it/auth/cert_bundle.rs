@@ -1,4 +1,5 @@
-//! A private authority is trusted when it is named: a TLS server in front of the sandbox has a certificate of one.
+//! A private certificate authority is trusted if it is named: a TLS server in front of the sandbox has a certificate from
+//! one.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +16,7 @@ use crate::harness::World;
 const CERTIFICATE: &[u8] = include_bytes!("../testdata/tls_cert.pem");
 const KEY: &[u8] = include_bytes!("../testdata/tls_key.pem");
 
-/// Serves the sandbox by TLS until the test process ends, and says where.
+/// Serves the sandbox over TLS until the test process ends. Returns the URL.
 fn by_tls(url: &str) -> String {
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
@@ -40,7 +41,7 @@ fn by_tls(url: &str) -> String {
     format!("https://{address}")
 }
 
-/// Passes requests on and answers back, one at a time, until either side ends.
+/// Passes requests on and answers back, one at a time, until either side closes.
 fn relay(mut client: StreamOwned<ServerConnection, TcpStream>, mut sandbox: TcpStream) {
     while let Some(request) = message(&mut client) {
         sandbox.write_all(&request).expect("sent");
@@ -51,7 +52,7 @@ fn relay(mut client: StreamOwned<ServerConnection, TcpStream>, mut sandbox: TcpS
     }
 }
 
-/// One message of HTTP: its head, and as much body as the head says.
+/// One HTTP message: its head, and a body of the announced length.
 fn message(from: &mut impl Read) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut byte = [0];

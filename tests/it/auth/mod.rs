@@ -1,4 +1,4 @@
-//! Every way to sign in, through the binary, judged by the sandbox: it checks each signature and says who made it.
+//! Every way to sign in, through the binary. The sandbox checks each signature and reports who made it.
 
 mod cert_bundle;
 mod renewal;
@@ -12,20 +12,20 @@ use serde_json::Value;
 
 use crate::harness::World;
 
-/// What a machine of OCI finds in its environment.
+/// The environment variables of an OCI machine.
 fn principals(world: &World) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(world.path("principals.env")).expect("the sandbox wrote it");
     let exports = text.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
     exports.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Puts the world's commands on a machine of OCI.
+/// Gives the world's commands the environment of an OCI machine.
 fn on_oci(world: &mut World) {
     let principals = principals(world);
     world.set_environment(principals.iter().map(|(name, value)| (name.as_str(), value.clone())));
 }
 
-/// The calls that the audit has of the API, and of the service that gives tokens.
+/// The audited calls of the API and of the service that issues tokens.
 fn calls(world: &World) -> Vec<Value> {
     let audit = world.audit();
     let entries = audit["entries"].as_array().expect("entries").clone();
@@ -37,19 +37,19 @@ fn is_federation(call: &Value) -> bool {
     call["target"] == "/v1/x509"
 }
 
-/// How often a token was asked for.
+/// How many tokens were requested.
 fn n_federations(world: &World) -> usize {
     calls(world).iter().filter(|call| is_federation(call)).count()
 }
 
-/// Who signed the calls of the API from the `first` one on.
+/// The signers of the API calls from number `first` on.
 fn signers(world: &World, first: usize) -> BTreeSet<String> {
     let calls = calls(world);
     let of_api = calls.iter().skip(first).filter(|call| !is_federation(call));
     of_api.map(|call| call["who"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// Runs a command that only reads, and says who signed its calls.
+/// Runs a command that only reads, and returns the signers of its calls.
 #[track_caller]
 fn planned_by(world: &World, flags: &[&str]) -> BTreeSet<String> {
     let first = calls(world).len();

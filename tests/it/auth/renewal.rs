@@ -1,4 +1,4 @@
-//! What ends is renewed: before it ends, and once after it was refused.
+//! Tokens are renewed: before they expire, and once after they are refused.
 
 use serde_json::{Value, json};
 
@@ -45,10 +45,10 @@ fn a_session_that_ends_in_the_middle_suspends_the_run_until_it_is_refreshed() {
     let ran = world.run(&["start", file, "--profile", "SESSION"]).expect(75);
     assert!(ran.stderr.contains("SESSION/token expired at "), "{}", ran.stderr);
     assert!(ran.stderr.contains("`oci session refresh --profile SESSION`"), "{}", ran.stderr);
-    // The profile is found again, and the same file has a newer token.
+    // The profile is found again, and its file has a newer token.
     world.write(SESSION_TOKEN, &world.token(&json!({"issue": "session", "lifetime-seconds": 3600})));
     world.run(&["resume", "latest"]).expect(0);
-    // What was on its way when the session ended is nobody's.
+    // Requests that were under way when the session expired have no signer.
     let mut signers = signers(&world, 0);
     signers.remove("nobody");
     assert_eq!(signers, one("session"));
@@ -74,7 +74,7 @@ fn a_session_that_is_refreshed_in_the_middle_goes_on() {
 fn an_instances_token_is_renewed_before_it_ends() {
     let mut world = World::signed();
     on_oci(&mut world);
-    // A minute is the margin: this one is good for two seconds.
+    // The margin is one minute, so this token can be used for two seconds.
     world.token(&json!({"lifetime-seconds": 62}));
     let mut deployment = world.deployment();
     deployment["drain-delay"] = json!("4s");
@@ -84,7 +84,7 @@ fn an_instances_token_is_renewed_before_it_ends() {
     assert!(calls(&world).iter().all(|call| call["status"] != 401), "{:#?}", calls(&world));
 }
 
-/// The attempts at creating an instance: status, retry token, and the client's part of the request id.
+/// The attempts to create an instance: status, retry token, and the client's part of the request id.
 fn creations(world: &World) -> Vec<(Value, Value, String)> {
     let calls = calls(world).into_iter();
     calls
@@ -160,7 +160,7 @@ fn a_resources_files_are_read_again_when_they_are_refused_or_over() {
     let file = world.write_deployment(&world.deployment());
     let mut run = world.begin(&["start", file, "--auth", "resource_principal"]);
     world.wait_until("the resource signs", || !signers(&world, 0).is_empty());
-    // The platform has put a new one into the file before the old one is refused.
+    // The platform writes a new token into the file before the old one is refused.
     world.write(RESOURCE_TOKEN, &world.token(&json!({"issue": "resource"})));
     world.token(&json!({"revoke": true}));
     assert_eq!(run.wait().expect("ends").code(), Some(0));

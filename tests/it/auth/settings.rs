@@ -1,4 +1,4 @@
-//! What says how to sign in, and which of two wins: a flag, the environment, `oci_cli_rc`, the profile.
+//! The sources of sign-in settings, and which one wins: a flag, the environment, `oci_cli_rc`, the profile.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{calls, on_oci, one, planned_by, refused, signers};
 use crate::harness::World;
 
-/// What an API key needs, as it would be in `.oci/config`.
+/// The fields of an API key, as they would be in `.oci/config`.
 fn of_user(world: &World) -> Vec<(&'static str, String)> {
     let config = fs::read_to_string(world.path(".oci/config")).expect("the sandbox wrote it");
     let value = |key: &str| {
@@ -99,7 +99,7 @@ fn another_rc_file_and_another_configuration_file_can_be_named() {
     refused(&world, &[], &["has no profile [OTHER]; it has [DEFAULT], [SESSION], [INSTANCE], [DELEGATED]"]);
     world.set_environment([rc.clone(), ("OCI_CLI_CONFIG_FILE", "~/config".to_owned())]);
     assert_eq!(planned_by(&world, &[]), one("session"));
-    // The SDK's own variable counts only where the usual file is not there.
+    // The SDK's own variable counts only if the usual file does not exist.
     world.set_environment([rc.clone(), ("OCI_CONFIG_FILE", named(&world, "config"))]);
     refused(&world, &[], &["has no profile [OTHER]"]);
     fs::remove_file(world.path(".oci/config")).expect("removed");
@@ -138,7 +138,7 @@ fn a_resumed_run_signs_in_as_it_was_started() {
     let first = calls(&world).len();
     world.run(&["resume", "latest"]).expect(0);
     assert_eq!(signers(&world, first), one("resource"));
-    // And a rollback, by who is asked to.
+    // So does a rollback, by the identity that is asked for.
     let first = calls(&world).len();
     world.run(&["rollback", "latest", "--auth", "api_key"]).expect(0);
     assert_eq!(signers(&world, first), one("user"));
@@ -228,7 +228,7 @@ fn the_profiles_file_is_read_as_the_sdk_reads_it() {
 #[test]
 fn a_region_that_nobody_knows_is_said_to_be_unknown_at_once() {
     let world = World::signed();
-    // Nothing says where the services are but the region.
+    // Only the region says where the services are.
     let config = fs::read_to_string(world.path(".oci/config")).expect("the sandbox wrote it");
     let config: Vec<&str> = config.lines().filter(|line| !line.starts_with("endpoint")).collect();
     world.write(".oci/config", &config.join("\n"));

@@ -1,4 +1,4 @@
-//! What our signer signs, the sandbox's verifier accepts: two implementations that share no line.
+//! The sandbox's verifier accepts what our signer signs. The two implementations share no line.
 
 use deployctl::clock::Clock;
 use deployctl::oci::identity::Identity;
@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 use std::time::Duration;
 
-/// Segments of a path as a caller encodes them, values of a query as they are, and a body.
+/// Path segments as a caller encodes them, query values as they are, and a body.
 fn any_call() -> impl Strategy<Value = Call> {
     let segment = proptest::collection::vec(any::<u8>(), 1..12)
         .prop_map(|bytes| bytes.iter().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat());
@@ -48,7 +48,7 @@ fn what_is_signed_is_accepted_whatever_the_path_the_query_and_the_body() {
         .run(&any_call(), |call| {
             let error = runtime.block_on(oci.send(&call)).err();
             let status = error.as_ref().and_then(deployctl::oci::OciError::status);
-            // There is nothing at these places, and that is said only to who is known.
+            // There is nothing at these paths, and the sandbox says so only to a client that it knows.
             prop_assert!(matches!(status, None | Some(400 | 404 | 405)), "{error:?}");
             prop_assert!(error.is_none() || status.is_some(), "{error:?}");
             Ok(())

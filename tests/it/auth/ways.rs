@@ -1,4 +1,4 @@
-//! Each way carries a run, and what cannot work is said before anything is sent.
+//! Each way to sign in can drive a run, and a way that cannot work is refused before anything is sent.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ fn a_profile_says_how_to_sign_in() {
     {
         assert_eq!(planned_by(&world, &["--profile", profile]), one(who));
     }
-    // What is asked for wins over it.
+    // An explicit choice wins over it.
     assert_eq!(
         planned_by(&world, &["--profile", "SESSION", "--auth", "resource_principal"]),
         one("resource")
@@ -50,7 +50,7 @@ fn an_instance_finds_its_region_and_needs_no_file() {
     on_oci(&mut world);
     std::fs::remove_dir_all(world.path(".oci")).expect("removed");
     assert_eq!(planned_by(&world, &["--auth", "instance_principal"]), one("instance"));
-    // One for whom it acts is all else that can be said.
+    // Nothing else can be chosen but a user for whom the instance acts.
     let mut environment = principals(&world);
     let token = world.token(&json!({"issue": "delegation"}));
     world.write("delegation", &format!("{token}\n"));
@@ -60,7 +60,7 @@ fn an_instance_finds_its_region_and_needs_no_file() {
     assert_eq!(planned_by(&world, &["--auth", "instance_obo_user"]), one("delegation"));
     world.write("delegation", "");
     refused(&world, &["--auth", "instance_obo_user"], &["delegation holds no delegation token"]);
-    // Without an endpoint the region is asked of the metadata service.
+    // Without an endpoint, the metadata service is asked for the region.
     world
         .run(&["plan", "web.json", "--auth", "instance_principal", "--endpoint", "", "--region", "moon"])
         .expect(2);
@@ -71,7 +71,7 @@ fn an_instance_finds_its_region_and_needs_no_file() {
     assert!(!asked("/opc/v2/instance/region"), "a region that is known is not asked for");
     let away = ["plan", "web.json", "--auth", "instance_principal", "--endpoint", ""];
     let mut command = world.command(&away);
-    // Nothing is resolved or sent to OCI: the proxy is not there.
+    // Nothing is resolved or sent to OCI, because the proxy does not exist.
     command.env("HTTPS_PROXY", "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1");
     let mut deployment = world.deployment();
     deployment["retry"]["max-elapsed"] = json!("100ms");
@@ -187,8 +187,8 @@ fn a_wrong_clock_is_told_in_every_way() {
 
 #[test]
 fn no_token_and_no_key_is_told() {
-    // Every token begins with the JSON of its head, in base64. Not its first three letters alone: what is sealed is base64
-    // as well, and has them by chance now and then.
+    // Every token begins with the JSON of its header, in base64. The first three letters alone would not do: sealed texts are
+    // base64 too, and sometimes contain them by chance.
     const HEAD: &str = "eyJhbGciOi";
     let mut world = World::signed();
     on_oci(&mut world);

@@ -1,4 +1,4 @@
-//! A run that stopped at a step has it tried again, and one whose processes die in a step is not tried without end.
+//! A step at which a run stopped can be tried again, and a step in which processes die is not tried for ever.
 
 use deployctl::engine::{End, Engine, Outcome};
 use deployctl::journal::{Journal, TakeError};
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::{Fill, Shelf, journal, registry, started};
 
-/// So many processes may die in a step, one after the other.
+/// The number of processes that may die in a step, one after the other.
 const DEATHS: usize = 20;
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -32,7 +32,7 @@ async fn a_step_that_failed_is_tried_again() {
     let record = journal.run(outcome.run).await.expect("it is there");
     assert_eq!(record.error, None);
     assert_eq!((record.steps[1].status, record.steps[1].attempts), (StepStatus::Completed, 2));
-    // What its rows say is what its events make of them.
+    // The run's rows agree with its events.
     assert!(journal.doubt(Some(outcome.run)).await.expect("it can be read").is_none());
     let again = engine.retry(outcome.run).await.expect_err("it has succeeded");
     assert!(matches!(again, TakeError::Over { state: RunState::Succeeded, .. }), "{again}");
@@ -48,12 +48,12 @@ async fn only_what_has_stopped_at_a_step_is_tried_again() {
     assert!(matches!(outcome.end, End::Suspended(_)), "{outcome:?}");
     let refused = engine.retry(outcome.run).await.expect_err("it is suspended");
     assert!(matches!(refused, TakeError::NothingToRetry { state: RunState::Suspended, .. }), "{refused}");
-    // It was not taken either.
+    // The run was not taken either.
     let outcome = engine.rollback(outcome.run).await.expect("nobody holds it");
     assert!(matches!(outcome.end, End::RolledBack(None)), "{outcome:?}");
 }
 
-/// Drives a run as a process does that dies when something of this kind has happened; `None` when it did not happen.
+/// Drives a run in a process that dies when such an event has happened. `None` if it died.
 async fn die_at(
     journal: &Journal,
     shelf: &Shelf,
@@ -103,12 +103,12 @@ async fn a_step_that_is_deadly_is_not_tried_without_end() {
     );
     assert_eq!(journal.run(run).await.expect("it is there").state, RunState::Stuck);
 
-    // A person has it tried again: it dies once more, and is not given up at once.
+    // A person has the step tried again: it dies once more, and is not given up at once.
     let retry = async |engine: &Engine<'_, Shelf>| engine.retry(run).await.expect("nobody holds it");
     assert!(die_at(&journal, &shelf, begun, retry).await.is_none(), "it dies again");
     assert!(die_at(&journal, &shelf, begun, resume).await.is_none(), "and may be tried");
 
-    // The way back, whose first step is as deadly.
+    // The way back, whose first step is just as deadly.
     let undo = |kind: &EventKind| matches!(kind, EventKind::UndoBegun { .. });
     let rollback = async |engine: &Engine<'_, Shelf>| engine.rollback(run).await.expect("nobody holds it");
     for death in 1..=DEATHS {

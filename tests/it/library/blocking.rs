@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{impatient, journal, started};
 
-/// A door that one thread waits at until another opens it.
+/// A door at which one thread waits until another opens it.
 #[derive(Debug, Default)]
 struct Door(Mutex<bool>, Condvar);
 
@@ -32,7 +32,7 @@ impl Door {
     }
 }
 
-/// Who works, how many at once, and what they wait for.
+/// The threads that work, how many at once, and the door at which they wait.
 #[derive(Debug, Default)]
 struct Bench {
     journal: std::path::PathBuf,
@@ -42,7 +42,7 @@ struct Bench {
     n_at_once: AtomicU32,
 }
 
-/// Saws, which cannot be broken off.
+/// Saws. The work cannot be broken off.
 #[derive(Serialize, Deserialize)]
 struct Saw {
     limit: Option<Duration>,
@@ -60,7 +60,7 @@ impl Activity for Saw {
     async fn execute(&self, cx: &Cx<'_, Arc<Bench>>) -> Result<(), Failure> {
         let bench = Arc::clone(cx.world);
         if bench.n_entered.fetch_add(1, Ordering::SeqCst) > 0 {
-            // The next attempt lets the one before come to its end.
+            // The next attempt lets the previous one finish.
             bench.door.open();
         }
         cx.blocking(move || {
@@ -74,7 +74,7 @@ impl Activity for Saw {
     }
 }
 
-/// Stands in the way of everything else that its thread has to do, until its run's lease is renewed.
+/// Blocks its thread until its run's lease is renewed.
 #[derive(Serialize, Deserialize)]
 struct Stubborn;
 
@@ -109,7 +109,7 @@ impl Activity for Stubborn {
     }
 }
 
-/// Neither leaves anything behind.
+/// Implements an undo for activities that leave nothing behind.
 macro_rules! leaves_nothing {
     ($($activity:ty),+) => {$(
         impl Mutation for $activity {
@@ -200,7 +200,7 @@ async fn nobody_takes_a_run_up_while_code_of_it_goes_on() {
     let refused = again.resume(outcome.run).await.expect_err("it still saws");
     assert!(matches!(refused, TakeError::Busy { .. }), "{refused}");
     bench.door.open();
-    // The kernel's lock goes when the thread is at its end.
+    // The kernel's lock is released when the thread ends.
     let outcome = loop {
         match again.resume(outcome.run).await {
             Err(TakeError::Busy { .. }) => tokio::task::yield_now().await,

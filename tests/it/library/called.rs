@@ -1,4 +1,4 @@
-//! What a step is called in the world, whatever its number is.
+//! The name of a step in the outside world does not depend on its number.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{journal, started};
 
-/// Writes down what it is called, there and back.
+/// Writes down the names of its execution and its undo.
 #[derive(Serialize, Deserialize)]
 struct Sign {
     subject: Option<String>,
@@ -45,7 +45,7 @@ impl Mutation for Sign {
     }
 }
 
-/// Signs for each of these.
+/// Signs for each of these names.
 struct Signing;
 
 impl Workflow for Signing {

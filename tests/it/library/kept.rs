@@ -1,4 +1,4 @@
-//! A run goes on with what its resume will read, and refuses what cannot be read again.
+//! A run continues with the values that its resume will read, and refuses values that cannot be read again.
 
 use std::collections::HashMap;
 
@@ -15,14 +15,14 @@ use super::{Put, Shelf, journal, started};
 #[derive(Serialize, Deserialize)]
 struct Weigh {
     factor: f64,
-    /// In whatever order it happens to be walked.
+    /// In whatever order the map is walked.
     weights: HashMap<String, u32>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Weight {
     grams: f64,
-    /// Known only where it was weighed.
+    /// Known only to the process that weighed.
     #[serde(skip)]
     scale: u32,
 }
@@ -34,7 +34,7 @@ impl Activity for Weigh {
 
     async fn execute(&self, _: &Cx<'_, Shelf>) -> Result<Weight, Failure> {
         let sum: u32 = self.weights.values().sum();
-        // What weighs nothing has no weight in this factor.
+        // Without weight, the result is not a number.
         Ok(Weight { grams: f64::from(sum) * self.factor / f64::from(sum), scale: 7 })
     }
 }
@@ -55,7 +55,7 @@ impl Workflow for Weighing {
         let (factor, weights) = input;
         let first = run.read(Weigh { factor: *factor, weights: weights.clone() }).await?;
         run.change(Put { name: format!("{} g", first.grams) }).await?;
-        // Another map of the same entries, which is walked in another order.
+        // Another map with the same entries, which is walked in another order.
         let again = weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect();
         let last = run.read(Weigh { factor: first.grams, weights: again }).await?;
         Ok((last.grams, first.scale))
@@ -93,7 +93,7 @@ async fn a_resumed_run_sees_what_the_first_one_saw() {
             }
             _ => outcome,
         };
-        // What is not stored is not seen by the first process either.
+        // The first process does not see a value that is not stored either.
         assert_eq!(outcome.output, Some(json!([0.1 + 0.2, 0])), "after {n_events}: {:?}", outcome.end);
     }
 }
@@ -104,7 +104,7 @@ async fn a_result_that_cannot_be_read_again_is_not_kept() {
     let journal = journal(folder.path()).await;
     let (shelf, registry) = (Shelf::default(), registry());
     let engine = Engine::new(&journal, &shelf, &registry);
-    // Nothing by nothing.
+    // Zero divided by zero.
     let outcome = engine.start::<Weighing>(started("a"), &(1.0, HashMap::new())).await.expect("free");
     let End::Ours(failure) = outcome.end else { panic!("{outcome:?}") };
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The engine looks at the lease right before a change: an activity cannot forget it.
+//! The engine checks the lease right before a change, so that no activity can forget it.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Fill, Shelf, alone, journal, registry, started};
 
-/// Takes the run as another process does whose clock says that the lease has run out.
+/// Takes the run like another process whose clock says that the lease has expired.
 fn take_over(journal: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -21,7 +21,7 @@ fn take_over(journal: &Path) {
 
 #[tokio::test]
 async fn nothing_is_changed_once_another_process_has_the_run() {
-    // As a process that is paused between its intent and its change, until its lease is about to run out.
+    // Plays a process that is paused between its intent and its change, until its lease is about to expire.
     let test = "library::lost::nothing_is_changed_once_another_process_has_the_run";
     let Some(armed) = alone(test, "put/begun=1*return(JUMP26)") else { return };
     let folder = tempfile::tempdir().expect("a folder");

@@ -6,7 +6,7 @@ use deployctl::engine::{End, Engine};
 
 use super::{Fill, Shelf, impatient, journal, registry, started};
 
-/// How many runs are driven at once.
+/// The number of runs that are driven at once.
 const N_RUNS: usize = 8;
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn one_process_drives_several_runs_at_once_each_as_a_task() {
     }
     assert_eq!(shelf.things(), (0..N_RUNS).flat_map(things).collect::<Vec<_>>());
 
-    // One engine drives several as well, backwards.
+    // One engine also drives several runs backwards.
     let (registry, shelf) = (registry(), &*shelf);
     let engine = Engine::new(&journal, shelf, &registry).retry_policy(impatient());
     let (first, second) = tokio::join!(engine.rollback(runs[0]), engine.rollback(runs[1]));
@@ -45,7 +45,7 @@ async fn one_process_drives_several_runs_at_once_each_as_a_task() {
     assert_eq!(shelf.things(), (2..N_RUNS).flat_map(things).collect::<Vec<_>>());
 }
 
-/// Every listener hears every event of a run, in the order of the journal.
+/// Every listener receives every event of a run, in the order of the journal.
 #[tokio::test]
 async fn several_listeners_hear_the_same() {
     let folder = tempfile::tempdir().expect("a folder");

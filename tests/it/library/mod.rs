@@ -1,4 +1,4 @@
-//! The engine as somebody else's program uses it: workflows of their own, in a world of their own.
+//! The engine in somebody else's program: with their own workflows, in their own world.
 
 mod again;
 mod blocking;
@@ -33,11 +33,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::harness::Ran;
 
-/// Somebody else's world: names of things that are there.
+/// Somebody else's world: the names of the things on a shelf.
 #[derive(Debug, Default)]
 struct Shelf {
     things: Mutex<BTreeSet<String>>,
-    /// What was asked for before.
+    /// The things that were asked for before.
     known: Mutex<BTreeSet<String>>,
 }
 
@@ -51,9 +51,9 @@ impl Shelf {
     }
 }
 
-/// Puts one thing on the shelf. Its name says how that goes: `hang…` never ends; `slow…` ends at the second attempt, there
-/// and back; `away…` cannot be had; `locked…` is refused once; `trap…` ends, there or back, when the shelf knows `free`; and
-/// `here…` is done at once.
+/// Puts one thing on the shelf. Its name says how that goes: `hang…` never ends; `slow…` ends at the second attempt, also on
+/// the way back; `away…` cannot be had; `locked…` is refused once; `trap…` ends, there or back, when the shelf knows `free`;
+/// and `here…` is done at once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Put {
     name: String,
@@ -74,7 +74,7 @@ impl Activity for Put {
 
     async fn execute(&self, cx: &Cx<'_, Shelf>) -> Result<usize, Failure> {
         if !self.name.starts_with("here") {
-            // Elsewhere for a moment, so that other runs come to their turn in between.
+            // Yields for a moment, so that other runs take their turn in between.
             tokio::task::yield_now().await;
         }
         let is_slow = self.name.starts_with("slow");
@@ -121,7 +121,7 @@ impl Mutation for Put {
     }
 }
 
-/// Puts several things on the shelf, one after the other, and comes to how many letters their names have.
+/// Puts several things on the shelf, one after the other. Its output is the total length of their names.
 struct Fill;
 
 impl Workflow for Fill {
@@ -140,8 +140,8 @@ impl Workflow for Fill {
     }
 }
 
-/// Crash points are of a whole process: has this test run by one of its own, in which they are armed. Comes back with them
-/// in that process alone.
+/// Crash points apply to a whole process. This runs the test in a process of its own, in which they are armed, and returns
+/// them only in that process.
 fn alone(test: &str, failpoints: &str) -> Option<crash::Armed> {
     if std::env::var_os("FAILPOINTS").is_some() {
         return Some(crash::arm());

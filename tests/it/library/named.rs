@@ -1,4 +1,4 @@
-//! What a workflow comes to, and how its runs are found again by its name.
+//! The output of a workflow, and finding its runs again by its name.
 
 use deployctl::engine::{End, Engine, Foresight, Registry, Run, Stop, Workflow};
 use deployctl::run::{EventKind, RunState, Update};
@@ -34,7 +34,7 @@ async fn a_run_is_resumed_by_the_name_of_its_workflow() {
     assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
     let run = outcome.run;
 
-    // A program without this workflow does not take it for another one, and leaves the run as it is.
+    // A program without this workflow does not take it for another one, and leaves the run unchanged.
     let without = Registry::new().mutation::<Put>();
     let outcome = Engine::new(&journal, &shelf, &without).resume(run).await.expect("nobody holds it");
     let End::UnknownWorkflow(unknown) = outcome.end else { panic!("{outcome:?}") };
@@ -47,7 +47,7 @@ async fn a_run_is_resumed_by_the_name_of_its_workflow() {
     assert_eq!(shelf.things(), names);
 }
 
-/// What a program asks for that has changed its mind about the order.
+/// The workflow of a program that asks for the steps in another order.
 struct FillBackwards;
 
 impl Workflow for FillBackwards {

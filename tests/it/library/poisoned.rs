@@ -1,4 +1,4 @@
-//! A workflow cannot make a success of a run that was stopped.
+//! A workflow cannot turn a run that was stopped into a success.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fill, Put, Shelf, impatient, journal, registry, started};
 
-/// Puts things on the shelf as fast as it can, and makes nothing of what goes wrong.
+/// Puts things on the shelf as fast as it can, and ignores every error.
 struct Careless;
 
 impl Workflow for Careless {
@@ -29,7 +29,7 @@ impl Workflow for Careless {
     }
 }
 
-/// The same run after an update that has taken its last steps away.
+/// The same run after an update that removed its last steps.
 struct Shorter;
 
 impl Workflow for Shorter {
@@ -44,7 +44,7 @@ impl Workflow for Shorter {
     }
 }
 
-/// Runs the careless workflow, and returns how it ended and what is on the shelf.
+/// Runs the careless workflow. Returns how it ended and what is on the shelf.
 async fn carelessly(names: &[&str]) -> (End, RunState, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(folder.path()).await;
@@ -104,7 +104,7 @@ async fn a_mutation_that_could_not_be_undone_is_not_carried_out() {
     assert!(journal.run(outcome.run).await.expect("it is there").steps.is_empty());
 }
 
-/// What `Put` has become in a program that cannot read what an older one kept.
+/// The new form of `Put` in a program that cannot read what an older one kept.
 #[derive(Serialize, Deserialize)]
 struct Wrapped {
     wrapping: String,

@@ -1,4 +1,4 @@
-//! Old runs are deleted, but for those that a rollback needs.
+//! Old runs are deleted, except those that a rollback needs.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use deployctl::clock::Clock;
@@ -33,7 +33,7 @@ async fn what_no_rollback_needs_goes_and_the_rest_is_as_before() {
     let only = start("d", "fork").await;
     let last = start("b", "knife").await;
 
-    // Nothing is old enough, and nothing old enough is beyond the newest.
+    // First no run is old enough. Then all runs are, but each is among the seven newest, which are kept.
     let long_ago = in_an_hour() - TimeDelta::days(1);
     assert_eq!(journal.delete_before(long_ago, 1).await.expect("nothing to do"), []);
     assert_eq!(journal.delete_before(in_an_hour(), 7).await.expect("nothing to do"), []);
@@ -43,7 +43,7 @@ async fn what_no_rollback_needs_goes_and_the_rest_is_as_before() {
 
     assert_eq!(journal.delete_before(in_an_hour(), 1).await.expect("deleted"), gone);
     assert_eq!(ids(&journal).await, [last, only, open, newest]);
-    // The journal knows that they are gone, and not taken away by somebody.
+    // The journal knows that it deleted them itself.
     assert!(journal.doubt(None).await.expect("it can be read").is_none());
     let locks = folder.path().join("jobs.db.locks");
     for run in gone {

@@ -1,4 +1,4 @@
-//! A wait that is a step: a resume waits for what is left of it.
+//! A wait that is a step: a resume waits only for the rest of it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Shelf, alone, journal, started};
 
-/// Sleeps for so long.
+/// Sleeps for the duration of its input.
 struct Nap;
 
 impl Workflow for Nap {
@@ -26,7 +26,7 @@ impl Workflow for Nap {
 #[tokio::test]
 async fn what_an_earlier_process_has_waited_counts() {
     const TIME: Duration = Duration::from_hours(1);
-    // The hour passes once the wait has begun.
+    // The hour passes after the wait has begun.
     let test = "library::sleeping::what_an_earlier_process_has_waited_counts";
     let Some(armed) = alone(test, "rest/begun=1*return(JUMP3600)") else { return };
     let folder = tempfile::tempdir().expect("a folder");
@@ -42,7 +42,7 @@ async fn what_an_earlier_process_has_waited_counts() {
     assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
 
     let engine = Engine::new(&journal, &shelf, &registry);
-    // An hour is not waited for here.
+    // The test does not wait for an hour.
     let resumed = tokio::time::timeout(Duration::from_mins(1), engine.resume(outcome.run)).await;
     let outcome = resumed.expect("its time is over already").expect("nobody holds it");
     assert!(matches!(outcome.end, End::Succeeded), "{outcome:?}");

@@ -1,4 +1,4 @@
-//! Steps that do not come to their end.
+//! Steps that never end.
 
 use std::time::Duration;
 

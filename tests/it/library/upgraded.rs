@@ -1,4 +1,4 @@
-//! A run that an older version of a program began is gone on with by a newer one.
+//! A newer version of a program continues a run that an older one began.
 
 use deployctl::engine::{
     Activity, Cx, Done, End, Engine, Mutation, Preview, Registry, Run, Stop, Undone, Workflow,
@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Fill, Put, Shelf, journal, registry, started};
 
-/// What `Put` has become: another name, another wording, and a field more.
+/// The new form of `Put`: another name, another wording, and one more field.
 #[derive(Serialize, Deserialize)]
 struct Place {
     name: String,
-    /// Which shelf: there was one only.
+    /// Which shelf. There used to be only one.
     #[serde(default)]
     board: u32,
-    /// How it is done makes no difference.
+    /// How the thing is put makes no difference to the step.
     #[serde(default)]
     gently: bool,
 }
@@ -56,7 +56,7 @@ impl Mutation for Place {
     }
 }
 
-/// What `Fill` has become: it dusts the shelf first, and puts a label on it before the last thing.
+/// The new form of `Fill`: it dusts the shelf first, and puts a label on it before the last thing.
 struct Stock;
 
 impl Workflow for Stock {
@@ -87,7 +87,7 @@ fn upgraded() -> Registry<Shelf> {
     Registry::new().workflow::<Stock>().mutation::<Place>()
 }
 
-/// A run of before, left after the step with this number.
+/// A run of the older version, left after the step with this number.
 async fn begun(journal: &Journal, shelf: &Shelf, last: u32) -> RunId {
     let (registry, cancel) = (registry(), CancellationToken::new());
     let engine = Engine::new(journal, shelf, &registry).cancel(cancel.clone()).tell(|update| {
@@ -116,7 +116,7 @@ async fn a_newer_program_goes_on_with_a_run_of_before_and_takes_it_back() {
         let engine = Engine::new(&journal, &shelf, &registry);
         let outcome = engine.resume(run).await.expect("nobody holds it");
         assert_eq!(outcome.output, Some(json!(11)), "{:?}", outcome.end);
-        // It had gone past the dusting, and not yet past the label.
+        // The run was past the dusting, and not yet past the label.
         assert_eq!(shelf.things(), things, "left after step {last}");
         let outcome = engine.rollback(run).await.expect("nobody holds it");
         assert!(matches!(outcome.end, End::RolledBack(None)), "{outcome:?}");
@@ -153,7 +153,7 @@ async fn the_steps_of_a_patch_are_taken_by_a_new_run_and_by_its_resume() {
     }
 }
 
-/// A program whose things stand on another board.
+/// A program that puts its things on another shelf.
 struct Higher;
 
 impl Workflow for Higher {

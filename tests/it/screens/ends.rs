@@ -1,4 +1,4 @@
-//! The runs that do not simply succeed: how each is told, and what is said next.
+//! Runs that do not simply succeed: the message about each, and what to do next.
 
 use serde_json::json;
 
@@ -38,7 +38,7 @@ fn a_run_that_waits_for_somebody() {
     let mut screens = Screens::of(&world);
     let mut deployment = world.deployment();
     deployment["poll-interval"] = json!("10ms");
-    // The first attempt has spent it.
+    // The first attempt already uses up this budget.
     deployment["retry"]["max-elapsed"] = json!("0s");
     world.write_deployment(&deployment);
     world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "500"}));

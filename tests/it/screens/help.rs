@@ -1,4 +1,4 @@
-//! What the program says of itself.
+//! The program's help texts.
 
 use crate::harness::{Screens, World};
 
@@ -19,7 +19,7 @@ fn each_command_says_what_it_is_for() {
     }
     screens.take(&["key", "rotate", "--help"]).expect(0);
     screens.take(&["journal", "prune", "--help"]).expect(0);
-    // What every command has is told once.
+    // The options of every command are described once.
     let text = screens.text();
     let global =
         text.split("exit 0").nth(1).and_then(|help| help.find("| Global options:").map(|at| &help[at..]));

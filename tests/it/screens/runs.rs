@@ -1,4 +1,4 @@
-//! A run that succeeds, and what follows it.
+//! A run that succeeds, and the commands that follow it.
 
 use serde_json::json;
 
