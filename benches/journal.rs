@@ -1,6 +1,6 @@
-//! What the journal adds to a step, and whether it adds more at step 10,000 than at step 10.
+//! Measures what the journal adds to a step, and whether it adds more at step 10,000 than at step 10.
 //!
-//! `cargo bench --bench journal`. Prints medians; asserts nothing, because it measures a disk.
+//! `cargo bench --bench journal`. It prints medians and asserts nothing, because it measures a disk.
 
 use std::time::Duration;
 

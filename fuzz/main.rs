@@ -1,4 +1,4 @@
-//! A target under libFuzzer: `FUZZ_TARGET` names it.
+//! A target under libFuzzer. `FUZZ_TARGET` names it.
 #![no_main]
 
 use std::sync::LazyLock;

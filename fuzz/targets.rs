@@ -1,5 +1,5 @@
-//! What is fuzzed: everything that reads what others have written. A target must not panic, hang or read without end,
-//! whatever it is given. It returns whether it took the input for right, which no input has to be.
+//! The fuzz targets: everything that reads texts which others have written. A target must not panic, hang or read without
+//! end, whatever the input. It returns whether it accepted the input. No input has to be accepted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,14 +16,14 @@ use deployctl::oci::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A key with which a signature costs little.
+/// A key whose signatures cost little.
 const KEY: &str = include_str!("../tests/harness/short_key.pem");
 const FINGERPRINT: &str = "7d:60:b4:00:0a:28:15:b9:2b:7c:ed:28:09:76:66:42";
 /// The longest request that we send.
 const REQUEST_LIMIT: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the targets stand on: a folder for files, and a server that answers as it is told to.
+/// The resources of the targets: a folder for files, and a server that answers as it is told.
 pub(crate) struct Ground {
     folder: tempfile::TempDir,
     env: Env,
@@ -57,7 +57,7 @@ impl Ground {
         self.deployment("web.edn", input)
     }
 
-    /// The `deps.edn` of a project, which has a deployment in an alias.
+    /// The `deps.edn` of a project, with a deployment in an alias.
     pub(crate) fn deps(&self, input: &[u8]) -> bool {
         self.deployment("deps.edn", input)
     }
@@ -108,7 +108,7 @@ impl Ground {
         is_right || defaults.is_ok_and(|defaults| !defaults.is_empty())
     }
 
-    /// A private key, with and without its pass phrase, or a public one.
+    /// A private key, with and without its pass phrase, or a public key.
     pub(crate) fn pem(&self, input: &[u8]) -> bool {
         let Ok(text) = str::from_utf8(input) else { return false };
         let pass_phrase = "open sesame".to_owned().into();
@@ -116,7 +116,7 @@ impl Ground {
         is_read.contains(&true) || check_public_key(text).is_ok()
     }
 
-    /// Whatever comes back from a call of the cloud, byte by byte. The first one says which call it was.
+    /// The answer to a call of the cloud, byte by byte. The first byte chooses the call.
     pub(crate) fn answer(&self, input: &[u8]) -> bool {
         let Some((which, answer)) = input.split_first() else { return false };
         self.runtime.block_on(async {
@@ -151,19 +151,19 @@ impl Ground {
             12 => oci.references().get(Reference::Subnet, "ocid1.subnet").await.is_ok(),
             _ => {
                 let mut pages = balancers.work_requests(&balancer);
-                // A list that never ends is given up by itself.
+                // The reader itself gives up on an endless list.
                 while pages.turn().await.unwrap_or(false) {}
                 !pages.into_items().is_empty()
             }
         }
     }
 
-    /// Gives every request the same answer, and closes the connection after it.
+    /// Gives every request the same answer, and then closes the connection.
     async fn serve(&self, answer: &[u8]) {
         loop {
             let Ok((mut stream, _)) = self.server.accept().await else { return };
             if read_request(&mut stream).await.is_some() && stream.write_all(answer).await.is_ok() {
-                // Who has read enough has gone.
+                // A client that has read enough has closed the connection.
                 drop(stream.shutdown().await);
             }
         }
@@ -176,7 +176,7 @@ impl Ground {
     }
 }
 
-/// Reads the head of a request; those that are sent here have no body.
+/// Reads the head of a request. The requests here have no body.
 async fn read_request(stream: &mut TcpStream) -> Option<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") && request.len() < REQUEST_LIMIT {

@@ -1,5 +1,5 @@
-//! What cannot be known from an answer: requests that were carried out twice, late or unseen, reads that lag, and other
-//! clients who change the same things at the same time.
+//! Outcomes that no answer reveals: requests that were carried out twice, late or unseen, stale reads, and other clients who
+//! change the same things at the same time.
 
 use std::fmt::Debug;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{CHANGES, Traffic, World, each, portion};
 
-/// Tries each case, or `few` where the proof is not run whole.
+/// Runs each case, or `few` of them if the proof is not run whole.
 #[track_caller]
 fn try_each<C: Clone + Debug + Sync>(
     cases: impl IntoIterator<Item = C>,
@@ -36,7 +36,7 @@ fn a_request_that_is_carried_out_twice_changes_nothing() {
     });
 }
 
-/// The steps whose request may be on its way when the process dies, by number and name.
+/// The steps whose request may be on its way when the process dies, each with its method and a part of its path.
 const ON_ITS_WAY: [(&str, &str, &str); 6] = [
     ("create-instance", "POST", "/containerInstances"),
     ("register-backend", "POST", "/backends"),
@@ -59,7 +59,7 @@ fn a_request_that_arrives_after_its_sender_died_is_taken_into_account() {
         world.fault(&late);
         world.killed_at(&["start", file], &format!("{step}/waiting to try again"));
         world.run(&[verb, "latest"]).expect(0);
-        // The late request has been answered by then, whatever the answer was.
+        // By then the late request has been answered, whatever the answer.
         world.wait_until("the late request arrives", || {
             let entries = world.audit()["entries"].as_array().expect("entries").clone();
             let is_it = |entry: &&Value| {
@@ -76,7 +76,7 @@ fn a_request_that_arrives_after_its_sender_died_is_taken_into_account() {
     });
 }
 
-/// Where an update that changes nothing gives no new version, nothing outruns a delete: it must be waited for.
+/// If an update that changes nothing gives no new version, nothing can outrun a delete, so the run must wait for it.
 #[test]
 fn a_late_delete_of_the_old_instance_is_waited_for_where_nothing_outruns_it() {
     let (world, file) = World::with_deployment();
@@ -98,7 +98,7 @@ fn a_create_whose_token_is_forgotten_is_known_by_its_tags() {
         let (world, file) = World::with_deployment();
         world.killed_at(&["start", file], "create-instance/CreateContainerInstance unread");
         world.delete("/sandbox/tokens");
-        // A day later, when tokens no longer count.
+        // A day later, when tokens are no longer valid.
         world.run_with(&[verb, "latest"], "clock=return(90000)").expect(0);
         world.expect_serving(version);
     });

@@ -1,4 +1,4 @@
-//! The engine alone: random workflows with random failures and crashes against a model.
+//! The engine alone: random workflows with random failures and crashes, compared with a model.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::Path;
@@ -26,7 +26,7 @@ fn impatient() -> RetryPolicy {
     }
 }
 
-/// What a step of a random workflow is.
+/// The kind of a step in a random workflow.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Kind {
     Read,
@@ -34,7 +34,7 @@ enum Kind {
     Change,
 }
 
-/// What goes wrong with one attempt.
+/// The fault of one attempt.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     TransientBefore,
@@ -44,21 +44,21 @@ enum Fault {
     CrashAfter,
 }
 
-/// What was done to the model's cloud, in order.
+/// The deeds of the model's cloud, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
     Done(u32),
     Undone(u32),
 }
 
-/// A cloud that knows what was done to it, and fails as it was told.
+/// A cloud that records what was done to it, and fails as it was told.
 #[derive(Default)]
 struct Model {
     live: Mutex<BTreeSet<u32>>,
     deeds: Mutex<Vec<Deed>>,
-    /// By step, and whether it is being undone.
+    /// By step, and whether the step is being undone.
     faults: Mutex<HashMap<(u32, bool), VecDeque<Fault>>>,
-    /// Whether what was done is not to be seen.
+    /// Whether the deeds are invisible.
     is_hidden: bool,
     crash: Notify,
 }
@@ -85,7 +85,7 @@ impl Model {
         }
     }
 
-    /// The test drops whatever goes on, as the kernel does with a process that it kills.
+    /// The test drops everything under way, as the kernel does when it kills a process.
     async fn die(&self) -> ! {
         self.crash.notify_one();
         std::future::pending().await
@@ -157,7 +157,7 @@ impl Mutation for Change {
     }
 
     async fn compensate(&self, _: Done<&u32>, cx: &Cx<'_, Model>) -> Result<Undone, Failure> {
-        // Every other one is undone in two parts, the first of which is known to the second.
+        // Every second one is undone in two parts. The second part knows the first one's result.
         let first = format!("first part of {}", self.id);
         if self.id.is_multiple_of(2) && cx.fact(&first).is_none() {
             let facts = Facts::from([(first, "done".to_owned())]);
@@ -190,7 +190,7 @@ impl Workflow for Random {
     }
 }
 
-/// What a process is told to do with the run.
+/// The command that a process gets for the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
     Start,
@@ -198,7 +198,7 @@ enum Verb {
     Rollback,
 }
 
-/// One process: opens the journal, does one thing, and dies with the crash if there is one.
+/// One process: it opens the journal, does one thing, and dies with the crash if there is one.
 async fn process(
     path: &Path,
     model: &Model,
@@ -243,7 +243,7 @@ fn check(record: &deployctl::run::RunRecord, model: &Model) {
             Deed::Done(_) => None,
         })
         .collect();
-    // Each at most once in effect, forwards in order, backwards in exactly the reverse order.
+    // Each step is in effect at most once, forwards in order, and backwards in exactly the reverse order.
     assert!(done.is_sorted() && done.windows(2).all(|pair| pair[0] != pair[1]), "{deeds:?}");
     let reversed: Vec<u32> = done.iter().rev().copied().take(undone.len()).collect();
     assert_eq!(undone, reversed, "{deeds:?}");
@@ -273,7 +273,7 @@ fn check(record: &deployctl::run::RunRecord, model: &Model) {
     }
 }
 
-/// Its first attempt may have been carried out: the refusal of the second one says nothing of that.
+/// The first attempt may have been carried out. The refusal of the second one does not say.
 #[tokio::test]
 async fn a_step_that_was_refused_at_its_second_attempt_is_undone() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -332,7 +332,7 @@ proptest! {
             };
             let mut record = look().await;
             check(&record, &model);
-            // As told, and then on to the end: a stuck run is tried again, all others are resumed.
+            // First the given commands, and then on to the end: a stuck run is tried again, and all others are resumed.
             let told = verbs.into_iter().map(Some).chain(std::iter::repeat_n(None, 40));
             for verb in told {
                 let verb = match (verb, record.state) {

@@ -1,4 +1,4 @@
-//! An error at each step of a redeploy, one after the other: minutes of runs, and therefore in the proof alone.
+//! An error at each step of a redeploy, one after the other. The runs take minutes, so they are only in the proof.
 
 use std::cell::RefCell;
 

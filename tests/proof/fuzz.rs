@@ -1,6 +1,6 @@
-//! Whatever others have written is read without a panic, a hang or an end of memory: files and answers of the cloud as they
-//! are, with a few edits each. `fuzz/targets.rs` says what reads them, and `fuzz/run` gives
-//! the same targets to libFuzzer, which is led by what an input covers.
+//! Texts that others have written are read without a panic, a hang or running out of memory: files and answers of the cloud,
+//! each with a few edits. `fuzz/targets.rs` lists the readers, and `fuzz/run` gives the same targets to libFuzzer, which is
+//! guided by the code that an input covers.
 
 use std::fs;
 use std::path::Path;
@@ -14,13 +14,13 @@ mod targets;
 
 use targets::Ground;
 
-/// How many inputs a target gets.
+/// The number of inputs per target.
 const N_CASES: u32 = if crate::IS_WHOLE { 15_000 } else { 1_000 };
-/// Those that cost more: a signature and a connection, or a key.
+/// The number of inputs for targets that cost more: a signature and a connection, or a key.
 const N_COSTLY: u32 = N_CASES / 10;
 const N_EDITS_MOST: usize = 8;
 
-/// A change of a file.
+/// An edit of a file.
 #[derive(Clone, Debug)]
 enum Edit {
     Insert(Index, Vec<u8>),
@@ -73,10 +73,10 @@ fn edited(seed: &[u8], edits: &[Edit]) -> Vec<u8> {
     bytes
 }
 
-/// Gives a target edited seeds. What it cannot take is made as small as it gets, and shown.
+/// Gives a target edited seeds. An input on which it fails is made as small as possible, and shown.
 fn fuzz(n_cases: u32, seeds: &[Vec<u8>], words: &'static [&'static str], target: fn(&Ground, &[u8]) -> bool) {
     let ground = Ground::new();
-    // What is never taken for right is refused at the door, and tries nothing behind it.
+    // A seed that is never accepted is refused at once, and tests nothing behind that refusal.
     assert!(target(&ground, &seeds[0]), "refused: {}", String::from_utf8_lossy(&seeds[0]));
     let config = ProptestConfig { cases: n_cases, failure_persistence: None, ..ProptestConfig::default() };
     let inputs = (prop::sample::select(seeds.to_vec()), edits(words));
@@ -94,7 +94,7 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-/// The files of a folder.
+/// The contents of a folder's files.
 fn files(folder: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());

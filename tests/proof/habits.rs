@@ -1,5 +1,5 @@
-//! The other side of every unknown: where nobody knows what the real cloud does, a run goes through, is resumed and is
-//! rolled back whatever it does.
+//! Both sides of every unknown: where nobody knows what the real cloud does, a run succeeds, is resumed and is rolled back
+//! whatever the cloud does.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Traffic, World, each, portion};
 
-/// A cloud with some habits, and what a deployment says on it that is not the default.
+/// A cloud with some habits, and the deployment's options for it that are not defaults.
 struct Case {
     habits: Value,
     options: Value,
@@ -49,7 +49,7 @@ impl Case {
         world
     }
 
-    /// Writes a deployment of a version.
+    /// Writes the deployment of a version.
     fn write(&self, world: &World, version: &str) -> &'static str {
         let mut deployment = world.deployment();
         deployment["poll-interval"] = json!("20ms");
@@ -106,12 +106,12 @@ fn expect_all(cases: &[Case], outcomes: Vec<Result<(), String>>) {
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }
 
-/// What a cloud says on which a new version cannot come into service.
+/// The message of a cloud in which a new version cannot come into service.
 fn refused(case: &Case) -> &'static str {
     if case.habits["health"] == "warning" { "is WARNING" } else { "LimitExceeded" }
 }
 
-/// Clouds on which a new version cannot come into service: its nodes do not all reach it, or the set is full, with
+/// Clouds in which a new version cannot come into service: the cloud's nodes do not all reach it, or the set is full, with
 /// the web server and two strangers.
 fn closed_clouds() -> Vec<Case> {
     vec![case(json!({"health": "warning"})), case(json!({"backends-most": 3}))]

@@ -1,4 +1,4 @@
-//! One run, one driver: whoever comes second is refused, whoever was away too long stops, and clocks may jump.
+//! One run, one driver: a second process is refused, a process that was away too long stops, and clocks may jump.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
         let mut codes: Vec<Option<i32>> =
             both.into_iter().map(|mut one| one.wait().expect("ends").code()).collect();
         codes.sort_unstable();
-        // 6: while the first drives it; 2: after the first has ended it.
+        // 6 if the first one still drives the run, 2 if the first one has ended it.
         assert!(matches!(codes[..], [Some(0), Some(2 | 6)]), "{codes:?}");
         let events = world.run(&["history", "latest", "--events"]).expect(0).stdout;
         assert_eq!(events.matches("taken over").count(), 1, "{events}");
@@ -38,7 +38,7 @@ fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
     assert!(failed.is_empty(), "{} of {}: {}", failed.len(), rounds.len(), failed.join("\n"));
 }
 
-/// To one whose clock is ahead, the lease has run out at once.
+/// To a process whose clock is ahead, the lease has expired at once.
 const AHEAD: &str = "clock=return(40)";
 
 fn wait_until_paused(world: &World, child: &Child) {
@@ -55,7 +55,7 @@ fn signal(child: &Child, name: &str) {
 
 #[test]
 fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
-    // Right after a commit, in a wait, and with an answer in its hands.
+    // Right after a commit, during a wait, and after an answer has arrived.
     let points = portion(["drain-backend/begun", "await-drain/waiting", "remove-backend/GET unread"], 1);
     let outcomes = each(&points, |point| {
         let (world, file) = World::with_deployment();
@@ -64,7 +64,7 @@ fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
         command.env("FAILPOINTS", format!("{point}=1*return(STOP JUMP40)"));
         let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
         wait_until_paused(&world, &paused);
-        // Until the lease has run out, the other is refused.
+        // Until the lease has expired, the other process is refused.
         world.run(&["resume", "latest"]).expect(6);
         world.run_with(&["resume", "latest"], AHEAD).expect(0);
         assert_eq!(world.versions(), ["2"]);
@@ -85,12 +85,12 @@ fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// A command that is paused, and what becomes of the old instance.
+/// A command that is paused, and what happens to the old instance.
 #[derive(Clone, Copy)]
 struct Paused {
     verb: [&'static str; 2],
     old_instance: &'static str,
-    /// Whether a redeploy has succeeded before, which the command takes back.
+    /// Whether a redeploy has succeeded before, which the command rolls back.
     is_after_success: bool,
 }
 
@@ -107,7 +107,7 @@ impl Paused {
         world
     }
 
-    /// The changes that it is about to send, by their crash points.
+    /// The changes that the command is about to send, by their crash points.
     fn points(self) -> Vec<String> {
         let world = self.world();
         let (ran, points) = world.run_for_points(&self.verb);
@@ -117,8 +117,8 @@ impl Paused {
     }
 }
 
-/// Paused between the last look at the lease and the request, only the cloud can tell that it is late: by the version or
-/// by the token that goes with it.
+/// If a process is paused between its last check of the lease and its request, only the cloud can tell that the request is
+/// late: by the version or the token that is sent with it.
 #[test]
 fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
     let start =
@@ -134,7 +134,7 @@ fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
     for scene in portion(scenes, 1) {
         let points = scene.points();
         assert!(points.len() >= 6, "{points:?}");
-        // What differs when the old one is stopped is what is done to it.
+        // If the old instance is stopped, only the steps that stop it differ.
         let points =
             points.into_iter().filter(|point| scene.old_instance == "delete" || point.contains("retire"));
         cases.extend(
@@ -187,7 +187,7 @@ fn a_process_that_was_paused_in_the_middle_of_a_wait_does_not_look_once_more() {
     deployment["ci-config"]["containers"][0]["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
     let file = world.write_deployment(&deployment);
     let mut command = world.command(&["start", file]);
-    // It looks, and waits for two seconds: it is paused in there.
+    // The command reads the health and waits for two seconds. It is paused in that wait.
     command.env("FAILPOINTS", "await-backends/waiting=1*return(STOP JUMP40)");
     let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
     let n_calls = || world.audit()["entries"].as_array().expect("entries").len();
@@ -220,11 +220,11 @@ fn clocks_that_jump_shorten_no_drain_and_lose_no_lease() {
         deployment["poll-interval"] = json!("10ms");
         deployment["drain-delay"] = json!("800ms");
         let file = world.write_deployment(&deployment);
-        // So slow that a drain which is cut short loses some.
+        // The requests are so slow that a drain which is cut short loses some.
         let traffic = Traffic::of(world.front(), Duration::from_millis(500));
         world.run_with(&["start", file], &format!("{point}=1*return(JUMP{seconds})")).expect(0);
         assert_eq!(world.versions(), ["2"]);
-        // A process that died in the drain, and a clock that was set back while nobody looked.
+        // A process that died in the drain, and a clock that was set back meanwhile.
         let killed = world.run_with(&["start", file], "await-drain/waiting=return");
         assert_eq!(killed.code, -1);
         world.run_with(&["resume", "latest"], &format!("clock=return({})", -seconds.abs())).expect(0);
@@ -241,7 +241,7 @@ fn clocks_that_jump_shorten_no_drain_and_lose_no_lease() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// A step that takes longer than a lease is no reason to lose it: a process of another machine knows the row alone.
+/// A step that takes longer than a lease must not lose it: a process of another machine sees only the row.
 #[test]
 fn the_lease_of_a_step_that_lasts_is_renewed_beside_it() {
     let (world, _) = World::with_deployment();

@@ -1,9 +1,9 @@
-//! The proof: every crash point, every signal, every storm. `cargo test --test proof` runs it; it takes a quarter of an
-//! hour, so that a plain `cargo test` leaves it out.
+//! The proof: every crash point, every signal, every storm. `cargo test --test proof` runs it. It takes a quarter of an hour,
+//! so a plain `cargo test` leaves it out.
 
 #![recursion_limit = "256"]
 
-/// Every case, where `it` has a few.
+/// Every case, of which `it` runs a few.
 const IS_WHOLE: bool = true;
 
 #[expect(dead_code, unused_imports, reason = "each binary uses its part of it")]

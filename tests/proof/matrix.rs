@@ -1,5 +1,5 @@
-//! The crash matrix: a redeploy and its rollback, killed with SIGKILL at every instant of every step, and recovered in
-//! four ways, under load. Whatever died, one version serves in the end, and nothing was dropped, leaked or touched.
+//! The crash matrix: a redeploy and its rollback, killed with SIGKILL at every instant of every step, and recovered in four
+//! ways, under load. Whatever died, one version serves in the end, and nothing was dropped, leaked or touched.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 
 use crate::harness::{PACES, Ran, Traffic, World, each, portion};
 
-/// A command that is killed, and what was before it.
+/// A command that is killed, and the situation before it.
 struct Scene {
     name: &'static str,
-    /// What is particular about it.
+    /// Prepares the special features of the scene.
     prepare: fn(&World, &mut Value),
     makes_a_set: bool,
     keeps_the_old_one: bool,
     /// Whether a redeploy has succeeded before.
     is_after_success: bool,
     verb: [&'static str; 2],
-    /// Which crash points are not those of another scene.
+    /// Whether a crash point belongs to this scene and not to another one.
     keeps: fn(&str) -> bool,
-    /// The version that serves when the command comes to its end.
+    /// The version that serves after the command has ended.
     ends_with: &'static str,
 }
 
@@ -127,7 +127,7 @@ fn stop_the_old_one(_: &World, deployment: &mut Value) {
     deployment["old-instance"] = json!("stop");
 }
 
-/// What is done about a killed process.
+/// The recovery from a killed process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Recovery {
     Resume,
@@ -154,7 +154,7 @@ impl Recovery {
     }
 }
 
-/// One crash point and what became of it.
+/// One crash point and its recovery.
 struct Case {
     scene: usize,
     point: String,
@@ -162,11 +162,11 @@ struct Case {
     recovery: Recovery,
 }
 
-/// What one case came to.
+/// The result of one case.
 struct Outcome {
-    /// API calls in all, of the killed process and of its recovery.
+    /// All API calls, of the killed process and of its recovery.
     n_calls: usize,
-    /// Requests through the load balancer meanwhile.
+    /// Requests through the load balancer during the case.
     n_sent: u64,
     was_killed_again: bool,
 }
@@ -205,7 +205,7 @@ fn whatever_dies_at_any_instant_converges() {
     let n_sent: u64 = good.iter().map(|outcome| outcome.n_sent).sum();
     let n_dropped = failed.iter().filter(|why| why.contains("requests dropped")).count();
     let n_again = good.iter().filter(|outcome| outcome.was_killed_again).count();
-    // Not by a macro, whose output a passing test does not show.
+    // No macro is used, because a passing test does not show a macro's output.
     let line = format!(
         "{n_points} crash points x {} recoveries: {} converged, {} leaked, {n_dropped} requests dropped \
          (of {n_sent}; {n_again} runs were killed twice)",
@@ -222,7 +222,7 @@ fn whatever_dies_at_any_instant_converges() {
     report(&line, &cases, &good, &undisturbed);
 }
 
-/// A scene that came to its end.
+/// A scene that ran to its end.
 struct Undisturbed {
     /// The crash points that it passed.
     points: Vec<String>,
@@ -231,7 +231,7 @@ struct Undisturbed {
 
 /// Runs a scene to its end, twice.
 ///
-/// Slowly for the points, so that it waits wherever it can; in a hurry for the calls, as the recoveries are.
+/// The run is slow for the points, so that it waits wherever it can; and hurried for the calls, like the recoveries.
 fn undisturbed(scene: &Scene) -> Undisturbed {
     let world = prepare(scene);
     world.post("/sandbox/pace", &json!({"scale": 100}));
@@ -252,7 +252,7 @@ fn prepare(scene: &Scene) -> World {
     deployment["retry"]["initial-interval"] = json!("5ms");
     (scene.prepare)(&world, &mut deployment);
     world.write_deployment(&deployment);
-    // Flags that are not the defaults, so that it shows when they are not given back.
+    // The flags are not the defaults, so that it shows if they are not restored.
     let state = world.state();
     let balancer = state["seed"]["loadBalancerId"].as_str().expect("an id");
     let name = world.backends("http")[0]["name"].as_str().expect("a name").to_owned();
@@ -270,12 +270,12 @@ fn n_calls(world: &World) -> usize {
 }
 
 fn recovered(case: &Case) -> Outcome {
-    // What is to be killed in the middle of waiting must find something to wait for, on a busy machine too.
+    // A run that is to be killed while it waits must find something to wait for, even on a busy machine.
     let outcome = PACES.into_iter().find_map(|pace| killed_and_recovered(case, pace));
     outcome.expect("the crash point is never reached")
 }
 
-/// `None` when the process came to its end: what it was to be killed in the middle of waiting for was there already.
+/// `None` if the process ran to its end, because what it should have waited for was there already.
 fn killed_and_recovered(case: &Case, pace: u32) -> Option<Outcome> {
     let scene = &SCENES[case.scene];
     let world = prepare(scene);
@@ -289,7 +289,7 @@ fn killed_and_recovered(case: &Case, pace: u32) -> Option<Outcome> {
     let verb = [case.recovery.verb(), "latest"];
     let mut was_killed_again = false;
     if case.recovery.is_killed_again() {
-        // Anywhere in the first steps of the recovery, another instant for each point.
+        // Kills the recovery somewhere in its first steps, at a different instant for each point.
         let n_passed = 1 + (case.number * 5) % 17;
         let ran = world.run_with(&verb, &format!("any={n_passed}*off->return"));
         was_killed_again = ran.code == -1;
@@ -299,7 +299,7 @@ fn killed_and_recovered(case: &Case, pace: u32) -> Option<Outcome> {
     judge(case, &ran, status.as_deref());
     let serving = if status.as_deref() == Some("succeeded") { "2" } else { "1" };
     assert_eq!(world.running(), [serving], "which instances run");
-    // One that is stopped is kept on purpose, by a success that was told so.
+    // A stopped instance is kept on purpose, by a success that was told to keep it.
     let n_kept = if scene.keeps_the_old_one && serving == "2" { 2 } else { 1 };
     assert_eq!(world.versions().len(), n_kept, "which instances are there");
     let findings = traffic.stop();
@@ -322,7 +322,7 @@ fn status(world: &World) -> Option<String> {
     (shown.code == 0).then(|| shown.json()["status"].as_str().expect("a status").to_owned())
 }
 
-/// Whether the recovery said what it should have, and the run ended as it should have.
+/// Checks that the recovery and the run ended as expected.
 #[track_caller]
 fn judge(case: &Case, ran: &Ran, status: Option<&str>) {
     let scene = &SCENES[case.scene];
@@ -330,21 +330,20 @@ fn judge(case: &Case, ran: &Ran, status: Option<&str>) {
     let expected = match (case.point.as_str(), case.recovery.verb()) {
         // There was no run yet.
         ("run/not started", _) => None,
-        // The success that was to be rolled back still is one.
+        // The success that should be rolled back is still a success.
         ("run/not taken", "resume") => Some("succeeded"),
         (_, "resume") if scene.ends_with == "2" => Some("succeeded"),
         (_, _) => Some("rolled-back"),
     };
     assert_eq!(status, expected, "exit {code}: {stderr}");
-    // 2: there is nothing left to do; 3: what was resumed is the way back after a failure.
+    // 2: there is nothing left to do; 3: the resumed run was on its way back after a failure.
     assert!([0, 2, 3].contains(&code), "exit {code}: {stderr}");
 }
 
 const BEGIN: &str = "<!-- made by `RELIABILITY=docs/reliability.md cargo test --test proof -- matrix` -->\n";
 const END: &str = "<!-- the end of what is made -->\n";
 
-/// Writes the table where `RELIABILITY` says; without it, says
-/// when the committed one does not tell of the same points.
+/// Writes the table to the file in `RELIABILITY`. If that is not set, reports whether the committed table lists other points.
 fn report(line: &str, cases: &[Case], good: &[&Outcome], undisturbed: &BTreeMap<usize, Undisturbed>) {
     let mut table = format!("`{line}`\n\n");
     let rows = cases.chunks(RECOVERIES.len()).zip(good.chunks(RECOVERIES.len()));
@@ -377,7 +376,7 @@ fn report(line: &str, cases: &[Case], good: &[&Outcome], undisturbed: &BTreeMap<
     let committed = std::fs::read_to_string(&file).expect("docs/reliability.md");
     let (head, rest) = committed.split_once(BEGIN).expect("where the table begins");
     let (made, tail) = rest.split_once(END).expect("where the table ends");
-    // What is only a part can neither make the table nor judge it.
+    // A part of the proof can neither write nor judge the table.
     if !crate::IS_WHOLE {
         return;
     }
@@ -385,7 +384,7 @@ fn report(line: &str, cases: &[Case], good: &[&Outcome], undisturbed: &BTreeMap<
         std::fs::write(target, format!("{head}{BEGIN}\n{table}\n{END}{tail}")).expect("written");
         return;
     }
-    // What is waited for depends on how busy the machine is.
+    // Which waits occur depends on how busy the machine is.
     let lasting = cases.iter().filter(|case| !case.point.ends_with("/waiting"));
     let untold = lasting.filter(|case| !made.contains(&format!("| {} |", case.point))).count();
     if untold > 0 {

@@ -1,4 +1,4 @@
-//! Runs that an earlier version journaled are still resumed and rolled back.
+//! Runs that an earlier version journaled can still be resumed and rolled back.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use crate::harness::{World, portion};
 
-/// What was killed in the middle, by the name of its service.
+/// The runs that were killed in the middle, by the name of their service.
 const OPEN: [&str; 4] = ["create", "drain", "remove", "retire"];
 
 /// The cloud that the runs left, and their journal.
 fn world() -> World {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal-e2e6ab6");
     let mut world = World::restored(&fixture.join("state.json"));
-    // Of the runs that are not driven on, what they made stays.
+    // Runs that are not continued leave their resources behind.
     world.expects_leftovers = !crate::IS_WHOLE;
     for name in ["journal.db", "journal.db.key"] {
         world.keep(&fixture.join(name), &format!(".local/state/deployctl/{name}"));
@@ -30,7 +30,7 @@ fn run_of(world: &World, service: &str) -> String {
     run["run_id"].as_str().expect("an id").to_owned()
 }
 
-/// Makes sure that only this version of the service is there, and serves as it did in the beginning.
+/// Makes sure that only this version of the service exists, and serves as it did in the beginning.
 #[track_caller]
 fn expect_serving(world: &World, service: &str, version: &str) {
     let state = world.state();
@@ -59,7 +59,7 @@ fn open_runs_of_an_earlier_version_are_resumed_to_their_end() {
         world.run(&["resume", &run_of(&world, service), "--endpoint", world.url()]).expect(0);
         expect_serving(&world, service, "2");
     }
-    // What has failed or ended has nothing to resume.
+    // A run that has failed or ended cannot be resumed.
     for service in ["halted", "webserver"] {
         world.run(&["resume", &run_of(&world, service), "--endpoint", world.url()]).expect(2);
     }
@@ -77,7 +77,7 @@ fn runs_of_an_earlier_version_are_rolled_back_however_they_ended() {
     }
 }
 
-/// Resumed by this version, rolled back by this version: half of its steps are the other one's.
+/// This version resumes and rolls back the run, of which the other version carried out half of the steps.
 #[test]
 fn a_run_that_two_versions_have_driven_is_rolled_back() {
     let world = world();

@@ -1,4 +1,4 @@
-//! The power goes away after a commit: what the files of the journal hold then is enough.
+//! The power fails after a commit: what the journal's files hold then is enough.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn every_prefix_of_the_commits_is_a_state_from_which_resume_and_rollback_converg
     let prefixes = portion(prefixes, 4);
     let outcomes = each(&prefixes, |n_kept| {
         let (world, file) = World::with_deployment();
-        // The power goes away right after a commit: what the file and its log hold then is all that is left.
+        // The power fails right after a commit. Only the content of the file and its log at that moment is left.
         let ran = world.run_with(&["start", file], &format!("commit={}*off->return", n_kept - 1));
         assert_eq!(ran.code, -1, "{}", ran.stderr);
         let folder = world.path("after");
@@ -42,7 +42,7 @@ fn every_prefix_of_the_commits_is_a_state_from_which_resume_and_rollback_converg
                 fs::copy(from, folder.join(name)).expect("copied");
             }
         }
-        // And of the next commit, the beginning: a frame that is torn.
+        // The beginning of the next commit is added: a torn frame.
         let log = folder.join("journal.db-wal");
         let mut torn = fs::read(&log).expect("the log");
         let frame = torn[torn.len() - 4096 - 24..].to_vec();

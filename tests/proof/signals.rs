@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{PACES, Traffic, World, each, hearing_hang_ups, portion};
 
-/// The crash points of a command, which are its phases.
+/// The crash points of a command, which mark its phases.
 fn phases(prepare: &[&[&str]], verb: &[&str]) -> Vec<String> {
     let (world, _) = World::with_deployment();
     for args in prepare {
@@ -18,15 +18,15 @@ fn phases(prepare: &[&[&str]], verb: &[&str]) -> Vec<String> {
     points
 }
 
-/// What comes in every phase, and of what else one in each.
+/// The signals that come in every phase. Each phase also gets one of the others.
 const ALWAYS: [(&str, i32); 2] = [("INT", 130), ("INT INT", 130)];
 const IN_TURN: [(&str, i32); 3] = [("TERM", 143), ("HUP", 143), ("TERM TERM", 143)];
 
-/// A command that gets a signal.
+/// A command that receives a signal.
 struct Case {
     prepare: &'static [&'static [&'static str]],
     verb: &'static [&'static str],
-    /// The version that serves when the command comes to its end.
+    /// The version that serves after the command has ended.
     version: &'static str,
     phase: String,
     signal: &'static str,
@@ -49,7 +49,7 @@ fn each_signal_in_each_phase_leaves_a_run_that_goes_on() {
     }
     let cases = portion(cases, 6);
     let outcomes = each(&cases, |case| {
-        // What comes in the middle of waiting needs something to wait for, on a busy machine too.
+        // A signal that comes during a wait needs something to wait for, even on a busy machine.
         let reached = PACES.into_iter().any(|pace| is_signalled(case, pace));
         assert!(reached, "the phase is never reached");
     });
@@ -64,7 +64,7 @@ fn each_signal_in_each_phase_leaves_a_run_that_goes_on() {
     assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }
 
-/// Whether the command came to the phase, and ended as it should have.
+/// Whether the command reached the phase. Checks that it ended as expected.
 fn is_signalled(case: &Case, pace: u32) -> bool {
     let (world, _) = World::with_deployment();
     for args in case.prepare {
@@ -84,7 +84,7 @@ fn is_signalled(case: &Case, pace: u32) -> bool {
         // 2: the second signal came when the run had just ended.
         let resumed = world.run(&["resume", "latest"]);
         let is_ended = resumed.code == 2 && is_at_the_end(&case.phase) && case.signal.contains(' ');
-        // Or before the run was this process's: it is as it was, and the command is given again.
+        // Or it came before the process had taken the run. Then the run is unchanged, and the command is given again.
         let is_untouched = resumed.code == 2 && ["run/not taken", "run/not started"].contains(&&*case.phase);
         if is_untouched {
             world.run(case.verb).expect(0);
@@ -98,14 +98,14 @@ fn is_signalled(case: &Case, pace: u32) -> bool {
     true
 }
 
-/// Whether nothing is left after this phase that a signal could keep from being done.
+/// Whether nothing is left after this phase that a signal could prevent.
 fn is_at_the_end(phase: &str) -> bool {
     ["await-retirement", "undo create-instance", "run/not finished", "run/finished"]
         .iter()
         .any(|last| phase.starts_with(last))
 }
 
-/// `nohup` means it: the terminal may go, the run goes on.
+/// `nohup` must be obeyed: the terminal may go, and the run continues.
 #[test]
 fn a_hang_up_that_was_to_be_ignored_is() {
     let (world, file) = World::with_deployment();
@@ -167,7 +167,7 @@ fn a_terminal_that_is_gone_leaves_a_run_that_goes_on() {
     world.wait_until("the drain", || world.steps().iter().any(|(name, _)| name == "await-drain"));
     terminal.kill().expect("killed");
     terminal.wait().expect("reaped");
-    // The process is told by SIGHUP that its terminal is gone, and gives the run back.
+    // SIGHUP tells the process that its terminal is gone, and the process releases the run.
     world.wait_until("the run is let go", || {
         world.run(&["history", "latest", "--output", "json"]).json()["interrupted"] == true
     });

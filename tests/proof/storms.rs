@@ -1,4 +1,4 @@
-//! A cloud that answers badly, at random: every run ends in success, in a clean rollback, or suspended and then resumed.
+//! A cloud that fails at random: every run ends in success, in a clean rollback, or is suspended and then resumed.
 
 use std::io::Write as _;
 
@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::harness::{Ran, Traffic, World, each, portion};
 
-/// How many seeds the storms have; each third of them has another share of faults.
+/// The number of seeds. Each third of them has another share of faults.
 const N_SEEDS: u64 = 210;
 const SHARES: [f64; 3] = [0.05, 0.2, 0.4];
 
-/// What may go wrong with a request, and how long it takes then.
+/// The faults of a request, and the delay of each.
 const FAULTS: [(&str, u32); 10] = [
     ("429", 0),
     ("500", 0),
@@ -26,7 +26,7 @@ const FAULTS: [(&str, u32); 10] = [
 
 #[test]
 fn seeded_storms_of_faults_end_well() {
-    // One seed alone: FAULT_SEED=17 cargo test --test proof -- storms
+    // To run a single seed: FAULT_SEED=17 cargo test --test proof -- storms
     let only = std::env::var_os("FAULT_SEED").map(|seed| seed.to_string_lossy().parse().expect("a number"));
     let seeds = only.map_or_else(|| portion(1..=N_SEEDS, 3), |only| vec![only]);
     let outcomes = each(&seeds, |seed| storm(*seed));
@@ -58,11 +58,11 @@ fn storm(seed: u64) -> &'static str {
             "path": "/20", "probability": probability, "seed": seed, "effect": effect, "delay_ms": delay_ms,
         }));
     }
-    // One with the server's word about when to come back, which is obeyed.
+    // One fault carries the server's word about when to come back, which must be obeyed.
     world.fault(&json!({"path": "/20", "times": 1, "skip": seed % 40, "effect": "429", "retry_after": 1}));
     let mut deployment = world.deployment();
     deployment["poll-interval"] = json!("10ms");
-    // Some have little patience, and are suspended.
+    // Some runs have little patience, and are suspended.
     let patience = if seed.is_multiple_of(7) { "50ms" } else { "5s" };
     deployment["retry"] = json!({"initial-interval": "5ms", "max-interval": "20ms", "max-elapsed": patience});
     let traffic = Traffic::start(world.front());
@@ -84,7 +84,7 @@ fn storm(seed: u64) -> &'static str {
     how
 }
 
-/// Resumes as long as the run is suspended; returns the version that serves in the end.
+/// Resumes while the run is suspended. Returns the version that serves in the end.
 fn carry_on(world: &World, mut ran: Ran, how: &mut &'static str) -> &'static str {
     const RESUMES: usize = 30;
     for _ in 0..RESUMES {

@@ -1,4 +1,4 @@
-//! The three trials that the engine offers for any workflow, on our own, with every option and in clouds of every
+//! The three trials that the engine offers for any workflow, applied to our own, with every option and in clouds of every
 //! habit: an error at each step, everything done twice, and every answer lost.
 
 use std::cell::RefCell;
@@ -23,7 +23,7 @@ pub(crate) struct Scene {
     pub(crate) habits: Value,
 }
 
-/// Each option and each habit at least once.
+/// Scenes that cover each option and each habit at least once.
 fn scenes() -> Vec<Scene> {
     let all = [
         (json!({}), json!({})),
@@ -37,7 +37,7 @@ fn scenes() -> Vec<Scene> {
     portion(all, 1).into_iter().map(|(options, habits)| Scene { options, habits }).collect()
 }
 
-/// A sandbox in this process, and what is to be deployed there.
+/// A sandbox in this process, and the deployment for it.
 pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment, Policy) {
     let options =
         Options { time_scale: 1000.0, verify: false, habits: scene.habits.clone(), ..Options::default() };
@@ -60,7 +60,7 @@ pub(crate) async fn sandbox(folder: &Path, scene: &Scene) -> (Handle, Deployment
     (sandbox, loaded.deployment, loaded.policy)
 }
 
-/// How the workflows see a sandbox.
+/// The world of the workflows over a sandbox.
 pub(crate) fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
     let user = sandbox.identity();
     let key = SHORT_KEY.to_owned().into();
@@ -103,7 +103,7 @@ fn deployment(state: &Value) -> Value {
     })
 }
 
-/// The web servers that are not gone, as version and state.
+/// The web servers that are not gone, by version and state.
 fn webservers(state: &Value) -> Vec<String> {
     let instances = state["instances"].as_array().expect("instances").iter();
     instances
@@ -153,7 +153,7 @@ pub(crate) fn expect_as_before(sandbox: &Handle, what: &str) {
     expect_no_broken_promise(sandbox, what);
 }
 
-/// Everything that a scene is tried with.
+/// The trials of a scene.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Twice,
@@ -213,7 +213,7 @@ async fn try_destroys(way: Way) {
     }
 }
 
-/// As before a destroy, which takes the last backend of a set on purpose.
+/// The state before a destroy, which takes the last backend of a set on purpose.
 #[track_caller]
 fn expect_restored(sandbox: &Handle, what: &str) {
     let state = sandbox.state();
