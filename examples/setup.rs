@@ -1,10 +1,10 @@
-//! A workflow of somebody else: makes folders, and takes them away again when one of them cannot be made.
+//! A workflow of somebody else. It creates folders, and removes them again if one of them cannot be created.
 
 use std::{error::Error, fs, path::PathBuf};
 
 use deployctl::engine::prelude::*;
 
-/// Makes one folder. It is its own input, as the journal keeps it.
+/// Creates one folder. The activity is its own input, which the journal keeps.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct MakeFolder(String);
 
@@ -13,7 +13,7 @@ impl Activity for MakeFolder {
     type World = PathBuf;
     type Output = ();
 
-    // May be repeated after a crash: done twice it is as done once.
+    // This may be repeated after a crash. Doing it twice has the same effect as doing it once.
     async fn execute(&self, cx: &Cx<'_, PathBuf>) -> Result<(), Failure> {
         Ok(fs::create_dir_all(cx.world.join(&self.0))?)
     }
@@ -26,7 +26,7 @@ impl Mutation for MakeFolder {
         Preview::of(format!("mkdir {}", self.0))
     }
 
-    // Nobody else makes these folders: one that is there is the step's own, whether its end was seen or not.
+    // Nobody else creates these folders. A folder that exists is the step's own, whether its end was seen or not.
     async fn compensate(&self, _: Done<&()>, cx: &Cx<'_, PathBuf>) -> Result<Undone, Failure> {
         let folder = cx.world.join(&self.0);
         if folder.exists() {
@@ -36,7 +36,7 @@ impl Mutation for MakeFolder {
     }
 }
 
-/// Makes them all, one after the other.
+/// Creates all folders, one after the other.
 struct Setup;
 
 impl Workflow for Setup {
@@ -68,7 +68,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Killed at every instant, failing at every step, with everything done twice, and with every answer lost.
+/// Kills it at every instant, fails it at every step, does everything twice, and loses every answer.
 #[cfg(test)]
 #[tokio::test]
 async fn whatever_happens_the_folder_is_there_or_not() {
