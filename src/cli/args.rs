@@ -1,15 +1,16 @@
 //! The command line.
 
+mod deployment;
+mod global;
 #[cfg(feature = "sandbox")]
 mod stand_in;
-
-use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::journal::Claim;
-use crate::oci::sign_in::{Auth, Flags};
 use crate::run::{Keep, Resolution, RunSelector};
+pub(super) use deployment::DeploymentArgs;
+pub(super) use global::{Color, Global, Output};
 #[cfg(all(feature = "probe", feature = "sandbox"))]
 pub(super) use stand_in::DemoArgs;
 #[cfg(feature = "sandbox")]
@@ -70,99 +71,6 @@ pub(super) struct Cli {
     pub(super) global: Global,
     #[command(subcommand)]
     pub(super) command: Command,
-}
-
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Global options")]
-pub(super) struct Global {
-    /// The journal's file [default: deployctl/journal.db in the XDG state folder]
-    #[arg(long, global = true, env = "DEPLOYCTL_JOURNAL", value_name = "PATH")]
-    pub(super) journal: Option<PathBuf>,
-    /// One base URL for every service, such as a sandbox's (also from `OCI_CLI_ENDPOINT`)
-    #[arg(long, global = true, env = "DEPLOYCTL_ENDPOINT", value_name = "URL")]
-    pub(super) endpoint: Option<String>,
-    /// Let the endpoint be one of another machine without encryption (also from `DEPLOYCTL_ALLOW_HTTP`)
-    #[arg(long, global = true)]
-    pub(super) allow_http: bool,
-    /// The profile of ~/.oci/config
-    #[arg(long, global = true, env = "OCI_CLI_PROFILE", value_name = "NAME")]
-    pub(super) profile: Option<String>,
-    /// The region, over the one of the credentials
-    #[arg(long, global = true, env = "OCI_CLI_REGION", value_name = "REGION")]
-    pub(super) region: Option<String>,
-    /// How to sign in (also from `OCI_CLI_AUTH`); without it, as the profile is made for
-    #[arg(long, global = true, value_name = "KIND")]
-    pub(super) auth: Option<AuthArg>,
-    /// Aero's profile, which `#profile` looks at
-    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
-    pub(super) env: String,
-    /// What is printed on stdout
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
-    pub(super) output: Output,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(super) color: Color,
-    /// No progress on stderr
-    #[arg(short, long, global = true)]
-    pub(super) quiet: bool,
-    /// More on stderr; twice for every call
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(super) verbose: u8,
-}
-
-impl Global {
-    /// What the flags say of how to sign in.
-    pub(super) fn sign_in(&self) -> Flags {
-        Flags {
-            allow_http: self.allow_http,
-            auth: self.auth.map(Into::into),
-            endpoint: self.endpoint.clone(),
-            profile: self.profile.clone(),
-            region: self.region.clone(),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    #[default]
-    Text,
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Color {
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(super) enum AuthArg {
-    /// A user's API key
-    ApiKey,
-    /// A session of `oci session authenticate`
-    SecurityToken,
-    /// The compute instance that this is
-    InstancePrincipal,
-    /// The container instance or function that this is
-    ResourcePrincipal,
-    /// A user on whose behalf the compute instance acts, as in Cloud Shell
-    InstanceOboUser,
-}
-
-impl From<AuthArg> for Auth {
-    fn from(argument: AuthArg) -> Self {
-        match argument {
-            AuthArg::ApiKey => Self::ApiKey,
-            AuthArg::SecurityToken => Self::SecurityToken,
-            AuthArg::InstancePrincipal => Self::InstancePrincipal,
-            AuthArg::ResourcePrincipal => Self::ResourcePrincipal,
-            AuthArg::InstanceOboUser => Self::InstanceOboUser,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -389,46 +297,4 @@ impl From<KeepArg> for Keep {
             KeepArg::Old => Self::Old,
         }
     }
-}
-
-/// A deployment file, or its parts; flags win.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Deployment")]
-pub(super) struct DeploymentArgs {
-    /// The deployment file: .edn, .yaml, .yml or .json
-    #[arg(value_name = "DEPLOYMENT")]
-    pub(super) file: Option<PathBuf>,
-    /// Of a deps.edn, the alias whose :exec-args are deployed; several are merged in order
-    #[arg(long, value_name = "ALIAS", requires = "file")]
-    pub(super) alias: Vec<String>,
-    /// The deployment's name
-    #[arg(long, value_name = "NAME")]
-    pub(super) name: Option<String>,
-    /// A file with credentials
-    #[arg(long, value_name = "FILE")]
-    pub(super) config_file: Option<PathBuf>,
-    /// The new instance, as EDN, YAML or JSON
-    #[arg(long, value_name = "MAP", conflicts_with = "ci_config_file")]
-    pub(super) ci_config: Option<String>,
-    /// A file with the new instance
-    #[arg(long, value_name = "FILE")]
-    pub(super) ci_config_file: Option<PathBuf>,
-    /// Which instance is replaced, as EDN, YAML or JSON
-    #[arg(long, value_name = "MAP")]
-    pub(super) ci_filter: Option<String>,
-    /// Which load balancer, as EDN, YAML or JSON
-    #[arg(long, value_name = "MAP")]
-    pub(super) lb_filter: Option<String>,
-    /// The backends, as EDN, YAML or JSON
-    #[arg(long, value_name = "LIST")]
-    pub(super) backends: Option<String>,
-    /// Put the new instance beside what is there when the filter finds no old one
-    #[arg(long, conflicts_with = "replace")]
-    pub(super) first: bool,
-    /// The old instance, which is taken in whatever state it is; over the filter
-    #[arg(long, value_name = "OCID")]
-    pub(super) replace: Option<String>,
-    /// Pass on fields of the API that this version does not know, as they are written
-    #[arg(long)]
-    pub(super) allow_unknown_fields: bool,
 }
