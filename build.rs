@@ -1,6 +1,6 @@
 //! Unpacks `sqlx-data.json` for sqlx's macros, so that a build needs no database.
 //!
-//! It steps aside when the caller has set up sqlx otherwise, as `.ci/sqlx-prepare` does to regenerate the file.
+//! It does nothing if the caller has set up sqlx in another way, as `.ci/sqlx-prepare` does to regenerate the file.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Writes one file a query, only where it differs, and deletes those of queries that are gone.
+/// Writes one file per query, only if it differs, and deletes the files of queries that no longer exist.
 fn unpack(target: &Path) -> io::Result<()> {
     fs::create_dir_all(target)?;
     let data: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&fs::read(DATA)?)?;

@@ -1,29 +1,29 @@
-//! `deployctl` replaces an Oracle Cloud container instance without dropping a request. Beneath it is an engine for anybody's
-//! workflows: journaled runs of typed, idempotent activities, resumed from their checkpoints after a crash and rolled back
-//! by their compensations.
+//! `deployctl` replaces an Oracle Cloud container instance without dropping a request. Below it is an engine for any
+//! workflow: journaled runs of typed, idempotent activities, which are resumed from their checkpoints after a crash and
+//! rolled back by their compensations.
 //!
 //! # As a library
 //!
-//! `deployctl = { version = "0.1", default-features = false, features = ["engine"] }` is the engine and its journal alone. This
-//! is a workflow of somebody else's, with its undo, and with the test that kills it at every instant:
+//! `deployctl = { version = "0.1", default-features = false, features = ["engine"] }` is only the engine and its journal.
+//! This is a workflow of another program, with its undo, and with the test that kills it at every instant:
 //!
 //! ```ignore
 #![doc = include_str!("../examples/setup.rs")]
 //! ```
 //!
-//! What is promised: an intent is committed before anything of its step is done, and a result in one transaction with the
-//! event that tells of it; a run is advanced by one process at a time; what has a checkpoint is not done again; what is
-//! told was committed first. What is asked: an activity that is repeated is as one done once, and a workflow asks for the
-//! same steps in the same order when it gets the same results.
+//! The engine promises: an intent is committed before anything of its step is done; a result is committed in one
+//! transaction with the event that reports it; one process at a time advances a run; a step with a checkpoint is not done
+//! again; nothing is reported before it is committed. It asks: an activity that is repeated has the effect of one that is
+//! done once; a workflow asks for the same steps in the same order if it gets the same results.
 //!
-//! Do not use it where a step takes less than a few milliseconds (each costs two commits that reach the disk), for runs of
-//! more than some ten thousand steps, for steps that run side by side, or for workers on several machines that share one
-//! journal: that is a file of one machine. Unix only.
+//! Do not use it for steps that take less than a few milliseconds (each costs two commits that reach the disk), for runs of
+//! more than some ten thousand steps, for steps that run in parallel, or for workers on several machines with one
+//! journal: the journal is a file of one machine. Unix only.
 //!
 //! # The house
 //!
-//! The modules stand in reading order, the bottom of the house first: each may use those above it in this list
-//! and none below. `tests/it/layers.rs` holds that, and `ARCHITECTURE.md` says why.
+//! The modules are in reading order, the bottom of the house first: each may use the modules above it in this list and
+//! none below. `tests/it/layers.rs` checks that, and `ARCHITECTURE.md` says why.
 
 pub mod run;
 
