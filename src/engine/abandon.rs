@@ -1,7 +1,7 @@
-//! Ends a run by hand, for one of its sides: the other one is taken away.
+//! Ends a run by hand for one of its sides: keeps that side and takes the other one away.
 //!
-//! Keeping the old side is a rollback of the new one alone. Keeping the new side is a workflow of its own, whose steps
-//! stand behind those of the run; when one of them fails, nothing is rolled back.
+//! Keeping the old side is a rollback of the new side alone. Keeping the new side is a workflow of its own, whose steps
+//! follow those of the run. If one of them fails, nothing is rolled back.
 
 use super::activity::Activity;
 use super::codec::{self, Unfit, decode, through};
@@ -14,7 +14,7 @@ use crate::journal::{Abandonment, History, Kept, StoredStep, Take, TakeError};
 use crate::run::{Event, EventKind, Facts, Failure, Keep, OnFailure, RunId, Seq};
 
 impl<W: Sync + 'static> Engine<'_, W> {
-    /// Keeps the new side: takes the old one away, as the workflow `F` says.
+    /// Keeps the new side: the workflow `F` takes the old one away.
     pub async fn keep_new<F: Workflow<World = W>>(
         &self,
         run: RunId,
@@ -39,7 +39,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         })
     }
 
-    /// Keeps the old side: undoes every step of these activities, which the new one is made of.
+    /// Keeps the old side: undoes every step of these activities, which make up the new side.
     pub async fn keep_old(
         &self,
         run: RunId,
@@ -54,7 +54,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
     }
 }
 
-/// From which step on the run is ended.
+/// The step at which the ending of the run begins.
 fn from(events: &[Event]) -> Seq {
     let from = events.iter().find_map(|event| match &event.kind {
         EventKind::RunAbandoned { from, .. } => Some(*from),
@@ -63,11 +63,11 @@ fn from(events: &[Event]) -> Seq {
     from.expect("who abandons a run commits from where on")
 }
 
-/// What a run has done, for who must know to end it, or to do a part of it by hand.
+/// What a run has done, for code that ends the run, or does a part of it by hand.
 #[derive(Debug)]
 pub struct Past {
     steps: Vec<StoredStep>,
-    /// What its steps left for others.
+    /// The facts that its steps left for others.
     pub facts: Facts,
     input: serde_json::Value,
 }
@@ -79,18 +79,18 @@ impl From<History> for Past {
 }
 
 impl Past {
-    /// What the workflow was given.
+    /// The input of the workflow.
     ///
     /// # Errors
-    /// When it is another workflow's.
+    /// When the input belongs to another workflow.
     pub fn input<F: Workflow>(&self) -> Result<F::Input, Failure> {
         read(&self.input, F::NAME)
     }
 
-    /// What the step with this number was given, if it is one of this activity.
+    /// The input of the step with this number, if the step is one of this activity.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the input cannot be read.
     pub fn given<A: Activity>(&self, seq: Seq) -> Result<Option<A>, Failure> {
         let step = self.steps.iter().find(|step| step.seq == seq && step.activity == A::NAME);
         step.map(|step| read_kept(&step.input, A::NAME)).transpose()
@@ -99,7 +99,7 @@ impl Past {
     /// The checkpoint of the first step of this activity.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the checkpoint cannot be read.
     pub fn output<A: Activity>(&self) -> Result<Option<A::Output>, Failure> {
         let mut steps = self.steps.iter().filter(|step| step.activity == A::NAME);
         steps.find_map(|step| step.output.as_ref()).map(|output| read_kept(output, A::NAME)).transpose()

@@ -1,6 +1,6 @@
-//! What a step does: reads, waits and mutations, each with what makes it safe to repeat.
+//! What a step does: reads, waits and mutations. Each type says what makes it safe to repeat.
 //!
-//! The value of an activity is its own input: the journal stores the struct itself. Three traits instead of a
+//! An activity's value is its own input: the journal stores the struct itself. The kinds are three traits and not a
 //! flag, so that a workflow shows the effect at the call, and a mutation without an undo does not compile.
 
 use std::time::Duration;
@@ -12,78 +12,82 @@ use serde_json::{Value, json};
 use super::cx::Cx;
 use crate::run::{Facts, Failure};
 
-/// One idempotent operation. What is stored is the struct itself.
+/// One idempotent operation. The journal stores the struct itself.
 pub trait Activity: Serialize + DeserializeOwned + Send + Sync {
-    /// The step's name in the journal, on the screen and in scripts. It outlives this binary: never reuse one.
+    /// The step's name in the journal, on the screen and in scripts. It outlives this binary, so never reuse a name.
     const NAME: &'static str;
-    /// The names that it had in earlier versions: their runs are gone on with, and rolled back.
+    /// The names that the activity had in earlier versions. Runs that hold such a name can be resumed and rolled back.
     const ALIASES: &'static [&'static str] = &[];
-    /// What it may touch, and nothing else.
+    /// The only thing that the activity may touch.
     type World: Sync;
-    /// Its result. Stored as the checkpoint and returned as it is on resume.
+    /// The result. It is stored as the checkpoint and returned unchanged on resume.
     type Output: Serialize + DeserializeOwned + Send + Sync;
 
-    /// What it acts on, when one step of this name must be told from another.
+    /// What the activity acts on, if several steps of this name must be distinguished.
     fn subject(&self) -> Option<String> {
         None
     }
 
-    /// What of it must be the same when a run is gone on with: all of it, unless this says otherwise. A step that differs
-    /// in that from the one that is recorded is another step, and the run stops there.
+    /// The part of the input that must be the same on a resume: all of it, unless the activity overrides this. A step
+    /// that differs there from the recorded step is another step, and the run stops.
     fn identity(&self) -> Option<Value> {
         None
     }
 
-    /// What came of it in a few words, for people; never a secret.
+    /// A short note on the result, for people. It must not contain a secret.
     fn note(_output: &Self::Output) -> Option<String> {
         None
     }
 
-    /// Facts for compensations and reports; never a secret.
+    /// Facts for compensations and reports. They must not contain a secret.
     fn facts(_output: &Self::Output) -> Facts {
         Facts::new()
     }
 
-    /// Tells the world what to mask of this input, before anything is done; in a rollback, before anything is undone.
+    /// Tells the world what to mask of this input, before anything is done. In a rollback, it is called before anything
+    /// is undone.
     fn mask(&self, _world: &Self::World) {}
 
-    /// Tells the world what to mask of a result, also of one that was checkpointed.
+    /// Tells the world what to mask of a result, including a checkpointed one.
     fn mask_output(_output: &Self::Output, _world: &Self::World) {}
 
-    /// How long one attempt may take, and one at a part of its compensation. One that takes longer is dropped and tried
-    /// again, as after a transient failure; a mutation is in doubt then, so that [`Mutation::adopt`] is asked first.
+    /// The time limit of one attempt, and of one attempt at a part of the compensation. An attempt that takes longer is
+    /// dropped and repeated, as after a transient failure. A mutation is then in doubt, so [`Mutation::adopt`] is asked
+    /// first.
     fn limit(&self) -> Option<Duration> {
         None
     }
 
-    /// Does it once. The engine retries transient failures and passes on the others.
+    /// Does it once. The engine retries transient failures and passes other failures on.
     ///
     /// # Cancellation
-    /// Reads and waits may be dropped at any await. A mutation is dropped when it takes longer than its limit or, after
-    /// an interruption, than the engine's grace, and when the lease is lost: its step is then in doubt.
+    /// Reads and waits may be dropped at any await. A mutation is dropped when it takes longer than its limit, when it
+    /// takes longer than the engine's grace after an interruption, and when the lease is lost. Its step is then in
+    /// doubt.
     fn execute(&self, cx: &Cx<'_, Self::World>)
     -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 }
 
-/// An activity that only looks. It is really done in a plan.
+/// An activity that only reads. A plan really carries it out.
 pub trait Read: Activity {}
 
-/// An activity that waits until something is so.
+/// An activity that waits for a condition.
 pub trait Wait: Activity {
-    /// What stands in for the result in a plan.
+    /// The result that a plan assumes.
     fn foresee(&self) -> Self::Output;
 }
 
 /// An activity that makes at most one change.
 pub trait Mutation: Activity {
-    /// What stands in for the result in a plan.
+    /// The result that a plan assumes.
     fn foresee(&self) -> Self::Output;
 
-    /// The change that [`Activity::execute`] would make. Confidential values in it are masked.
+    /// The change that [`Activity::execute`] would make. Its confidential values are masked.
     fn preview(&self) -> Preview;
 
-    /// What an earlier, in-doubt attempt of this very step left behind; asked before anything is repeated, on resume
-    /// and after an attempt that failed. The default answers that nothing is known, for mutations whose `execute` reads and compares first.
+    /// Looks for the effect of an earlier attempt of this step that is in doubt. The engine asks before it repeats
+    /// anything, on a resume and after a failed attempt. The default finds nothing, for mutations whose `execute` reads
+    /// and compares first.
     fn adopt(
         &self,
         _cx: &Cx<'_, Self::World>,
@@ -91,39 +95,39 @@ pub trait Mutation: Activity {
         async { Ok(None) }
     }
 
-    /// Takes the change back, or one part of it: like `execute`, it makes at most one change each time.
-    /// Repeated until it succeeds, so it must be idempotent. No default: whoever changes something says how it is changed
-    /// back, and its doc says which of the three correct forms for [`Done::InDoubt`] it uses (docs/design/doubt.md).
+    /// Takes the change back, or one part of it. Like `execute`, it makes at most one change per call. The engine calls
+    /// it until it succeeds, so it must be idempotent. There is no default: each mutation says how it is changed back,
+    /// and its doc says which of the three correct forms for [`Done::InDoubt`] it uses (docs/design/doubt.md).
     fn compensate(
         &self,
         done: Done<&Self::Output>,
         cx: &Cx<'_, Self::World>,
     ) -> impl Future<Output = Result<Undone, Failure>> + Send;
 
-    /// What the compensations of earlier steps must know when a person has said that the effect of this step stays: what
-    /// it needs is not theirs to take away. By default it needs nothing.
+    /// What the compensations of earlier steps must know when a person has said that this step's effect stays: they
+    /// must not take away what the effect needs. By default it needs nothing.
     fn stays(&self) -> Facts {
         Facts::new()
     }
 }
 
-/// How far a compensation has come. What it leaves is kept as facts, for its own next part and for the compensations of
-/// earlier steps.
+/// How far a compensation has come. The facts that it leaves are kept for its own next part and for the compensations
+/// of earlier steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undone {
-    /// To its end.
+    /// The compensation is complete.
     Whole(Facts),
-    /// One change of several was made: this is checkpointed, and the compensation is called again.
+    /// One of several changes was made. It is checkpointed, and the compensation is called again.
     Part {
-        /// What it leaves.
+        /// The facts that it leaves.
         facts: Facts,
-        /// What was done, in a word or two.
+        /// A word or two on what was done.
         note: String,
     },
 }
 
 impl Undone {
-    /// To its end, and nothing is left that others must know.
+    /// The compensation is complete, and leaves no facts.
     pub const fn whole() -> Self {
         Self::Whole(Facts::new())
     }
@@ -132,18 +136,18 @@ impl Undone {
 /// What is known of a step that is to be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done<O> {
-    /// It completed with this result.
+    /// The step completed with this result.
     Known(O),
-    /// It was begun and has no checkpoint: it may have taken effect or not.
+    /// The step was begun and has no checkpoint. It may or may not have taken effect.
     InDoubt,
 }
 
 /// A change, as a plan shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preview {
-    /// In a line, for people.
+    /// One line for people.
     pub what: String,
-    /// The same for scripts, in whatever form they read.
+    /// The same change for scripts, in any form that they read.
     pub details: Value,
 }
 
@@ -155,7 +159,7 @@ impl Preview {
     }
 }
 
-/// As scripts read it.
+/// The form that scripts read.
 impl Serialize for Preview {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.details.serialize(serializer)

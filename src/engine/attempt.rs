@@ -1,4 +1,4 @@
-//! The one retry loop, and its parts: one attempt, what follows a failed one, and the wait in between.
+//! The one retry loop and its parts: an attempt, the decision after a failed attempt, and the wait between attempts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,24 +10,24 @@ use crate::clock::Clock;
 use crate::retry::RetryPolicy;
 use crate::run::{Effect, Failure, FailureKind, Timestamp};
 
-/// The longest that a failure is obeyed which says when to try again; beyond it the run is better suspended.
+/// The longest delay that a failure can ask for. If a failure asks for more, it is better to suspend the run.
 const RETRY_AFTER_MOST: Duration = Duration::from_mins(2);
 
-/// What is attempted. A trait and not closures, because the future of a run must be `Send`, which those of async
-/// closures cannot be asked to be.
+/// An operation that is attempted. It is a trait instead of a closure because a run's future must be `Send`, and a
+/// bound cannot demand that of an async closure's future.
 pub(super) trait Attempt: Send {
     type Output: Send;
 
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     fn limit(&self) -> Option<Duration> {
         None
     }
 
-    /// One attempt.
+    /// Makes one attempt.
     fn attempt(&mut self) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 
-    /// Gets each failure that another attempt follows, with that attempt's number and the delay until then, before the
-    /// wait.
+    /// Hears of each failure that is followed by another attempt, before the wait: with the number of that attempt and
+    /// the delay until it begins.
     fn retrying(
         &mut self,
         failure: &Failure,
@@ -36,8 +36,8 @@ pub(super) trait Attempt: Send {
     ) -> impl Future<Output = Result<(), Stop>> + Send;
 }
 
-/// Carries out one attempt. A read or a wait is dropped when the user interrupts. A mutation has a grace until then, so
-/// that its answer is read and checkpointed; one that hangs is left in doubt.
+/// Makes one attempt. When the user interrupts, a read or a wait is dropped at once. A mutation first has a grace
+/// period, so that its answer is read and checkpointed. A mutation that hangs is left in doubt.
 async fn once<W: Sync, T: Attempt>(
     ground: &Ground<'_, W>,
     effect: Effect,
@@ -58,14 +58,15 @@ async fn once<W: Sync, T: Attempt>(
         biased;
         () = overdue => Err(Stop::Interrupted),
         done = within(ground.clock, limit, tried.attempt()) => match done {
-            // A pause inside a mutation or a compensation ends with this when the user interrupts.
+            // When the user interrupts, a pause inside a mutation or a compensation returns an error, which is not a
+            // failure of the step.
             Err(_) if ground.cancel.is_cancelled() => Err(Stop::Interrupted),
             done => Ok(done),
         },
     }
 }
 
-/// Drops an attempt that takes longer than it may: nobody knows what came of it, as of one whose answer was lost.
+/// Drops an attempt that exceeds its limit. Its outcome is unknown, as if the answer had been lost.
 async fn within<O>(
     clock: Clock,
     limit: Option<Duration>,
@@ -81,12 +82,12 @@ async fn within<O>(
     }
 }
 
-/// Waits until the next attempt that an earlier process had planned.
+/// Waits until the attempt that an earlier process planned is due.
 pub(super) async fn wait_until<W: Sync>(ground: &Ground<'_, W>, at: Timestamp) -> Result<(), Stop> {
     wait(ground, due_in(ground.clock, at)).await
 }
 
-/// How long until then, but never longer than any delay is: the clock may have been set back since.
+/// The time until then, but never more than the longest possible delay, because the clock may have been set back since.
 fn due_in(clock: Clock, at: Timestamp) -> Duration {
     clock.until(at).min(RETRY_AFTER_MOST)
 }
@@ -101,28 +102,28 @@ async fn wait<W: Sync>(ground: &Ground<'_, W>, delay: Duration) -> Result<(), St
     }
 }
 
-/// What follows a failed attempt.
+/// The decision after a failed attempt.
 #[derive(Debug, PartialEq, Eq)]
 enum Gave {
-    /// Another attempt after this delay.
+    /// Make another attempt after this delay.
     Delay(Duration),
-    /// None: the failure is permanent, or the budget is spent.
+    /// Make no other attempt: the failure is permanent, or the budget is spent.
     Up,
 }
 
 /// How the attempts of one step ended.
 pub(super) enum Ended<O> {
-    /// With a result.
+    /// One succeeded, with this result.
     Done(O),
-    /// With a failure that another attempt would only repeat.
+    /// One failed in a way that every other attempt would repeat.
     Refused(Failure),
-    /// With the budget spent.
+    /// The budget is spent.
     Spent(Failure),
-    /// With a failure that only somebody else can mend.
+    /// One failed in a way that only somebody else can fix.
     Blocked(Failure),
 }
 
-/// Counts the attempts of one step and knows its budget.
+/// Counts the attempts of one step and knows their budget.
 pub(super) struct Attempts<'p> {
     policy: &'p RetryPolicy,
     clock: Clock,
@@ -133,12 +134,12 @@ pub(super) struct Attempts<'p> {
 }
 
 impl<'p> Attempts<'p> {
-    /// The attempts of a step, or of its compensation, that is taken up like this.
+    /// The attempts of this entry into a step or its compensation.
     pub(super) const fn of<W>(ground: &'p Ground<'_, W>, entry: &Entry) -> Self {
         Self::new(&ground.retry, ground.clock, entry.attempt, entry.retry_since)
     }
 
-    /// The attempts from `number` on; `since` is when an earlier process first saw this step fail.
+    /// The attempts from `number` on. `since` is the time of this step's first failure in an earlier process.
     pub(super) const fn new(
         policy: &'p RetryPolicy,
         clock: Clock,
@@ -148,12 +149,12 @@ impl<'p> Attempts<'p> {
         Self { policy, clock, number, n_failed: 0, since, spent: None }
     }
 
-    /// The same, whose budget may be spent by a part of an attempt.
+    /// Adds a flag by which a part of an attempt spends the budget.
     pub(super) const fn or_spent(self, spent: &'p AtomicBool) -> Self {
         Self { spent: Some(spent), ..self }
     }
 
-    /// Makes attempts until one succeeds or none may follow.
+    /// Makes attempts until one succeeds or no other may follow.
     pub(super) async fn make<W: Sync, T: Attempt>(
         mut self,
         ground: &Ground<'_, W>,
@@ -177,7 +178,7 @@ impl<'p> Attempts<'p> {
         }
     }
 
-    /// What follows `failure`.
+    /// Decides what follows `failure`.
     fn after(&mut self, failure: &Failure) -> Result<Gave, Stop> {
         let retry_after = match failure.kind {
             FailureKind::Transient { retry_after } => retry_after,

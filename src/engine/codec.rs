@@ -1,7 +1,7 @@
-//! What is stored, and what another process reads of it.
+//! How values are stored in the journal and read back.
 //!
-//! The invariant: a run goes on with what its resume would read. So everything is encoded, and read again as text, before
-//! it is kept; what does not come through is refused, with the place in it.
+//! The invariant: a run goes on with the values that its resume would read. So each value is encoded, and read back as
+//! text, before it is kept. A value that does not survive this is refused, and the error names the place in it.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,46 +21,46 @@ pub(super) struct Unfit {
 
 impl Unfit {
     fn at(path: &str, message: String) -> Self {
-        // What lies behind is named as in this process alone, and confidential.
+        // The rest of the path contains names of this process, and is confidential.
         let path = path.split(marker()).next().unwrap_or_default().trim_end_matches('.');
         Self { path: if path.is_empty() { ".".to_owned() } else { path.to_owned() }, message }
     }
 
-    /// The failure of a run that cannot keep this.
+    /// The failure of a run that cannot store this value.
     pub(super) fn failure(&self, what: &str) -> Failure {
         Failure::ours(format!("keeping {what}"), self.to_string())
     }
 }
 
-/// The value as it is stored.
+/// Encodes a value as it is stored.
 pub(super) fn encode(value: &impl Serialize) -> Result<Value, Unfit> {
     let mut track = Track::new();
     let encoded = value.serialize(Serializer::new(serde_json::value::Serializer, &mut track));
     encoded.map_err(|error| Unfit::at(&track.path().to_string(), error.to_string()))
 }
 
-/// What was stored, as a value again.
+/// Decodes a stored value.
 pub(super) fn decode<T: DeserializeOwned>(stored: &Value) -> Result<T, Unfit> {
     serde_path_to_error::deserialize(stored)
         .map_err(|error| Unfit::at(&error.path().to_string(), error.inner().to_string()))
 }
 
-/// What the journal keeps, as a value again.
+/// Decodes a value that the journal keeps as text.
 pub(super) fn read<T: DeserializeOwned>(kept: &Kept) -> Result<T, Unfit> {
     kept.read().map_err(|error| Unfit::at(&error.path().to_string(), error.inner().to_string()))
 }
 
-/// The value as it is stored, and as it is read again.
+/// Encodes a value and decodes it again. Returns both.
 pub(super) fn through<T: Serialize + DeserializeOwned>(value: &T) -> Result<(Value, T), Unfit> {
     let stored = encode(value)?;
-    // As text: what lies too deep can be written, and not read.
+    // It is read back as text, because JSON that is nested too deeply can be written but not read.
     let read: Value =
         serde_json::from_str(&stored.to_string()).map_err(|error| Unfit::at("", error.to_string()))?;
     let value = decode(&read)?;
     Ok((stored, value))
 }
 
-/// Orders the keys of every map, so that the order in which a map was walked makes no difference.
+/// Sorts the keys of every map, so that the iteration order of a map makes no difference.
 pub(super) fn sort(value: &mut Value) {
     match value {
         Value::Object(map) => {

@@ -17,9 +17,9 @@ use crate::run::{Effect, Facts, Failure, RetryToken, RunId, Seq, StepId, Timesta
 
 /// The world, time, and the activity's own place in the run.
 pub struct Cx<'a, W> {
-    /// What it may touch.
+    /// The only thing that the activity may touch.
     pub world: &'a W,
-    /// Time.
+    /// The source of time.
     pub clock: Clock,
     pub(super) ground: &'a Ground<'a, W>,
     pub(super) run: RunId,
@@ -30,7 +30,7 @@ pub struct Cx<'a, W> {
 }
 
 impl<W> Ground<'_, W> {
-    /// What an activity gets in this step of this run; without a guard in a plan.
+    /// The context of an activity in this step of this run. In a plan it has no guard.
     pub(super) const fn cx<'c>(
         &'c self,
         run: RunId,
@@ -54,13 +54,13 @@ impl<W: Sync> Cx<'_, W> {
         self.entry.seq
     }
 
-    /// What the step is called in its run, whatever its number: what is made in the world is marked with it.
+    /// The step's name in its run, independent of its number. Whatever the step creates in the world is tagged with it.
     pub const fn id(&self) -> &StepId {
         &self.entry.id
     }
 
-    /// The token of this step's own request, the same after a crash, also while the step is being undone.
-    /// `generation` is 0 until whoever gets it says that the token does not count any more, then 1, and so on.
+    /// The token of this step's own request. It is the same after a crash, and while the step is being undone.
+    /// `generation` starts at 0 and goes up by one each time that the caller finds that the token is no longer valid.
     pub fn token(&self, generation: u32) -> RetryToken {
         RetryToken::of(self.run, &self.entry.id, "execute", generation)
     }
@@ -70,17 +70,17 @@ impl<W: Sync> Cx<'_, W> {
         RetryToken::of(self.run, &self.entry.id, "undo", generation)
     }
 
-    /// When the step itself was first begun, also while it is being undone.
+    /// The time when the step itself was first begun, also while it is being undone.
     pub const fn step_begun_at(&self) -> Timestamp {
         self.entry.step_begun_at
     }
 
-    /// When the step, or its compensation, was first begun, in whichever process: the start of a durable timer.
+    /// The time when the step, or its compensation, was first begun in any process: the start of a durable timer.
     pub const fn begun_at(&self) -> Timestamp {
         self.entry.begun_at
     }
 
-    /// Whether this process is the first to take the step, or its compensation, up: then a durable timer begins now.
+    /// Whether this process is the first to enter the step or its compensation. If so, a durable timer begins now.
     pub const fn is_first_entry(&self) -> bool {
         self.entry.is_first
     }
@@ -90,19 +90,19 @@ impl<W: Sync> Cx<'_, W> {
         self.facts.get(name).map(String::as_str)
     }
 
-    /// Shows how the step is getting on. Not recorded.
+    /// Shows the step's progress. It is not recorded.
     pub fn progress(&self, text: impl Display) {
         self.ground.tell(Update::Progress { seq: self.entry.seq, text: &text.to_string() });
     }
 
-    /// Records something unusual, with the step's result.
+    /// Records a warning with the step's result.
     pub fn warn(&self, message: impl Into<String>) {
         self.noted.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.into());
     }
 
-    /// Makes sure that the run is still this process's. The engine does it right before a mutation is carried out or
-    /// taken back, and [`Cx::look`] before each read. An activity that does something else before its change, or makes
-    /// a second call, calls it at the last moment before that.
+    /// Makes sure that this process still owns the run. The engine does so right before a mutation is carried out or
+    /// taken back, and [`Cx::look`] does so before each read. An activity that does other work before its change, or
+    /// makes a second call, must do so itself at the last moment.
     pub async fn assure_lease(&self) -> Result<(), Failure> {
         let Some(guard) = self.guard else {
             return Err(Failure::ours("making a change", "a plan must not change anything"));
@@ -117,9 +117,9 @@ impl<W: Sync> Cx<'_, W> {
         })
     }
 
-    /// Carries out code that blocks its thread, on a thread of its own: other runs of this process go on meanwhile, and
-    /// an interruption is obeyed. Such code cannot be broken off. When its attempt is given up, the next attempt of the
-    /// step waits for its end, and while it goes on no process of this machine takes the run up.
+    /// Runs blocking code on a thread of its own. The other runs of this process go on meanwhile, and an interruption
+    /// is obeyed. Blocking code cannot be cancelled. If its attempt is given up, the step's next attempt waits for the
+    /// code to end, and until then no process on this machine can take the run.
     pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
@@ -143,8 +143,8 @@ impl<W: Sync> Cx<'_, W> {
         }
     }
 
-    /// Makes one of the reads of an activity that makes several: what fails for a while is tried again by itself, so
-    /// that the activity need not begin anew. When the budget is spent on it, so is that of the step.
+    /// Makes one read of an activity that makes several. A read that fails for a while is retried on its own, so that
+    /// the activity need not start over. If the read spends its budget, the budget of the step is spent too.
     pub async fn look<O, R>(&self, look: impl FnMut() -> R + Send) -> Result<O, Failure>
     where
         O: Send,
@@ -164,11 +164,11 @@ impl<W: Sync> Cx<'_, W> {
         }
     }
 
-    /// Waits until `duration` has passed since the step, or its compensation, was first begun: a durable timer. What an
-    /// earlier process has waited counts. A clock that was set back makes no wait longer than the whole.
+    /// Waits until `duration` has passed since the step, or its compensation, was first begun: a durable timer. Time
+    /// that an earlier process waited counts. A clock that is set back never makes the wait longer than `duration`.
     ///
     /// # Errors
-    /// When the user interrupted: pass it on, the engine knows what it means.
+    /// When the user interrupted. Pass the error on; the engine knows what it means.
     pub async fn sleep(&self, duration: Duration) -> Result<(), Failure> {
         let whole = TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         let deadline = self.begun_at().checked_add_signed(whole).unwrap_or(Timestamp::MAX_UTC);
@@ -176,16 +176,17 @@ impl<W: Sync> Cx<'_, W> {
         self.pause(self.left_of(duration, deadline)).await
     }
 
-    /// What is left of a wait of `whole` that ends at `deadline`. The wall clock counts only for what was waited by another
-    /// process: it may jump, and must not cut a wait short.
+    /// The rest of a wait of `whole` that ends at `deadline`. The wall clock counts only for the time that another
+    /// process waited: it may jump, and must not cut a wait short.
     pub fn left_of(&self, whole: Duration, deadline: Timestamp) -> Duration {
         if self.is_first_entry() { whole } else { self.clock.until(deadline).min(whole) }
     }
 
-    /// Waits, unless the user interrupts. After a crash it starts over: what is to be waited once is [`Cx::sleep`].
+    /// Waits, unless the user interrupts. After a crash the wait starts over; use [`Cx::sleep`] for a wait that must
+    /// not.
     ///
     /// # Errors
-    /// When the user interrupted: pass it on, the engine knows what it means.
+    /// When the user interrupted. Pass the error on; the engine knows what it means.
     pub async fn pause(&self, duration: Duration) -> Result<(), Failure> {
         self.ground.at("waiting").await;
         tokio::select! {
@@ -223,8 +224,8 @@ where
     }
 }
 
-/// A wait between two looks: starts at a second, or less when the longest wait is shorter, and doubles up to the
-/// longest.
+/// The waits between two polls: a second at first, or less if the longest wait is shorter, then doubled up to the
+/// longest wait.
 #[derive(Clone, Debug)]
 pub struct Looks {
     next: Duration,
@@ -232,7 +233,7 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// Looks that are never further apart than `longest`.
+    /// Polls that are at most `longest` apart.
     pub fn at_most(longest: Duration) -> Self {
         Self { next: longest.min(Duration::from_secs(1)), longest }
     }

@@ -1,10 +1,10 @@
-//! A step in which processes die, one after the other: it is not tried without end.
+//! Recognises a step in which one process after another dies. Such a step is not retried without end.
 
 use crate::journal::{History, StoredStep};
 use crate::run::{Direction, Effect, Failure};
 
-/// So many processes may die in a step, one after the other and without a word in between. Machines are turned off, and
-/// people are impatient, but not that often at the same place.
+/// How many processes in a row may die in one step. Machines are turned off, and people are impatient, but not that
+/// often at the same place.
 const DEATHS_MOST: u32 = 20;
 
 /// A step in which too many processes have died.
@@ -14,8 +14,8 @@ pub(super) struct Deadly {
     pub(super) failure: Failure,
 }
 
-/// The step that is under way, if too many processes have died in it. A wait changes nothing and takes its time: whoever
-/// dies in it dies of something else.
+/// The step under way, if too many processes have died in it. A wait does not count: it changes nothing and takes long,
+/// so a process that dies in it dies for another reason.
 pub(super) fn deadly(history: &History) -> Option<Deadly> {
     let deaths = history.deaths.filter(|deaths| deaths.n >= DEATHS_MOST)?;
     let step = history.steps.iter().find(|step| step.seq == deaths.seq && step.effect != Effect::Wait)?;

@@ -1,4 +1,4 @@
-//! Starts, resumes and rolls back runs, and says how they were left.
+//! Starts, resumes and rolls back runs, and says how they ended.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::run::{
     Direction, Effect, Event, Facts, Failure, Holder, OnFailure, RunId, RunState, Seq, StepStatus, Update,
 };
 
-/// Drives runs: made with [`Engine::new`], and told by its other methods what is not as usual.
+/// Drives runs. Made by [`Engine::new`]; its other methods override the defaults.
 pub struct Engine<'e, W> {
     pub(super) journal: &'e Journal,
     registry: &'e Registry<W>,
@@ -31,55 +31,55 @@ pub struct Engine<'e, W> {
 }
 
 impl<'e, W: Sync + 'static> Engine<'e, W> {
-    /// An engine that keeps its runs in `journal`, lets activities touch `world`, and can undo what is in `registry`.
-    /// It tells nobody, retries by the default policy, and is interrupted by nobody.
+    /// An engine that keeps its runs in `journal`, lets activities touch `world`, and can undo the mutations in
+    /// `registry`. It has no listeners, the default retry policy, and no token for interruptions.
     pub fn new(journal: &'e Journal, world: &'e W, registry: &'e Registry<W>) -> Self {
         let ground = Ground::new(world);
         Self { journal, registry, holder: Holder::of_this_process("unknown"), ground }
     }
 
-    /// How failed attempts are spaced.
+    /// Sets the delays between failed attempts.
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.ground.retry = policy;
         self
     }
 
-    /// A token that is cancelled when the user interrupts.
+    /// Sets a token that is cancelled when the user interrupts.
     #[must_use]
     pub fn cancel(mut self, token: CancellationToken) -> Self {
         self.ground.cancel = token;
         self
     }
 
-    /// How long a change that is under way has to come to its end after an interruption. One that takes longer is left in
-    /// doubt, and a resume asks what came of it. A minute, unless it is said otherwise.
+    /// Sets how long a change that is under way may take after an interruption. A change that takes longer is left in
+    /// doubt, and a resume finds out what came of it. The default is a minute.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.ground.grace = grace;
         self
     }
 
-    /// What other processes are told of who holds the runs.
+    /// Sets what other processes are told about the holder of the runs.
     #[must_use]
     pub fn holder(mut self, holder: Holder) -> Self {
         self.holder = holder;
         self
     }
 
-    /// What is done to runs besides driving them.
+    /// Sets a trial: something to do to the runs besides driving them.
     #[must_use]
     pub fn trial(mut self, trial: Trial) -> Self {
         self.ground.trial = trial;
         self
     }
 
-    /// Comes back when the instant of a [`Trial::CrashAt`] has come.
+    /// Returns at the instant of a [`Trial::CrashAt`].
     pub(super) async fn crashed(&self) {
         self.ground.crashed().await;
     }
 
-    /// One more listener: it gets every event after it is committed, and what is shown without being recorded.
+    /// Adds a listener. It gets every event after it is committed, and progress that is not recorded.
     #[must_use]
     pub fn tell(mut self, listener: impl FnMut(Update<'_>) + Send + 'e) -> Self {
         self.ground.listen(listener);
@@ -88,7 +88,7 @@ impl<'e, W: Sync + 'static> Engine<'e, W> {
 }
 
 impl<W: Sync + 'static> Engine<'_, W> {
-    /// Starts a run and drives it until it is over or cannot go on.
+    /// Starts a run and drives it until it ends or cannot go on.
     pub async fn start<F: Workflow<World = W>>(
         &self,
         started: Started,
@@ -121,8 +121,8 @@ impl<W: Sync + 'static> Engine<'_, W> {
         Ok(self.forward(lease, history, steps::<F>, &stored).await)
     }
 
-    /// Goes on from the last checkpoint, whichever way the run was going. Forwards, the registry must have its workflow,
-    /// in the version that the journal names.
+    /// Goes on from the last checkpoint, in the direction in which the run was going. To go forwards, the registry must
+    /// have the run's workflow in the version that the journal names.
     pub async fn resume(&self, run: RunId) -> Result<Outcome, TakeError> {
         let (lease, history, _) = self.take(run, Take::Resume).await?;
         if let Some(deadly) = deadly(&history) {
@@ -135,8 +135,8 @@ impl<W: Sync + 'static> Engine<'_, W> {
         Ok(self.go_on(lease, history).await)
     }
 
-    /// Has the step tried again at which a run has failed that was told to halt, or in which its processes have died, and
-    /// drives the run on from there.
+    /// Retries the step at which a halted run failed, or in which its processes have died, and drives the run on from
+    /// there.
     pub async fn retry(&self, run: RunId) -> Result<Outcome, TakeError> {
         let (lease, history, _) = self.take(run, Take::Retry).await?;
         Ok(self.go_on(lease, history).await)
@@ -155,7 +155,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
     /// Replays the compensations of a run in reverse. Works on every run that is not rolled back already.
     pub async fn rollback(&self, run: RunId) -> Result<Outcome, TakeError> {
         let (lease, history, _) = self.take(run, Take::Rollback).await?;
-        // Only on the way back: what was deadly forwards is what is to be undone.
+        // Only deaths on the way back count: a rollback undoes the step in which processes died on the way forwards.
         if let Some(deadly) = deadly(&history).filter(|deadly| deadly.direction == Direction::Backward) {
             return Ok(self.stuck(lease, deadly).await);
         }
@@ -244,15 +244,15 @@ impl<W: Sync + 'static> Engine<'_, W> {
     }
 }
 
-/// What is known of a run when it is driven.
+/// What is known of a run when a process begins to drive it.
 pub(super) struct Taken {
     pub(super) on_failure: OnFailure,
     steps: Vec<crate::journal::StoredStep>,
     facts: Facts,
     forget_retries: bool,
-    /// The step that the workflow begins with.
+    /// The first step of the workflow.
     pub(super) next: Seq,
-    /// What is undone, going back.
+    /// The steps to undo when the run goes backwards.
     pub(super) walk: Walk,
 }
 
@@ -263,12 +263,12 @@ impl Taken {
         Run::new(&engine.ground, Mode::Live(live), self.facts, self.next)
     }
 
-    /// Whether any step that changes something was begun at all.
+    /// Whether any step that changes something was begun.
     pub(super) fn has_tried_to(&self) -> bool {
         self.steps.iter().any(|step| step.effect == Effect::Mutation)
     }
 
-    /// Whether any request that changes something was answered with success, or may have been carried out.
+    /// Whether any request that changes something succeeded, or may have been carried out.
     fn may_have_changed_anything(&self) -> bool {
         self.steps.iter().any(|step| {
             let is_refused = step.state.status == StepStatus::Failed && step.forward.attempt == 1;

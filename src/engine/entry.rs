@@ -1,30 +1,30 @@
-//! A step, or its compensation, as it is taken up, and what its attempts note down.
+//! A process's entry into a step or its compensation, and the notes that its attempts make.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::run::{Seq, StepId, Timestamp};
 
-/// How a step, or its compensation, is taken up.
+/// How a process enters a step or its compensation.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) seq: Seq,
     pub(super) id: StepId,
-    /// When the step itself was first begun.
+    /// The time when the step itself was first begun.
     pub(super) step_begun_at: Timestamp,
-    /// When this half of it was first begun.
+    /// The time when this half, the step or its compensation, was first begun.
     pub(super) begun_at: Timestamp,
     pub(super) is_first: bool,
     /// The number of the next attempt.
     pub(super) attempt: u32,
-    /// Since when the attempts fail, if they do.
+    /// The time of the first failure, if attempts have failed.
     pub(super) retry_since: Option<Timestamp>,
-    /// Held by what blocks a thread for the step.
+    /// Locked by code of the step that blocks a thread.
     pub(super) blocking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Entry {
-    /// The first entry of a step that is begun now.
+    /// The first entry into a step that begins now.
     pub(super) fn first(seq: Seq, id: StepId, now: Timestamp) -> Self {
         Self {
             seq,
@@ -39,11 +39,11 @@ impl Entry {
     }
 }
 
-/// What the attempts of a step note down beside their results.
+/// The notes that a step's attempts make besides their results.
 #[derive(Default)]
 pub(super) struct Noted {
     pub(super) warnings: Mutex<Vec<String>>,
-    /// Whether a part of an attempt has spent the budget of the step.
+    /// Whether a part of an attempt has spent the step's budget.
     pub(super) is_spent: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! What a run would do: the same workflow code, with reads that are real and everything else foreseen.
+//! Plans: the same workflow code as in a run, with real reads and everything else foreseen.
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,30 +10,30 @@ use super::workflow::Workflow;
 use crate::retry::RetryPolicy;
 use crate::run::{Facts, RunId, Seq, Update};
 
-/// Looks at the world outside of a run: made with [`Foresight::new`], and told by its other methods what is not as usual.
+/// Looks at the world without a run. Made by [`Foresight::new`]; its other methods override the defaults.
 pub struct Foresight<'f, W>(Ground<'f, W>);
 
 impl<'f, W> Foresight<'f, W> {
-    /// Foresight of what would be done to `world`. It tells nobody, and is interrupted by nobody.
+    /// Foresees what would be done to `world`. It has no listeners and no token for interruptions.
     pub fn new(world: &'f W) -> Self {
         Self(Ground::new(world))
     }
 
-    /// How failed attempts are spaced.
+    /// Sets the delays between failed attempts.
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.0.retry = policy;
         self
     }
 
-    /// A token that is cancelled when the user interrupts.
+    /// Sets a token that is cancelled when the user interrupts.
     #[must_use]
     pub fn cancel(mut self, token: CancellationToken) -> Self {
         self.0.cancel = token;
         self
     }
 
-    /// One more listener: it gets what is worth showing.
+    /// Adds a listener. It gets what is worth showing.
     #[must_use]
     pub fn tell(mut self, listener: impl FnMut(Update<'_>) + Send + 'f) -> Self {
         self.0.listen(listener);
@@ -42,7 +42,7 @@ impl<'f, W> Foresight<'f, W> {
 }
 
 impl<W: Sync + 'static> Foresight<'_, W> {
-    /// The steps that a workflow would take, and what it would come to.
+    /// The steps that a workflow would take, and its output.
     ///
     /// # Errors
     /// Whatever stops the workflow before its end.
@@ -51,7 +51,7 @@ impl<W: Sync + 'static> Foresight<'_, W> {
         input: &F::Input,
     ) -> Result<(Vec<PlannedStep>, F::Output), Stop> {
         let mut run = self.run(Facts::new());
-        // On the heap, so that the caller's future is not as deep as the workflow's.
+        // Boxed, so that the caller's future is not as large as the workflow's.
         let output = Box::pin(F::steps(&mut run, input)).await?;
         match run.mode {
             Mode::Foresee { steps, .. } => Ok((steps, output)),
@@ -59,10 +59,10 @@ impl<W: Sync + 'static> Foresight<'_, W> {
         }
     }
 
-    /// Looks at one thing, with the facts of a run.
+    /// Carries out one read, with the facts of a run.
     ///
     /// # Errors
-    /// Whatever is in the way.
+    /// Whatever stops the read.
     pub async fn look<A: Read<World = W>>(&self, activity: A, facts: &Facts) -> Result<A::Output, Stop> {
         self.run(facts.clone()).read(activity).await
     }

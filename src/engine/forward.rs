@@ -17,7 +17,7 @@ use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
 use crate::run::{Direction, Effect, Failure, FailureKind, Seq, StepStatus, Update};
 
-/// A kind of activities: its effect, and how an attempt in doubt is taken for done.
+/// A kind of activity: its effect, and how to adopt an attempt that is in doubt.
 pub(super) trait Kind<A: Activity> {
     const EFFECT: Effect;
 
@@ -56,7 +56,7 @@ impl<A: Mutation> Kind<A> for Changing {
 }
 
 impl<W: Sync + 'static> Run<'_, W> {
-    /// Carries one step out under the journal, or returns its checkpoint.
+    /// Carries out one step under the journal, or returns its checkpoint.
     pub(super) async fn step<A: Activity<World = W>, K: Kind<A>>(
         &mut self,
         name: &'static str,
@@ -69,7 +69,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         asked.step.id = self.called(asked.step.id);
         activity.mask(self.ground.world);
         let place = if K::EFFECT == Effect::Mutation { Place::Itself } else { Place::Following };
-        // Before a checkpoint is returned: what follows is named after it.
+        // This comes before a checkpoint is returned, because the crash points that follow are named after this step.
         crash::within(name, asked.step.subject.as_deref(), place);
         if let Some(output) = self.recorded(seq, &asked, activity)? {
             return Ok(output);
@@ -86,7 +86,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.settle::<A>(seq, name, attempted).await
     }
 
-    /// What the journal holds of the step already.
+    /// The step as the journal holds it, if it does.
     fn recorded<A: Activity<World = W>>(
         &mut self,
         seq: Seq,
@@ -111,7 +111,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         }
     }
 
-    /// Makes the attempts of the step, and commits that it failed when it did for good.
+    /// Makes the step's attempts, and commits a failure for good.
     async fn attempt<A: Activity<World = W>, K: Kind<A>>(
         &mut self,
         activity: &A,
@@ -156,7 +156,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         let lease = &mut *self.mode.live().lease;
         let Attempted { output, adopted, warnings } = attempted;
         A::mask_output(&output, self.ground.world);
-        // What goes on is what was stored, so that a resume sees the same.
+        // The run goes on with the stored value, so that a resume sees the same.
         let (stored, output) = through(&output)
             .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the result of step {seq} ({name})"))))?;
         let facts = A::facts(&output);
@@ -171,7 +171,7 @@ impl<W: Sync + 'static> Run<'_, W> {
     }
 }
 
-/// What came of the attempts of a step that succeeded.
+/// The result of a step that succeeded, and what its attempts noted.
 struct Attempted<O> {
     output: O,
     adopted: bool,
@@ -183,7 +183,7 @@ struct Doing<'d, A: Activity, K> {
     activity: &'d A,
     cx: &'d Cx<'d, A::World>,
     lease: &'d mut Lease,
-    /// An attempt that failed may have been carried out, just as one whose process died.
+    /// A failed attempt may have been carried out, as may one whose process died.
     is_repeated: bool,
     is_lost: bool,
     adopted: bool,
@@ -209,10 +209,10 @@ impl<A: Activity, K: Kind<A>> Attempt for Doing<'_, A, K> {
             return Ok(output);
         }
         if K::EFFECT == Effect::Mutation {
-            // At the last moment: an activity that asks nothing before it changes something need not think of it.
+            // Checked at the last moment, so that an activity without reads before its change need not check it.
             self.cx.assure_lease().await?;
         }
-        // On the heap: what an activity does is as deep as it likes.
+        // Boxed, because an activity's future may be large.
         let output = Box::pin(self.activity.execute(self.cx)).await?;
         if trial == Trial::AnswerLost && !std::mem::replace(&mut self.is_lost, true) {
             return Err(trial::answer_lost(A::NAME));
@@ -232,18 +232,18 @@ impl<A: Activity, K: Kind<A>> Attempt for Doing<'_, A, K> {
     }
 }
 
-/// What is to be done next: which half of which step.
+/// What to do next: which half of which step.
 #[derive(Clone, Copy)]
 pub(super) enum Intent<'i> {
-    /// A step that the journal does not know.
+    /// A step that is not in the journal.
     New(Seq, &'i NewStep),
-    /// A step that is recorded.
+    /// A recorded step.
     Again { step: &'i StoredStep, forget_retries: bool },
-    /// The compensation of one that is.
+    /// The compensation of a recorded step.
     Undo { step: &'i StoredStep, forget_retries: bool },
 }
 
-/// Commits an intent, and waits for the attempt that an earlier process had planned.
+/// Commits an intent, and waits for the attempt that an earlier process planned.
 pub(super) async fn enter<W: Sync>(
     ground: &Ground<'_, W>,
     lease: &mut Lease,

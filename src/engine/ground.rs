@@ -1,4 +1,4 @@
-//! What every step is driven with, in a run and in a plan.
+//! What every step needs, in a run and in a plan.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,19 +13,19 @@ use crate::crash;
 use crate::retry::RetryPolicy;
 use crate::run::{Event, Update};
 
-/// A change that is interrupted has so long to come to its end, unless it is said otherwise.
+/// The default time that a change may take after an interruption.
 const GRACE: Duration = Duration::from_mins(1);
 
 /// Gets the updates of the runs that one engine drives.
 type Listener<'e> = dyn Fn(Update<'_>) + Send + Sync + 'e;
 
-/// The world, time, and whoever listens.
+/// The world, time, and the listeners.
 pub(super) struct Ground<'e, W> {
     pub(super) world: &'e W,
     pub(super) clock: Clock,
     pub(super) retry: RetryPolicy,
     pub(super) cancel: CancellationToken,
-    /// How long a change that is under way has after that.
+    /// How long a change that is under way may take after an interruption.
     pub(super) grace: Duration,
     pub(super) trial: Trial,
     listeners: Vec<Box<Listener<'e>>>,
@@ -48,7 +48,7 @@ impl<'e, W> Ground<'e, W> {
         }
     }
 
-    /// An instant at which a process may die: a crash point, and one for [`Trial::CrashAt`].
+    /// An instant at which a process may die: a crash point, and an instant of [`Trial::CrashAt`].
     pub(super) async fn at(&self, instant: &'static str) {
         crash::at(instant);
         if let Trial::CrashAt(at) = self.trial
@@ -59,15 +59,14 @@ impl<'e, W> Ground<'e, W> {
         }
     }
 
-    /// Comes back when the instant of a trial has come: what goes on besides is to be dropped, as the kernel drops a
-    /// process.
+    /// Returns at the instant of a trial. The caller then drops the work beside it, as the kernel drops a process.
     pub(super) async fn crashed(&self) {
         self.crashed.notified().await;
     }
 
-    /// One more listener gets every update from now on.
+    /// Adds a listener, which gets every update from now on.
     pub(super) fn listen(&mut self, listener: impl FnMut(Update<'_>) + Send + 'e) {
-        // A std mutex, because it is never held across an await.
+        // A std mutex suffices, because it is never held across an await.
         let listener = Mutex::new(listener);
         self.listeners.push(Box::new(move |update| {
             listener.lock().unwrap_or_else(PoisonError::into_inner)(update);

@@ -1,4 +1,5 @@
-//! Keeps a lease alive beside a future, on a thread of its own: a step that blocks its thread keeps its lease.
+//! Renews a lease while a future runs. It does so on a thread of its own, so that a step that blocks its thread keeps
+//! its lease.
 
 use std::time::Duration;
 
@@ -9,14 +10,14 @@ use crate::clock::Clock;
 use crate::journal::{LEASE_LENGTH, LeaseGuard, WriteError};
 use crate::run::Failure;
 
-/// How often the lease is renewed: two renewals may fail before it runs out.
+/// How often the lease is renewed. Two renewals may fail before it expires.
 const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
 
-/// After a renewal that failed: renewing waits for a locked journal by itself.
+/// The wait after a failed renewal. It is short, because a renewal itself waits for a locked journal.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
-/// Drives `work` to its end while renewing the lease. A lost lease drops `work` at an await: its step is then in
-/// doubt, which is a state that the journal knows.
+/// Drives `work` to its end while renewing the lease. A lost lease drops `work` at an await. Its step is then in doubt,
+/// which is a state that the journal knows.
 pub(super) async fn beside<T>(
     guard: &LeaseGuard,
     clock: Clock,
@@ -35,7 +36,7 @@ pub(super) async fn beside<T>(
         }
     };
     match done {
-        // What an activity says of a lost lease is a failure; what became of it is asked here.
+        // An activity reports a lost lease as a failure, so the lease itself is asked here.
         Err(Stop::Ours(failure)) => match guard.renew().await {
             Err(WriteError::LeaseLost { to }) => Err(Stop::LeaseLost(to)),
             Ok(()) | Err(WriteError::Journal(_) | WriteError::Illegal(_) | WriteError::TargetHeld(_)) => {
@@ -59,13 +60,13 @@ async fn beat(guard: LeaseGuard, clock: Clock) -> Stop {
     loop {
         clock.sleep(INTERVAL.saturating_sub(guard.age())).await;
         if guard.age() < INTERVAL {
-            // A commit has renewed it.
+            // A commit has renewed the lease.
             continue;
         }
         match guard.renew().await {
             Ok(()) => {}
             Err(WriteError::LeaseLost { to }) => return Stop::LeaseLost(to),
-            // The lease has two more renewals in it; the steps themselves notice a journal that stays broken.
+            // Two more renewals fit into the lease. If the journal stays broken, the steps themselves notice.
             Err(error @ (WriteError::Journal(_) | WriteError::Illegal(_) | WriteError::TargetHeld(_))) => {
                 tracing::warn!(%error, "cannot renew the lease");
                 clock.sleep(AFTER_A_FAILURE).await;

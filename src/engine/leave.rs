@@ -1,4 +1,4 @@
-//! How a run is left: over, closed because it changed nothing, or as far as it came.
+//! How a process leaves a run: finished, closed because it changed nothing, or as far as it came.
 
 use super::deadly::Deadly;
 use super::drive::{Engine, Taken};
@@ -8,8 +8,9 @@ use crate::journal::{Lease, TargetHeld};
 use crate::run::{Direction, Failure, RunState, Update};
 
 impl<W: Sync + 'static> Engine<'_, W> {
-    /// Ends a run that found another one on a target. Targets are taken before anything is changed; a run of before,
-    /// which did not take this one, may have changed something, and goes on once the other is over.
+    /// Ends a run that found a target held by another run. Targets are taken before anything is changed. But a run of
+    /// an older version, which did not take this target, may have changed something; it goes on once the other run has
+    /// ended.
     pub(super) async fn held_by_another(&self, mut lease: Lease, held: TargetHeld) -> Outcome {
         match self.journal.history(lease.run()).await {
             Ok(history) => {
@@ -60,7 +61,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         }
     }
 
-    /// Leaves a run that cannot go on in this process, with as much said in the journal as can be.
+    /// Leaves a run that cannot go on in this process, and records why as far as possible.
     pub(super) async fn leave(&self, lease: Lease, stop: Stop) -> Outcome {
         let run = lease.run();
         let left = match &stop {
@@ -81,13 +82,13 @@ impl<W: Sync + 'static> Engine<'_, W> {
                 }
                 Outcome::of(run, stop.into())
             }
-            // The journal was broken before: that is what the user must hear.
+            // The journal was broken before this: the user must hear of that failure.
             Err(_) if matches!(stop, Stop::Broken(_)) => Outcome::of(run, stop.into()),
             Err(error) => Outcome::of(run, Stop::from(error).into()),
         }
     }
 
-    /// Leaves a run for a person to look at.
+    /// Leaves a run to a person.
     pub(super) async fn stuck(&self, mut lease: Lease, deadly: Deadly) -> Outcome {
         let Deadly { step, direction, failure } = deadly;
         let given_up = match direction {
@@ -106,7 +107,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         self.let_go(lease, end).await
     }
 
-    /// Lets a run go as it stands.
+    /// Releases a run in its present state.
     pub(super) async fn let_go(&self, lease: Lease, end: End) -> Outcome {
         let run = lease.run();
         match lease.release().await {

@@ -1,20 +1,20 @@
-//! The engine: journaled runs of typed, idempotent activities, resumed from their checkpoints and rolled back by
-//! their compensations. What they do to which world is not its business.
+//! The engine: journaled runs of typed, idempotent activities. Runs are resumed from their checkpoints and rolled back
+//! by their compensations. The engine does not know what activities do, or to which world.
 //!
-//! Values go down and come up; the only thing that goes sideways is `tell`, which gets each event after it is
+//! Values go down and come up. The only thing that goes sideways is `tell`, which gets each event after it is
 //! committed.
 //!
-//! How a thing ended has a word for each thing:
+//! Each thing that ends has its own word for how it ended:
 //!
 //! | what has ended | how, in this process | as the journal holds it |
 //! |---|---|---|
-//! | one attempt at a step | a result or a [`Failure`](crate::run::Failure) | `step-retrying`, when another follows |
+//! | one attempt at a step | a result or a [`Failure`](crate::run::Failure) | `step-retrying`, if another follows |
 //! | all attempts at a step | `attempt::Ended` | [`StepStatus`](crate::run::StepStatus) |
 //! | a compensation | [`Undone`], for its last part | [`UndoStatus`](crate::run::UndoStatus) |
 //! | a workflow, before its end | [`Stop`], passed on with `?` | |
 //! | a walk backwards | `rollback::Walked` | |
-//! | what a process did with a run | [`End`], in an [`Outcome`] | [`RunState`](crate::run::RunState) |
-//! | a run, for who asks what became of it | | [`run::Outcome`](crate::run::Outcome) |
+//! | a process's work on a run | [`End`], in an [`Outcome`] | [`RunState`](crate::run::RunState) |
+//! | a run, for a reader of the journal | | [`run::Outcome`](crate::run::Outcome) |
 
 pub mod prelude;
 

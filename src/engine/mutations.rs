@@ -1,5 +1,4 @@
-//! From the name of a mutation in the journal to the code that undoes it: a rollback walks the journal and not the
-//! workflow.
+//! Finds the code that undoes a mutation by the name in the journal: a rollback walks the journal and not the workflow.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -16,7 +15,7 @@ use crate::run::{Facts, Failure, FailureKind};
 type Undoing<'a> = Pin<Box<dyn Future<Output = Result<Undone, Failure>> + Send + 'a>>;
 type Undo<W> = for<'a> fn(&'a Kept, Option<&'a Kept>, &'a Cx<'a, W>) -> Undoing<'a>;
 
-/// What is known of a mutation by its name alone.
+/// What the program knows of a mutation by its name alone.
 struct Entry<W> {
     undo: Undo<W>,
     stays: fn(&Kept) -> Result<Facts, Failure>,
@@ -24,7 +23,7 @@ struct Entry<W> {
     limit: fn(&Kept) -> Option<Duration>,
 }
 
-/// The mutations that a program can undo, by their names.
+/// The mutations that a program can undo, by name.
 pub(super) struct Mutations<W>(BTreeMap<&'static str, Entry<W>>);
 
 impl<W: Sync + 'static> Mutations<W> {
@@ -32,10 +31,10 @@ impl<W: Sync + 'static> Mutations<W> {
         Self(BTreeMap::new())
     }
 
-    /// Adds one.
+    /// Adds a mutation.
     ///
     /// # Panics
-    /// When two have one name.
+    /// When two mutations have the same name.
     pub(super) fn add<A: Mutation<World = W> + 'static>(&mut self) {
         for name in std::iter::once(&A::NAME).chain(A::ALIASES) {
             let entry = Entry {
@@ -53,7 +52,7 @@ impl<W: Sync + 'static> Mutations<W> {
         self.0.contains_key(name)
     }
 
-    /// Undoes the step that the journal holds.
+    /// Undoes a step of the journal.
     pub(super) async fn undo<'a>(
         &self,
         name: &str,
@@ -67,12 +66,12 @@ impl<W: Sync + 'static> Mutations<W> {
         }
     }
 
-    /// How long a part of its undo may take.
+    /// The time limit of one part of the undo.
     pub(super) fn limit(&self, name: &str, input: &Kept) -> Option<Duration> {
         self.0.get(name).and_then(|entry| (entry.limit)(input))
     }
 
-    /// Tells the world what of a step must not be shown.
+    /// Tells the world what to mask of a step.
     pub(super) fn mask(&self, name: &str, input: &Kept, world: &W) {
         if let Some(entry) = self.0.get(name) {
             (entry.mask)(input, world);
@@ -85,7 +84,7 @@ impl<W: Sync + 'static> Mutations<W> {
     }
 }
 
-/// A mutation that could not be undone must not be carried out.
+/// The refusal of a mutation that is not registered: what cannot be undone must not be carried out.
 pub(super) fn unregistered(name: &str) -> Failure {
     Failure::ours(format!("carrying out {name}"), "it is not registered, and could not be undone")
 }
@@ -102,7 +101,7 @@ async fn undo<A: Mutation>(
     output: Option<&Kept>,
     cx: &Cx<'_, A::World>,
 ) -> Result<Undone, Failure> {
-    // For a person to resolve: no later attempt reads it.
+    // The failure is permanent, so that a person can resolve it: no later attempt could read the value either.
     let for_good = |failure: Failure| Failure { kind: FailureKind::Permanent, ..failure };
     let activity: A = read::<A, A>(input).map_err(for_good)?;
     let output: Option<A::Output> = output.map(read::<A, A::Output>).transpose().map_err(for_good)?;
@@ -114,12 +113,12 @@ fn stays<A: Mutation>(input: &Kept) -> Result<Facts, Failure> {
     Ok(read::<A, A>(input)?.stays())
 }
 
-/// What cannot be read is refused when it is to be undone.
+/// An unreadable input has no limit here: the undo itself refuses it.
 fn limit<A: Mutation>(input: &Kept) -> Option<Duration> {
     read::<A, A>(input).ok()?.limit()
 }
 
-/// The same.
+/// An unreadable input is ignored here for the same reason.
 fn mask<A: Mutation>(input: &Kept, world: &A::World) {
     if let Ok(activity) = read::<A, A>(input) {
         activity.mask(world);

@@ -1,4 +1,4 @@
-//! Steps that a newer version of a program puts into a workflow whose runs are open.
+//! Steps that a newer version of a program adds to a workflow with open runs.
 
 use std::marker::PhantomData;
 
@@ -11,7 +11,7 @@ use super::run::{Mode, Run};
 use super::stop::Stop;
 use crate::run::Failure;
 
-/// Marks the place in a run from which on the steps of a patch are taken.
+/// Marks the place in a run at which the steps of a patch begin.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 struct Patch<W> {
@@ -37,9 +37,9 @@ impl<W: Sync + 'static> Activity for Patch<W> {
 impl<W: Sync + 'static> Read for Patch<W> {}
 
 impl<W: Sync + 'static> Run<'_, W> {
-    /// Whether the steps that this patch puts in here are taken. They are, unless the run has gone past this place without
-    /// them, in an earlier version of the program; then the run goes on as that version would. The answer is recorded, so
-    /// that a resume gets the same.
+    /// Whether to take the steps that this patch adds here. The answer is yes, unless the run passed this place without
+    /// them in an earlier version of the program; it then goes on as that version would. The answer is recorded, so
+    /// that a resume gets the same one.
     ///
     /// ```no_run
     /// # use deployctl::engine::{Run, Stop};

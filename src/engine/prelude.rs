@@ -1,4 +1,4 @@
-//! What a workflow, and a program that drives it, needs: `use deployctl::engine::prelude::*`.
+//! What a workflow, and a program that drives one, needs: `use deployctl::engine::prelude::*`.
 
 pub use super::{
     Activity, Arranged, Cx, Done, End, Engine, Foresight, Mutation, Outcome, Preview, Read, Registry, Run,

@@ -1,4 +1,4 @@
-//! What a program has: the mutations that it can undo, and the workflows whose runs it can go on with.
+//! What a program registers: the mutations that it can undo, and the workflows whose runs it can resume.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -13,13 +13,13 @@ use super::stop::{Stop, UnknownWorkflow};
 use super::workflow::Workflow;
 use crate::run::Failure;
 
-/// The steps of a workflow, from the input that the journal holds to the output as it would hold it.
+/// A workflow's steps, with input and output in the form that the journal holds.
 pub(super) type Steps<W> = for<'a> fn(
     &'a mut Run<'_, W>,
     &'a Value,
 ) -> Pin<Box<dyn Future<Output = Result<Value, Stop>> + Send + 'a>>;
 
-/// The mutations that a binary can undo, and the workflows whose runs it can go on with.
+/// The mutations that a binary can undo, and the workflows whose runs it can resume.
 pub struct Registry<W> {
     pub(super) mutations: Mutations<W>,
     workflows: BTreeMap<&'static str, (u32, Steps<W>)>,
@@ -31,10 +31,10 @@ impl<W: Sync + 'static> Registry<W> {
         Self { mutations: Mutations::none(), workflows: BTreeMap::new() }
     }
 
-    /// Adds a workflow: its runs are found by the name and the version that the journal holds.
+    /// Adds a workflow. Its runs are found by the name and the version in the journal.
     ///
     /// # Panics
-    /// When two workflows have one name: the journal could not tell them apart.
+    /// When two workflows have the same name: the journal could not distinguish them.
     #[must_use]
     pub fn workflow<F: Workflow<World = W> + 'static>(mut self) -> Self {
         for name in std::iter::once(&F::NAME).chain(F::ALIASES) {
@@ -58,7 +58,7 @@ impl<W: Sync + 'static> Registry<W> {
     /// Adds a mutation.
     ///
     /// # Panics
-    /// When two mutations have one name: the journal could not tell them apart.
+    /// When two mutations have the same name: the journal could not distinguish them.
     #[must_use]
     pub fn mutation<A: Mutation<World = W> + 'static>(mut self) -> Self {
         self.mutations.add::<A>();
@@ -72,7 +72,7 @@ impl<W: Sync + 'static> Default for Registry<W> {
     }
 }
 
-/// The steps of a workflow, whatever it is given and comes to.
+/// The steps of a workflow, for any input and output.
 pub(super) fn steps<'a, F: Workflow>(
     run: &'a mut Run<'_, F::World>,
     input: &'a Value,

@@ -1,4 +1,4 @@
-//! The walk backwards: every mutation that completed or is in doubt, newest first, is undone.
+//! The walk backwards: every mutation that completed or is in doubt is undone, the newest first.
 //!
 //! It walks the journal and not the code, so that a newer binary can undo what an older one did.
 
@@ -17,7 +17,7 @@ use crate::crash;
 use crate::journal::{Lease, StoredStep};
 use crate::run::{Direction, Effect, Failure, Seq, StepStatus, UndoStatus, Update};
 
-/// How the walk ended, when it was not stopped.
+/// How a walk that was not stopped ended.
 pub(super) enum Walked {
     /// Everything is undone.
     ToTheBeginning,
@@ -25,13 +25,13 @@ pub(super) enum Walked {
     Stuck { step: String, subject: Option<String>, failure: Failure },
 }
 
-/// What is undone.
+/// Which steps to undo.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Walk {
     /// Every step that may have changed something.
     Everything,
-    /// Only the activities that a side is made of, also where a person said that they stay, and every step from this
-    /// one on.
+    /// Only the steps of the activities that make up a side, and every step from this one on. Steps that a person said
+    /// should stay are included.
     Side(&'static [&'static str], Seq),
 }
 
@@ -54,7 +54,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         for step in &steps {
             mutations.mask(&step.activity, &step.input, self.ground.world);
         }
-        // Said before anything is changed.
+        // Unknown mutations are refused before anything is changed.
         if let Some(step) = steps.iter().find(|step| walk.undoes(step) && !mutations.knows(&step.activity)) {
             return Err(Stop::Ours(unknown(&step.activity)));
         }
@@ -73,7 +73,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         Ok(Walked::ToTheBeginning)
     }
 
-    /// Undoes one step, part by part; the inner error is a failure for good, which is recorded.
+    /// Undoes one step, part by part. The inner error is a failure for good, which is recorded.
     async fn undo(
         &mut self,
         mutations: &Mutations<W>,
@@ -93,7 +93,8 @@ impl<W: Sync + 'static> Run<'_, W> {
         Err(Stop::Ours(Failure::ours(format!("undoing {}", step.activity), "it does not come to an end")))
     }
 
-    /// Makes the next part of a compensation, and commits it. What follows is another request, with retries of its own.
+    /// Makes the next part of a compensation, and commits it. The part after it is another request, with its own
+    /// retries.
     async fn undo_part(
         &mut self,
         mutations: &Mutations<W>,
@@ -112,7 +113,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         let last = undoing.last;
         let undone = match ended {
             Ended::Done(undone) => undone,
-            // What is missing is not given up because it cannot be seen.
+            // The undo is not given up: a resource that cannot be seen may still exist.
             Ended::Spent(failure) | Ended::Blocked(failure) => return Err(Stop::Suspended(failure)),
             Ended::Refused(failure) => {
                 let event = lease.fail(step.seq, Direction::Backward, &failure).await?;
@@ -124,7 +125,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.settle_part(step.seq, undone, noted.into_warnings()).await.map(Ok)
     }
 
-    /// Checkpoints a part of a compensation, and what it leaves for the next one and for earlier steps.
+    /// Checkpoints a part of a compensation, and the facts that it leaves for the next part and for earlier steps.
     async fn settle_part(&mut self, seq: Seq, undone: Undone, warnings: Vec<String>) -> Result<Undone, Stop> {
         let lease = &mut *self.mode.live().lease;
         self.ground.at("done, not completed").await;
@@ -140,7 +141,7 @@ impl<W: Sync + 'static> Run<'_, W> {
     }
 }
 
-/// The most parts of a compensation: none has more than a few.
+/// The most parts that a compensation can have. Real ones have a few.
 const PARTS_MOST: u32 = 20;
 
 /// The attempts of one part of a compensation.
@@ -150,7 +151,7 @@ struct Undoing<'u, W> {
     cx: &'u Cx<'u, W>,
     lease: &'u mut Lease,
     is_lost: bool,
-    /// The number of the attempt that was made last.
+    /// The number of the last attempt.
     last: u32,
 }
 
@@ -183,7 +184,7 @@ impl<W: Sync + 'static> Attempt for Undoing<'_, W> {
     }
 }
 
-/// Whether a step changed something, or may have, and that was not taken back yet.
+/// Whether a step changed something, or may have, and is not undone.
 fn needs_undo(step: &StoredStep) -> bool {
     let is_settled = matches!(step.state.undo, Some(UndoStatus::Completed | UndoStatus::Skipped));
     may_have_happened(step) && !is_settled
@@ -192,7 +193,7 @@ fn needs_undo(step: &StoredStep) -> bool {
 fn may_have_happened(step: &StoredStep) -> bool {
     let may_have_happened = match step.state.status {
         StepStatus::Begun | StepStatus::Completed => true,
-        // The last answer was a refusal; an attempt before it may have been carried out without our knowing.
+        // The last attempt was refused, but an earlier one may have been carried out without our knowledge.
         StepStatus::Failed => step.forward.attempt > 1,
     };
     step.effect == Effect::Mutation && may_have_happened

@@ -1,6 +1,7 @@
 //! One run, and what stops it.
 //!
-//! The invariant: nothing follows a stop that is not a failure of a step, whatever the workflow makes of it.
+//! The invariant: after a stop that is not a failure of a step, nothing follows, whatever the workflow does with the
+//! error.
 
 use std::collections::HashMap;
 
@@ -14,31 +15,30 @@ use super::stop::{Diverged, Stop};
 use crate::journal::{Lease, StoredStep};
 use crate::run::{Effect, Facts, Failure, RunId, Seq, StepId};
 
-/// A run in progress, or one that is only foreseen.
+/// A run in progress, or a run that is only foreseen.
 pub struct Run<'e, W> {
     pub(super) ground: &'e Ground<'e, W>,
     pub(super) mode: Mode<'e, W>,
     pub(super) facts: Facts,
     pub(super) next: Seq,
-    /// Whether a step that changes something was come to.
+    /// Whether the workflow has reached a step that changes something.
     pub(super) has_changes: bool,
-    /// How many steps of a name and a subject were come to.
+    /// How many steps of a name and a subject the workflow has reached.
     called: HashMap<StepId, u32>,
-    /// What has stopped the run, whatever its workflow makes of it. A failure of a step does not: a workflow may know
-    /// better.
+    /// What has stopped the run. A failure of a step does not: the workflow may handle it.
     stopped: Option<Stop>,
-    /// The step that was begun and has not come back.
+    /// The step that was begun and has not returned.
     underway: Option<Seq>,
 }
 
-/// Whether things are done or only foreseen.
+/// Whether steps are carried out or only foreseen.
 pub(super) enum Mode<'e, W> {
     Live(Live<'e, W>),
     Foresee { run: RunId, steps: Vec<PlannedStep> },
 }
 
 impl<'e, W> Mode<'e, W> {
-    /// What only a run has that is driven: a plan carries nothing out, and takes nothing back.
+    /// The part that only a driven run has: a plan carries nothing out and takes nothing back.
     pub(super) fn live(&mut self) -> &mut Live<'e, W> {
         match self {
             Self::Live(live) => live,
@@ -47,12 +47,12 @@ impl<'e, W> Mode<'e, W> {
     }
 }
 
-/// What only a run has that is driven.
+/// The part that only a driven run has.
 pub(super) struct Live<'e, W> {
     pub(super) lease: &'e mut Lease,
     pub(super) mutations: &'e Mutations<W>,
     pub(super) recorded: Vec<StoredStep>,
-    /// A user asked to resume a suspended run: its retry budgets start anew.
+    /// The user asked to resume a suspended run, so its retry budgets start anew.
     pub(super) forget_retries: bool,
 }
 
@@ -62,13 +62,13 @@ pub(super) struct Live<'e, W> {
 pub struct PlannedStep {
     /// The activity's name.
     pub name: String,
-    /// What it acts on.
+    /// The subject that it acts on.
     pub subject: Option<String>,
-    /// What it does to the world.
+    /// Its effect on the world.
     pub effect: Effect,
     /// The change, for a mutation.
     pub request: Option<Preview>,
-    /// What was found, for a read.
+    /// What a read found.
     pub note: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl<'e, W> Run<'e, W> {
     pub(super) fn new(ground: &'e Ground<'e, W>, mode: Mode<'e, W>, facts: Facts, next: Seq) -> Self {
         let mut called: HashMap<StepId, u32> = HashMap::new();
         if let Mode::Live(live) = &mode {
-            // Those that stand before what the workflow begins with: it does not come by them.
+            // Count the steps before the workflow's first one, because the workflow does not reach them.
             for step in live.recorded.iter().take(next.get() as usize - 1) {
                 *called.entry(StepId::of(&step.activity, step.subject.as_deref())).or_default() += 1;
             }
@@ -86,7 +86,7 @@ impl<'e, W> Run<'e, W> {
 }
 
 impl<W: Sync + 'static> Run<'_, W> {
-    /// What the next step of this name and subject is called.
+    /// The name of the next step of this name and subject.
     pub(super) fn called(&mut self, step: StepId) -> StepId {
         let n = self.called.get(&step).map_or(1, |n| n + 1);
         let called = step.nth(n);
@@ -94,7 +94,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         called
     }
 
-    /// Nothing follows a stop, nor a step that its workflow has dropped on the way.
+    /// Refuses to go on after a stop, or after a step that the workflow dropped before its end.
     pub(super) fn set_out(&mut self) -> Result<(), Stop> {
         if let Some(stop) = &self.stopped {
             return Err(stop.again());
@@ -125,17 +125,17 @@ impl<W: Sync + 'static> Run<'_, W> {
         }
     }
 
-    /// What the run comes to when its workflow is through.
+    /// The end of a run whose workflow has returned.
     ///
     /// # Errors
-    /// What has stopped the run, also when the workflow says that it succeeded; and steps that are recorded and were not
-    /// asked for.
+    /// What has stopped the run, even if the workflow claims success; and recorded steps that the workflow did not ask
+    /// for.
     pub(super) fn end<O>(&mut self, done: Result<O, Stop>) -> Result<O, Stop> {
         if let Some(stop) = self.stopped.take() {
             return Err(stop);
         }
         let output = done?;
-        // The last step may have been dropped as well.
+        // The workflow may have dropped the last step as well.
         self.set_out()?;
         let Mode::Live(live) = &self.mode else { return Ok(output) };
         match live.recorded.get(self.next.get() as usize - 1) {

@@ -1,7 +1,7 @@
-//! Whether a step that the workflow asks for is the one that is recorded, and what differs when it is not.
+//! Compares the step that a workflow asks for with the recorded one, and says what differs.
 //!
-//! The invariant: what is compared is what this program reads of both. So a field that an older version did not write,
-//! or one that is no more, makes no difference where the program has an answer for it.
+//! The invariant: both are compared as this program reads them. So a field that an older version did not write, or that
+//! no longer exists, makes no difference if the program has a default for it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -14,13 +14,13 @@ use super::stop::{Diverged, Stop};
 use crate::journal::{Kept, NewStep, StoredStep};
 use crate::run::{Effect, Seq, StepId, mask};
 
-/// How much of a value is shown that differs.
+/// How much of a differing value is shown.
 const SHOWN_MOST: usize = 60;
 
-/// A step as its workflow asks for it.
+/// A step, as its workflow asks for it.
 pub(super) struct Asked {
     pub(super) step: NewStep,
-    /// The digest that older versions made of it.
+    /// The digest as older versions computed it.
     as_written: String,
 }
 
@@ -42,10 +42,10 @@ fn digest(open: &Value) -> String {
 }
 
 impl Asked {
-    /// Makes sure that the step is the one that is recorded.
+    /// Makes sure that the step is the recorded one.
     ///
     /// # Errors
-    /// [`Stop::Diverged`], with what differs. Nothing must be changed then.
+    /// [`Stop::Diverged`], with the difference. The run must then change nothing.
     pub(super) fn expect<A: Activity>(&self, recorded: &StoredStep, activity: &A) -> Result<(), Stop> {
         let asked = &self.step;
         let has_the_name = recorded.activity == asked.activity
@@ -72,7 +72,7 @@ impl Asked {
     }
 }
 
-/// What differs between an activity that is recorded and one that is asked for, as this program reads both.
+/// The difference between a recorded activity and one that is asked for, as this program reads both.
 fn difference<A: Activity>(recorded: &Kept, asked: &A) -> Option<String> {
     let identity = |activity: &A| {
         let mut identity = activity.identity().map_or_else(|| encode(activity), Ok)?;
@@ -85,7 +85,7 @@ fn difference<A: Activity>(recorded: &Kept, asked: &A) -> Option<String> {
     }
 }
 
-/// The first place in two values where they differ, and what stands there.
+/// The first place at which two values differ, and what each holds there.
 fn first_difference(recorded: &Value, asked: &Value, path: &str) -> Option<String> {
     match (recorded, asked) {
         (Value::Object(one), Value::Object(other)) => {
@@ -118,7 +118,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// A step, as a divergence tells it.
+/// A step's name and subject, as a divergence shows them.
 pub(super) fn named(activity: &str, subject: Option<&str>) -> String {
     subject.map_or_else(|| activity.to_owned(), |subject| format!("{activity} {subject}"))
 }

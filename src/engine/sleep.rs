@@ -9,7 +9,7 @@ use super::activity::{Activity, Wait};
 use super::cx::Cx;
 use crate::run::Failure;
 
-/// Waits for some time, whoever goes on with the run meanwhile. Its step has the name that the workflow gives it.
+/// Waits for some time, across processes. The workflow names its step.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Sleep<W> {

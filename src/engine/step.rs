@@ -1,7 +1,7 @@
-//! One run as workflow code sees it: each step is read from the journal, or carried out and checkpointed.
+//! A run as workflow code sees it: each step is read from the journal, or carried out and checkpointed.
 //!
-//! The invariant: there is one path for plan, run and resume. A step that has a checkpoint returns it without
-//! touching the world; that is all that resume is.
+//! The invariant: plan, run and resume share one path. A step that has a checkpoint returns it without touching the
+//! world. Resume is nothing more than that.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.ground.world
     }
 
-    // Steps are on the heap: a workflow has many, and would need the room for each of them on its stack.
+    // Steps are boxed: a workflow has many, and would need room for each of them on its stack.
 
-    /// Looks at something. Done in a plan as well.
+    /// Reads something, also in a plan.
     pub async fn read<A: Read<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if let Mode::Foresee { run, .. } = self.mode {
             let output = self.look(run, &activity).await?;
@@ -37,7 +37,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.come_back(done)
     }
 
-    /// Waits until something is so.
+    /// Waits for a condition.
     pub async fn wait<A: Wait<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if matches!(self.mode, Mode::Foresee { .. }) {
             self.foreseen(A::NAME, &activity, Effect::Wait, None, None);
@@ -48,8 +48,8 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.come_back(done)
     }
 
-    /// Waits for some time, in a step of this name. What an earlier process has waited counts, so that a resume waits for
-    /// what is left of it. Nothing is waited in a plan.
+    /// Waits for some time, in a step of this name. Time that an earlier process waited counts, so a resume waits for
+    /// the rest. A plan does not wait.
     pub async fn sleep(&mut self, name: &'static str, time: Duration) -> Result<(), Stop> {
         let sleep = Sleep::<W>::lasting(time);
         if matches!(self.mode, Mode::Foresee { .. }) {
@@ -61,7 +61,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.come_back(done)
     }
 
-    /// Changes the world, in a way that can be undone.
+    /// Changes the world in a way that can be undone.
     pub async fn change<A: Mutation<World = W>>(&mut self, activity: A) -> Result<A::Output, Stop> {
         if matches!(self.mode, Mode::Foresee { .. }) {
             self.foreseen(A::NAME, &activity, Effect::Mutation, Some(activity.preview()), None);
@@ -77,7 +77,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.come_back(done)
     }
 
-    /// Holds one more target until the run is over.
+    /// Holds one more target until the run ends.
     pub async fn hold(&mut self, target: &Target) -> Result<(), Stop> {
         if matches!(self.mode, Mode::Foresee { .. }) {
             return Ok(());
@@ -109,7 +109,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         }
     }
 
-    /// Reads in a plan: no journal, but the same retries.
+    /// Reads in a plan: without a journal, but with the same retries.
     async fn look<A: Read<World = W>>(&self, run: RunId, activity: &A) -> Result<A::Output, Stop> {
         let (ground, noted) = (self.ground, Noted::default());
         let id = StepId::of(A::NAME, activity.subject().as_deref());
@@ -147,7 +147,7 @@ impl<A: Read> Attempt for Foreseeing<'_, A> {
     }
 
     async fn attempt(&mut self) -> Result<A::Output, Failure> {
-        // On the heap, as in a run.
+        // Boxed, as in a run.
         Box::pin(self.activity.execute(self.cx)).await
     }
 

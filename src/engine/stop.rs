@@ -1,4 +1,4 @@
-//! Why a workflow returned early, and how a run ended.
+//! Why a workflow returned early, and how a process left a run.
 
 use serde_json::Value;
 
@@ -15,22 +15,22 @@ pub enum Stop {
     Failed(Failure),
     /// The user interrupted.
     Interrupted,
-    /// Another process took the run over.
+    /// Another process took over the run.
     LeaseLost(Option<Holder>),
     /// Another run holds a target.
     TargetHeld(TargetHeld),
-    /// On resume the code asked for another step than the journal holds.
+    /// On resume, the code asked for another step than the journal holds.
     Diverged(Diverged),
     /// The run belongs to a workflow that is not registered.
     UnknownWorkflow(UnknownWorkflow),
-    /// A defect of ours.
+    /// A defect of this program.
     Ours(Failure),
     /// The journal failed.
     Broken(JournalError),
 }
 
 impl Stop {
-    /// The same once more, for a workflow that goes on all the same. What the journal said is told in words.
+    /// A copy, for a workflow that goes on after a stop. A journal error becomes its text.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Suspended(failure) => Self::Suspended(failure.clone()),
@@ -46,19 +46,19 @@ impl Stop {
     }
 }
 
-/// On resume the code asked for another step than the one that was recorded: it must not go on.
+/// On resume, the code asked for another step than the recorded one, so the run must not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("step {seq} of the run is `{recorded}`, but this version of the program would do `{asked}`{}", because(.difference.as_ref()))]
 #[non_exhaustive]
 pub struct Diverged {
-    /// The step.
+    /// The number of the step.
     pub seq: Seq,
-    /// What the journal holds.
+    /// The step that the journal holds.
     pub recorded: String,
-    /// What the code asked for.
+    /// The step that the code asked for.
     pub asked: String,
-    /// What differs in a step of the same name: the place in it, what is recorded there, and what is asked for. What is
-    /// confidential is masked.
+    /// The difference, if both steps have the same name: the place, the recorded value and the value asked for.
+    /// Confidential values are masked.
     pub difference: Option<String>,
 }
 
@@ -66,13 +66,13 @@ fn because(difference: Option<&String>) -> String {
     difference.map(|difference| format!(": {difference}")).unwrap_or_default()
 }
 
-/// A run cannot go on forwards here: its workflow, in its version, is none of those that are registered.
+/// The run cannot go forwards here: its workflow is not registered in its version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is a run of `{workflow}` version {version}, and this program has {}", listed(.known))]
 pub struct UnknownWorkflow {
     /// The workflow's name in the journal.
     pub workflow: String,
-    /// Its version there.
+    /// The workflow's version in the journal.
     pub version: u32,
     /// The names and versions that are registered.
     pub known: Vec<(&'static str, u32)>,
@@ -112,7 +112,7 @@ pub struct Outcome {
     pub run: RunId,
     /// How it was left.
     pub end: End,
-    /// What its workflow came to, if it came to its end in this process: an [`Output`](super::Workflow::Output).
+    /// The [`Output`](super::Workflow::Output) of its workflow, if it ended in this process.
     pub output: Option<Value>,
 }
 
@@ -122,57 +122,58 @@ impl Outcome {
     }
 }
 
-/// How a process left a run: one variant for each thing that a user must be told.
+/// How a process left a run, with a variant for each thing that a user must be told.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum End {
-    /// Its workflow came to its end.
+    /// The workflow came to its end.
     Succeeded,
-    /// Everything that the run changed is changed back. The failure is why, when it was not asked for.
+    /// Everything that the run changed is changed back. The failure is the cause, unless the user asked for the
+    /// rollback.
     RolledBack(Option<Failure>),
-    /// It failed before anything was changed.
+    /// The run failed before it changed anything.
     Refused(Failure),
-    /// It found another run on a target before anything was changed.
+    /// The run found a target held by another run before it changed anything.
     TargetHeld(TargetHeld),
-    /// It failed and was told to halt.
+    /// The run failed, and is set to halt on failure.
     Halted(Failure),
-    /// One of its sides was to be taken away, and could not be.
+    /// One of the run's sides was to be taken away, and could not be.
     NotAbandoned(Failure),
     /// A compensation failed for good.
     Stuck {
         /// The name of the step that could not be undone.
         step: String,
-        /// What it acts on.
+        /// The subject of the step.
         subject: Option<String>,
-        /// Why.
+        /// Why it could not be undone.
         failure: Failure,
     },
-    /// One process after the other has died in a step; a person has it tried again, or the run rolled back.
+    /// One process after another died in a step. A person decides whether to retry the step or roll the run back.
     Deadly {
         /// The name of the step.
         step: String,
-        /// What it acts on.
+        /// The subject of the step.
         subject: Option<String>,
-        /// How often they died.
+        /// The failure, which says how often they died.
         failure: Failure,
     },
-    /// The retry budget is spent; it can be resumed.
+    /// The retry budget is spent. The run can be resumed.
     Suspended(Failure),
-    /// The user interrupted; it can be resumed.
+    /// The user interrupted. The run can be resumed.
     Interrupted,
-    /// Another process took the run over.
+    /// Another process took over the run.
     LeaseLost(Option<Holder>),
     /// The journal belongs to another version of the code.
     Diverged(Diverged),
     /// The run belongs to a workflow that is not registered.
     UnknownWorkflow(UnknownWorkflow),
-    /// A defect of ours; the run can be resumed once it is mended.
+    /// A defect of this program. The run can be resumed once it is fixed.
     Ours(Failure),
-    /// The journal failed; the run can be resumed once it is mended.
+    /// The journal failed. The run can be resumed once the journal is repaired.
     Broken(JournalError),
 }
 
-/// The end that a stop amounts to.
+/// The end that corresponds to a stop.
 impl From<Stop> for End {
     fn from(stop: Stop) -> Self {
         match stop {

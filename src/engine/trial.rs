@@ -1,8 +1,8 @@
-//! What the engine does to a run for a trial (`trials` drives them).
+//! What the engine does to a run in a trial (`trials` drives them).
 
 use crate::run::{Failure, Seq};
 
-/// What is done to a run besides driving it.
+/// Something to do to a run besides driving it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trial {
@@ -13,15 +13,15 @@ pub enum Trial {
     FailAt(Seq),
     /// Every activity, every adoption and every compensation is carried out twice.
     Twice,
-    /// The first answer of everything is thrown away: each activity and each compensation is carried out, and goes on
-    /// as an attempt that failed.
+    /// The first answer of every activity and every compensation is thrown away: it is carried out, and its attempt
+    /// counts as failed.
     AnswerLost,
-    /// At this instant, counted from 0, nothing goes on any more, as in a process that is killed. For
-    /// [`Trials`](super::Trials), which drop the run then.
+    /// At this instant, counted from 0, everything stops, as in a process that is killed. For
+    /// [`Trials`](super::Trials), which then drop the run.
     CrashAt(u32),
 }
 
-/// What an attempt fails with whose answer is thrown away.
+/// The failure of an attempt whose answer is thrown away.
 pub(super) fn answer_lost(activity: &str) -> Failure {
     Failure::transient(activity, "its answer was lost, for a trial")
 }

@@ -1,8 +1,8 @@
-//! Four ways to try a workflow that work for any: a crash at each instant, an error at each step, everything done twice,
-//! and every answer lost.
+//! Four ways to try any workflow: a crash at each instant, an error at each step, everything done twice, and every
+//! answer lost.
 //!
-//! The second and the third after steno's (`inject_error`, `inject_repeat`): an undo that reads what its step never left, or a step that is
-//! not idempotent, shows here and not at three in the morning.
+//! The second and the third follow steno's `inject_error` and `inject_repeat`. An undo that reads what its step never
+//! left, or a step that is not idempotent, shows here and not at three in the morning.
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::journal::{Journal, JournalError, KeySource, StartError, TakeError};
 use crate::retry::RetryPolicy;
 use crate::run::{RunId, RunState, Seq, Target};
 
-/// A fresh world for one trial, and what the workflow is given in it.
+/// A fresh world for one trial, and the workflow's input in it.
 #[derive(Debug)]
 pub struct Arranged<W, I> {
     /// The world.
@@ -27,18 +27,18 @@ pub struct Arranged<W, I> {
     pub input: I,
 }
 
-/// What came of a trial.
+/// Why a trial failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrialError {
-    /// The run did not end as it must.
+    /// The run did not end as expected.
     #[error("{trial:?}: the run ended with {end}, not with {expected}")]
     End {
-        /// What was done to it.
+        /// The trial.
         trial: Trial,
-        /// How it ended.
+        /// How the run ended.
         end: String,
-        /// How it must.
+        /// The expected end.
         expected: &'static str,
     },
     /// The journal failed.
@@ -52,18 +52,18 @@ pub enum TrialError {
     Take(#[from] TakeError),
 }
 
-/// Tries one workflow, in a journal of its own for each trial.
+/// Tries one workflow, with a new journal for each trial.
 pub struct Trials<'t, W> {
-    /// Where the journals are made.
+    /// The folder in which the journals are created.
     folder: &'t Path,
-    /// What can be undone.
+    /// The mutations that can be undone.
     registry: &'t Registry<W>,
-    /// How failed attempts are spaced.
+    /// The delays between failed attempts.
     retry: RetryPolicy,
 }
 
 impl<'t, W> Trials<'t, W> {
-    /// Trials whose failed attempts are made again after a few milliseconds.
+    /// Trials that repeat failed attempts after a few milliseconds.
     pub fn new(folder: &'t Path, registry: &'t Registry<W>) -> Self {
         let retry = RetryPolicy {
             initial_interval: Duration::from_millis(1),
@@ -76,12 +76,11 @@ impl<'t, W> Trials<'t, W> {
 }
 
 impl<W: Sync + 'static> Trials<'_, W> {
-    /// Fails each step in turn, each time in a fresh world, until the workflow comes to its end without reaching the
-    /// step. `check` sees every world after its run is unwound, and must find it as it was. Returns how many steps
-    /// there are.
+    /// Fails each step in turn, each time in a fresh world, until the workflow ends without reaching the step. `check`
+    /// sees every world after its run is rolled back, and must find it unchanged. Returns the number of steps.
     ///
     /// # Errors
-    /// When a run does not unwind.
+    /// When a run does not roll back.
     pub async fn an_error_at_every_step<F: Workflow<World = W>>(
         &self,
         mut arrange: impl AsyncFnMut() -> Arranged<W, F::Input>,
@@ -117,7 +116,7 @@ impl<W: Sync + 'static> Trials<'_, W> {
         self.there_and_back::<F>(Trial::Twice, arranged, check).await
     }
 
-    /// Carries everything out and throws its answer away, forwards and then backwards; goes on as after an attempt that
+    /// Carries everything out, forwards and then backwards, and throws away each answer, so that its attempt counts as
     /// failed. `check` sees the world as in [`Trials::everything_twice`].
     ///
     /// # Errors
@@ -130,11 +129,11 @@ impl<W: Sync + 'static> Trials<'_, W> {
         self.there_and_back::<F>(Trial::AnswerLost, arranged, check).await
     }
 
-    /// Tries it in all four ways, each time in a fresh world. `check` sees each of them when its run has come to its end
-    /// (`true`) and when it was taken back (`false`).
+    /// Tries the workflow in all four ways, each time in a fresh world. `check` sees each world when its run has
+    /// succeeded (`true`) and when it was rolled back (`false`).
     ///
     /// # Errors
-    /// The first run that does not end as it must.
+    /// The first run that does not end as expected.
     pub async fn everything<F: Workflow<World = W>>(
         &self,
         mut arrange: impl AsyncFnMut() -> Arranged<W, F::Input>,
@@ -146,12 +145,12 @@ impl<W: Sync + 'static> Trials<'_, W> {
         self.every_answer_lost::<F>(&arrange().await, &mut check).await
     }
 
-    /// Stops a run dead at each instant in turn: before and after each commit, and before each wait. The run is taken up
-    /// as after a crash, and resumed, or rolled back; and so is a rollback that was stopped. `check` sees the world as in
-    /// [`Trials::everything_twice`]. Returns how many instants there are.
+    /// Stops a run dead at each instant in turn: before and after each commit, and before each wait. The run is then
+    /// taken as after a crash, and resumed or rolled back. A rollback that was stopped goes on too. `check` sees the
+    /// world as in [`Trials::everything_twice`]. Returns the number of instants.
     ///
     /// # Errors
-    /// When a run does not come to the end that was asked for.
+    /// When a run does not come to the expected end.
     pub async fn a_crash_at_every_instant<F: Workflow<World = W>>(
         &self,
         mut arrange: impl AsyncFnMut() -> Arranged<W, F::Input>,
@@ -172,7 +171,7 @@ impl<W: Sync + 'static> Trials<'_, W> {
         Ok(n_instants)
     }
 
-    /// One crash, and what follows. Returns whether the run came to its end forwards, and whether there was a crash.
+    /// One crash, and what follows. Returns whether the run succeeded, and whether there was a crash.
     async fn crash<F: Workflow<World = W>>(
         &self,
         way: Way,
@@ -206,7 +205,7 @@ impl<W: Sync + 'static> Trials<'_, W> {
         Ok((is_forwards, has_crashed))
     }
 
-    /// What the next process does with the run that was left. Returns whether it came to its end forwards.
+    /// What the next process does with the run that was left. Returns whether the run succeeded.
     async fn take_up(
         &self,
         way: Way,
@@ -255,7 +254,7 @@ impl<W: Sync + 'static> Trials<'_, W> {
     ) -> Result<(Outcome, Journal), TrialError> {
         let journal = open(&self.path()).await?;
         let engine = self.engine(trial, &journal, &arranged.world);
-        // Boxed, so that the caller's future is not as deep as the workflow's.
+        // Boxed, so that the caller's future is not as large as the workflow's.
         let started: Pin<Box<dyn Future<Output = _> + '_>> =
             Box::pin(engine.start::<F>(started::<F>(), &arranged.input));
         let outcome = started.await?;
@@ -263,7 +262,7 @@ impl<W: Sync + 'static> Trials<'_, W> {
         Ok((outcome, journal))
     }
 
-    /// A file of its own for each trial.
+    /// A new journal file for each trial.
     fn path(&self) -> PathBuf {
         self.folder.join(format!("{}.db", RunId::random()))
     }
@@ -278,9 +277,9 @@ impl<W: Sync + 'static> Trials<'_, W> {
 enum Way {
     /// The run is resumed.
     On,
-    /// It is rolled back.
+    /// The run is rolled back.
     Back,
-    /// It was being rolled back, and that goes on.
+    /// The run was being rolled back, and its rollback goes on.
     BackAgain,
 }
 

@@ -10,22 +10,22 @@ use crate::run::{OnFailure, Target};
 
 /// A sequence of steps with a name and a version.
 pub trait Workflow {
-    /// The name, as the journal holds it.
+    /// The name in the journal.
     const NAME: &'static str;
-    /// The names that it had in earlier versions.
+    /// The names that the workflow had in earlier versions.
     const ALIASES: &'static [&'static str] = &[];
-    /// Grows when a run of the version before could not be continued. Such a run can only be rolled back here, which needs
-    /// its activities and not its workflow; the program that started it can go on with it. [`Run::patched`] lets steps be
-    /// put in without that.
+    /// The version. It goes up when runs of the previous version could not be continued. Such a run can only be rolled
+    /// back here, which needs its activities but not its workflow; the program that started it can still resume it.
+    /// [`Run::patched`] allows to add steps without a new version.
     const VERSION: u32 = 1;
-    /// What its activities may touch.
+    /// What the activities may touch.
     type World: Sync + 'static;
-    /// What it is given; stored with the run.
+    /// The input. It is stored with the run.
     type Input: Serialize + DeserializeOwned + Send + Sync;
-    /// What it comes to, in a plan as in a run.
+    /// The output, in a plan and in a run.
     type Output: Serialize + DeserializeOwned + Send;
 
-    /// The steps. Must ask for the same steps in the same order whenever it gets the same results.
+    /// The steps. Given the same results, it must ask for the same steps in the same order.
     fn steps(
         run: &mut Run<'_, Self::World>,
         input: &Self::Input,
@@ -38,11 +38,11 @@ pub trait Workflow {
 pub struct Started {
     /// The deployment's name.
     pub name: String,
-    /// What the caller needs to resume the run; never secret.
+    /// What the caller needs to resume the run. It must not contain a secret.
     pub context: Value,
-    /// What follows when a step fails for good.
+    /// What happens when a step fails for good.
     pub on_failure: OnFailure,
-    /// What the run holds from its first moment.
+    /// The target that the run holds from its first moment.
     pub target: Target,
 }
 
@@ -52,14 +52,14 @@ impl Started {
         Self { name: name.into(), context: Value::Null, on_failure: OnFailure::Rollback, target }
     }
 
-    /// What the caller needs to resume the run; never secret.
+    /// Sets what the caller needs to resume the run. It must not contain a secret.
     #[must_use]
     pub fn context(mut self, context: Value) -> Self {
         self.context = context;
         self
     }
 
-    /// What follows when a step fails for good.
+    /// Sets what happens when a step fails for good.
     #[must_use]
     pub const fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = on_failure;
