@@ -37,7 +37,7 @@ const WHAT: &str = "A run: an id, the beginning of one, or `latest`; or a deploy
 
 const SHOWN: &str = "The deployment file: .edn, .yaml, .yml or .json; with --old a run: an id, the beginning of one, or `latest`";
 
-/// What describes a deployment, besides its file.
+/// The arguments that describe a deployment, besides its file.
 const ONLY_OF_A_DEPLOYMENT: [&str; 11] = [
     "alias",
     "name",
@@ -52,7 +52,7 @@ const ONLY_OF_A_DEPLOYMENT: [&str; 11] = [
     "allow_unknown_fields",
 ];
 
-/// The command line: as it is declared, but for what a rollback and `show` name, which is not only a file.
+/// The command line as declared, except that the argument of `rollback` and `show` is not only a file.
 pub(super) fn command_line() -> clap::Command {
     Cli::command()
         .mut_subcommand("rollback", |rollback| {

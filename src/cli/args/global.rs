@@ -45,7 +45,7 @@ pub(in crate::cli) struct Global {
 }
 
 impl Global {
-    /// What the flags say of how to sign in.
+    /// The flags for signing in.
     pub(in crate::cli) fn sign_in(&self) -> Flags {
         Flags {
             allow_http: self.allow_http,
