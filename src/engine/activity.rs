@@ -97,7 +97,7 @@ pub trait Mutation: Activity {
 
     /// Takes the change back, or one part of it. Like `execute`, it makes at most one change per call. The engine calls
     /// it until it succeeds, so it must be idempotent. There is no default: each mutation says how it is changed back,
-    /// and its doc says which of the three correct forms for [`Done::InDoubt`] it uses (docs/design/doubt.md).
+    /// and its doc says which of the three correct forms for [`Done::InDoubt`] it uses ([`doubt`](super::doubt)).
     fn compensate(
         &self,
         done: Done<&Self::Output>,

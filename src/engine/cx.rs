@@ -223,28 +223,3 @@ where
         Ok(())
     }
 }
-
-/// The waits between two polls: a second at first, or less if the longest wait is shorter, then doubled up to the
-/// longest wait.
-#[derive(Clone, Debug)]
-pub struct Looks {
-    next: Duration,
-    longest: Duration,
-}
-
-impl Looks {
-    /// Polls that are at most `longest` apart.
-    pub fn at_most(longest: Duration) -> Self {
-        Self { next: longest.min(Duration::from_secs(1)), longest }
-    }
-}
-
-impl Iterator for Looks {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let now = self.next;
-        self.next = (now * 2).min(self.longest);
-        Some(now)
-    }
-}

@@ -16,6 +16,8 @@
 //! | a process's work on a run | [`End`], in an [`Outcome`] | [`RunState`](crate::run::RunState) |
 //! | a run, for a reader of the journal | | [`run::Outcome`](crate::run::Outcome) |
 
+#[doc = include_str!("../../docs/design/doubt.md")]
+pub mod doubt {}
 pub mod prelude;
 
 mod abandon;
@@ -31,6 +33,7 @@ mod forward;
 mod ground;
 mod heartbeat;
 mod leave;
+mod looks;
 mod mutations;
 mod patch;
 mod registry;
@@ -46,9 +49,10 @@ mod workflow;
 
 pub use abandon::Past;
 pub use activity::{Activity, Done, Mutation, Preview, Read, Undone, Wait};
-pub use cx::{Cx, Looks};
+pub use cx::Cx;
 pub use drive::Engine;
 pub use foresee::Foresight;
+pub use looks::Looks;
 pub use registry::Registry;
 pub use run::{PlannedStep, Run};
 pub use serde_json::Value;

@@ -25,7 +25,7 @@ mod world;
 
 pub use abandon::{KeepNew, NEW_SIDE, NewSide, Side, old_side};
 pub use activities::Unfound;
-pub use balancer::Versions;
+pub use balancer::{Pace, Versions};
 pub use by_hand::{OldSpecification, RETIRES, Substitute};
 pub use context::{Context, Process};
 pub use destroy::{Destroy, Destruction};

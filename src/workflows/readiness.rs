@@ -21,7 +21,7 @@ const INTERVAL_MOST: Duration = Duration::from_secs(10);
 const INTERVAL_MILLIS: u64 = 10_000;
 const RETRIES: u32 = 3;
 /// The fewest looks while a backend must stay healthy, so that a short failure does not fall between two.
-const LOOKS_LEAST: u32 = 8;
+const LOOKS_LEAST: u32 = 4;
 
 /// Waits until every backend is healthy and has stayed healthy for `min_ready`, while no container of the new instance ends.
 /// That time begins with the first good check and does not count towards the backend timeout.
@@ -39,7 +39,9 @@ pub(super) async fn until_ready(
     let mut watched: Vec<Watched<'_>> =
         places.iter().map(|place| Watched::new(place, &balancer, min_ready)).collect();
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.policy.poll_interval) {
+    // Health checks usually have their verdict by then.
+    let verdict = watched.iter().map(|one| one.unchecked_after).max().unwrap_or_default();
+    for wait in Looks::around(verdict, cx.world.policy.poll_interval) {
         let is_last = started.elapsed() + wait > cx.world.policy.backend_timeout;
         let mut waiting = Vec::new();
         if let Some(state) = successor.still_runs(cx).await? {

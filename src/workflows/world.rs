@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::balancer::Versions;
+use super::balancer::{Pace, Versions};
 use crate::config::{Policy, secret_texts};
 use crate::oci::Oci;
 
@@ -15,6 +15,8 @@ pub struct World {
     pub policy: Policy,
     /// The versions of load balancers that this process's changes have replaced.
     pub versions: Versions,
+    /// What this process has learnt of their work.
+    pub pace: Pace,
 }
 
 impl World {

@@ -80,6 +80,7 @@ pub(crate) fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
             ..policy.clone()
         },
         versions: workflows::Versions::default(),
+        pace: workflows::Pace::default(),
     }
 }
 

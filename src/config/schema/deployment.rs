@@ -46,7 +46,7 @@ pub(in crate::config) static DEPLOYMENT: Model = Model {
         may("lb-compartments", texts(usize::MAX)).about(
             "Where there are load balancers besides that may send requests to the old instance: it is not retired then.",
         ),
-        may("poll-interval", Duration).about("The longest between two looks (2 s)."),
+        may("poll-interval", Duration).about("The longest between two looks (2 s). Long before the usual end of something, five times as long."),
         may("request-timeout", Duration).about("The longest until one request is answered (30 s)."),
         may("on-failure", Word(&["rollback", "halt"])).about("What follows when a step fails for good."),
         may("old-instance", Word(&["delete", "stop", "keep"])).about("What becomes of the old instance."),

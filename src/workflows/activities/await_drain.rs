@@ -23,6 +23,10 @@ impl Activity for AwaitDrain {
     type World = World;
     type Output = ();
 
+    fn note((): &()) -> Option<String> {
+        Some("the new version serves alone".to_owned())
+    }
+
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         tokio::select! {
             biased;

@@ -1,5 +1,7 @@
 //! Waits until the old instance is gone or stopped, so that a run that succeeded leaves nothing behind.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -18,6 +20,9 @@ pub(in crate::workflows) struct AwaitRetirement {
     pub(in crate::workflows) mode: Disposal,
 }
 
+/// What an instance usually takes until it is gone (docs/oci.md 2.6).
+const USUAL: Duration = Duration::from_secs(40);
+
 impl Activity for AwaitRetirement {
     const NAME: &'static str = "await-retirement";
     type World = World;
@@ -29,7 +34,7 @@ impl Activity for AwaitRetirement {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         let deadline = Instant::now() + cx.world.policy.instance_timeout;
-        for wait in Looks::at_most(cx.world.policy.poll_interval) {
+        for wait in Looks::around(USUAL, cx.world.policy.poll_interval) {
             let state = instance::state(cx, &self.compartment_id, &self.id).await?;
             let is_over = match (self.mode, state) {
                 (_, None | Some(InstanceState::Deleted)) | (Disposal::Keep, _) => true,

@@ -33,6 +33,7 @@ async fn attempt(
 ) -> Result<Result<Option<WorkRequestId>, OciError>, Failure> {
     cx.assure_lease().await?;
     tracing::debug!(operation = call.operation, "changing the load balancer");
+    cx.world.pace.begun(id);
     let sent = cx.world.oci.send(&call.only_if(etag.clone())).await;
     if let (Ok(_), Some(etag)) = (&sent, etag) {
         cx.world.versions.leave(id, etag);

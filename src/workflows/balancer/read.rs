@@ -53,7 +53,9 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
 ) -> Result<Option<(LoadBalancer, Option<Etag>)>, Failure> {
     let api = cx.world.oci.load_balancers();
     let started = Instant::now();
-    for wait in Looks::at_most(cx.world.policy.poll_interval) {
+    // What has followed its own change to the end just now knows that nothing is under way.
+    let is_busy = !cx.world.pace.has_just_ended(id);
+    for wait in Looks::at_most(cx.world.policy.poll_interval).take_while(|_| is_busy) {
         let mut listing = api.work_requests(id);
         loop {
             let read = failure::look_unless(cx, READING, || listing.page(), || is_gone(cx, id));

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::place::Place;
 use super::read::{SURE_AFTER, overdue, when_idle_unless_gone};
-use crate::engine::{Cx, Looks};
+use crate::engine::Cx;
 use crate::oci::load_balancers::{Flags, WorkRequest, WorkState};
 use crate::oci::{LoadBalancerId, WorkRequestId};
 use crate::run::{Failure, FailureKind};
@@ -29,12 +29,17 @@ pub(in crate::workflows) enum Expected {
 }
 
 impl Expected {
+    /// The load balancer that works.
+    const fn balancer(&self) -> Option<&LoadBalancerId> {
+        match self {
+            Self::Success => None,
+            Self::NoSet(id, _) | Self::Set(id, _) => Some(id),
+            Self::Backend { place, .. } | Self::NoBackend(place) => Some(&place.load_balancer),
+        }
+    }
+
     pub(super) async fn is_there(&self, cx: &Cx<'_, World>) -> Result<bool, Failure> {
-        let id = match self {
-            Self::Success => return Ok(false),
-            Self::NoSet(id, _) | Self::Set(id, _) => id,
-            Self::Backend { place, .. } | Self::NoBackend(place) => &place.load_balancer,
-        };
+        let Some(id) = self.balancer() else { return Ok(false) };
         // A load balancer that is gone has no parts.
         let balancer = when_idle_unless_gone(cx, id).await?.map(|(balancer, _)| balancer);
         let find = |place: &Place| balancer.as_ref().and_then(|balancer| place.find(balancer));
@@ -102,13 +107,25 @@ pub(super) async fn follow(
     let started = Instant::now();
     // A read right after a change may show the state before it.
     let is_done = || async { Ok(started.elapsed() > SURE_AFTER && Box::pin(expected.is_there(cx)).await?) };
-    for wait in Looks::at_most(cx.world.policy.poll_interval) {
+    let (balancer, longest) = (expected.balancer(), cx.world.policy.poll_interval);
+    // When the step is resumed, the change may have ended long ago.
+    let is_new = cx.is_first_entry();
+    let (first, looks) = cx.world.pace.looks(balancer.filter(|_| is_new), longest);
+    if !first.is_zero() {
+        cx.pause(first).await?;
+    }
+    for wait in looks {
         let api = cx.world.oci.load_balancers();
         let read = failure::look_unless(cx, DOING, || api.work_request(id), &is_done);
         let Some(answer) = read.await? else { return Ok(None) };
         let request = answer.value;
         match request.lifecycle_state {
-            WorkState::Succeeded => return Ok(Some(request)),
+            WorkState::Succeeded => {
+                if let Some(id) = balancer {
+                    cx.world.pace.ended(id, is_new.then(|| started.elapsed()));
+                }
+                return Ok(Some(request));
+            }
             WorkState::Failed => {
                 cx.world.versions.forget();
                 return Ok(Some(request));

@@ -1,5 +1,7 @@
 //! Waits until an instance and its containers run, and says why they do not.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -21,6 +23,9 @@ pub(in crate::workflows) struct Running {
     pub(in crate::workflows) addresses: Vec<String>,
 }
 
+/// What an instance usually takes until its containers run (docs/oci.md 2.6).
+const USUAL: Duration = Duration::from_secs(50);
+
 /// Waits until an instance and all of its containers run, and returns their addresses.
 ///
 /// # Errors
@@ -31,7 +36,7 @@ pub(in crate::workflows) async fn until_running(
     work: Option<&WorkRequestId>,
 ) -> Result<Running, Failure> {
     let deadline = Instant::now() + cx.world.policy.instance_timeout;
-    for wait in Looks::at_most(cx.world.policy.poll_interval) {
+    for wait in Looks::around(USUAL, cx.world.policy.poll_interval) {
         let state = match look(cx, id, work).await? {
             Look::Running(running) => return Ok(running),
             Look::NotYet(state) => state,
