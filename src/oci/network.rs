@@ -44,7 +44,7 @@ pub fn is_same_address(one: &str, other: &str) -> bool {
     }
 }
 
-/// Only what it is called is looked at.
+/// An address needs no id, because only its name is read.
 impl Listed for PrivateIp {
     fn id(&self) -> Option<&str> {
         None

@@ -46,7 +46,7 @@ def client(signer, config=None):
 def works(signer, who, config=None):
     listed = client(signer, config).list_container_instances(compartment, limit=1)
     assert len(listed.data.items) == 1, listed.data
-    # A body is signed, too: the request is refused for what is in it and not for its signature.
+    # The body is signed too: the request is refused for its content, not for its signature.
     try:
         details = oci.container_instances.models.UpdateContainerInstanceDetails(display_name="x")
         client(signer, config).update_container_instance("ocid1.computecontainerinstance.oc1..none", details)
@@ -69,7 +69,7 @@ over = sandbox("tokens", {"issue": "session", "lifetime-seconds": -1})["token"]
 assert not oci.auth.security_token_container.SecurityTokenContainer(None, over).valid()
 refused(lambda: client(oci.auth.signers.SecurityTokenSigner(over, key)).list_container_instances(compartment))
 
-# An instance: its certificate is exchanged for a token, which is renewed when it is refused and before it ends.
+# An instance: its certificate is exchanged for a token, which is renewed when it is refused and before it expires.
 sandbox("tokens", {"lifetime-seconds": 3600})
 instance = oci.auth.signers.InstancePrincipalsSecurityTokenSigner(federation_endpoint=federation)
 assert instance.region == "us-ashburn-1" and instance.tenancy_id == profile["tenancy"], instance.region
@@ -102,7 +102,7 @@ client_of_wrong_tenancy = oci.auth.federation_client.X509FederationClient(
 )
 refused(client_of_wrong_tenancy.get_security_token)
 
-# A user on whose behalf the instance acts.
+# A user for whom the instance acts.
 delegation = sandbox("tokens", {"issue": "delegation"})["token"]
 signers_of = oci.auth.signers.InstancePrincipalsDelegationTokenSigner
 works(signers_of(federation_endpoint=federation, delegation_token=delegation), "delegation")
@@ -111,7 +111,7 @@ refused(
     .list_container_instances(compartment)
 )
 
-# For whom is part of what is signed: nobody adds it to another's request.
+# The user is part of the signed text, so nobody can add one to another client's request.
 unsigned = oci._vendor.requests.get(
     f"{url}/20210415/containerInstances?compartmentId={compartment}",
     auth=instance,
@@ -132,7 +132,7 @@ with open(os.environ["OCI_RESOURCE_PRINCIPAL_RPST"], "w") as file:
 sandbox("tokens", {"revoke": True})
 works(resource, "resource")
 
-# The CLI, in each of its ways.
+# The CLI, with each way to sign in.
 for use, path in [("session", profile["security_token_file"]), ("delegation", f"{home}/.oci/delegation_token")]:
     with open(path, "w") as file:
         file.write(sandbox("tokens", {"issue": use})["token"])

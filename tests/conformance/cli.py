@@ -15,7 +15,7 @@ quick = ["--wait-for-state", "SUCCEEDED", "--wait-interval-seconds", "1"]
 def run(*args, expect=0, as_json=True):
     done = oci("--endpoint", url, *args)
     assert done.returncode == expect, f"{args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    # Progress of a wait goes to stderr, the result alone to stdout.
+    # The progress of a wait goes to stderr, and only the result goes to stdout.
     return json.loads(done.stdout) if as_json and done.stdout.strip() else done
 
 

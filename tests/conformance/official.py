@@ -1,4 +1,4 @@
-"""The official CLI. Its import takes a second: each call is a fork of a process that has imported it, with its own
+"""The official CLI. Its import takes a second, so each call is a fork of a process that has imported it, with its own
 arguments and environment."""
 
 import os
@@ -7,7 +7,7 @@ import sys
 import tempfile
 import traceback
 
-# It imports what the command line names.
+# The CLI imports only the services that the command line names.
 arguments, sys.argv = sys.argv, ["oci", "container-instances"]
 from oci_cli import dynamic_loader  # noqa: E402
 from oci_cli.cli import cli  # noqa: E402
@@ -18,7 +18,7 @@ sys.argv = arguments
 
 
 def oci(*args, env=None):
-    """What `oci ARGS` comes to, as `subprocess.run` tells it."""
+    """The result of `oci ARGS`, in the form of `subprocess.run`."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if child == 0:
@@ -45,7 +45,7 @@ def become(args, env, out, err):
         traceback.print_exc()
         code = 1
     for stream in (sys.stdout, sys.stderr):
-        # `--file -` closes it.
+        # `--file -` closes the stream.
         if not stream.closed:
             stream.flush()
     return code

@@ -1,5 +1,5 @@
-"""What says how to sign in: the official CLI and deployctl must understand the same. Usage: precedence.py URL, with HOME
-as `--home` and DEPLOYCTL naming the binary."""
+"""The precedence of sign-in settings: the official CLI and deployctl must agree. Usage: precedence.py URL, with HOME as
+`--home` and DEPLOYCTL naming the binary."""
 
 import json
 import os
@@ -54,7 +54,7 @@ on_behalf = ["--auth", "instance_obo_user"]
 delegation = {"OCI_CLI_DELEGATION_TOKEN_FILE": f"{home}/delegation"}
 token = {"OCI_CLI_SECURITY_TOKEN_FILE": f"{folder}/sessions/SESSION/token"}
 rc_session = "[OCI_CLI_SETTINGS]\ndefault_profile = SESSION\n[SESSION]\nauth = security_token\n"
-# Flags, variables, the rc file, the configuration file, who signs.
+# Flags, variables, the rc file, the configuration file, and the expected signer.
 cases = [
     ([], {}, None, config, "user"),
     ([], {"OCI_CLI_PROFILE": "NONE"}, None, config, None),
@@ -119,7 +119,7 @@ for flags, variables, rc, configuration, expected in cases:
     put(rc_file, rc)
     put(f"{folder}/config", configuration)
     environment = base | variables
-    # The CLI asks the metadata service for minutes where nobody answers: what it would say is known.
+    # If the metadata service does not answer, the CLI asks it for minutes. The result is known, so the CLI is not run.
     is_away = environment["OCI_METADATA_BASE_URL"].endswith(":1")
     theirs, said = ({None}, None) if is_away else signed_by(
         oci, "--endpoint", url, *flags, *listing, env=environment

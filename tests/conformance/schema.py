@@ -1,5 +1,5 @@
-"""The JSON Schema of deployments: a schema by its own standard, the SDK's models field by field and word by word, and
-true of what deployctl takes and refuses. Usage: schema.py URL, with HOME as `--home` and DEPLOYCTL naming the binary."""
+"""The JSON Schema of deployments: it is valid by its own standard, equal to the SDK's models field by field and word by
+word, and accepts and refuses the same as deployctl. Usage: schema.py URL, with HOME as `--home` and DEPLOYCTL naming the binary."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ schema = json.loads(subprocess.run([deployctl, "schema"], capture_output=True, c
 jsonschema.Draft202012Validator.check_schema(schema)
 validator = jsonschema.Draft202012Validator(schema)
 
-# What the API has and a deployment says in other ways.
+# Fields of the API that a deployment expresses in another way.
 elsewhere = {"CreateBackendSetDetails": {"name", "backends"}}
 objects = dict(schema["$defs"])
 for definition in schema["$defs"].values():
@@ -46,7 +46,7 @@ assert n_models >= 25, f"only {n_models} models were compared"
 
 
 def judge(deployment):
-    """Whether deployctl takes it; the schema must say the same."""
+    """Whether deployctl accepts it. The schema must agree."""
     with open("judged.json", "w") as file:
         json.dump(deployment, file)
     ran = subprocess.run([deployctl, "validate", "judged.json"], capture_output=True, text=True)

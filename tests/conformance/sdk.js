@@ -1,6 +1,6 @@
 // The official TypeScript SDK against the sandbox, unchanged. Usage: sdk.js URL, with HOME holding .oci/config and
 // NODE_PATH the packages. It writes the names of signed headers in another case than the Python SDK, and sends the tokens
-// of pages as they came.
+// of pages unchanged.
 "use strict";
 const assert = require("node:assert/strict");
 const common = require("oci-common");
@@ -61,7 +61,7 @@ async function main() {
     assert.equal(done.workRequest.lifecycleState, "SUCCEEDED", done.workRequest.message);
   };
 
-  // Create, and the same token again.
+  // Create, and create again with the same token.
   const made = [];
   for (const n of [0, 1, 2]) made.push(await create(`ts-${n}`));
   for (const one of made) await ofInstance(one);
@@ -70,7 +70,7 @@ async function main() {
   assert.equal(first.containerInstance.id, again.containerInstance.id);
   await ofInstance(first);
 
-  // Lists page by page, by the client's own hand and by the SDK's, with filters and an order.
+  // Lists page by page, with the client's own loop and with the SDK's, with filters and an order.
   const listed = [];
   let page;
   do {
@@ -111,7 +111,7 @@ async function main() {
   assert.equal(stopped.lifecycleState, "INACTIVE");
   await ofInstance(await instances.stopContainerInstance({ containerInstanceId }));
 
-  // A backend set with backends, and another list in its place.
+  // A backend set with backends, and a list that replaces them.
   const checker = { protocol: "HTTP", urlPath: "/", port: 0, returnCode: 200 };
   const backend = (ipAddress, port) => ({ ipAddress, port });
   await ofBalancer(await balancers.createBackendSet({
@@ -164,13 +164,13 @@ async function main() {
   await ofBalancer(await balancers.deleteListener({ loadBalancerId, listenerName: "ts" }));
   await ofBalancer(await balancers.deleteBackendSet({ loadBalancerId, backendSetName: "ts" }));
 
-  // What is not known is refused, and what is not there is not found.
+  // Unknown words are refused, and things that do not exist are not found.
   const set = (policy, protocol) => balancers.createBackendSet({
     loadBalancerId, createBackendSetDetails: { name: "wrong", policy, healthChecker: { ...checker, protocol } },
   });
   await refused(400, "InvalidParameter", set("RANDOM", "HTTP"));
   await refused(400, "InvalidParameter", set("ROUND_ROBIN", "FTP"));
-  // Work requests of the general service are not where these are.
+  // The general service does not have these work requests.
   await refused(404, "NotFound", work.getWorkRequest({ workRequestId: first.opcWorkRequestId }));
 
   for (const one of [...made, first]) {
@@ -181,5 +181,5 @@ async function main() {
   console.log("ok");
 }
 
-// Its circuit breakers would keep the process.
+// The SDK's circuit breakers would keep the process alive.
 main().then(() => process.exit(0), (error) => { console.error(error); process.exit(1); });

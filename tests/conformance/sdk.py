@@ -58,7 +58,7 @@ assert container.environment_variables == {"A_B": "c"} and container.lifecycle_d
 waited = composite.create_container_instance_and_wait_for_state(details("sdk-waited"), ["SUCCEEDED"], waiter_kwargs=waiting)
 assert waited.data.status == "SUCCEEDED", waited.data
 
-# The same token makes the same instance; another body with it is refused.
+# The same token returns the same instance. Another body with that token is refused.
 first = instances.create_container_instance(details("twice"), opc_retry_token="token-1").data.id
 again = instances.create_container_instance(details("twice"), opc_retry_token="token-1").data.id
 assert first == again, (first, again)
@@ -118,7 +118,7 @@ gone = instances.get_container_instance(made[0].data.id)
 oci.wait_until(instances, gone, "lifecycle_state", "DELETED", **waiting)
 refused(409, "InvalidatedRetryToken", lambda: instances.create_container_instance(details("twice"), opc_retry_token="token-1"))
 
-# A 429 is retried by the SDK; a wrong key is refused.
+# The SDK retries a 429. A wrong key is refused.
 fault = json.dumps({"method": "GET", "path": "/loadBalancers", "times": 1, "effect": "429"}).encode()
 urllib.request.urlopen(urllib.request.Request(f"{url}/sandbox/faults", data=fault, method="POST"))
 assert balancers.list_load_balancers(compartment, retry_strategy=retry).data[0].id == balancer

@@ -121,7 +121,7 @@ pub struct WorkError {
     pub message: String,
 }
 
-/// None is told from another.
+/// An error has no id, so none is taken for another.
 impl Listed for WorkError {
     fn id(&self) -> Option<&str> {
         None

@@ -32,7 +32,7 @@ func refused(err error, status int, code string) {
 	expect(ok && failure.GetHTTPStatusCode() == status && failure.GetCode() == code, code, err)
 }
 
-// until looks every 50 ms for as long as half a minute.
+// until checks every 50 ms, for up to half a minute.
 func until(what string, isSo func() bool) {
 	for n := 0; n < 600; n++ {
 		if isSo() {
