@@ -1,10 +1,10 @@
-//! How long is waited between two looks at something that takes its time.
+//! The waits between two reads of something that takes time.
 
 use std::time::Duration;
 
-/// The first wait, where the longest is not shorter.
+/// The first wait, unless the longest is shorter.
 const FIRST: Duration = Duration::from_secs(1);
-/// Long before the usual end, a wait may be so many times the longest.
+/// Long before the usual end, a wait may be this many times the longest.
 const FAR: u32 = 5;
 
 /// The waits between looks. They start at a second, or less when the longest wait is shorter, and double up to the longest.
@@ -13,25 +13,25 @@ pub struct Looks {
     next: Duration,
     longest: Duration,
     usual: Option<Duration>,
-    /// Whether nothing is looked for before the usual end is near.
+    /// Whether the usual duration is known, so that nothing is read before its end is near.
     is_known: bool,
     waited: Duration,
 }
 
 impl Looks {
-    /// Looks that are never further apart than `longest`.
+    /// Waits that are never longer than `longest`.
     pub fn at_most(longest: Duration) -> Self {
         Self { next: longest.min(FIRST), longest, usual: None, is_known: false, waited: Duration::ZERO }
     }
 
-    /// Looks at something that usually takes so long. Long before its usual end they may be further apart than `longest`,
-    /// but never by more than half of what was waited: what ends early is seen early. Around that end they are closer.
+    /// Waits for something that usually takes `usual`. Long before its usual end they may be longer than `longest`, but never
+    /// longer than half of the time waited so far, so that an early end is seen early. Around the usual end they are shorter.
     pub fn around(usual: Duration, longest: Duration) -> Self {
         Self { usual: Some(usual), ..Self::at_most(longest) }
     }
 
-    /// Looks at something that took so long the last time: the first, half that time after its beginning, and the next
-    /// when its end is near.
+    /// Waits for something that took `took` the last time. The first read comes half that time after its beginning, and the
+    /// next when its end is near.
     pub fn as_before(took: Duration, longest: Duration) -> Self {
         Self { is_known: true, waited: took / 2, ..Self::around(took, longest) }
     }
@@ -83,7 +83,7 @@ mod tests {
         );
         let change = Looks::around(Duration::from_secs(10), LONGEST);
         assert_eq!(instants(change, 9), [1.0, 3.0, 5.0, 7.5, 9.0, 10.0, 11.0, 12.0, 14.0]);
-        // The first look is after five seconds.
+        // The first read comes after five seconds.
         let known = Looks::as_before(Duration::from_secs(10), LONGEST);
         assert_eq!(instants(known, 4), [4.0, 5.0, 6.0, 7.0]);
     }

@@ -198,7 +198,7 @@ pub struct WorkRequest {
     pub kind: String,
     /// Its state.
     pub lifecycle_state: WorkState,
-    /// When it was accepted, as the cloud writes it.
+    /// The time of its acceptance, in the format of the cloud.
     #[serde(default)]
     pub time_accepted: Option<String>,
     /// Why it failed.

@@ -20,7 +20,7 @@ pub(in crate::workflows) struct AwaitRetirement {
     pub(in crate::workflows) mode: Disposal,
 }
 
-/// What an instance usually takes until it is gone (docs/oci.md 2.6).
+/// How long an instance usually takes until it is gone (docs/oci.md 2.6).
 const USUAL: Duration = Duration::from_secs(40);
 
 impl Activity for AwaitRetirement {

@@ -23,7 +23,7 @@ pub(in crate::workflows) struct Running {
     pub(in crate::workflows) addresses: Vec<String>,
 }
 
-/// What an instance usually takes until its containers run (docs/oci.md 2.6).
+/// How long an instance usually takes until its containers run (docs/oci.md 2.6).
 const USUAL: Duration = Duration::from_secs(50);
 
 /// Waits until an instance and all of its containers run, and returns their addresses.
