@@ -42,7 +42,8 @@ pub(super) async fn until_ready(
     // Health checks usually have their verdict by then.
     let verdict = watched.iter().map(|one| one.unchecked_after).max().unwrap_or_default();
     for wait in Looks::around(verdict, cx.world.policy.poll_interval) {
-        let is_last = started.elapsed() + wait > cx.world.policy.backend_timeout;
+        let in_time = cx.world.policy.backend_timeout.saturating_sub(started.elapsed());
+        let is_last = in_time.is_zero();
         let mut waiting = Vec::new();
         if let Some(state) = successor.still_runs(cx).await? {
             for one in &mut watched {
@@ -66,7 +67,7 @@ pub(super) async fn until_ready(
         }
         if !waiting.is_empty() {
             cx.progress(waiting.join("; "));
-            cx.pause(wait).await?;
+            cx.pause(wait.min(in_time)).await?;
             continue;
         }
         let left = watched.iter().map(Watched::left).max().unwrap_or_default();

@@ -132,11 +132,12 @@ pub(super) async fn follow(
             }
             WorkState::Accepted | WorkState::InProgress | WorkState::Unknown => {
                 let kind = cx.world.oci.heard(&request.kind);
-                if started.elapsed() + wait > cx.world.policy.work_timeout {
+                let left = cx.world.policy.work_timeout.saturating_sub(started.elapsed());
+                if left.is_zero() {
                     return Err(overdue(cx, DOING, &format!("{id} ({kind})")));
                 }
                 cx.progress(format!("{kind} is under way: work request {id}"));
-                cx.pause(answer.retry_after.unwrap_or(wait)).await?;
+                cx.pause(answer.retry_after.unwrap_or(wait).min(left)).await?;
             }
         }
     }

@@ -41,7 +41,8 @@ pub(in crate::workflows) async fn until_running(
             Look::Running(running) => return Ok(running),
             Look::NotYet(state) => state,
         };
-        if Instant::now() + wait > deadline {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
             return Err(Failure::permanent(
                 "waiting for the container instance",
                 format!(
@@ -51,7 +52,7 @@ pub(in crate::workflows) async fn until_running(
             ));
         }
         cx.progress(&state);
-        cx.pause(wait).await?;
+        cx.pause(wait.min(left)).await?;
     }
     unreachable!("looks never end")
 }
