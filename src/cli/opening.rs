@@ -113,8 +113,10 @@ impl Session<'_> {
             () = self.clock.sleep(TICK) => {}
         }
         let lock = Journal::opening_lock(path);
-        if lock.exists() {
-            let by = match Journal::opened_by(path) {
+        let opened_by = Journal::opened_by(path);
+        // A slow machine may take that long to open it alone.
+        if lock.exists() && opened_by != Some(std::process::id()) {
+            let by = match opened_by {
                 Some(pid) => format!("process {pid}"),
                 None => "another process".to_owned(),
             };
