@@ -18,6 +18,8 @@
 
 #[doc = include_str!("../../docs/design/doubt.md")]
 pub mod doubt {}
+#[doc = include_str!("../../docs/library.md")]
+pub mod guide {}
 pub mod prelude;
 
 mod abandon;

@@ -1,5 +1,7 @@
 //! Why a workflow returned early, and how a process left a run.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::journal::{JournalError, TargetHeld, WriteError};
@@ -28,6 +30,23 @@ pub enum Stop {
     /// The journal failed.
     Broken(JournalError),
 }
+
+impl fmt::Display for Stop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Suspended(failure) | Self::Failed(failure) | Self::Ours(failure) => failure.fmt(formatter),
+            Self::Interrupted => formatter.write_str("interrupted"),
+            Self::LeaseLost(Some(by)) => write!(formatter, "{by} took the run over"),
+            Self::LeaseLost(None) => formatter.write_str("another process took the run over"),
+            Self::TargetHeld(held) => write!(formatter, "{} is held by run {}", held.target, held.run),
+            Self::Diverged(diverged) => diverged.fmt(formatter),
+            Self::UnknownWorkflow(unknown) => unknown.fmt(formatter),
+            Self::Broken(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for Stop {}
 
 impl Stop {
     /// A copy, for a workflow that goes on after a stop. A journal error becomes its text.

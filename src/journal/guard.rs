@@ -34,7 +34,7 @@ pub struct LeaseGuard {
 /// lease was given back.
 #[derive(Debug)]
 #[must_use = "it keeps them away only while it is there"]
-pub struct KernelLock {
+pub(crate) struct KernelLock {
     _lock: Option<Arc<Lock>>,
 }
 
@@ -75,7 +75,7 @@ impl LeaseGuard {
 
     /// A share in the kernel lock for code that blocks a thread and cannot be cancelled: no process of this machine
     /// takes the run before that code ends.
-    pub fn kernel_lock(&self) -> KernelLock {
+    pub(crate) fn kernel_lock(&self) -> KernelLock {
         KernelLock { _lock: self.lock.upgrade() }
     }
 
@@ -110,7 +110,7 @@ impl LeaseGuard {
     }
 
     /// Runs a task beside everything else in this process, on a thread that nothing blocks.
-    pub fn beside<T: Send + 'static>(
+    pub(crate) fn beside<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> Result<JoinHandle<T>, JournalError> {

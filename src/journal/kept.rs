@@ -19,7 +19,9 @@ impl Kept {
     ///
     /// # Errors
     /// When the text does not fit `T`, with the place in it.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
+    pub(crate) fn read<T: DeserializeOwned>(
+        &self,
+    ) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&self.0))
     }
 

@@ -54,7 +54,7 @@ pub use deaths::Deaths;
 pub use error::{JournalError, ResolveError, StartError, TakeError, TargetHeld, WriteError};
 pub use exposure::Exposure;
 pub use find::{FindError, Purpose};
-pub use guard::{KernelLock, LEASE_LENGTH, LeaseGuard};
+pub use guard::{LEASE_LENGTH, LeaseGuard};
 pub use handle::{Claim, Journal};
 pub use held::boot_id;
 pub use kept::Kept;
