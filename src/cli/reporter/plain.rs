@@ -168,8 +168,10 @@ pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> Stri
         EventKind::RunInterrupted => "interrupted".to_owned(),
         EventKind::RunFailed { failure } => format!("failed: {failure}"),
         EventKind::RollbackStarted => "rolling back".to_owned(),
-        EventKind::RunStuck { failure, .. } => format!("stuck at {step}: {failure}"),
-        EventKind::RunRetried { by, .. } => format!("{step} to be tried again, by {by}"),
+        EventKind::RunStuck { failure, .. } => format!("stuck: {failure}"),
+        // A process that takes a run up has not seen the step begin.
+        EventKind::RunRetried { seq, by } if step.is_empty() => format!("step {seq} is tried again, by {by}"),
+        EventKind::RunRetried { by, .. } => format!("{step} is tried again, by {by}"),
         EventKind::RunAbandoned { keep, reason, by, .. } => {
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("abandoned by {by}, keeping the {} side{reason}", keep.as_str())
