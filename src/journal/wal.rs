@@ -85,8 +85,25 @@ impl Found {
 async fn is_its_own(connection: &mut SqliteConnection, path: &Path) -> Result<bool, sqlx::Error> {
     let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await?;
     let (is_busy, n_frames): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    let is_empty = fs::metadata(log_file(path)).is_ok_and(|log| log.len() == 0);
-    Ok(is_busy != 0 || n_frames != 0 || is_empty)
+    Ok(is_busy != 0 || n_frames != 0 || fs::read(log_file(path)).is_ok_and(|log| is_torn(&log)))
+}
+
+/// Whether a log in which SQLite finds no commit is one whose first commit was not written to its end, as when the process
+/// died in the middle. The header of such a log is whole, or is not there to its end. That of a log that belongs to
+/// another file is not (sqlite.org/fileformat2.html, 4.1 and 4.2).
+fn is_torn(log: &[u8]) -> bool {
+    const HEADER: usize = 32;
+    const SUMMED: usize = 24;
+    const MAGIC: u32 = 0x377f_0682;
+    let Some(header) = log.get(..HEADER) else { return true };
+    let big = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let word = |at: usize| if big(0) == MAGIC { big(at).swap_bytes() } else { big(at) };
+    let (mut one, mut other) = (0_u32, 0_u32);
+    for at in (0..SUMMED).step_by(8) {
+        one = one.wrapping_add(word(at)).wrapping_add(other);
+        other = other.wrapping_add(word(at + 4)).wrapping_add(one);
+    }
+    big(0) & !1 == MAGIC && (one, other) == (big(SUMMED), big(SUMMED + 4))
 }
 
 /// An announcement that is not confirmed yet. If it is dropped before that, because a caller does not wait for the

@@ -1,6 +1,6 @@
 //! The journal is three files: the messages about a file that was copied without the others.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 
 use crate::file::{JOURNAL, KEY, execute, with};
@@ -57,6 +57,13 @@ fn a_copy_without_its_log_is_refused_and_one_with_it_goes_on() {
     foreign[16] ^= 0xff;
     fs::write(world.path(&format!("{alone}-wal")), foreign).expect("written");
     expect_refused(&world, file, &alone);
+    // A process that dies while it writes the first commit leaves the beginning of it.
+    for n_bytes in [0, 20, 32, 132] {
+        let torn = copy(&world, &format!("torn {n_bytes}"), true);
+        let log = OpenOptions::new().write(true).open(world.path(&format!("{torn}-wal"))).expect("the log");
+        log.set_len(n_bytes).expect("cut");
+        assert_eq!(states(&world, &torn), ["running"], "{n_bytes} bytes are there");
+    }
     let whole = copy(&world, "whole", true);
     assert_eq!(states(&world, &whole), ["running"]);
     // A command that reads the copy has written the log into the file.
