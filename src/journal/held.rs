@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 
 use super::error::{JournalError, TakeError};
 use super::handle::{Claim, Inner, Journal};
-use super::lock::{Lock, is_held_by_a_stopped_process, lock_folder};
+use super::lock::{Lock, lock_folder, stopped_holder};
 use super::row::Column;
 use crate::clock::Clock;
 use crate::run::{Fence, Holder, OnFailure, RunId, RunStanding, Timestamp};
@@ -52,7 +52,11 @@ impl Hold {
     fn is_alive_unless(&self, is_free: bool, path: &Path, now: Timestamp) -> bool {
         let is_of_this_machine = || self.by.boot_id == boot_id() || self.by.host == host_name();
         let lasts = self.until > now;
-        if is_free { lasts && !is_of_this_machine() } else { lasts || !is_held_by_a_stopped_process(path) }
+        if is_free {
+            lasts && !is_of_this_machine()
+        } else {
+            lasts || stopped_holder(path) != Some(self.by.pid)
+        }
     }
 }
 
@@ -73,7 +77,7 @@ impl LeaseRow {
         let path = lock_file(inner, run);
         let Some(hold) = self.hold.take() else {
             return match lock {
-                None if !is_held_by_a_stopped_process(&path) => Err(TakeError::Busy { run, lock: path }),
+                None if stopped_holder(&path).is_none() => Err(TakeError::Busy { run, lock: path }),
                 None | Some(_) => Ok(None),
             };
         };
