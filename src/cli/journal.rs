@@ -19,19 +19,16 @@ pub(super) async fn run(session: &Session<'_>, command: &JournalCommand) -> Resu
 }
 
 async fn prune(session: &Session<'_>, age: Duration, n_newest: u32, is_meant: bool) -> Result<Exit, Report> {
-    let Some(journal) = session.journal_if_any().await? else { return Err(session.no_such_journal()) };
+    let opened = if is_meant { session.journal_to_drive().await? } else { session.journal_if_any().await? };
+    let Some(journal) = opened else { return Err(session.no_such_journal()) };
     let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
     let before = session.clock.now().checked_sub_signed(age).unwrap_or(Timestamp::MIN_UTC);
-    let obsolete = journal.obsolete(before, n_newest).await?;
-    journal.close().await?;
-    let runs = if is_meant && !obsolete.is_empty() {
-        let journal = session.journal().await?;
-        let deleted = journal.delete_before(before, n_newest).await?;
-        journal.close().await?;
-        deleted
+    let runs = if is_meant {
+        journal.delete_before(before, n_newest).await?
     } else {
-        obsolete
+        journal.obsolete(before, n_newest).await?
     };
+    journal.close().await?;
     if session.ui.is_json {
         session.ui.json(&json!({"runs": runs, "deleted": is_meant}));
         return Ok(Exit::Done);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::apply::commit;
 use super::attest::Rows;
 use super::error::JournalError;
 use super::handle::Journal;
@@ -38,50 +39,57 @@ impl Journal {
     /// Deletes the runs that ended before `time` and that no rollback needs, and returns them. The file keeps its size
     /// and reuses the room.
     pub async fn delete_before(&self, time: Timestamp, n_newest: u32) -> Result<Vec<RunId>, JournalError> {
-        let runs = self.obsolete(time, n_newest).await?;
-        for some in runs.chunks(AT_ONCE) {
-            self.delete(some).await?;
+        let mut deleted = Vec::new();
+        for runs in self.obsolete(time, n_newest).await?.chunks(AT_ONCE) {
+            deleted.extend(self.delete(runs).await?);
         }
-        Ok(runs)
+        Ok(deleted)
     }
 
-    async fn delete(&self, runs: &[RunId]) -> Result<(), JournalError> {
+    /// Deletes those of these runs that are still over, and returns them.
+    async fn delete(&self, runs: &[RunId]) -> Result<Vec<RunId>, JournalError> {
         let inner = &self.0;
         let unlocked = inner.unlocked()?;
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
         unlocked.assure(&mut tx, &inner.path).await?;
+        let mut deleted = Vec::with_capacity(runs.len());
         for run in runs {
             let id = run.to_string();
-            // No process takes the run meanwhile: that needs this transaction's lock.
-            sqlx::query!("DELETE FROM events WHERE run_id = ?1", id)
-                .execute(&mut *tx)
+            // It was over when it was looked at. From here on, nobody takes it: that needs this transaction's lock.
+            let state = sqlx::query_scalar!("SELECT state FROM runs WHERE id = ?1", id)
+                .fetch_optional(&mut *tx)
                 .await
                 .map_err(failed)?;
-            sqlx::query!("DELETE FROM steps WHERE run_id = ?1", id)
-                .execute(&mut *tx)
-                .await
-                .map_err(failed)?;
-            sqlx::query!("DELETE FROM facts WHERE run_id = ?1", id)
-                .execute(&mut *tx)
-                .await
-                .map_err(failed)?;
-            sqlx::query!("DELETE FROM targets WHERE run_id = ?1", id)
-                .execute(&mut *tx)
-                .await
-                .map_err(failed)?;
-            sqlx::query!("DELETE FROM runs WHERE id = ?1", id).execute(&mut *tx).await.map_err(failed)?;
+            let state: Option<RunState> =
+                state.map(|state| Column("runs", "state").parse(&state)).transpose()?;
+            if !state.is_some_and(RunState::is_over) {
+                continue;
+            }
+            macro_rules! delete {
+                ($($sql:tt)+) => {$(
+                    sqlx::query!($sql, id).execute(&mut *tx).await.map_err(failed)?;
+                )+};
+            }
+            delete! {
+                "DELETE FROM events WHERE run_id = ?1"
+                "DELETE FROM steps WHERE run_id = ?1"
+                "DELETE FROM facts WHERE run_id = ?1"
+                "DELETE FROM targets WHERE run_id = ?1"
+                "DELETE FROM runs WHERE id = ?1"
+            }
+            deleted.push(*run);
         }
         Rows::new(&inner.path, &unlocked.rows, &mut tx).write_extent().await?;
         wal::confirm_within(&mut tx).await.map_err(failed)?;
-        super::apply::commit(inner, tx).await?;
-        for run in runs {
+        commit(inner, tx).await?;
+        for run in &deleted {
             // Taking and dropping the lock removes its file.
             drop(lock(inner, *run)?);
         }
         wal::settle(inner, &mut connection).await;
-        Ok(())
+        Ok(deleted)
     }
 }
 
