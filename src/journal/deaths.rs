@@ -6,6 +6,7 @@ use sqlx::SqliteConnection;
 use super::error::JournalError;
 use super::handle::Inner;
 use super::row::Column;
+use super::step::StoredStep;
 use crate::run::{Direction, EventKind, RunId, Seq};
 
 /// Processes that died in one step, one after the other.
@@ -21,16 +22,22 @@ pub struct Deaths {
 
 /// The limit of counting.
 const COUNTED_MOST: u32 = 100;
+/// The events of one death: the run is taken, turned round if it goes backwards, and the step begins.
+const EVENTS_OF_ONE: u32 = 3;
 
 /// The deaths of processes in the step that is under way, if there were any.
 pub(super) async fn count(
     inner: &Inner,
     tx: &mut SqliteConnection,
     run: RunId,
+    steps: &[StoredStep],
 ) -> Result<Option<Deaths>, JournalError> {
     let id = run.to_string();
-    // Between two beginnings the run is taken, and turned round if it goes backwards.
-    let most = 3 * COUNTED_MOST;
+    // Each beginning is an attempt. Besides, the run has just been taken.
+    let attempts =
+        |step: &StoredStep| step.attempts(Direction::Forward).max(step.attempts(Direction::Backward));
+    let n_most = steps.iter().map(attempts).max().unwrap_or(0).min(COUNTED_MOST) + 1;
+    let most = EVENTS_OF_ONE * n_most;
     let kinds =
         sqlx::query_scalar!("SELECT kind FROM events WHERE run_id = ?1 ORDER BY n DESC LIMIT ?2", id, most)
             .fetch_all(tx)

@@ -75,9 +75,9 @@ impl History {
             on_failure: Column("runs", "on_failure").parse(&row.on_failure)?,
             error: Column("runs", "error").json_or_none(row.error.as_deref())?,
             state_before,
-            steps,
             facts: load_facts(inner, tx, run).await?,
-            deaths: deaths::count(inner, tx, run).await?,
+            deaths: deaths::count(inner, tx, run, &steps).await?,
+            steps,
         })
     }
 }

@@ -7,12 +7,11 @@ use super::handle::Claim;
 use super::handle::Journal;
 use super::held::{LeaseRow, lock_patiently};
 use super::patience::begin;
-use super::step::{StoredStep, load_steps};
+use super::step::standings;
 use super::take::Takeable;
 use super::wal;
 use crate::run::{
-    Event, EventKind, Facts, Holder, Resolution, RunId, RunRecord, RunState, Seq, StepRecord, StepStanding,
-    UndoStatus,
+    Event, EventKind, Facts, Holder, Resolution, RunId, RunRecord, RunState, Seq, StepRecord, UndoStatus,
 };
 
 impl Journal {
@@ -57,8 +56,7 @@ impl Journal {
         let mut tx = begin!(&inner.path, connection, inner.patience());
         let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), Claim::Respects).await?;
         let LeaseRow { fence, standing, .. } = found.row;
-        let steps = load_steps(inner, &mut tx, run).await?;
-        let steps: Vec<StepStanding> = steps.iter().map(StoredStep::standing).collect();
+        let steps = standings(inner, &mut tx, run).await?;
         let change = Change::new(run, fence, standing, inner.clock.now()).and(resolved, &steps);
         let mut change = change.map_err(WriteError::from)?;
         change.tenure = Tenure::Revoked;

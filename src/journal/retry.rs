@@ -4,8 +4,8 @@ use sqlx::SqliteConnection;
 
 use super::error::TakeError;
 use super::handle::Inner;
-use super::step::load_steps;
-use crate::run::{Direction, RunId, RunStanding, RunState, Seq, StepStatus};
+use super::step::load_standings;
+use crate::run::{Direction, RunId, RunStanding, RunState, Seq, StepState, StepStatus};
 
 /// The step to retry: the last one that failed, or the one that is under way.
 ///
@@ -23,7 +23,8 @@ pub(super) async fn at(
         (RunState::Stuck, Direction::Forward) => StepStatus::Begun,
         _ => return Err(nothing),
     };
-    let steps = load_steps(inner, tx, run).await?;
-    let step = steps.iter().rev().find(|step| step.state.status == status && step.state.undo.is_none());
-    step.map(|step| step.seq).ok_or(nothing)
+    let steps = load_standings(&inner.path, tx, &run.to_string()).await?;
+    let meant = StepState { status, undo: None };
+    let step = steps.iter().rev().find(|(_, step)| step.standing.state == meant);
+    step.map(|(seq, _)| *seq).ok_or(nothing)
 }

@@ -11,7 +11,7 @@ use super::row::Column;
 use super::sqlite::of_sqlx;
 use super::stored::masked;
 use crate::run::{
-    Direction, Effect, Half, RunId, Seq, StepId, StepRecord, StepStanding, StepState, UndoRecord,
+    Direction, Effect, FoldedStep, Half, RunId, Seq, StepId, StepRecord, StepStanding, StepState, UndoRecord,
 };
 
 /// A step as the engine needs it: opened and typed.
@@ -72,12 +72,12 @@ pub(super) async fn load_steps(
         .collect()
 }
 
-/// The standings of those of these steps that exist, without input and output.
+/// The steps of a run as its events tell them: without inputs and results, and whether or not one is missing.
 pub(super) async fn load_standings(
     path: &Path,
     connection: &mut SqliteConnection,
     run: &str,
-) -> Result<Vec<StoredStep>, JournalError> {
+) -> Result<Vec<(Seq, FoldedStep)>, JournalError> {
     let rows = sqlx::query_as!(
         StepRow,
         r#"SELECT seq, identity, activity, subject, effect, 'null' AS "input!: String", input_digest, status, attempt,
@@ -89,7 +89,21 @@ pub(super) async fn load_standings(
     .fetch_all(connection)
     .await
     .map_err(|error| of_sqlx(path, error))?;
-    rows.into_iter().map(StepRow::into_step).collect()
+    let folded = |step: StoredStep| {
+        let standing = step.standing();
+        (step.seq, FoldedStep { name: step.activity, subject: step.subject, effect: step.effect, standing })
+    };
+    rows.into_iter().map(|row| row.into_step().map(folded)).collect()
+}
+
+/// Where the steps of a run stand, in order.
+pub(super) async fn standings(
+    inner: &Inner,
+    connection: &mut SqliteConnection,
+    run: RunId,
+) -> Result<Vec<StepStanding>, JournalError> {
+    let steps = load_standings(&inner.path, connection, &run.to_string()).await?;
+    Ok(steps.into_iter().map(|(_, step)| step.standing).collect())
 }
 
 struct StepRow {

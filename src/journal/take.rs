@@ -21,7 +21,7 @@ use super::lease::Lease;
 use super::lock::Lock;
 use super::patience::begin;
 use super::read::History;
-use super::step::{StoredStep, load_steps};
+use super::step::{StoredStep, standings};
 use super::{abandon, kin, retry, target, wal};
 use crate::run::{Direction, Event, EventKind, Holder, Keep, OnFailure, RunId, RunState};
 
@@ -108,7 +108,7 @@ impl Journal {
         let taken = EventKind::LeaseTaken { from, by: holder.clone(), fence: row.fence.next() };
         let turned = turned(inner, &mut tx, run, &row, way, holder).await?;
         let steps = match turned.as_ref().and_then(EventKind::step) {
-            Some(_) => load_steps(inner, &mut tx, run).await?.iter().map(StoredStep::standing).collect(),
+            Some(_) => standings(inner, &mut tx, run).await?,
             None => Vec::new(),
         };
         let mut change = Change::new(run, row.fence, row.standing, inner.clock.now());

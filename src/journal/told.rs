@@ -12,8 +12,8 @@ use super::attest::altered;
 use super::error::JournalError;
 use super::row::{Column, text};
 use super::sqlite::of_sqlx;
-use super::step::{StoredStep, load_standings};
-use crate::run::{Effect, EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding, stamp};
+use super::step::load_standings;
+use crate::run::{EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding, stamp};
 
 /// Makes sure that a run and its steps have the standings that follow from its events.
 ///
@@ -54,13 +54,13 @@ pub(super) async fn check(tx: &mut SqliteConnection, path: &Path, run: RunId) ->
     }
     let mut rows = rows.into_iter();
     for (step, number) in steps.iter().zip(1..) {
-        let Some(row) = rows.next().filter(|row| row.seq.get() == number) else {
+        let Some((_, row)) = rows.next().filter(|(seq, _)| seq.get() == number) else {
             return Err(altered("steps", format!("step {number} of run {id} is missing")));
         };
-        if let Some((column, is, told)) = difference(of_step(&row), of_told(step)) {
+        if let Some((column, is, told)) = difference(of_step(&row), of_step(step)) {
             return Err(altered(
                 "steps",
-                format!("step {} of run {id}: its {column} is {is}, and its events make it {told}", row.seq),
+                format!("step {number} of run {id}: its {column} is {is}, and its events make it {told}"),
             ));
         }
     }
@@ -124,23 +124,15 @@ fn of_run(standing: &RunStanding) -> [Cell; 5] {
     ]
 }
 
-fn of_step(row: &StoredStep) -> Vec<Cell> {
-    named(&row.activity, row.subject.as_deref(), row.effect, &row.standing())
-}
-
-fn of_told(step: &FoldedStep) -> Vec<Cell> {
-    named(&step.name, step.subject.as_deref(), step.effect, &step.standing)
-}
-
 /// The columns of a step that its events determine. The time since which it fails is not one: a resume may have
 /// forgotten it.
-fn named(activity: &str, subject: Option<&str>, effect: Effect, standing: &StepStanding) -> Vec<Cell> {
-    let StepStanding { state, forward, undo } = standing;
+fn of_step(step: &FoldedStep) -> [Cell; 15] {
+    let StepStanding { state, forward, undo } = &step.standing;
     let undo = undo.as_ref();
-    vec![
-        ("activity", activity.to_owned()),
-        ("subject", shown(subject, ToOwned::to_owned)),
-        ("effect", effect.to_string()),
+    [
+        ("activity", step.name.clone()),
+        ("subject", shown(step.subject.clone(), |subject| subject)),
+        ("effect", step.effect.to_string()),
         ("status", state.status.to_string()),
         ("attempt", forward.attempt.to_string()),
         ("begun_at", stamp(forward.begun_at)),

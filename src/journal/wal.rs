@@ -9,6 +9,7 @@
 //! safe. SQLite writes it by itself when the last process closes the file (sqlite.org/wal.html).
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -85,14 +86,22 @@ impl Found {
 async fn is_its_own(connection: &mut SqliteConnection, path: &Path) -> Result<bool, sqlx::Error> {
     let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await?;
     let (is_busy, n_frames): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(is_busy != 0 || n_frames != 0 || fs::read(log_file(path)).is_ok_and(|log| is_torn(&log)))
+    Ok(is_busy != 0 || n_frames != 0 || beginning(&log_file(path)).is_ok_and(|log| is_torn(&log)))
+}
+
+/// The header of a log, as far as it is there.
+const HEADER: usize = 32;
+
+fn beginning(log: &Path) -> io::Result<Vec<u8>> {
+    let mut beginning = Vec::with_capacity(HEADER);
+    fs::File::open(log)?.take(HEADER as u64).read_to_end(&mut beginning)?;
+    Ok(beginning)
 }
 
 /// Whether a log in which SQLite finds no commit is one whose first commit was not written to its end, as when the process
 /// died in the middle. The header of such a log is whole, or is not there to its end. That of a log that belongs to
 /// another file is not (sqlite.org/fileformat2.html, 4.1 and 4.2).
 fn is_torn(log: &[u8]) -> bool {
-    const HEADER: usize = 32;
     const SUMMED: usize = 24;
     const MAGIC: u32 = 0x377f_0682;
     let Some(header) = log.get(..HEADER) else { return true };
