@@ -8,13 +8,12 @@ use deployctl::engine::{
     Activity, Cx, Done, End, Engine, Mutation, Preview, Registry, Run, Stop, Undone, Workflow,
 };
 use deployctl::journal::TakeError;
-use deployctl::run::{EventKind, Failure, Update};
+use deployctl::run::{EventKind, Failure};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
-use tokio_util::sync::CancellationToken;
 
-use super::{impatient, journal, started};
+use super::{event, impatient, interrupted_at, journal, started};
 
 /// A door at which one thread waits until another opens it.
 #[derive(Debug, Default)]
@@ -183,17 +182,10 @@ async fn nobody_takes_a_run_up_while_code_of_it_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(folder.path()).await;
     let (bench, registry) = (Arc::new(Bench::default()), registry());
-    let cancel = CancellationToken::new();
-    let engine = Engine::new(&journal, &bench, &registry)
-        .cancel(cancel.clone())
-        .grace(Duration::from_millis(20))
-        .tell(|update| {
-            if let Update::Event(event) = update
-                && matches!(event.kind, EventKind::StepBegun { .. })
-            {
-                cancel.cancel();
-            }
-        });
+    let engine = interrupted_at(
+        Engine::new(&journal, &bench, &registry).grace(Duration::from_millis(20)),
+        event(|kind| matches!(kind, EventKind::StepBegun { .. })),
+    );
     let outcome = engine.start::<Work>(started("a"), &Job::Saw(None)).await.expect("the target is free");
     assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
     let again = Engine::new(&journal, &bench, &registry);

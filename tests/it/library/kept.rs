@@ -7,9 +7,8 @@ use deployctl::journal::StartError;
 use deployctl::run::{Failure, StepStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
-use super::{Put, Shelf, journal, started};
+use super::{Put, Shelf, interrupted_at, journal, nth, started};
 
 /// Weighs what is on the shelf.
 #[derive(Serialize, Deserialize)]
@@ -77,14 +76,7 @@ async fn a_resumed_run_sees_what_the_first_one_saw() {
     let (shelf, registry) = (Shelf::default(), registry());
     // Stopped after each event in turn, and resumed to the end.
     for n_events in 1..7 {
-        let cancel = CancellationToken::new();
-        let mut n = 0;
-        let engine = Engine::new(&journal, &shelf, &registry).cancel(cancel.clone()).tell(|_| {
-            n += 1;
-            if n == n_events {
-                cancel.cancel();
-            }
-        });
+        let engine = interrupted_at(Engine::new(&journal, &shelf, &registry), nth(n_events));
         let name = n_events.to_string();
         let outcome = engine.start::<Weighing>(started(&name), &(0.1 + 0.2, weights())).await.expect("free");
         let outcome = match outcome.end {

@@ -24,11 +24,12 @@ use std::time::Duration;
 use deployctl::clock::Clock;
 use deployctl::crash;
 use deployctl::engine::{
-    Activity, Cx, Done, Mutation, Preview, Registry, Run, Started, Stop, Undone, Workflow,
+    Activity, CancellationToken, Cx, Done, Engine, Mutation, Preview, Registry, Run, Started, Stop, Undone,
+    Workflow,
 };
 use deployctl::journal::{Journal, KeySource};
 use deployctl::retry::RetryPolicy;
-use deployctl::run::{Failure, Target};
+use deployctl::run::{EventKind, Failure, Target, Update};
 use serde::{Deserialize, Serialize};
 
 use crate::harness::Ran;
@@ -138,6 +139,33 @@ impl Workflow for Fill {
         }
         Ok(n_letters)
     }
+}
+
+/// An engine whose run is interrupted at the first update of which this is true.
+fn interrupted_at<'e, W: Sync + 'static>(
+    engine: Engine<'e, W>,
+    mut at: impl FnMut(Update<'_>) -> bool + Send + 'e,
+) -> Engine<'e, W> {
+    let cancel = CancellationToken::new();
+    engine.cancel(cancel.clone()).tell(move |update| {
+        if at(update) {
+            cancel.cancel();
+        }
+    })
+}
+
+/// True of the `n`th update.
+fn nth(n: u32) -> impl FnMut(Update<'_>) -> bool + Send {
+    let mut n_updates = 0;
+    move |_| {
+        n_updates += 1;
+        n_updates == n
+    }
+}
+
+/// True of an event of this kind.
+fn event(is_meant: impl Fn(&EventKind) -> bool + Send) -> impl FnMut(Update<'_>) -> bool + Send {
+    move |update| matches!(update, Update::Event(event) if is_meant(&event.kind))
 }
 
 /// Crash points apply to a whole process. This runs the test in a process of its own, in which they are armed, and returns

@@ -1,11 +1,10 @@
 //! The output of a workflow, and finding its runs again by its name.
 
 use deployctl::engine::{End, Engine, Foresight, Registry, Run, Stop, Workflow};
-use deployctl::run::{EventKind, RunState, Update};
+use deployctl::run::{EventKind, RunState};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
-use super::{Fill, Put, Shelf, impatient, journal, registry, started};
+use super::{Fill, Put, Shelf, event, impatient, interrupted_at, journal, nth, registry, started};
 
 #[tokio::test]
 async fn a_run_and_its_plan_come_to_the_same_output() {
@@ -28,8 +27,7 @@ async fn a_run_is_resumed_by_the_name_of_its_workflow() {
     let journal = journal(folder.path()).await;
     let (shelf, registry) = (Shelf::default(), registry());
     let names = vec!["cup".to_owned(), "plate".to_owned()];
-    let cancel = CancellationToken::new();
-    let engine = Engine::new(&journal, &shelf, &registry).cancel(cancel.clone()).tell(|_| cancel.cancel());
+    let engine = interrupted_at(Engine::new(&journal, &shelf, &registry), nth(1));
     let outcome = engine.start::<Fill>(started("a"), &names).await.expect("the target is free");
     assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
     let run = outcome.run;
@@ -69,14 +67,10 @@ async fn a_program_that_asks_for_another_step_than_was_recorded_does_nothing() {
     let journal = journal(folder.path()).await;
     let (shelf, registry) = (Shelf::default(), registry());
     let names = vec!["cup".to_owned(), "plate".to_owned()];
-    let cancel = CancellationToken::new();
-    let engine = Engine::new(&journal, &shelf, &registry).cancel(cancel.clone()).tell(|update| {
-        if let Update::Event(event) = update
-            && matches!(event.kind, EventKind::StepCompleted { .. })
-        {
-            cancel.cancel();
-        }
-    });
+    let engine = interrupted_at(
+        Engine::new(&journal, &shelf, &registry),
+        event(|kind| matches!(kind, EventKind::StepCompleted { .. })),
+    );
     let run = engine.start::<Fill>(started("a"), &names).await.expect("the target is free").run;
     assert_eq!(shelf.things(), ["cup"]);
     let other = Registry::new().workflow::<FillBackwards>().mutation::<Put>();

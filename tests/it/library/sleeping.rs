@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use deployctl::engine::{End, Engine, Foresight, Registry, Run, Stop, Workflow};
-use deployctl::run::{Effect, EventKind, Update};
-use tokio_util::sync::CancellationToken;
+use deployctl::run::{Effect, EventKind};
 
-use super::{Shelf, alone, journal, started};
+use super::{Shelf, alone, event, interrupted_at, journal, started};
 
 /// Sleeps for the duration of its input.
 struct Nap;
@@ -32,12 +31,10 @@ async fn what_an_earlier_process_has_waited_counts() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(folder.path()).await;
     let (shelf, registry) = (Shelf::default(), Registry::new().workflow::<Nap>());
-    let cancel = CancellationToken::new();
-    let engine =
-        Engine::new(&journal, &shelf, &registry).cancel(cancel.clone()).tell(|update| match update {
-            Update::Event(event) if matches!(event.kind, EventKind::StepBegun { .. }) => cancel.cancel(),
-            Update::Event(_) | Update::Progress { .. } | Update::Trouble { .. } => {}
-        });
+    let engine = interrupted_at(
+        Engine::new(&journal, &shelf, &registry),
+        event(|kind| matches!(kind, EventKind::StepBegun { .. })),
+    );
     let outcome = engine.start::<Nap>(started("a"), &TIME).await.expect("the target is free");
     assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
 

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use deployctl::engine::{End, Engine};
-use deployctl::run::{EventKind, RunState, StepStatus, Update};
+use deployctl::run::{EventKind, RunState, StepStatus};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
-use super::{Fill, Shelf, impatient, journal, registry, started};
+use super::{Fill, Shelf, event, impatient, interrupted_at, journal, registry, started};
 
 #[tokio::test]
 async fn an_attempt_that_takes_longer_than_it_may_is_made_again() {
@@ -30,17 +29,10 @@ async fn a_change_that_hangs_is_left_in_doubt_once_its_grace_is_over() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(folder.path()).await;
     let (shelf, registry) = (Shelf::default(), registry());
-    let cancel = CancellationToken::new();
-    let engine = Engine::new(&journal, &shelf, &registry)
-        .cancel(cancel.clone())
-        .grace(Duration::from_millis(20))
-        .tell(|update| {
-            if let Update::Event(event) = update
-                && matches!(event.kind, EventKind::StepBegun { .. })
-            {
-                cancel.cancel();
-            }
-        });
+    let engine = interrupted_at(
+        Engine::new(&journal, &shelf, &registry).grace(Duration::from_millis(20)),
+        event(|kind| matches!(kind, EventKind::StepBegun { .. })),
+    );
     let outcome = engine.start::<Fill>(started("a"), &vec!["hanging cup".to_owned()]).await.expect("free");
     assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
     let record = journal.run(outcome.run).await.expect("it is there");

@@ -4,12 +4,11 @@ use deployctl::engine::{
     Activity, Cx, Done, End, Engine, Mutation, Preview, Registry, Run, Stop, Undone, Workflow,
 };
 use deployctl::journal::Journal;
-use deployctl::run::{EventKind, Failure, RunId, Update};
+use deployctl::run::{EventKind, Failure, RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use super::{Fill, Put, Shelf, journal, registry, started};
+use super::{Fill, Put, Shelf, event, interrupted_at, journal, nth, registry, started};
 
 /// The new form of `Put`: another name, another wording, and one more field.
 #[derive(Serialize, Deserialize)]
@@ -89,14 +88,11 @@ fn upgraded() -> Registry<Shelf> {
 
 /// A run of the older version, left after the step with this number.
 async fn begun(journal: &Journal, shelf: &Shelf, last: u32) -> RunId {
-    let (registry, cancel) = (registry(), CancellationToken::new());
-    let engine = Engine::new(journal, shelf, &registry).cancel(cancel.clone()).tell(|update| {
-        if let Update::Event(event) = update
-            && matches!(event.kind, EventKind::StepCompleted { seq, .. } if seq.get() == last)
-        {
-            cancel.cancel();
-        }
-    });
+    let registry = registry();
+    let engine = interrupted_at(
+        Engine::new(journal, shelf, &registry),
+        event(move |kind| matches!(kind, EventKind::StepCompleted { seq, .. } if seq.get() == last)),
+    );
     let names = ["cup", "plate", "jug"].map(ToOwned::to_owned).to_vec();
     let outcome = engine.start::<Fill>(started("a"), &names).await.expect("the target is free");
     assert!(matches!(outcome.end, End::Interrupted), "{outcome:?}");
@@ -132,14 +128,7 @@ async fn the_steps_of_a_patch_are_taken_by_a_new_run_and_by_its_resume() {
     let names = vec!["cup".to_owned()];
     // Stopped after each event in turn, and resumed to the end.
     for n_events in 1..12 {
-        let cancel = CancellationToken::new();
-        let mut n = 0;
-        let engine = Engine::new(&journal, &shelf, &registry).cancel(cancel.clone()).tell(|_| {
-            n += 1;
-            if n == n_events {
-                cancel.cancel();
-            }
-        });
+        let engine = interrupted_at(Engine::new(&journal, &shelf, &registry), nth(n_events));
         let outcome = engine.start::<Stock>(started(&n_events.to_string()), &names).await.expect("free");
         let run = outcome.run;
         if matches!(outcome.end, End::Interrupted) {
