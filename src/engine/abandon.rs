@@ -8,6 +8,7 @@ use super::codec::{self, Unfit, decode, through};
 use super::drive::{Engine, Taken};
 use super::registry::steps;
 use super::rollback::Walk;
+use super::same::is_called;
 use super::stop::{End, Outcome, Stop};
 use super::workflow::Workflow;
 use crate::journal::{Abandonment, History, Kept, StoredStep, Take, TakeError};
@@ -92,7 +93,7 @@ impl Past {
     /// # Errors
     /// When the input cannot be read.
     pub fn given<A: Activity>(&self, seq: Seq) -> Result<Option<A>, Failure> {
-        let step = self.steps.iter().find(|step| step.seq == seq && step.activity == A::NAME);
+        let step = self.steps.iter().find(|step| step.seq == seq && is_called::<A>(&step.activity));
         step.map(|step| read_kept(&step.input, A::NAME)).transpose()
     }
 
@@ -101,7 +102,7 @@ impl Past {
     /// # Errors
     /// When the checkpoint cannot be read.
     pub fn output<A: Activity>(&self) -> Result<Option<A::Output>, Failure> {
-        let mut steps = self.steps.iter().filter(|step| step.activity == A::NAME);
+        let mut steps = self.steps.iter().filter(|step| is_called::<A>(&step.activity));
         steps.find_map(|step| step.output.as_ref()).map(|output| read_kept(output, A::NAME)).transpose()
     }
 }

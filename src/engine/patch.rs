@@ -55,11 +55,9 @@ impl<W: Sync + 'static> Run<'_, W> {
         match &self.mode {
             Mode::Foresee { .. } => return Ok(true),
             Mode::Live(live) => {
-                let stands_there = live.recorded.get(self.next.get() as usize - 1);
-                let is_marked = |activity: &str, subject: Option<&str>| {
-                    activity == Patch::<W>::NAME && subject == Some(id)
-                };
-                if stands_there.is_some_and(|step| !is_marked(&step.activity, step.subject.as_deref())) {
+                let there = live.recorded.get(self.next.get() as usize - 1);
+                let there = there.map(|step| (step.activity.as_str(), step.subject.as_deref()));
+                if there.is_some_and(|there| there != (Patch::<W>::NAME, Some(id))) {
                     return Ok(false);
                 }
             }

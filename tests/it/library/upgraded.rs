@@ -1,7 +1,7 @@
 //! A newer version of a program continues a run that an older one began.
 
 use deployctl::engine::{
-    Activity, Cx, Done, End, Engine, Mutation, Preview, Registry, Run, Stop, Undone, Workflow,
+    Activity, Cx, Done, End, Engine, Mutation, Past, Preview, Registry, Run, Stop, Undone, Workflow,
 };
 use deployctl::journal::Journal;
 use deployctl::run::{EventKind, Failure, RunId};
@@ -114,6 +114,8 @@ async fn a_newer_program_goes_on_with_a_run_of_before_and_takes_it_back() {
         assert_eq!(outcome.output, Some(json!(11)), "{:?}", outcome.end);
         // The run was past the dusting, and not yet past the label.
         assert_eq!(shelf.things(), things, "left after step {last}");
+        let past = Past::from(journal.history(run).await.expect("it can be read"));
+        assert_eq!(past.output::<Place>().expect("it can be read"), Some(3), "what was then called put");
         let outcome = engine.rollback(run).await.expect("nobody holds it");
         assert!(matches!(outcome.end, End::RolledBack(None)), "{outcome:?}");
         assert_eq!(shelf.things(), Vec::<String>::new());
