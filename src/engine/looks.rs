@@ -30,10 +30,17 @@ impl Looks {
         Self { usual: Some(usual), ..Self::at_most(longest) }
     }
 
-    /// Waits for something that took `took` the last time. The first read comes half that time after its beginning, and the
-    /// next when its end is near.
+    /// Waits for something that took `took` the last time: until its end is near, and then as [`Looks::around`] does. The
+    /// first read comes after [`Looks::head_start`].
     pub fn as_before(took: Duration, longest: Duration) -> Self {
-        Self { is_known: true, waited: took / 2, ..Self::around(took, longest) }
+        Self { is_known: true, ..Self::around(took, longest) }
+    }
+
+    /// How long to wait before the first read: half of a known duration, and nothing where none is known.
+    pub fn head_start(&mut self) -> Duration {
+        let wait = self.usual.filter(|_| self.is_known).unwrap_or_default() / 2;
+        self.waited += wait;
+        wait
     }
 }
 
@@ -84,7 +91,8 @@ mod tests {
         let change = Looks::around(Duration::from_secs(10), LONGEST);
         assert_eq!(instants(change, 9), [1.0, 3.0, 5.0, 7.5, 9.0, 10.0, 11.0, 12.0, 14.0]);
         // The first read comes after five seconds.
-        let known = Looks::as_before(Duration::from_secs(10), LONGEST);
+        let mut known = Looks::as_before(Duration::from_secs(10), LONGEST);
+        assert_eq!(known.head_start(), Duration::from_secs(5));
         assert_eq!(instants(known, 4), [4.0, 5.0, 6.0, 7.0]);
     }
 

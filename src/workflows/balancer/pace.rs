@@ -46,11 +46,11 @@ impl Pace {
         ended.is_some_and(|ended| ended.elapsed() < JUST)
     }
 
-    /// When to read a change that was just sent: how long to wait before the first read, and the waits after it.
-    pub(super) fn looks(&self, id: Option<&LoadBalancerId>, longest: Duration) -> (Duration, Looks) {
+    /// The waits between the reads of a change that was just sent.
+    pub(super) fn looks(&self, id: Option<&LoadBalancerId>, longest: Duration) -> Looks {
         match id.and_then(|id| self.known().get(id)?.took) {
-            Some(took) => (took / 2, Looks::as_before(took, longest)),
-            None => (Duration::ZERO, Looks::around(USUAL, longest)),
+            Some(took) => Looks::as_before(took, longest),
+            None => Looks::around(USUAL, longest),
         }
     }
 

@@ -32,18 +32,6 @@ pub(in crate::workflows) async fn when_idle(
 
 const READING: &str = "reading the load balancer";
 
-fn open_among(requests: &[WorkRequest]) -> Option<&WorkRequest> {
-    requests.iter().find(|request| request.lifecycle_state.is_open())
-}
-
-/// Whether a list begins with its newest, so that there is nothing to be found on later pages: a load balancer does one
-/// thing after the other (docs/oci.md 2.3), and what is older than something that has ended has ended.
-fn are_newest(requests: &[WorkRequest]) -> bool {
-    let time = |request: &WorkRequest| DateTime::parse_from_rfc3339(request.time_accepted.as_deref()?).ok();
-    let times: Option<Vec<_>> = requests.iter().map(time).collect();
-    times.is_some_and(|times| times.first() > times.last() && times.is_sorted_by(|one, next| one >= next))
-}
-
 /// The same for a compensation, which has nothing to do on a load balancer that somebody has deleted: `None`.
 ///
 /// A 404 alone says nothing: it is tried again until the list of its compartment does not show the load balancer either.
@@ -52,26 +40,9 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
     id: &LoadBalancerId,
 ) -> Result<Option<(LoadBalancer, Option<Etag>)>, Failure> {
     let api = cx.world.oci.load_balancers();
-    let started = Instant::now();
-    // What has followed its own change to the end just now knows that nothing is under way.
-    let is_busy = !cx.world.pace.has_just_ended(id);
-    for wait in Looks::at_most(cx.world.policy.poll_interval).take_while(|_| is_busy) {
-        let mut listing = api.work_requests(id);
-        loop {
-            let read = failure::look_unless(cx, READING, || listing.page(), || is_gone(cx, id));
-            let Some(page) = read.await? else { return Ok(None) };
-            let is_last = !listing.add(page);
-            if is_last || open_among(listing.items()).is_some() || are_newest(listing.items()) {
-                break;
-            }
-        }
-        let Some(open) = open_among(listing.items()) else { break };
-        let (work, kind) = (&open.id, printable(&open.kind));
-        if started.elapsed() + wait > cx.world.policy.work_timeout {
-            return Err(overdue(cx, READING, &format!("{work} ({kind})")));
-        }
-        cx.progress(format!("waiting for work request {work} ({kind}) of the load balancer to end"));
-        cx.pause(wait).await?;
+    // A run that has just followed its own change to the end knows that nothing is under way.
+    if !cx.world.pace.has_just_ended(id) && until_idle(cx, id).await?.is_none() {
+        return Ok(None);
     }
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
@@ -89,6 +60,43 @@ pub(in crate::workflows) async fn when_idle_unless_gone(
         cx.pause(wait).await?;
     }
     unreachable!("looks never end")
+}
+
+/// Waits until the list of work requests shows nothing open. `None` when somebody has deleted the load balancer.
+async fn until_idle(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<Option<()>, Failure> {
+    let api = cx.world.oci.load_balancers();
+    let started = Instant::now();
+    for wait in Looks::at_most(cx.world.policy.poll_interval) {
+        let mut listing = api.work_requests(id);
+        loop {
+            let read = failure::look_unless(cx, READING, || listing.page(), || is_gone(cx, id));
+            let Some(page) = read.await? else { return Ok(None) };
+            let is_last = !listing.add(page);
+            if is_last || open_among(listing.items()).is_some() || are_newest(listing.items()) {
+                break;
+            }
+        }
+        let Some(open) = open_among(listing.items()) else { return Ok(Some(())) };
+        let (work, kind) = (&open.id, printable(&open.kind));
+        if started.elapsed() + wait > cx.world.policy.work_timeout {
+            return Err(overdue(cx, READING, &format!("{work} ({kind})")));
+        }
+        cx.progress(format!("waiting for work request {work} ({kind}) of the load balancer to end"));
+        cx.pause(wait).await?;
+    }
+    unreachable!("looks never end")
+}
+
+fn open_among(requests: &[WorkRequest]) -> Option<&WorkRequest> {
+    requests.iter().find(|request| request.lifecycle_state.is_open())
+}
+
+/// Whether a list begins with its newest, so that there is nothing to be found on later pages: a load balancer does one
+/// thing after the other (docs/oci.md 2.3), and what is older than something that has ended has ended.
+fn are_newest(requests: &[WorkRequest]) -> bool {
+    let time = |request: &WorkRequest| DateTime::parse_from_rfc3339(request.time_accepted.as_deref()?).ok();
+    let times: Option<Vec<_>> = requests.iter().map(time).collect();
+    times.is_some_and(|times| times.first() > times.last() && times.is_sorted_by(|one, next| one >= next))
 }
 
 /// The failure when work on a load balancer does not end. Nothing can be changed there meanwhile, also not back.

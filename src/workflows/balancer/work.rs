@@ -110,7 +110,8 @@ pub(super) async fn follow(
     let (balancer, longest) = (expected.balancer(), cx.world.policy.poll_interval);
     // When the step is resumed, the change may have ended long ago.
     let is_new = cx.is_first_entry();
-    let (first, looks) = cx.world.pace.looks(balancer.filter(|_| is_new), longest);
+    let mut looks = cx.world.pace.looks(balancer.filter(|_| is_new), longest);
+    let first = looks.head_start();
     if !first.is_zero() {
         cx.pause(first).await?;
     }
