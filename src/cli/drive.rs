@@ -11,10 +11,10 @@ use super::problem::Report;
 use super::session::{Ready, Session};
 use super::variables::is_detached;
 use crate::config::load_scope;
-use crate::engine::{Foresight, Started, Stop};
-use crate::journal::{Claim, Purpose};
+use crate::engine::{Engine, Foresight, Outcome, Started, Stop};
+use crate::journal::{Claim, Journal, Purpose, TakeError};
 use crate::oci::InstanceId;
-use crate::run::{RunSelector, RunState};
+use crate::run::{RunId, RunSelector, RunState};
 use crate::workflows::{Destroy, Destruction, Lookups, Redeploy, World, claim, instance_target};
 
 pub(super) async fn start(
@@ -82,11 +82,7 @@ pub(super) async fn resume(
         let word = Word { keep, reason: None, confirmation: Confirmation::Given };
         return of_run(session, journal, run, word).await;
     }
-    let world = session.world_of(&session.context_of(&journal, run).await?).await?;
-    let name = journal.run(run).await?.name;
-    let exit = session.drive(&journal, &world, &name, async |engine| engine.resume(run).await).await?;
-    journal.close().await?;
-    Ok(exit)
+    go_on(session, journal, run, async |engine| engine.resume(run).await).await
 }
 
 /// Retries the step at which a run has stopped.
@@ -98,9 +94,19 @@ pub(super) async fn retry(
     let journal = session.existing_journal(selector).await?.claiming(claim);
     let run = journal.find(selector, Purpose::Undo).await?;
     session.say_whom_it_disowns(&journal, run, claim).await?;
+    go_on(session, journal, run, async |engine| engine.retry(run).await).await
+}
+
+/// Drives a run of the journal in the world that was stored with it.
+async fn go_on(
+    session: &Session<'_>,
+    journal: Journal,
+    run: RunId,
+    drive: impl AsyncFnOnce(&Engine<'_, World>) -> Result<Outcome, TakeError>,
+) -> Result<Exit, Report> {
     let world = session.world_of(&session.context_of(&journal, run).await?).await?;
     let name = journal.run(run).await?.name;
-    let exit = session.drive(&journal, &world, &name, async |engine| engine.retry(run).await).await?;
+    let exit = session.drive(&journal, &world, &name, drive).await?;
     journal.close().await?;
     Ok(exit)
 }

@@ -1,5 +1,6 @@
 //! The commands that look at runs: history and watch.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
@@ -18,22 +19,23 @@ use crate::run::{Event, RunId, RunRecord, RunSelector, RunState, StepStatus, Und
 /// The interval at which a run of another process is polled.
 const LOOK: Duration = Duration::from_millis(250);
 
-pub(super) async fn list(session: &Session<'_>, n_most: u32) -> Result<Exit, Report> {
+/// Shows the newest runs: so many, or all.
+pub(super) async fn list(session: &Session<'_>, n_most: Option<NonZeroU32>) -> Result<Exit, Report> {
     let (doubt, mut runs) = match session.journal_if_any().await? {
         Some(journal) => {
             let doubt = doubted(session.ui, &journal, None).await?;
             // Asks for one more run than it shows, to know whether there are more.
-            let n_asked = if n_most == 0 { u32::MAX } else { n_most.saturating_add(1) };
-            let runs = journal.runs(n_asked).await?;
+            let runs = journal.runs(n_most.map_or(u32::MAX, |n| n.get().saturating_add(1))).await?;
             journal.close().await?;
             (doubt, runs)
         }
         None if session.global.journal.is_some() => return Err(session.no_such_journal()),
         None => (None, Vec::new()),
     };
-    let n_most = if n_most == 0 { usize::MAX } else { n_most as usize };
-    let has_more = runs.len() > n_most;
-    runs.truncate(n_most);
+    let has_more = n_most.is_some_and(|n| runs.len() > n.get() as usize);
+    if has_more {
+        runs.pop();
+    }
     if session.ui.is_json {
         let runs: Vec<_> = runs.iter().map(RunRecord::to_json_without_steps).collect();
         session.ui.json(&with_doubt(json!({"runs": runs, "more": has_more}), doubt));

@@ -1,6 +1,7 @@
 //! From the arguments to the command, and from its end to the exit code.
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 
 use clap::FromArgMatches as _;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -87,7 +88,7 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Rollback { deployment, yes, lease } => {
             drive::rollback(session, &deployment, Confirmation::of(yes), lease.into()).await
         }
-        Command::History { run: None, limit, .. } => history::list(session, limit).await,
+        Command::History { run: None, limit, .. } => history::list(session, NonZeroU32::new(limit)).await,
         Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,
         Command::Destroy { deployment, id, dry_run, yes } => {
             let way = Destroying { is_dry: dry_run, confirmation: Confirmation::of(yes) };
