@@ -61,7 +61,7 @@ mod armed {
     use std::fmt::Display;
     use std::fs::OpenOptions;
     use std::io::Write as _;
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::Duration;
 
@@ -94,6 +94,9 @@ mod armed {
     /// The time between one signal and the next.
     const BETWEEN_SIGNALS: Duration = Duration::from_millis(3);
 
+    // Whether `FAILPOINTS` was read. Until then every point costs nothing, so that what tests and benchmarks measure is
+    // not the names of points.
+    static IS_ARMED: AtomicBool = AtomicBool::new(false);
     // A process under test by crash points drives one run, so the whole process has one step in progress. These are its
     // names, the shortest first. In a process that drives several runs at once, points mean nothing and must not be
     // named.
@@ -115,6 +118,7 @@ mod armed {
     /// When it cannot be read, or names an impossible point.
     pub fn arm() -> Armed {
         let armed = Armed(fail::FailScenario::setup());
+        IS_ARMED.store(true, Ordering::Relaxed);
         for (name, _) in fail::list() {
             let instant =
                 name.split_once('/').and_then(|_| name.rsplit_once('/')).map(|(_, instant)| instant);
@@ -137,8 +141,13 @@ mod armed {
                 .filter(|name| !passed.contains(name))
                 .collect();
             assert!(missed.is_empty(), "FAILPOINTS names `{}`, which was not passed", missed.join("`, `"));
+            IS_ARMED.store(false, Ordering::Relaxed);
             self.0.teardown();
         }
+    }
+
+    fn is_armed() -> bool {
+        IS_ARMED.load(Ordering::Relaxed)
     }
 
     fn is_instant(instant: &str) -> bool {
@@ -151,6 +160,9 @@ mod armed {
 
     /// Names the step of the points that follow.
     pub fn within(step: &str, subject: Option<&str>, place: Place) {
+        if !is_armed() {
+            return;
+        }
         let step = if place == Place::Undo { format!("undo {step}") } else { step.to_owned() };
         let mut names = vec![step.clone()];
         if let Some(subject) = subject {
@@ -178,6 +190,9 @@ mod armed {
     /// # Panics
     /// When `FAILPOINTS` could not name the instant.
     pub fn at(instant: impl Display) {
+        if !is_armed() {
+            return;
+        }
         let instant = instant.to_string();
         assert!(is_instant(&instant), "`{instant}` is missing in the list of the instants");
         let names: Vec<String> = lock(&STEP).iter().map(|step| format!("{step}/{instant}")).collect();
@@ -190,11 +205,16 @@ mod armed {
 
     /// The crash point after each commit of the journal.
     pub fn committed() {
-        signal("commit");
+        if is_armed() {
+            signal("commit");
+        }
     }
 
     /// How far the wall clock is off: by its jumps, or from the beginning by `clock=return(-3600)`.
     pub fn skew() -> chrono::TimeDelta {
+        if !is_armed() {
+            return chrono::TimeDelta::zero();
+        }
         passed("clock");
         fail::fail_point!("clock", |seconds| {
             let seconds = seconds.and_then(|seconds| seconds.parse().ok());
