@@ -166,6 +166,14 @@ pub enum StartError {
     Write(WriteError),
 }
 
+#[cfg(test)]
+impl JournalError {
+    /// An error that SQLite has no number for, for tests outside of this room, where no SQL is.
+    pub(crate) fn of_sqlite(path: PathBuf, said: &str) -> Self {
+        Self::Sqlite { path, source: sqlx::Error::Protocol(said.to_owned()) }
+    }
+}
+
 impl From<WriteError> for StartError {
     fn from(error: WriteError) -> Self {
         match error {

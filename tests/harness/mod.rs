@@ -10,6 +10,7 @@ mod pool;
 mod portion;
 mod process;
 mod screens;
+mod terminal;
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
@@ -194,6 +195,17 @@ impl World {
         deployment["min-ready"] = json!("0s");
         deployment["retry"] =
             json!({"initial-interval": "20ms", "max-interval": "100ms", "max-elapsed": "10s"});
+        deployment
+    }
+
+    /// A deployment of another service with this name, in the set `admin`.
+    pub(crate) fn second_deployment(&self, name: &str) -> Value {
+        let mut deployment = self.deployment();
+        deployment["name"] = json!(name);
+        deployment["ci-config"]["display-name"] = json!("second");
+        deployment["ci-config"]["freeform-tags"] = json!({"env": "second"});
+        deployment["ci-filter"] = json!({"display-name": "second", "freeform-tags": {"env": "second"}});
+        deployment["backends"] = json!([{"port": 80, "backend-set": "admin"}]);
         deployment
     }
 

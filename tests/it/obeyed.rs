@@ -1,10 +1,8 @@
 //! Every setting has its effect: each option, each default, each variable of the environment, each word of the cloud.
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
-use crate::harness::{Ran, World, hearing_hang_ups};
+use crate::harness::World;
 
 #[test]
 fn a_dry_run_changes_nothing() {
@@ -116,22 +114,6 @@ fn who_asks_for_quiet_gets_the_result_alone() {
     assert!(told.stderr.contains("create-instance"), "{}", told.stderr);
 }
 
-/// The output of a command on a terminal.
-fn on_a_terminal(world: &World, line: &str, variables: &[(&str, &str)]) -> String {
-    let inside = format!("{} {line}", env!("CARGO_BIN_EXE_deployctl"));
-    let output = hearing_hang_ups("script")
-        .args(["--quiet", "--return", "--command", &inside, "/dev/null"])
-        .env_clear()
-        .envs([("HOME", world.path("")), ("PATH", "/usr/bin:/bin".into()), ("TERM", "xterm".into())])
-        .env("DEPLOYCTL_ENDPOINT", world.url())
-        .envs(variables.iter().copied())
-        .current_dir(world.path(""))
-        .stdin(Stdio::null())
-        .output()
-        .expect("script(1) is there");
-    Ran::of(&output).expect(0).stdout
-}
-
 /// Whether a text sets a colour or another rendition (`ECMA-48, SGR`).
 fn is_coloured(text: &str) -> bool {
     text.split("\u{1b}[").skip(1).any(|rest| {
@@ -145,10 +127,13 @@ fn colours_are_left_out_where_they_are_not_wanted() {
     let world = World::hurried();
     let file = world.write_deployment(&world.deployment());
     world.run(&["start", file]).expect(0);
-    assert!(is_coloured(&on_a_terminal(&world, "history latest", &[])));
-    assert!(!is_coloured(&on_a_terminal(&world, "history latest", &[("NO_COLOR", "1")])));
-    assert!(is_coloured(&on_a_terminal(&world, "history latest", &[("NO_COLOR", "")])));
-    assert!(!is_coloured(&on_a_terminal(&world, "history latest --color never", &[])));
+    let shown = |args: &[&str], variables: &[(&str, &str)]| {
+        world.on_a_terminal(&[&["history", "latest"], args].concat(), "", variables).expect(0).stdout
+    };
+    assert!(is_coloured(&shown(&[], &[])));
+    assert!(!is_coloured(&shown(&[], &[("NO_COLOR", "1")])));
+    assert!(is_coloured(&shown(&[], &[("NO_COLOR", "")])));
+    assert!(!is_coloured(&shown(&["--color", "never"], &[])));
 }
 
 #[test]

@@ -1,8 +1,5 @@
 //! What is rolled back and destroyed, and when the user is asked: by run, by deployment, on a terminal and in a script.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use serde_json::{Value, json};
 
 use crate::harness::World;
@@ -11,36 +8,6 @@ fn world() -> (World, &'static str) {
     let world = World::hurried();
     let file = world.write_deployment(&world.deployment());
     (world, file)
-}
-
-/// Another deployment of that name, in the set `admin`.
-fn second(world: &World, name: &str) -> Value {
-    let mut deployment = world.deployment();
-    deployment["name"] = json!(name);
-    deployment["ci-config"]["display-name"] = json!("second");
-    deployment["ci-config"]["freeform-tags"] = json!({"env": "second"});
-    deployment["ci-filter"] = json!({"display-name": "second", "freeform-tags": {"env": "second"}});
-    deployment["backends"] = json!([{"port": 80, "backend-set": "admin"}]);
-    deployment
-}
-
-/// Runs a command on a terminal on which `answer` is typed. Returns the exit code and the output.
-fn on_a_terminal(world: &World, args: &[&str], answer: &str) -> (i32, String) {
-    let inside = [&[env!("CARGO_BIN_EXE_deployctl")], args].concat().join(" ");
-    let mut terminal = Command::new("script")
-        .args(["--quiet", "--return", "--command", &inside, "/dev/null"])
-        .env_clear()
-        .envs([("HOME", world.path("")), ("PATH", "/usr/bin:/bin".into()), ("TERM", "xterm".into())])
-        .env("DEPLOYCTL_ENDPOINT", world.url())
-        .current_dir(world.path(""))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script(1) is there");
-    // If the command asks nothing, it does not read the answer.
-    drop(terminal.stdin.as_mut().expect("piped").write_all(answer.as_bytes()));
-    let output = terminal.wait_with_output().expect("ends");
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn newest(world: &World) -> Value {
@@ -79,7 +46,7 @@ fn a_deployment_is_rolled_back_by_its_file_by_its_name_and_by_its_target() {
 fn a_file_means_the_deployment_where_it_goes_and_its_environment() {
     let (mut world, file) = world();
     world.expects_violations = true;
-    world.write("second.json", &second(&world, "webserver").to_string());
+    world.write("second.json", &world.second_deployment("webserver").to_string());
     world.run(&["start", file]).expect(0);
     world.run(&["start", "second.json"]).expect(0);
     // The name is not enough, and both deployments are listed.
@@ -147,26 +114,22 @@ fn a_rollback_of_a_success_asks_on_a_terminal_and_nowhere_else() {
     let (world, file) = world();
     world.run(&["start", file]).expect(0);
     for answer in ["n\n", "\n", "nonsense\n"] {
-        let (code, shown) = on_a_terminal(&world, &["rollback", "latest"], answer);
-        assert_eq!(code, 2, "{shown}");
+        let shown = world.on_a_terminal(&["rollback", "latest"], answer, &[]).expect(2).stdout;
         assert!(shown.contains("brings the old instance"), "{shown}");
         assert!(shown.contains("deletes the new instance"), "{shown}");
         assert!(shown.contains("roll it back? [y/N]"), "{shown}");
         assert!(shown.contains("nothing was changed"), "{shown}");
         assert_eq!(newest(&world)["status"], "succeeded");
     }
-    let (code, shown) = on_a_terminal(&world, &["rollback", "latest"], "y\n");
-    assert_eq!(code, 0, "{shown}");
+    world.on_a_terminal(&["rollback", "latest"], "y\n", &[]).expect(0);
     assert_eq!(world.versions(), ["1"]);
 
     world.run(&["start", file]).expect(0);
-    let (code, shown) = on_a_terminal(&world, &["rollback", "webserver", "--yes"], "");
-    assert_eq!(code, 0, "{shown}");
+    let shown = world.on_a_terminal(&["rollback", "webserver", "--yes"], "", &[]).expect(0).stdout;
     assert!(!shown.contains("[y/N]"), "{shown}");
     // A run that did not succeed needs its rollback, so nobody is asked.
     world.run_with(&["start", file], "create-instance/begun=return");
-    let (code, shown) = on_a_terminal(&world, &["rollback", "latest"], "");
-    assert_eq!(code, 0, "{shown}");
+    world.on_a_terminal(&["rollback", "latest"], "", &[]).expect(0);
 }
 
 #[test]
@@ -185,8 +148,7 @@ fn a_destruction_is_shown_first_and_says_that_nobody_else_serves() {
     assert!(planned["steps"].as_array().expect("steps").iter().any(|step| step["effect"] == "mutation"));
     assert!(world.changes().is_empty());
 
-    let (code, shown) = on_a_terminal(&world, &["destroy", file, "--id", &id], "n\n");
-    assert_eq!(code, 2, "{shown}");
+    let shown = world.on_a_terminal(&["destroy", file, "--id", &id], "n\n", &[]).expect(2).stdout;
     assert!(shown.contains("nobody else serves `http`"), "{shown}");
     assert!(shown.contains("destroy ocid1."), "{shown}");
     assert!(world.changes().is_empty());
@@ -204,8 +166,7 @@ fn a_destruction_on_a_terminal_goes_on_when_it_is_told_to() {
         world.expects_violations = true;
         let id = world.state()["seed"]["webserverId"].as_str().expect("an id").to_owned();
         let args: Vec<&str> = ["destroy", file, "--id", &id].iter().chain(args).copied().collect();
-        let (code, shown) = on_a_terminal(&world, &args, answer);
-        assert_eq!(code, 0, "{shown}");
+        world.on_a_terminal(&args, answer, &[]).expect(0);
         assert!(world.versions().is_empty());
     }
 }

@@ -18,6 +18,7 @@ use crate::journal::{
     TargetHeld, WriteError,
 };
 use crate::oci::identity::{IdentityError, KeyError, ProfileError, SignInError};
+use crate::oci::sign_in::AccessError;
 use crate::oci::{EndpointError, RegionError, Service, SetupError};
 use crate::oci::{OciError, TransportKind};
 use crate::run::{Direction, Failure, Holder, Keep, RunId, RunState, Target, Timestamp};
@@ -90,6 +91,7 @@ fn journals() -> Vec<JournalError> {
         JournalError::Locked { path: path() },
         JournalError::ReadOnly { path: path() },
         JournalError::Pragma { pragma: "synchronous", found: "0".to_owned() },
+        JournalError::of_sqlite(path(), "it answered oddly"),
         JournalError::Decode { table: "runs", column: "state", detail: "`odd` names no state".to_owned() },
         JournalError::Altered { table: "steps", place: "step 3 of run 1b2c3d4e".to_owned() },
         JournalError::NoSuchRun(run(1)),
@@ -280,4 +282,74 @@ fn a_cloud_that_cannot_be_signed_in_to() {
     insta::assert_snapshot!(screens(
         reports.chain(endpoints.map(Report::from)).chain(setups.map(Report::from))
     ));
+}
+
+#[test]
+fn a_cloud_that_cannot_be_signed_in_to_for_a_rare_reason() {
+    let config = || PathBuf::from("/home/ann/.oci/config");
+    let origin = || "/home/ann/.oci/config [DEFAULT]".to_owned();
+    let not_rsa = || IdentityError::Key(KeyError::NotRsa);
+    let profiles = [
+        ProfileError::Missing { origin: origin(), key: "user" },
+        ProfileError::KeyContent { origin: origin() },
+        ProfileError::Malformed { said: "`user` of the profile [DEFAULT]".to_owned(), kind: "user" },
+        ProfileError::Region { origin: origin(), source: RegionError("eu-frankfort-1".to_owned()) },
+        ProfileError::Key { origin: origin(), place: "key.pem".to_owned(), source: not_rsa() },
+        ProfileError::Session { origin: origin(), source: SignInError::NoSessionKey },
+    ];
+    let keys = [
+        KeyError::NoPemBlock,
+        KeyError::PassPhraseMissing,
+        KeyError::PassPhraseWrong,
+        KeyError::NotRsa,
+        KeyError::UnknownCipher("RC2-40-CBC".to_owned()),
+    ];
+    let sign_ins = [
+        SignInError::Expired { place: "token".to_owned(), at: at(0), advice: "refresh it".to_owned() },
+        SignInError::Unreadable { path: config(), source: broken(io::ErrorKind::NotFound) },
+        SignInError::DelegationToken { path: PathBuf::from("delegation") },
+        SignInError::TenancyChanged {
+            before: "ocid1.tenancy.a".to_owned(),
+            now: "ocid1.tenancy.b".to_owned(),
+        },
+    ];
+    let no_host = |nearest| AccessError::NoHost {
+        region: "eu-frankfort-1".to_owned(),
+        host: "iaas.eu-frankfort-1.oraclecloud.com".to_owned(),
+        nearest,
+    };
+    let missing = |missing| {
+        let profile = ProfileError::Unreadable { path: config(), source: broken(io::ErrorKind::NotFound) };
+        AccessError::Incomplete { profile, missing }
+    };
+    let ways = [
+        missing(vec!["OCI_CLI_USER"]),
+        missing(vec!["OCI_CLI_USER", "OCI_CLI_REGION"]),
+        AccessError::UserKey { place: "web.edn:3:5".to_owned(), source: not_rsa() },
+        AccessError::Federation {
+            variable: "OCI_CLI_FEDERATION_ENDPOINT",
+            source: EndpointError::Plain("http://auth.example".to_owned()),
+        },
+        AccessError::Roots { file: "/etc/ssl/certs".to_owned(), source: broken(io::ErrorKind::IsADirectory) },
+        AccessError::UnknownAuth("magic".to_owned()),
+        AccessError::UnknownType("magic".to_owned()),
+        AccessError::NoSession,
+        AccessError::NoDelegation,
+        AccessError::NotSet("OCI_RESOURCE_PRINCIPAL_RPST"),
+        AccessError::ResourceVersion("1.1".to_owned()),
+        AccessError::SecretGone("OCI_CLI_KEY_CONTENT"),
+        AccessError::NoHome,
+        AccessError::NoRegion,
+        no_host(Some("eu-frankfurt-1")),
+        no_host(None),
+        AccessError::Setup(SetupError::Tls(no_client())),
+    ];
+    let reports = profiles.map(Report::from).into_iter();
+    let reports = reports.chain(keys.map(|key| IdentityError::Key(key).into()));
+    insta::assert_snapshot!(screens(reports.chain(sign_ins.map(Report::from)).chain(ways.map(Report::from))));
+}
+
+/// Why an HTTP client cannot be made.
+fn no_client() -> reqwest::Error {
+    reqwest::Client::builder().user_agent("\n").build().expect_err("a header holds no line break")
 }

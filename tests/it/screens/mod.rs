@@ -4,4 +4,6 @@
 mod ends;
 mod help;
 mod looks;
+mod printed;
+mod questions;
 mod runs;

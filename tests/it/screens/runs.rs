@@ -64,3 +64,15 @@ fn a_run_that_is_left_to_a_process_of_its_own() {
     screens.take(&["watch", "latest", "--quiet"]).expect(0);
     insta::assert_snapshot!(screens.text());
 }
+
+#[test]
+fn a_run_of_several_deployments_is_not_guessed() {
+    let (world, file) = World::with_deployment();
+    let mut screens = Screens::of(&world);
+    world.run(&["start", file]).expect(0);
+    world.write("second.json", &world.second_deployment("api").to_string());
+    world.run(&["start", "second.json"]).expect(0);
+    screens.take(&["rollback", "latest"]).expect(2);
+    screens.take(&["rollback", "latest", "--output", "json"]).expect(2);
+    insta::assert_snapshot!(screens.text());
+}
