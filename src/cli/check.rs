@@ -78,7 +78,7 @@ pub(super) async fn validate(
     let warnings: Vec<Value> = loaded.warnings.iter().map(told).collect();
     let mut seen = Vec::new();
     if is_online {
-        let Ready { deployment, world, .. } = session.sign_in(loaded.clone()).await?;
+        let Ready { deployment, world, .. } = session.ready_with(loaded.clone()).await?;
         let look = async |foresight: &Foresight<'_, World>| foresight.plan::<Validation>(&deployment).await;
         match foreseen(session, &world, look).await? {
             Foreseen::Seen((steps, problems)) if problems.is_empty() => seen = steps,

@@ -143,18 +143,17 @@ pub(super) async fn destroy(
     if args.first || args.replace.is_some() {
         return Err(Report::usage("--first and --replace are for a deployment: --id is what is destroyed"));
     }
-    let target = load_scope(&session.sources(args))?;
-    let context = session.context(target.source, target.policy.clone())?;
-    let world = session.world(&context, target.credentials.as_ref()).await?;
-    let Some(compartment_id) = target.compartment_id else {
+    let loaded = load_scope(&session.sources(args))?;
+    let Ready { deployment: scope, context, world } = session.sign_in(loaded).await?;
+    let Some(compartment_id) = scope.compartment_id else {
         return Err(Report::usage("compartment-id is missing: where is the load balancer looked for?"));
     };
     let destruction = Destruction {
         id: InstanceId::from(id),
         compartment_id,
-        lb_compartment: target.lb_compartment,
-        lb_filter: target.lb_filter,
-        lb_compartments: Some(target.policy.lb_compartments.clone()),
+        lb_compartment: scope.lb_compartment,
+        lb_filter: scope.lb_filter,
+        lb_compartments: Some(world.policy.lb_compartments.clone()),
     };
     let asks = way.confirmation.asks(session.ui);
     if way.is_dry || asks {

@@ -33,9 +33,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How often the reporter is asked for a report.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
-/// A deployment that was read and checked, and the world in which to deploy it.
-pub(super) struct Ready {
-    pub(super) deployment: Deployment,
+/// A deployment, or a part of it, that was read and checked, and the world in which to carry it out.
+pub(super) struct Ready<D> {
+    pub(super) deployment: D,
     /// The data that is stored with a run of it.
     pub(super) context: Context,
     pub(super) world: World,
@@ -78,41 +78,46 @@ impl Session<'_> {
     }
 
     /// Reads a deployment and prints its warnings.
-    pub(super) fn deployment(&self, args: &DeploymentArgs) -> Result<Loaded, Report> {
+    pub(super) fn deployment(&self, args: &DeploymentArgs) -> Result<Loaded<Deployment>, Report> {
         let loaded = load(&self.sources(args))?;
         self.warn(&loaded);
         Ok(loaded)
     }
 
     /// Prints the warnings about a deployment.
-    pub(super) fn warn(&self, loaded: &Loaded) {
+    pub(super) fn warn(&self, loaded: &Loaded<Deployment>) {
         for warning in &loaded.warnings {
             self.ui.note(&plain(&format!("warning: {warning}")));
         }
     }
 
     /// A deployment with everything that a run of it needs, signed in.
-    pub(super) async fn ready(&self, args: &DeploymentArgs) -> Result<Ready, Report> {
-        let loaded = self.deployment(args)?;
-        self.sign_in(loaded).await
+    pub(super) async fn ready(&self, args: &DeploymentArgs) -> Result<Ready<Deployment>, Report> {
+        self.ready_with(self.deployment(args)?).await
     }
 
-    /// Signs in for a deployment.
-    pub(super) async fn sign_in(&self, loaded: Loaded) -> Result<Ready, Report> {
-        let Loaded { mut deployment, policy, credentials, source, warnings: _ } = loaded;
+    /// The same for a deployment that was read already.
+    pub(super) async fn ready_with(&self, loaded: Loaded<Deployment>) -> Result<Ready<Deployment>, Report> {
+        let mut ready = self.sign_in(loaded).await?;
+        complete_origin(&mut ready.deployment, &ready.world).await;
+        Ok(ready)
+    }
+
+    /// Signs in for what was read.
+    pub(super) async fn sign_in<D>(&self, loaded: Loaded<D>) -> Result<Ready<D>, Report> {
+        let Loaded { deployment, policy, credentials, source, warnings: _ } = loaded;
         let context = self.context(source, policy)?;
         let world = self.world(&context, credentials.as_ref()).await?;
-        complete_origin(&mut deployment, &world).await;
         Ok(Ready { deployment, context, world })
     }
 
     /// The data that is stored with a run that starts now.
-    pub(super) fn context(&self, source: CredentialsSource, policy: Policy) -> Result<Context, Report> {
+    fn context(&self, source: CredentialsSource, policy: Policy) -> Result<Context, Report> {
         Ok(Context::new(&self.process(), &self.global.env, source, policy)?)
     }
 
     /// Checks, without the cloud, whether the deployment's own credentials can sign at all.
-    pub(super) fn check_credentials(&self, loaded: &Loaded) -> Result<(), Report> {
+    pub(super) fn check_credentials(&self, loaded: &Loaded<Deployment>) -> Result<(), Report> {
         let Some(credentials) = &loaded.credentials else { return Ok(()) };
         let context = self.context(loaded.source.clone(), loaded.policy.clone())?;
         Ok(context.check(&self.process(), credentials)?)
@@ -134,11 +139,7 @@ impl Session<'_> {
     }
 
     /// The signed-in world.
-    pub(super) async fn world(
-        &self,
-        context: &Context,
-        credentials: Option<&Credentials>,
-    ) -> Result<World, Report> {
+    async fn world(&self, context: &Context, credentials: Option<&Credentials>) -> Result<World, Report> {
         Ok(context.world(&self.process(), credentials).await?)
     }
 

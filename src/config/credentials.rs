@@ -47,28 +47,29 @@ pub struct Credentials {
     pub compartment_id: Option<String>,
 }
 
-/// Reads the credentials of a source again. `None` for a profile, which the caller reads.
-pub fn reload_credentials(
-    source: &CredentialsSource,
-    profile: &str,
-    env: &Env,
-) -> Result<Option<Credentials>, Problems> {
-    let surroundings = Surroundings::new(profile, env);
-    let mut findings = Findings::default();
-    let node = match source {
-        CredentialsSource::Profile => return Ok(None),
-        CredentialsSource::File(path) => aero::part(path, &surroundings)?,
-        CredentialsSource::Deployment { path, aliases } => {
-            let deployment = deps::deployment(path, aliases, &surroundings)?;
-            match deployment.get("config") {
-                Some(config) => config.clone(),
-                None => return Err(deployment.problem("config", "is missing").into()),
+impl CredentialsSource {
+    /// Reads the credentials again. `None` for a profile, which the caller reads.
+    ///
+    /// # Errors
+    /// When they are gone, or not what they must be.
+    pub fn read(&self, profile: &str, env: &Env) -> Result<Option<Credentials>, Problems> {
+        let surroundings = Surroundings::new(profile, env);
+        let mut findings = Findings::default();
+        let node = match self {
+            Self::Profile => return Ok(None),
+            Self::File(path) => aero::part(path, &surroundings)?,
+            Self::Deployment { path, aliases } => {
+                let deployment = deps::deployment(path, aliases, &surroundings)?;
+                match deployment.get("config") {
+                    Some(config) => config.clone(),
+                    None => return Err(deployment.problem("config", "is missing").into()),
+                }
             }
+        };
+        match credentials(&node, "", &surroundings, &mut findings) {
+            Some(credentials) if findings.problems.is_empty() => Ok(Some(credentials)),
+            Some(_) | None => Err(Problems(findings.problems)),
         }
-    };
-    match credentials(&node, "", &surroundings, &mut findings) {
-        Some(credentials) if findings.problems.is_empty() => Ok(Some(credentials)),
-        Some(_) | None => Err(Problems(findings.problems)),
     }
 }
 

@@ -68,11 +68,11 @@ impl Overrides {
     }
 }
 
-/// A deployment, and how to sign in for it.
+/// What was read of a deployment, and how to sign in for it.
 #[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The deployment.
-    pub deployment: Deployment,
+pub struct Loaded<D> {
+    /// The deployment, or the parts of it that were asked for.
+    pub deployment: D,
     /// How it is carried out.
     pub policy: Policy,
     /// The credentials, unless a profile holds them.
@@ -83,85 +83,51 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
-/// Reads a deployment.
-///
-/// # Errors
-/// Every problem, at once.
-pub fn load(sources: &Sources<'_>) -> Result<Loaded, Problems> {
-    let mut reader = Reader::new(sources)?;
-    let (source, credentials) = reader.credentials();
-    let (instance, secrets) = reader.instance().unzip();
-    let ci_filter = reader.filter("ci-filter", sources.flags.ci_filter.as_deref(), &INSTANCE_FILTER);
-    let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FILTER);
-    let backends = reader.backends();
-    let policy = policy(&reader.root, &mut reader.findings);
-    let predecessor = predecessor(&reader.root, sources.flags.predecessor.as_ref(), &mut reader.findings);
-    let lb_compartment = reader.lb_compartment();
-    let name = reader.name(instance.as_ref());
-    let compartment_id =
-        credentials.as_ref().and_then(|credentials| credentials.compartment_id.clone()).or_else(|| {
-            instance.as_ref().and_then(|instance| instance["compartmentId"].as_str()).map(ToOwned::to_owned)
-        });
-    reader.findings.warnings.extend(reader.surroundings.warning());
-    match (instance, name, compartment_id, ci_filter, lb_filter) {
-        (Some(instance), Some(name), Some(compartment_id), Some(ci_filter), Some(lb_filter))
-            if reader.findings.problems.is_empty() =>
-        {
-            let instance = Confidential::new(instance);
-            let secrets = Confidential::new(secrets.unwrap_or_default());
-            let deployment = Deployment {
-                name,
-                instance,
-                secrets,
-                secrecy: Secrecy::ByPlace,
-                compartment_id,
-                lb_compartment,
-                ci_filter,
-                predecessor,
-                lb_filter,
-                backends,
-                origin: Some(Origin { env: sources.profile.to_owned(), tenancy: None }),
-            };
-            Ok(Loaded { deployment, policy, credentials, source, warnings: reader.findings.warnings })
-        }
-        _ => Err(Problems(reader.findings.problems)),
-    }
-}
-
-/// The parts of a deployment that a destruction needs: how to sign in, where to look, and the load balancer.
+/// The parts of a deployment that a destruction needs: where to look, and the load balancer.
 #[derive(Debug)]
 pub struct Scope {
-    /// The credentials, unless a profile holds them.
-    pub credentials: Option<Credentials>,
-    /// Where the credentials are.
-    pub source: CredentialsSource,
     /// The compartment of the instances, and of the load balancers unless `lb_compartment` is set; if the file says it.
     pub compartment_id: Option<String>,
     /// The compartment of the load balancers, if it is another one.
     pub lb_compartment: Option<String>,
     /// Selects the load balancer.
     pub lb_filter: Filter,
-    /// How the destruction behaves.
-    pub policy: Policy,
+}
+
+/// Reads a deployment.
+///
+/// # Errors
+/// Every problem, at once.
+pub fn load(sources: &Sources<'_>) -> Result<Loaded<Deployment>, Problems> {
+    read(sources, Reader::deployment)
 }
 
 /// Reads the parts of a deployment that a destruction needs.
-pub fn load_scope(sources: &Sources<'_>) -> Result<Scope, Problems> {
+///
+/// # Errors
+/// Every problem of these parts, at once.
+pub fn load_scope(sources: &Sources<'_>) -> Result<Loaded<Scope>, Problems> {
+    read(sources, Reader::scope)
+}
+
+/// Reads what `parts` takes from the sources, which also gets the compartment that the credentials name.
+fn read<'s, D>(
+    sources: &'s Sources<'s>,
+    parts: impl FnOnce(&mut Reader<'s>, Option<String>) -> Option<D>,
+) -> Result<Loaded<D>, Problems> {
     let mut reader = Reader::new(sources)?;
     let (source, credentials) = reader.credentials();
-    let lb_filter = reader.filter("lb-filter", sources.flags.lb_filter.as_deref(), &BALANCER_FILTER);
+    let compartment_id = credentials.as_ref().and_then(|credentials| credentials.compartment_id.clone());
+    let deployment = parts(&mut reader, compartment_id);
     let policy = policy(&reader.root, &mut reader.findings);
-    let lb_compartment = reader.lb_compartment();
-    let in_instance = reader.root.get("ci-config").and_then(|config| config.get("compartment-id"));
-    let compartment_id = credentials
-        .as_ref()
-        .and_then(|credentials| credentials.compartment_id.clone())
-        .or_else(|| in_instance.and_then(Node::text).map(ToOwned::to_owned));
-    match lb_filter {
-        Some(lb_filter) if reader.findings.problems.is_empty() => {
-            Ok(Scope { credentials, source, compartment_id, lb_compartment, lb_filter, policy })
+    let warning = reader.surroundings.warning();
+    let Findings { problems, mut warnings, .. } = reader.findings;
+    warnings.extend(warning);
+    match deployment {
+        Some(deployment) if problems.is_empty() => {
+            Ok(Loaded { deployment, policy, credentials, source, warnings })
         }
-        Some(_) | None => Err(Problems(reader.findings.problems)),
+        Some(_) | None => Err(Problems(problems)),
     }
 }
 
@@ -202,6 +168,43 @@ impl<'s> Reader<'s> {
         let matched = root.get("match").and_then(|node| matching(node, "match", &mut findings));
         let matched = matched.unwrap_or(Matching::Exact);
         Ok(Self { sources, surroundings, root, folder, findings, matched })
+    }
+
+    /// The whole deployment.
+    fn deployment(&mut self, compartment_id: Option<String>) -> Option<Deployment> {
+        let Sources { flags, .. } = self.sources;
+        let (instance, secrets) = self.instance().unzip();
+        let ci_filter = self.filter("ci-filter", flags.ci_filter.as_deref(), &INSTANCE_FILTER);
+        let lb_filter = self.filter("lb-filter", flags.lb_filter.as_deref(), &BALANCER_FILTER);
+        let backends = self.backends();
+        let predecessor = predecessor(&self.root, flags.predecessor.as_ref(), &mut self.findings);
+        let lb_compartment = self.lb_compartment();
+        let name = self.name(instance.as_ref());
+        let instance = instance?;
+        let in_instance = || instance["compartmentId"].as_str().map(ToOwned::to_owned);
+        Some(Deployment {
+            name: name?,
+            compartment_id: compartment_id.or_else(in_instance)?,
+            instance: Confidential::new(instance),
+            secrets: Confidential::new(secrets.unwrap_or_default()),
+            secrecy: Secrecy::ByPlace,
+            lb_compartment,
+            ci_filter: ci_filter?,
+            predecessor,
+            lb_filter: lb_filter?,
+            backends,
+            origin: Some(Origin { env: self.sources.profile.to_owned(), tenancy: None }),
+        })
+    }
+
+    /// What a destruction needs. It works with an instance's specification that is not right.
+    fn scope(&mut self, compartment_id: Option<String>) -> Option<Scope> {
+        let lb_filter = self.filter("lb-filter", self.sources.flags.lb_filter.as_deref(), &BALANCER_FILTER);
+        let lb_compartment = self.lb_compartment();
+        let in_instance = self.root.get("ci-config").and_then(|config| config.get("compartment-id"));
+        let compartment_id =
+            compartment_id.or_else(|| in_instance.and_then(Node::text).map(ToOwned::to_owned));
+        Some(Scope { compartment_id, lb_compartment, lb_filter: lb_filter? })
     }
 
     fn keep<T>(&mut self, path: &str, result: Result<T, Problem>) -> Option<T> {

@@ -30,7 +30,7 @@ mod secrecy;
 mod shape;
 
 pub use backends::BACKENDS_LIMIT;
-pub use credentials::{Credentials, CredentialsSource, reload_credentials};
+pub use credentials::{Credentials, CredentialsSource};
 pub use deployment::{BackendTarget, Deployment};
 pub use filter::Filter;
 pub use identity::{Belongs, DeploymentTag, DeploymentTarget, Origin};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::balancer::{Pace, Versions};
 use super::world::World;
 use crate::clock::Clock;
-use crate::config::{Credentials, CredentialsSource, Policy, Problems, reload_credentials};
+use crate::config::{Credentials, CredentialsSource, Policy, Problems};
 use crate::env::Env;
 use crate::oci::identity::ProfileError;
 use crate::oci::sign_in::{AccessError, Flags, Notice, Settings, SignIn};
@@ -82,7 +82,7 @@ impl Context {
     /// # Errors
     /// When they are gone, or not what they must be.
     pub fn credentials(&self, env: &Env) -> Result<Option<Credentials>, Problems> {
-        reload_credentials(&self.source, &self.env, env)
+        self.source.read(&self.env, env)
     }
 
     /// Whether these credentials can sign at all, found without the cloud.
