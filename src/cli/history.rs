@@ -13,8 +13,8 @@ use super::reporter::Reporter;
 use super::session::Session;
 use super::status::status;
 use super::ui::{Tone, Ui, between, plain, short};
-use crate::journal::{Journal, LEASE_LENGTH, Purpose};
-use crate::run::{Event, RunId, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
+use crate::journal::{JournalError, LEASE_LENGTH, Purpose};
+use crate::run::{Event, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
 
 /// The interval at which a run of another process is polled.
 const LOOK: Duration = Duration::from_millis(250);
@@ -23,9 +23,10 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) async fn list(session: &Session<'_>, n_most: Option<NonZeroU32>) -> Result<Exit, Report> {
     let (doubt, mut runs) = match session.journal_if_any().await? {
         Some(journal) => {
-            let doubt = doubted(session.ui, &journal, None).await?;
             // Asks for one more run than it shows, to know whether there are more.
-            let runs = journal.runs(n_most.map_or(u32::MAX, |n| n.get().saturating_add(1))).await?;
+            let n_asked = n_most.map_or(u32::MAX, |n| n.get().saturating_add(1));
+            let doubt = doubted(session.ui, journal.doubt_of_newest(n_asked).await?);
+            let runs = journal.runs(n_asked).await?;
             journal.close().await?;
             (doubt, runs)
         }
@@ -53,7 +54,7 @@ pub(super) async fn list(session: &Session<'_>, n_most: Option<NonZeroU32>) -> R
 pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: bool) -> Result<Exit, Report> {
     let journal = session.journal_to_look(selector).await?;
     let run = journal.find(selector, Purpose::Look).await?;
-    let doubt = doubted(session.ui, &journal, Some(run)).await?;
+    let doubt = doubted(session.ui, journal.doubt(run).await?);
     let record = journal.run(run).await?;
     let all = if events { journal.events_after(run, 0).await? } else { Vec::new() };
     if events && session.ui.is_json {
@@ -72,13 +73,11 @@ pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: b
     Ok(Exit::Done)
 }
 
-/// Warns of doubts about what the journal says, if the key is there to verify it, and returns them.
-async fn doubted(ui: &Ui, journal: &Journal, run: Option<RunId>) -> Result<Option<String>, Report> {
-    let doubt = journal.doubt(run).await?.map(|doubt| doubt.to_string());
-    if let Some(doubt) = &doubt {
-        ui.warn(&format!("{doubt}; what is shown is not to be trusted"));
-    }
-    Ok(doubt)
+/// Warns of a doubt about what the journal says, and returns it in words.
+fn doubted(ui: &Ui, doubt: Option<JournalError>) -> Option<String> {
+    let doubt = doubt?.to_string();
+    ui.warn(&format!("{doubt}; what is shown is not to be trusted"));
+    Some(doubt)
 }
 
 /// Adds the doubts to the JSON that is shown.
@@ -231,7 +230,7 @@ pub(super) async fn watch(session: &Session<'_>, selector: &RunSelector) -> Resu
         }
         session.clock.sleep(LOOK).await;
     };
-    let doubt = doubted(session.ui, &journal, Some(run)).await?;
+    let doubt = doubted(session.ui, journal.doubt(run).await?);
     print(session.ui, &record, doubt);
     journal.close().await?;
     Ok(Exit::of_record(&record, &events))

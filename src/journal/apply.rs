@@ -80,7 +80,11 @@ pub(super) async fn apply(
     if change.lets_go {
         target::let_go(inner, tx, change.run).await?;
     }
-    let renewed = Rows::new(&inner.path, codes, tx).renew(change.run, &events).await?;
+    let mut rows = Rows::new(&inner.path, codes, tx);
+    if change.lets_go || !change.holds.is_empty() {
+        rows.write_extent().await?;
+    }
+    let renewed = rows.renew(change.run, &events).await?;
     Ok(Applied { events, renewed, lasts })
 }
 

@@ -22,8 +22,6 @@ use crate::run::{Event, EventKind, RunId, Seq};
 pub(super) const OF_BEFORE: i64 = 1;
 /// Marks a run without a code whose sealed values do not show that it is that old.
 pub(super) const NEVER_TAKEN_UP: i64 = 2;
-/// Sorts after every id of a run.
-pub(super) const LAST_ID: &str = "~";
 
 /// The codes that this process last wrote or verified. The rows must still have them when they are changed.
 #[derive(Clone, Debug, Default)]
@@ -67,12 +65,8 @@ impl<'t> Rows<'t> {
         Self { path, codes, tx }
     }
 
-    pub(super) async fn heads(&mut self, from: &str, to: &str) -> Result<Vec<Head>, JournalError> {
-        heads(self.tx, self.path, from, to).await
-    }
-
     pub(super) async fn head(&mut self, run: &str) -> Result<Head, JournalError> {
-        let head = self.heads(run, run).await?.into_iter().next();
+        let head = head_of(self.tx, self.path, run).await?;
         head.ok_or_else(|| altered("runs", format!("run {run} is missing")))
     }
 
@@ -116,16 +110,24 @@ impl<'t> Rows<'t> {
             .map_err(|error| of_sqlx(self.path, error))
     }
 
-    pub(super) async fn sets(
-        &mut self,
-        from: &str,
-        to: &str,
-    ) -> Result<BTreeMap<String, Sets>, JournalError> {
+    /// The facts and the targets of a run.
+    pub(super) async fn sets_of(&mut self, run: &str) -> Result<Sets, JournalError> {
+        let number = sqlx::query_scalar!("SELECT number FROM runs WHERE id = ?1", run)
+            .fetch_optional(&mut *self.tx)
+            .await
+            .map_err(|error| of_sqlx(self.path, error))?;
+        let Some(number) = number else { return Ok(Sets::default()) };
+        Ok(self.sets(number, number).await?.remove(run).unwrap_or_default())
+    }
+
+    /// The facts and the targets of the runs with these numbers, both ends included.
+    pub(super) async fn sets(&mut self, from: i64, to: i64) -> Result<BTreeMap<String, Sets>, JournalError> {
         let found = sqlx::query!(
-            r#"SELECT run_id AS "run!: String", 0 AS "is_target!: i64", name AS "name!: String", value AS "value!: String"
-                   FROM facts WHERE run_id BETWEEN ?1 AND ?2
+            r#"SELECT run_id AS "run!: String", 0 AS "is_target!: i64", facts.name AS "name!: String", value AS "value!: String"
+                   FROM runs JOIN facts ON run_id = id WHERE number BETWEEN ?1 AND ?2
                UNION ALL
-               SELECT run_id, 1, target, CAST(held AS TEXT) FROM targets WHERE run_id BETWEEN ?1 AND ?2
+               SELECT run_id, 1, target, CAST(held AS TEXT)
+                   FROM runs JOIN targets ON run_id = id WHERE number BETWEEN ?1 AND ?2
                ORDER BY 1, 2, 3"#,
             from,
             to
@@ -153,7 +155,7 @@ impl<'t> Rows<'t> {
         if self.codes.mac("runs", &head.cells()) != known.head {
             return Err(altered("runs", format!("run {id}")));
         }
-        let sets = self.sets(&id, &id).await?.remove(&id).unwrap_or_default();
+        let sets = self.sets_of(&id).await?;
         self.check_sets(&head, &sets)?;
         for seq in change.steps.keys() {
             let number = i64::from(seq.get());
@@ -200,7 +202,7 @@ impl<'t> Rows<'t> {
     }
 
     async fn write_head(&mut self, run: &String) -> Result<Mac, JournalError> {
-        let sets = self.sets(run, run).await?.remove(run).unwrap_or_default();
+        let sets = self.sets_of(run).await?;
         let (facts, targets) = sets.macs(self.codes, run);
         let mut head = self.head(run).await?;
         head.facts_mac = Some(facts.to_vec());
@@ -252,49 +254,31 @@ impl<'t> Rows<'t> {
         self.write_head(run).await?;
         Ok(())
     }
-
-    /// Records how many runs there are.
-    pub(super) async fn write_extent(&mut self) -> Result<(), JournalError> {
-        let failed = |error| of_sqlx(self.path, error);
-        let now = sqlx::query!(r#"SELECT sealed, (SELECT count(*) FROM runs) AS "n_runs!: i64" FROM canary"#)
-            .fetch_one(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        let mac = self.codes.mac("canary", &[(&now.sealed).into(), now.n_runs.into()]);
-        let code = mac.as_slice();
-        sqlx::query!("UPDATE canary SET n_runs = ?1, mac = ?2", now.n_runs, code)
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
-        Ok(())
-    }
 }
 
-/// The standings of all runs with ids in this range, both ends included.
-pub(super) async fn heads(
+/// The standing of a run, if there is such a run.
+pub(super) async fn head_of(
     tx: &mut SqliteConnection,
     path: &Path,
-    from: &str,
-    to: &str,
-) -> Result<Vec<Head>, JournalError> {
+    run: &str,
+) -> Result<Option<Head>, JournalError> {
     sqlx::query_as!(
         Head,
         "SELECT id, state, direction, has_succeeded, error, finished_at, fence, last_event, origin_mac, facts_mac,
                  targets_mac, mac
-             FROM runs WHERE id BETWEEN ?1 AND ?2",
-        from,
-        to
+             FROM runs WHERE id = ?1",
+        run
     )
-    .fetch_all(tx)
+    .fetch_optional(tx)
     .await
     .map_err(|error| of_sqlx(path, error))
 }
 
-/// Remembers which step an event is about.
-pub(super) fn note(last: &mut BTreeMap<i64, i64>, event: &EventRow) -> Result<(), JournalError> {
+/// Remembers which step an event is about, and returns what happened.
+pub(super) fn note(last: &mut BTreeMap<i64, i64>, event: &EventRow) -> Result<EventKind, JournalError> {
     let kind: EventKind = Column("events", "kind").json(&event.kind)?;
     if let Some(seq) = kind.step() {
         last.insert(i64::from(seq.get()), event.n);
     }
-    Ok(())
+    Ok(kind)
 }

@@ -11,6 +11,7 @@ use sqlx::SqliteConnection;
 
 use super::attest::{NEVER_TAKEN_UP, OF_BEFORE, Rows, altered};
 use super::error::JournalError;
+use super::extent::Scope;
 use super::key::{self, Key, KeyOrigin, KeySource};
 use super::key_file;
 use super::mac::Authenticator;
@@ -47,11 +48,16 @@ impl Unlocked {
     }
 
     /// Makes sure, before a run is started or taken, that no other process has rotated the key since this process
-    /// verified it, and that no run is missing from the journal.
-    pub(super) async fn assure(&self, tx: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
+    /// verified it, and that the runs of this scope, and all that is held, are as they were written.
+    pub(super) async fn assure(
+        &self,
+        tx: &mut SqliteConnection,
+        path: &Path,
+        scope: Scope,
+    ) -> Result<(), JournalError> {
         match stored(tx, path).await? {
             Some(stored) if stored.sealed == self.canary => {
-                Rows::new(path, &self.rows, tx).check_runs().await
+                Rows::new(path, &self.rows, tx).check_runs(scope).await
             }
             Some(_) | None => Err(SealError::Rotated.into()),
         }

@@ -169,3 +169,8 @@ impl Sets {
         (mac("facts", &self.facts), mac("targets", &self.targets))
     }
 }
+
+/// The targets that are held, each with its run.
+pub(super) fn held_cells(held: &[(String, String)]) -> Vec<Cell<'_>> {
+    held.iter().flat_map(|(target, run)| [Cell::from(target), Cell::from(run)]).collect()
+}

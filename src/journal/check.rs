@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::attest::{Known, LAST_ID, NEVER_TAKEN_UP, Rows, altered, note};
-use super::canonical::{Head, Origin, Sets};
+use super::attest::{Known, NEVER_TAKEN_UP, Rows, altered, head_of, note};
+use super::canonical::{Head, Origin, Sets, StepRow};
 use super::error::JournalError;
 use super::row::Column;
 use super::sqlite::of_sqlx;
-use super::told;
+use super::step::{StoredStep, folded, stored};
+use super::told::Telling;
 use crate::run::RunId;
 
 impl Rows<'_> {
@@ -22,31 +23,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Makes sure that no run is missing, and that the standing, the facts and the targets of each run are as they were
-    /// written. What another run may do depends on them.
-    pub(super) async fn check_runs(&mut self) -> Result<(), JournalError> {
-        let extent = sqlx::query!("SELECT sealed, n_runs, mac FROM canary")
-            .fetch_one(&mut *self.tx)
-            .await
-            .map_err(|error| of_sqlx(self.path, error))?;
-        let cells = [(&extent.sealed).into(), extent.n_runs.into()];
-        if !self.codes.is_mac("canary", &cells, extent.mac.as_deref()) {
-            return Err(altered("canary", "the number of runs"));
-        }
-        let heads = self.heads("", LAST_ID).await?;
-        if i64::try_from(heads.len()).ok() != extent.n_runs {
-            let n_runs = extent.n_runs.unwrap_or_default();
-            return Err(altered("runs", format!("there are {} where there were {n_runs}", heads.len())));
-        }
-        let mut sets = self.sets("", LAST_ID).await?;
-        for head in &heads {
-            self.check_head(head)?;
-            self.check_sets(head, &sets.remove(&head.id).unwrap_or_default())?;
-        }
-        Ok(())
-    }
-
-    fn check_head(&self, head: &Head) -> Result<(), JournalError> {
+    pub(super) fn check_head(&self, head: &Head) -> Result<(), JournalError> {
         if self.codes.is_mac("runs", &head.cells(), head.mac.as_deref()) {
             Ok(())
         } else {
@@ -75,23 +52,31 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// [`JournalError::Altered`] with the table and the place.
-    pub(super) async fn check(&mut self, run: RunId) -> Result<Known, JournalError> {
-        let (known, origin) = self.checked(run).await?;
+    pub(super) async fn check(&mut self, run: RunId) -> Result<Checked, JournalError> {
+        let id = run.to_string();
+        let mut told = Telling::of(&id);
+        let (head, origin, steps, known) = self.checked(run, &mut told).await?;
         if origin.is_of_before == NEVER_TAKEN_UP {
             return Err(altered("runs", format!("run {run}: nothing shows that this program wrote it")));
         }
-        told::check(&mut *self.tx, self.path, run).await?;
-        Ok(known)
+        let steps = stored(steps)?;
+        told.expect(&head, steps.iter().map(folded).collect())?;
+        Ok(Checked { known, steps })
     }
 
     /// Makes sure that every row of a run is as it was last written.
-    pub(super) async fn check_rows(&mut self, run: RunId) -> Result<Known, JournalError> {
-        Ok(self.checked(run).await?.0)
+    pub(super) async fn check_rows(&mut self, run: RunId) -> Result<(), JournalError> {
+        let id = run.to_string();
+        self.checked(run, &mut Telling::of(&id)).await.map(drop)
     }
 
-    async fn checked(&mut self, run: RunId) -> Result<(Known, Origin), JournalError> {
+    async fn checked(
+        &mut self,
+        run: RunId,
+        told: &mut Telling<'_>,
+    ) -> Result<(Head, Origin, Vec<StepRow>, Known), JournalError> {
         let id = run.to_string();
-        let head = self.heads(&id, &id).await?.into_iter().next().ok_or(JournalError::NoSuchRun(run))?;
+        let head = head_of(self.tx, self.path, &id).await?.ok_or(JournalError::NoSuchRun(run))?;
         self.check_head(&head)?;
         let origin = self.origin(&id).await?;
         if !self.codes.is_mac("origin", &origin.cells(), head.origin_mac.as_deref()) {
@@ -100,9 +85,9 @@ impl Rows<'_> {
                 format!("what run {id} was started with: its input, context or name"),
             ));
         }
-        let sets = self.sets(&id, &id).await?.remove(&id).unwrap_or_default();
+        let sets = self.sets_of(&id).await?;
         self.check_sets(&head, &sets)?;
-        let last = self.check_events(&id, head.last_event).await?;
+        let last = self.check_events(&id, head.last_event, told).await?;
         let steps = self.steps(&id, 1, i64::MAX).await?;
         for (row, expected) in steps.iter().zip(1..) {
             if row.seq != expected {
@@ -117,12 +102,18 @@ impl Rows<'_> {
         if last.last_key_value().is_some_and(|(seq, _)| *seq > n_steps) {
             return Err(altered("steps", format!("step {} of run {id} is missing", n_steps + 1)));
         }
-        let known = steps.iter().filter_map(|row| row.mac.as_deref()?.try_into().ok()).collect();
-        Ok((Known { head: self.codes.mac("runs", &head.cells()), steps: known }, origin))
+        let macs = steps.iter().filter_map(|row| row.mac.as_deref()?.try_into().ok()).collect();
+        let known = Known { head: self.codes.mac("runs", &head.cells()), steps: macs };
+        Ok((head, origin, steps, known))
     }
 
-    /// The number of the last event about each step.
-    async fn check_events(&mut self, id: &String, n_last: i64) -> Result<BTreeMap<i64, i64>, JournalError> {
+    /// Verifies the events and has them told. Returns the number of the last event about each step.
+    async fn check_events(
+        &mut self,
+        id: &String,
+        n_last: i64,
+        told: &mut Telling<'_>,
+    ) -> Result<BTreeMap<i64, i64>, JournalError> {
         let events = self.events(id).await?;
         let mut last = BTreeMap::new();
         for (event, expected) in events.iter().zip(1..) {
@@ -132,11 +123,19 @@ impl Rows<'_> {
             if !self.codes.is_mac("events", &event.cells(id), event.mac.as_deref()) {
                 return Err(altered("events", format!("event {expected} of run {id}")));
             }
-            note(&mut last, event)?;
+            let kind = note(&mut last, event)?;
+            told.follow(event.n, event.at, &kind)?;
         }
         if events.last().map_or(0, |event| event.n) != n_last {
             return Err(altered("events", format!("the last of run {id} is not number {n_last}")));
         }
         Ok(last)
     }
+}
+
+/// A run whose rows are as this program last wrote them.
+pub(super) struct Checked {
+    pub(super) known: Known,
+    /// Its steps. Confidential values are still sealed.
+    pub(super) steps: Vec<StoredStep>,
 }

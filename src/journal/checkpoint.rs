@@ -12,7 +12,7 @@ use super::error::{JournalError, WriteError};
 use super::lease::Lease;
 use super::seal::Spot;
 use super::step::StoredStep;
-use crate::run::{Direction, Event, EventKind, Facts, Failure, Seq};
+use crate::run::{Direction, Effect, Event, EventKind, Facts, Failure, Seq};
 
 /// What is committed when a step completes.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,9 @@ impl Lease {
     pub async fn begin(&mut self, step: &NewStep) -> Result<Event, WriteError> {
         let number = u32::try_from(self.standing.steps.len() + 1).unwrap_or(0);
         let seq = Seq::new(number).expect("a run has fewer than 2^32 steps");
+        if step.effect == Effect::Mutation {
+            self.inner.inspected().await?;
+        }
         let input = self.sealed(seq, "input", step.input.clone())?;
         let change = self.change([])?.and_new(seq, NewStep { input, ..step.clone() })?;
         self.commit_one(change).await
@@ -47,6 +50,9 @@ impl Lease {
         direction: Direction,
         forget_retries: bool,
     ) -> Result<Event, WriteError> {
+        if step.effect == Effect::Mutation {
+            self.inner.inspected().await?;
+        }
         let (seq, attempt) = (step.seq, step.attempts(direction) + 1);
         let (name, subject) = (step.activity.clone(), step.subject.clone());
         let mut change = self.change([match direction {
@@ -87,7 +93,9 @@ impl Lease {
             step.output = Some(output);
         }
         change.facts = done.facts;
-        self.commit(change).await
+        let told = self.commit(change).await?;
+        self.inner.inspect_beside();
+        Ok(told)
     }
 
     /// Commits that a step failed for good, or that its compensation did. In the second case the run is stuck.

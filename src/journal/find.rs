@@ -63,11 +63,10 @@ impl Journal {
                 return latest(all, purpose);
             }
         };
-        // The prefix consists of hexadecimal digits and dashes, none of which is special to LIKE.
-        let pattern = format!("{prefix}%");
         let found = sqlx::query_scalar!(
-            "SELECT id FROM runs WHERE id LIKE ?1 ORDER BY number DESC LIMIT 10",
-            pattern
+            // A tilde sorts after every digit and dash. `LIKE` would read every run.
+            "SELECT id FROM runs WHERE id BETWEEN ?1 AND ?1 || '~' ORDER BY number DESC LIMIT 10",
+            prefix
         )
         .fetch_all(&mut *connection)
         .await

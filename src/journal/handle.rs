@@ -11,6 +11,7 @@ use super::canary::Unlocked;
 use super::error::JournalError;
 use super::exposure::Exposure;
 use super::heart::Heart;
+use super::inspect::Inspection;
 use super::patience::Patience;
 use super::seal::{SealError, Sealer};
 use super::sqlite::of_sqlx;
@@ -29,6 +30,7 @@ pub(super) struct Inner {
     /// Files that other users could reach when the journal was opened.
     pub(super) exposed: Vec<Exposure>,
     pub(super) heart: Heart,
+    pub(super) inspection: Inspection,
     // Counts this process's commits, to limit the length of the log.
     pub(super) n_commits: AtomicU32,
     // An async mutex, because a transaction holds it across awaits. One connection, because SQLite has one writer.

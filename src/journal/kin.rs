@@ -62,15 +62,6 @@ impl Kin {
         self.targets.iter().map(String::as_str).chain(self.instances())
     }
 
-    /// Whether both runs belong to one deployment.
-    pub fn is_kin_of(&self, other: &Self) -> bool {
-        let claims = |kin: &Self| -> BTreeSet<String> {
-            let targets = kin.targets.iter().map(|target| Target::from(target.clone()));
-            targets.filter(Target::is_whole_claim).map(|target| target.as_str().to_owned()).collect()
-        };
-        !claims(self).is_disjoint(&claims(other)) || self.changes_with(other)
-    }
-
     /// Whether going back past `later` would leave two versions serving.
     fn is_superseded_by(&self, later: &Self) -> bool {
         later.number > self.number
@@ -116,27 +107,55 @@ const RESTORED: &str = "restored-instance-id";
 
 /// Every run, newest first.
 pub(super) async fn all(inner: &Inner, connection: &mut SqliteConnection) -> Result<Vec<Kin>, JournalError> {
+    numbered_from(inner, connection, 0).await
+}
+
+/// A run and those after it, newest first.
+pub(super) async fn since(
+    inner: &Inner,
+    connection: &mut SqliteConnection,
+    run: RunId,
+) -> Result<Vec<Kin>, JournalError> {
+    let id = run.to_string();
+    let number = sqlx::query_scalar!("SELECT number FROM runs WHERE id = ?1", id)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(|error| inner.failed(error))?;
+    match number {
+        Some(number) => numbered_from(inner, connection, number).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn numbered_from(
+    inner: &Inner,
+    connection: &mut SqliteConnection,
+    number: i64,
+) -> Result<Vec<Kin>, JournalError> {
     let failed = |error| inner.failed(error);
     let rows = sqlx::query!(
         r#"SELECT id, number, name, state, has_succeeded,
                EXISTS (SELECT 1 FROM steps WHERE run_id = runs.id AND effect = 'mutation') AS "has_changes!: i64"
-           FROM runs ORDER BY number DESC"#
+           FROM runs WHERE number >= ?1 ORDER BY number DESC"#,
+        number
     )
     .fetch_all(&mut *connection)
     .await
     .map_err(failed)?;
     let mut targets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for row in sqlx::query!("SELECT run_id, target FROM targets")
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(failed)?
+    for row in
+        sqlx::query!("SELECT run_id, target FROM runs JOIN targets ON run_id = id WHERE number >= ?1", number)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed)?
     {
         targets.entry(row.run_id).or_default().insert(row.target);
     }
     let mut facts: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let known = sqlx::query!(
-        "SELECT run_id, name, value FROM facts
-         WHERE name IN ('old-instance-id', 'new-instance-id', 'restored-instance-id')"
+        "SELECT run_id, facts.name, value FROM runs JOIN facts ON run_id = id
+         WHERE number >= ?1 AND facts.name IN ('old-instance-id', 'new-instance-id', 'restored-instance-id')",
+        number
     );
     for row in known.fetch_all(&mut *connection).await.map_err(failed)? {
         facts.entry(row.run_id).or_default().insert(row.name, row.value);
@@ -163,7 +182,7 @@ pub(super) async fn superseding(
     connection: &mut SqliteConnection,
     run: RunId,
 ) -> Result<Option<Kin>, JournalError> {
-    Ok(superseding_among(&all(inner, connection).await?, run).cloned())
+    Ok(superseding_among(&since(inner, connection, run).await?, run).cloned())
 }
 
 /// The same, among runs that are loaded already.
@@ -172,19 +191,55 @@ pub(super) fn superseding_among(all: &[Kin], run: RunId) -> Option<&Kin> {
     all.iter().find(|later| mine.is_superseded_by(later))
 }
 
-/// Groups runs by deployment. The deployments, and the runs of each, are sorted newest first.
-pub(super) fn by_deployment(runs: Vec<Kin>) -> Vec<Vec<Kin>> {
-    let mut groups: Vec<Vec<Kin>> = Vec::new();
-    for kin in runs {
-        // One run may join two groups.
-        let (joined, apart): (Vec<_>, Vec<_>) =
-            groups.into_iter().partition(|group| group.iter().any(|other| other.is_kin_of(&kin)));
-        let mut group: Vec<Kin> = joined.into_iter().flatten().chain([kin]).collect();
-        group.sort_by_key(|kin| std::cmp::Reverse(kin.number));
-        groups = apart.into_iter().chain([group]).collect();
-        groups.sort_by_key(|group| std::cmp::Reverse(group.first().map_or(0, |kin| kin.number)));
+/// Groups runs by deployment. The deployments, and the runs of each, are sorted newest first. A run may join two
+/// groups.
+pub(super) fn by_deployment(mut runs: Vec<Kin>) -> Vec<Vec<Kin>> {
+    runs.sort_by_key(|kin| std::cmp::Reverse(kin.number));
+    let mut first_in = vec![0; runs.len()];
+    let mut met: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut in_sets: BTreeMap<&str, (Vec<usize>, bool)> = BTreeMap::new();
+    for (index, kin) in runs.iter().enumerate() {
+        first_in[index] = index;
+        let own = kin.targets.iter().filter(|text| {
+            let target = Target::from((*text).clone());
+            target.is_whole_claim() || target.as_service().is_some()
+        });
+        for mark in own.map(String::as_str).chain(kin.instances()) {
+            let other = *met.entry(mark).or_insert(index);
+            join(&mut first_in, index, other);
+        }
+        for set in kin.backend_sets() {
+            let (members, has_old) = in_sets.entry(set).or_default();
+            members.push(index);
+            *has_old |= kin.service().is_none();
+        }
     }
-    groups
+    // Two deployments may share a backend set. It decides only for runs that do not know their deployment.
+    for (members, _) in in_sets.values().filter(|(_, has_old)| *has_old) {
+        for index in members {
+            join(&mut first_in, *index, members[0]);
+        }
+    }
+    let mut groups: BTreeMap<usize, Vec<Kin>> = BTreeMap::new();
+    for (index, kin) in runs.into_iter().enumerate() {
+        groups.entry(first(&mut first_in, index)).or_default().push(kin);
+    }
+    groups.into_values().collect()
+}
+
+/// The newest run of the group in which a run is.
+fn first(first_in: &mut [usize], mut index: usize) -> usize {
+    while first_in[index] != index {
+        first_in[index] = first_in[first_in[index]];
+        index = first_in[index];
+    }
+    index
+}
+
+/// Joins the groups of two runs.
+fn join(first_in: &mut [usize], one: usize, other: usize) {
+    let (one, other) = (first(first_in, one), first(first_in, other));
+    first_in[one.max(other)] = one.min(other);
 }
 
 #[cfg(test)]
@@ -220,11 +275,15 @@ mod tests {
         }
     }
 
+    fn are_kin(one: &Kin, other: &Kin) -> bool {
+        by_deployment(vec![one.clone(), other.clone()]).len() == 1
+    }
+
     #[test]
     fn a_name_or_a_claim_of_before_joins_nothing() {
         let prod = Made::new(1, &["deployment:web", "backend-set:lb/http"]).0;
         let staging = Made::new(2, &["deployment:web", "backend-set:lb/admin"]).0;
-        assert!(!prod.is_kin_of(&staging));
+        assert!(!are_kin(&prod, &staging));
         assert!(!prod.is_superseded_by(&staging));
     }
 
@@ -232,16 +291,16 @@ mod tests {
     fn two_environments_in_one_set_stay_apart() {
         let prod = Made::new(1, &["service:prod", "backend-set:lb/http"]).replaces("a", "b").0;
         let staging = Made::new(2, &["service:staging", "backend-set:lb/http"]).replaces("c", "d").0;
-        assert!(!prod.is_kin_of(&staging) && !prod.is_superseded_by(&staging));
+        assert!(!are_kin(&prod, &staging) && !prod.is_superseded_by(&staging));
         let next = Made::new(3, &["service:prod", "backend-set:lb/http"]).replaces("b", "e").0;
-        assert!(prod.is_kin_of(&next) && prod.is_superseded_by(&next) && !next.is_superseded_by(&prod));
+        assert!(are_kin(&prod, &next) && prod.is_superseded_by(&next) && !next.is_superseded_by(&prod));
     }
 
     #[test]
     fn a_run_of_before_goes_by_its_sets() {
         let before = Made::new(1, &["deployment:web", "backend-set:lb/http"]).0;
         let now = Made::new(2, &["deployment:web#1f3a9c021f3a9c02", "service:web", "backend-set:lb/http"]).0;
-        assert!(before.is_kin_of(&now) && before.is_superseded_by(&now));
+        assert!(are_kin(&before, &now) && before.is_superseded_by(&now));
     }
 
     #[test]
@@ -250,7 +309,7 @@ mod tests {
         let destroyed = Made::new(2, &["instance:b"]).0;
         assert!(made.is_superseded_by(&destroyed));
         let stranger = Made::new(3, &["instance:z"]).0;
-        assert!(!made.is_superseded_by(&stranger) && !made.is_kin_of(&stranger));
+        assert!(!made.is_superseded_by(&stranger) && !are_kin(&made, &stranger));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Opens the journal's file: permissions, file system, settings, integrity, schema.
+//! Opens the journal's file: permissions, file system, settings, schema.
 //!
 //! The invariant: a connection leaves this file only after every setting was read back, because SQLite silently ignores
 //! a misspelt pragma (docs/design/journal.md).
@@ -15,6 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::error::JournalError;
+use super::inspect::Inspection;
 use super::lock::{self, Lock, lock_folder, opening_file};
 use super::patience::Patience;
 use super::sqlite::{BUSY_TIMEOUT, of_sqlx};
@@ -34,6 +35,7 @@ pub(super) struct Opened {
     pub(super) lock: Lock,
     /// Whether the schema was created or migrated.
     pub(super) is_migrated: bool,
+    pub(super) inspection: Inspection,
 }
 
 /// Opens the journal. Creates and migrates the file if needed.
@@ -44,10 +46,13 @@ pub(super) async fn open(path: &Path, clock: Clock) -> Result<Opened, JournalErr
     if let Err(error) = lock::sweep(&lock_folder(path)) {
         tracing::info!(%error, "the lock files of killed processes stay");
     }
+    let inspection = Inspection::of(path, clock.now());
     let mut patience = Patience::lasting(Patience::WITHOUT_A_LEASE, clock);
     loop {
         match open_under_lock(path, clock).await {
-            Ok((connection, is_migrated)) => return Ok(Opened { connection, lock, is_migrated }),
+            Ok((connection, is_migrated)) => {
+                return Ok(Opened { connection, lock, is_migrated, inspection });
+            }
             Err(error) => patience.after(error).await?,
         }
     }
@@ -58,7 +63,6 @@ async fn open_under_lock(path: &Path, clock: Clock) -> Result<(SqliteConnection,
     let mut connection = connect(path).await?;
     let checked = async {
         check_identity(&mut connection, path).await?;
-        check_integrity(&mut connection, path).await?;
         let is_migrated = migrate(&mut connection, path).await?;
         read_back(&mut connection).await?;
         log.check(&mut connection, path, clock).await?;
@@ -193,16 +197,21 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path) -> Resul
     Ok(())
 }
 
-async fn check_integrity(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalError> {
-    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-        .fetch_one(connection)
+/// What SQLite says of the file after reading all of it, on a connection of its own: `ok`, or the first damage.
+pub(super) async fn quick_check(path: &Path) -> Result<String, JournalError> {
+    let failed = |source| of_sqlx(path, source);
+    let mut connection = SqliteConnectOptions::from_str("sqlite:")
+        .expect("the scheme alone is a valid address")
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .connect()
         .await
-        .map_err(|source| of_sqlx(path, source))?;
-    if verdict == "ok" {
-        Ok(())
-    } else {
-        Err(JournalError::Damaged { path: path.to_owned(), detail: verdict })
-    }
+        .map_err(failed)?;
+    let verdict = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await;
+    connection.close().await.map_err(failed)?;
+    verdict.map_err(failed)
 }
 
 /// Migrates the schema. Returns whether it was out of date.

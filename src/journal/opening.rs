@@ -11,6 +11,7 @@ use super::canary::{self, Unlocked};
 use super::error::JournalError;
 use super::handle::{Claim, Inner, Journal};
 use super::heart::Heart;
+use super::inspect::Inspection;
 use super::key::KeySource;
 use super::open::{self, Opened};
 use super::{exposure, lock, wal};
@@ -32,7 +33,7 @@ impl Journal {
     /// When the file is not a journal, is damaged, is newer than this binary, lies on a network file system, or cannot
     /// be written; and when the key is not the journal's.
     pub async fn open(path: &Path, key: KeySource, clock: Clock) -> Result<Self, JournalError> {
-        let Opened { mut connection, lock, is_migrated } = open::open(path, clock).await?;
+        let Opened { mut connection, lock, is_migrated, inspection } = open::open(path, clock).await?;
         let unlocked = match canary::unlock(&mut connection, path, &key, clock).await {
             Ok(unlocked) => unlocked,
             Err(error) => {
@@ -42,7 +43,7 @@ impl Journal {
             }
         };
         let is_new = is_migrated || unlocked.is_new;
-        let journal = Self::of(path, clock, Some(unlocked), connection);
+        let journal = Self::of(path, clock, Some(unlocked), connection, inspection);
         if is_new {
             // The file must hold the schema and the key before it holds any run.
             wal::settle(&journal.0, &mut *journal.0.connection.lock().await).await;
@@ -61,18 +62,26 @@ impl Journal {
         if matches!(path.try_exists(), Ok(false)) {
             return Ok(None);
         }
-        let Opened { mut connection, lock: _lock, .. } = open::open(path, clock).await?;
+        let Opened { mut connection, lock: _lock, inspection, .. } = open::open(path, clock).await?;
         let unlocked = canary::unlock_to_look(&mut connection, path, &key).await?;
-        Ok(Some(Self::of(path, clock, unlocked, connection)))
+        Ok(Some(Self::of(path, clock, unlocked, connection, inspection)))
     }
 
-    fn of(path: &Path, clock: Clock, unlocked: Option<Unlocked>, connection: SqliteConnection) -> Self {
+    fn of(
+        path: &Path,
+        clock: Clock,
+        unlocked: Option<Unlocked>,
+        connection: SqliteConnection,
+        inspection: Inspection,
+    ) -> Self {
+        inspection.note(path);
         let inner = Inner {
             path: path.to_owned(),
             clock,
             unlocked,
             exposed: exposure::of_journal(path),
             heart: Heart::default(),
+            inspection,
             n_commits: AtomicU32::new(0),
             connection: Mutex::new(connection),
         };
@@ -104,7 +113,11 @@ impl Journal {
     /// Closes the file. Without it everything is as safe, but the write-ahead log stays beside the file.
     pub async fn close(self) -> Result<(), JournalError> {
         match Arc::into_inner(self.0) {
-            Some(inner) => open::close(inner.connection.into_inner(), &inner.path).await,
+            Some(inner) => {
+                open::close(inner.connection.into_inner(), &inner.path).await?;
+                inner.inspection.note(&inner.path);
+                Ok(())
+            }
             None => Ok(()),
         }
     }

@@ -15,17 +15,17 @@ struct Way {
     is_by_hand: bool,
 }
 
-/// Sets the outcome of each record.
+/// Sets the outcome of each record. The newest comes first.
 pub(super) async fn tell(
     inner: &Inner,
     connection: &mut SqliteConnection,
     records: &mut [RunRecord],
 ) -> Result<(), JournalError> {
-    // Other runs matter only for a success.
-    let kin = if records.iter().any(|record| record.state == RunState::Succeeded) {
-        kin::all(inner, connection).await?
-    } else {
-        Vec::new()
+    // Other runs matter only for a success, and only later ones. The oldest record is the last.
+    let oldest = records.iter().rfind(|record| record.state == RunState::Succeeded);
+    let kin = match oldest {
+        Some(oldest) => kin::since(inner, connection, oldest.id).await?,
+        None => Vec::new(),
     };
     for record in records {
         record.outcome = match record.state {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::apply::commit;
 use super::attest::Rows;
 use super::error::JournalError;
+use super::extent::Scope;
 use super::handle::Journal;
 use super::held::lock;
 use super::kin::{self, Kin};
@@ -53,7 +54,7 @@ impl Journal {
         let failed = |error| inner.failed(error);
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
-        unlocked.assure(&mut tx, &inner.path).await?;
+        unlocked.assure(&mut tx, &inner.path, Scope::All).await?;
         let mut deleted = Vec::with_capacity(runs.len());
         for run in runs {
             let id = run.to_string();

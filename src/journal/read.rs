@@ -6,9 +6,10 @@ use std::path::Path;
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 
-use super::attest::{self, Rows};
+use super::attest::{Rows, head_of};
 use super::deaths::{self, Deaths};
 use super::error::JournalError;
+use super::extent::Scope;
 use super::handle::{Inner, Journal};
 use super::held::Hold;
 use super::kept::Kept;
@@ -48,6 +49,7 @@ impl History {
         tx: &mut SqliteConnection,
         run: RunId,
         state_before: RunState,
+        mut steps: Vec<StoredStep>,
     ) -> Result<Self, JournalError> {
         let id = run.to_string();
         let row = sqlx::query!(
@@ -60,7 +62,6 @@ impl History {
         let stored = Column("runs", "input").json(&row.input)?;
         let sealer = inner.sealer()?;
         let input = sealer.open(stored, Spot { run, seq: None, column: "input" })?;
-        let mut steps = load_steps(inner, tx, run).await?;
         for step in &mut steps {
             let spot = |column| Spot { run, seq: Some(step.seq), column };
             let input = std::mem::replace(&mut step.input, Kept::stored(String::new()));
@@ -88,13 +89,13 @@ impl Journal {
         let failed = |error| self.0.failed(error);
         let mut connection = self.0.connection.lock().await;
         let mut tx = connection.begin().await.map_err(failed)?;
-        Rows::new(&self.0.path, &self.0.unlocked()?.rows, &mut tx).check(run).await?;
+        let checked = Rows::new(&self.0.path, &self.0.unlocked()?.rows, &mut tx).check(run).await?;
         let id = run.to_string();
         let state = sqlx::query_scalar!("SELECT state FROM runs WHERE id = ?1", id)
             .fetch_one(&mut *tx)
             .await
             .map_err(failed)?;
-        History::load(&self.0, &mut tx, run, Column("runs", "state").parse(&state)?).await
+        History::load(&self.0, &mut tx, run, Column("runs", "state").parse(&state)?, checked.steps).await
     }
 
     /// One run with its steps. Confidential values are masked.
@@ -163,28 +164,25 @@ impl Journal {
             .collect()
     }
 
-    /// The reason to doubt what the journal says of a run, or of all runs together. `None` when it is as it was
-    /// written, and when there is no key to verify it. A run of an older version is verified by its events, without a
-    /// key.
-    pub async fn doubt(&self, run: Option<RunId>) -> Result<Option<JournalError>, JournalError> {
+    /// The reason to doubt what the journal says of a run. `None` when it is as it was written, and when there is no key
+    /// to verify it. A run of an older version is verified by its events, without a key.
+    pub async fn doubt(&self, run: RunId) -> Result<Option<JournalError>, JournalError> {
         let mut connection = self.0.connection.lock().await;
         let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
         let path = &self.0.path;
-        let checked = match (&self.0.unlocked, run) {
-            (Some(unlocked), Some(run)) => {
-                Rows::new(path, &unlocked.rows, &mut tx).check(run).await.map(drop)
-            }
-            (Some(unlocked), None) => Rows::new(path, &unlocked.rows, &mut tx).check_runs().await,
-            (None, Some(run)) if !has_code(&mut tx, path, run).await? => {
-                told::check(&mut tx, path, run).await
-            }
-            (None, Some(_) | None) => Ok(()),
-        };
-        match checked {
-            Ok(()) => Ok(None),
-            Err(altered @ JournalError::Altered { .. }) => Ok(Some(altered)),
-            Err(error) => Err(error),
-        }
+        doubtful(match &self.0.unlocked {
+            Some(unlocked) => Rows::new(path, &unlocked.rows, &mut tx).check(run).await.map(drop),
+            None if !has_code(&mut tx, path, run).await? => told::check(&mut tx, path, run).await,
+            None => Ok(()),
+        })
+    }
+
+    /// The reason to doubt how many runs there are, which targets are held, or where the `n_newest` newest runs stand.
+    pub async fn doubt_of_newest(&self, n_newest: u32) -> Result<Option<JournalError>, JournalError> {
+        let mut connection = self.0.connection.lock().await;
+        let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
+        let Some(unlocked) = &self.0.unlocked else { return Ok(None) };
+        doubtful(Rows::new(&self.0.path, &unlocked.rows, &mut tx).check_runs(Scope::Newest(n_newest)).await)
     }
 
     /// The data that the caller stored with the run to be able to resume it. The whole run is verified first, because
@@ -203,10 +201,19 @@ impl Journal {
     }
 }
 
+/// What was altered is a reason to doubt, and everything else an error.
+fn doubtful(checked: Result<(), JournalError>) -> Result<Option<JournalError>, JournalError> {
+    match checked {
+        Ok(()) => Ok(None),
+        Err(altered @ JournalError::Altered { .. }) => Ok(Some(altered)),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether a run's row has a code.
 async fn has_code(tx: &mut SqliteConnection, path: &Path, run: RunId) -> Result<bool, JournalError> {
     let id = run.to_string();
-    Ok(attest::heads(tx, path, &id, &id).await?.iter().any(|head| head.mac.is_some()))
+    Ok(head_of(tx, path, &id).await?.is_some_and(|head| head.mac.is_some()))
 }
 
 struct RunRow {

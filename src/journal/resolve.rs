@@ -3,15 +3,17 @@
 use super::apply::{apply, commit};
 use super::change::{Change, Tenure};
 use super::error::{ResolveError, TakeError, WriteError};
+use super::extent::Scope;
 use super::handle::Claim;
 use super::handle::Journal;
 use super::held::{LeaseRow, lock_patiently};
 use super::patience::begin;
-use super::step::standings;
+use super::step::StoredStep;
 use super::take::Takeable;
 use super::wal;
 use crate::run::{
-    Event, EventKind, Facts, Holder, Resolution, RunId, RunRecord, RunState, Seq, StepRecord, UndoStatus,
+    Event, EventKind, Facts, Holder, Resolution, RunId, RunRecord, RunState, Seq, StepRecord, StepStanding,
+    UndoStatus,
 };
 
 impl Journal {
@@ -54,9 +56,10 @@ impl Journal {
         let lock = lock_patiently(inner, run).await?;
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
-        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), Claim::Respects).await?;
+        let (claim, scope) = (Claim::Respects, Scope::USUAL);
+        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), claim, scope).await?;
         let LeaseRow { fence, standing, .. } = found.row;
-        let steps = standings(inner, &mut tx, run).await?;
+        let steps: Vec<StepStanding> = found.steps.iter().map(StoredStep::standing).collect();
         let change = Change::new(run, fence, standing, inner.clock.now()).and(resolved, &steps);
         let mut change = change.map_err(WriteError::from)?;
         change.tenure = Tenure::Revoked;

@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 
 use super::attest::Rows;
 use super::error::JournalError;
+use super::extent::Scope;
 use super::handle::{Inner, Journal};
 use super::held::{Hold, lock};
 use super::key::{self, GivenKey, Key, KeySource};
@@ -128,7 +129,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     let mut connection = inner.connection.lock().await;
     let mut tx = begin!(&inner.path, connection, inner.patience());
     let unlocked = inner.unlocked()?;
-    unlocked.assure(&mut tx, &inner.path).await?;
+    unlocked.assure(&mut tx, &inner.path, Scope::All).await?;
     let ids = sqlx::query_scalar!("SELECT id FROM runs ORDER BY number")
         .fetch_all(&mut *tx)
         .await

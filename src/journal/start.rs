@@ -8,6 +8,7 @@ use super::apply::{apply, commit};
 use super::attest::{Known, Rows};
 use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, StartError};
+use super::extent::Scope;
 use super::guard::LeaseGuard;
 use super::handle::Journal;
 use super::held::lock_new;
@@ -57,7 +58,7 @@ impl Journal {
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
         let now = inner.clock.now();
-        unlocked.assure(&mut tx, &inner.path).await?;
+        unlocked.assure(&mut tx, &inner.path, Scope::USUAL).await?;
         let standing = RunStanding::STARTED;
         let (id, input, context, at) =
             (run.to_string(), input.to_string(), new.context.to_string(), millis(now));
@@ -84,7 +85,6 @@ impl Journal {
         change.tenure = Tenure::Taken(holder.clone());
         change.holds.push(new.target);
         let mut applied = apply(inner, &mut tx, &change).await?;
-        Rows::new(&inner.path, &unlocked.rows, &mut tx).write_extent().await?;
         commit(inner, tx).await?;
         drop(connection);
         let mut known = Known::default();

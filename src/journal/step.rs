@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sqlx::SqliteConnection;
 
+use super::canonical::StepRow;
 use super::error::JournalError;
 use super::handle::Inner;
 use super::kept::Kept;
@@ -52,18 +53,25 @@ pub(super) async fn load_steps(
         StepRow,
         "SELECT seq, identity, activity, subject, effect, input, input_digest, status, attempt, output, failure, begun_at, finished_at,
              retry_since, next_attempt_at, undo_status, undo_attempt, undo_failure, undo_begun_at, undo_finished_at,
-             undo_retry_since, undo_next_attempt_at
+             undo_retry_since, undo_next_attempt_at, as_of, mac
          FROM steps WHERE run_id = ?1 ORDER BY seq",
         id
     )
     .fetch_all(connection)
     .await
     .map_err(|error| inner.failed(error))?;
+    stored(rows)
+}
+
+/// Rows as steps.
+///
+/// # Errors
+/// When one is missing: a gap would give every later step another number.
+pub(super) fn stored(rows: Vec<StepRow>) -> Result<Vec<StoredStep>, JournalError> {
     rows.into_iter()
         .zip(1..)
         .map(|(row, expected)| {
             let step = row.into_step()?;
-            // A gap would give every later step another number.
             if step.seq.get() != expected {
                 return Err(Column("steps", "seq").error(format!("step {expected} is missing")));
             }
@@ -82,57 +90,26 @@ pub(super) async fn load_standings(
         StepRow,
         r#"SELECT seq, identity, activity, subject, effect, 'null' AS "input!: String", input_digest, status, attempt,
              NULL AS "output: String", failure, begun_at, finished_at, retry_since, next_attempt_at, undo_status,
-             undo_attempt, undo_failure, undo_begun_at, undo_finished_at, undo_retry_since, undo_next_attempt_at
+             undo_attempt, undo_failure, undo_begun_at, undo_finished_at, undo_retry_since, undo_next_attempt_at,
+             NULL AS "as_of: i64", NULL AS "mac: Vec<u8>"
          FROM steps WHERE run_id = ?1 ORDER BY seq"#,
         run
     )
     .fetch_all(connection)
     .await
     .map_err(|error| of_sqlx(path, error))?;
-    let folded = |step: StoredStep| {
-        let standing = step.standing();
-        (step.seq, FoldedStep { name: step.activity, subject: step.subject, effect: step.effect, standing })
-    };
-    rows.into_iter().map(|row| row.into_step().map(folded)).collect()
+    rows.into_iter().map(|row| Ok(folded(&row.into_step()?))).collect()
 }
 
-/// Where the steps of a run stand, in order.
-pub(super) async fn standings(
-    inner: &Inner,
-    connection: &mut SqliteConnection,
-    run: RunId,
-) -> Result<Vec<StepStanding>, JournalError> {
-    let steps = load_standings(&inner.path, connection, &run.to_string()).await?;
-    Ok(steps.into_iter().map(|(_, step)| step.standing).collect())
-}
-
-struct StepRow {
-    seq: i64,
-    identity: Option<String>,
-    activity: String,
-    subject: Option<String>,
-    effect: String,
-    input: String,
-    input_digest: String,
-    status: String,
-    attempt: i64,
-    output: Option<String>,
-    failure: Option<String>,
-    begun_at: i64,
-    finished_at: Option<i64>,
-    retry_since: Option<i64>,
-    next_attempt_at: Option<i64>,
-    undo_status: Option<String>,
-    undo_attempt: i64,
-    undo_failure: Option<String>,
-    undo_begun_at: Option<i64>,
-    undo_finished_at: Option<i64>,
-    undo_retry_since: Option<i64>,
-    undo_next_attempt_at: Option<i64>,
+/// A step as its events tell it.
+pub(super) fn folded(step: &StoredStep) -> (Seq, FoldedStep) {
+    let (name, subject) = (step.activity.clone(), step.subject.clone());
+    (step.seq, FoldedStep { name, subject, effect: step.effect, standing: step.standing() })
 }
 
 impl StepRow {
-    fn into_step(self) -> Result<StoredStep, JournalError> {
+    /// Converts the row to the words of a run.
+    pub(super) fn into_step(self) -> Result<StoredStep, JournalError> {
         let at = |column| Column("steps", column);
         let seq = at("seq").seq(self.seq)?;
         let undo = match at("undo_begun_at").time_or_none(self.undo_begun_at)? {
@@ -176,6 +153,12 @@ impl StoredStep {
     /// The standing of the step.
     pub(super) fn standing(&self) -> StepStanding {
         StepStanding { state: self.state, forward: self.forward.clone(), undo: self.undo.clone() }
+    }
+
+    /// Gives the step another standing.
+    pub(super) fn stands(&mut self, standing: StepStanding) {
+        let StepStanding { state, forward, undo } = standing;
+        (self.state, self.forward, self.undo) = (state, forward, undo);
     }
 
     /// The number of attempts to do the step, or to undo it.

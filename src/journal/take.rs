@@ -12,7 +12,9 @@ use super::abandon::Abandonment;
 use super::apply::{apply, commit};
 use super::attest::{Known, Rows};
 use super::change::{Change, Standing, Tenure};
+use super::check::Checked;
 use super::error::{JournalError, TakeError, WriteError};
+use super::extent::Scope;
 use super::guard::LeaseGuard;
 use super::handle::Claim;
 use super::handle::{Inner, Journal};
@@ -21,9 +23,9 @@ use super::lease::Lease;
 use super::lock::Lock;
 use super::patience::begin;
 use super::read::History;
-use super::step::{StoredStep, standings};
+use super::step::StoredStep;
 use super::{abandon, kin, retry, target, wal};
-use crate::run::{Direction, Event, EventKind, Holder, Keep, OnFailure, RunId, RunState};
+use crate::run::{Direction, Event, EventKind, Holder, Keep, OnFailure, RunId, RunState, StepStanding};
 
 /// The direction in which a run is taken.
 #[derive(Clone, Debug)]
@@ -38,15 +40,17 @@ pub enum Take {
     Abandon(Abandonment),
 }
 
-/// A run that may be taken: its standing, its previous holder, and the codes of its rows.
+/// A run that may be taken: its standing, its previous holder, its steps and the codes of its rows.
 pub(super) struct Takeable {
     pub(super) row: LeaseRow,
     pub(super) from: Option<Holder>,
     pub(super) known: Known,
+    pub(super) steps: Vec<StoredStep>,
 }
 
 impl Takeable {
-    /// Makes sure that no other process advances the run, and that its rows are as they were written.
+    /// Makes sure that no other process advances the run, that its rows are as they were written, and that so are the
+    /// other runs of this scope.
     ///
     /// # Errors
     /// [`TakeError::Held`] while a live process drives it.
@@ -56,13 +60,14 @@ impl Takeable {
         run: RunId,
         lock: Option<&Lock>,
         claim: Claim,
+        scope: Scope,
     ) -> Result<Self, TakeError> {
         let unlocked = inner.unlocked().map_err(JournalError::from)?;
-        unlocked.assure(tx, &inner.path).await?;
+        unlocked.assure(tx, &inner.path, scope).await?;
         let mut row = lease_row(inner, tx, run).await?;
         let from = row.let_go(inner, run, lock, claim)?;
-        let known = Rows::new(&inner.path, &unlocked.rows, tx).check(run).await?;
-        Ok(Self { row, from, known })
+        let Checked { known, steps } = Rows::new(&inner.path, &unlocked.rows, tx).check(run).await?;
+        Ok(Self { row, from, known, steps })
     }
 }
 
@@ -102,23 +107,27 @@ impl Journal {
         let lock = lock_patiently(inner, run).await?;
         let mut connection = inner.connection.lock().await;
         let mut tx = begin!(&inner.path, connection, inner.patience());
-        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), self.1).await?;
-        let Takeable { row, from, mut known } = found;
+        // How far a run may go back depends on every other run.
+        let scope = if matches!(way, Take::Rollback) { Scope::All } else { Scope::USUAL };
+        let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), self.1, scope).await?;
+        let Takeable { row, from, mut known, mut steps } = found;
         let before = row.standing.state;
         let taken = EventKind::LeaseTaken { from, by: holder.clone(), fence: row.fence.next() };
         let turned = turned(inner, &mut tx, run, &row, way, holder).await?;
-        let steps = match turned.as_ref().and_then(EventKind::step) {
-            Some(_) => standings(inner, &mut tx, run).await?,
-            None => Vec::new(),
-        };
+        let standings: Vec<StepStanding> = steps.iter().map(StoredStep::standing).collect();
         let mut change = Change::new(run, row.fence, row.standing, inner.clock.now());
         for event in std::iter::once(taken).chain(turned) {
-            change = change.and(event, &steps).map_err(WriteError::from)?;
+            change = change.and(event, &standings).map_err(WriteError::from)?;
         }
         change.tenure = Tenure::Taken(holder.clone());
         change.holds = target::ever_held(inner, &mut tx, run).await?;
         let applied = apply(inner, &mut tx, &change).await?;
-        let history = History::load(inner, &mut tx, run, before).await?;
+        for (seq, changed) in &change.steps {
+            if let Some(step) = steps.get_mut(seq.get() as usize - 1) {
+                step.stands(changed.standing.clone());
+            }
+        }
+        let history = History::load(inner, &mut tx, run, before, steps).await?;
         commit(inner, tx).await?;
         drop(connection);
         // The lock is replaced only after the commit: a stopped process that continues must find its lock as long as it

@@ -8,94 +8,108 @@ use std::path::Path;
 
 use sqlx::SqliteConnection;
 
-use super::attest::altered;
+use super::attest::{altered, head_of};
+use super::canonical::Head;
 use super::error::JournalError;
 use super::row::{Column, text};
 use super::sqlite::of_sqlx;
 use super::step::load_standings;
-use crate::run::{EventKind, Folded, FoldedStep, RunId, RunStanding, StepStanding, stamp};
+use crate::run::{EventKind, Folded, FoldedStep, RunId, RunStanding, Seq, StepStanding, stamp};
 
 /// Makes sure that a run and its steps have the standings that follow from its events.
 ///
 /// # Errors
 /// [`JournalError::Altered`] with the table and the place.
 pub(super) async fn check(tx: &mut SqliteConnection, path: &Path, run: RunId) -> Result<(), JournalError> {
-    let failed = |error| of_sqlx(path, error);
     let id = run.to_string();
-    let told = fold(&mut *tx, path, &id).await?;
-    let head = sqlx::query!(
-        "SELECT state, direction, has_succeeded, error, finished_at, last_event FROM runs WHERE id = ?1",
-        id
-    )
-    .fetch_one(&mut *tx)
-    .await
-    .map_err(failed)?;
-    if told.n_events != head.last_event {
-        return Err(altered("events", format!("the last of run {id} is not number {}", head.last_event)));
+    let mut told = Telling::of(&id);
+    let events = sqlx::query!("SELECT n, at, kind FROM events WHERE run_id = ?1 ORDER BY n", id)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(|error| of_sqlx(path, error))?;
+    for event in events {
+        told.follow(event.n, event.at, &Column("events", "kind").json(&event.kind)?)?;
     }
+    let head = head_of(&mut *tx, path, &id).await?.ok_or(JournalError::NoSuchRun(run))?;
+    told.expect(&head, load_standings(path, &mut *tx, &id).await?)
+}
+
+/// What the events of a run tell.
+pub(super) struct Telling<'t> {
+    id: &'t str,
+    run: Option<Folded>,
+    n_events: i64,
+}
+
+impl<'t> Telling<'t> {
+    pub(super) const fn of(id: &'t str) -> Self {
+        Self { id, run: None, n_events: 0 }
+    }
+
+    /// Adds the next event.
+    pub(super) fn follow(&mut self, n: i64, at: i64, kind: &EventKind) -> Result<(), JournalError> {
+        let (id, expected) = (self.id, self.n_events + 1);
+        if n != expected {
+            return Err(altered("events", format!("event {expected} of run {id} is missing")));
+        }
+        self.n_events = expected;
+        let at = Column("events", "at").time(at)?;
+        let followed = match &mut self.run {
+            Some(run) => run.follow(kind, at),
+            None => Folded::begin(kind).map(|begun| self.run = Some(begun)),
+        };
+        followed.map_err(|error| altered("events", format!("event {expected} of run {id}: {error}")))
+    }
+
+    /// Makes sure that the rows stand where the events have led.
+    pub(super) fn expect(self, head: &Head, rows: Vec<(Seq, FoldedStep)>) -> Result<(), JournalError> {
+        let id = self.id;
+        let Some(told) = self.run else {
+            return Err(altered("events", format!("event 1 of run {id} is missing")));
+        };
+        if self.n_events != head.last_event {
+            return Err(altered("events", format!("the last of run {id} is not number {}", head.last_event)));
+        }
+        let stands = standing_of(head)?;
+        if let Some((column, is, told)) = difference(of_run(&stands), of_run(&told.run)) {
+            return Err(altered(
+                "runs",
+                format!("run {id}: its {column} is {is}, and its events make it {told}"),
+            ));
+        }
+        let steps = told.steps;
+        if rows.len() > steps.len() {
+            let place = format!("step {} of run {id}: no event begins it", steps.len() + 1);
+            return Err(altered("steps", place));
+        }
+        let mut rows = rows.into_iter();
+        for (step, number) in steps.iter().zip(1..) {
+            let Some((_, row)) = rows.next().filter(|(seq, _)| seq.get() == number) else {
+                return Err(altered("steps", format!("step {number} of run {id} is missing")));
+            };
+            if row == *step {
+                continue;
+            }
+            if let Some((column, is, told)) = difference(of_step(&row), of_step(step)) {
+                return Err(altered(
+                    "steps",
+                    format!("step {number} of run {id}: its {column} is {is}, and its events make it {told}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn standing_of(head: &Head) -> Result<RunStanding, JournalError> {
     let at = |column| Column("runs", column);
-    let stands = RunStanding {
+    Ok(RunStanding {
         state: at("state").parse(&head.state)?,
         direction: at("direction").parse(&head.direction)?,
         has_succeeded: head.has_succeeded != 0,
         error: at("error").json_or_none(head.error.as_deref())?,
         finished_at: at("finished_at").time_or_none(head.finished_at)?,
-    };
-    if let Some((column, is, told)) = difference(of_run(&stands), of_run(&told.run.run)) {
-        return Err(altered(
-            "runs",
-            format!("run {id}: its {column} is {is}, and its events make it {told}"),
-        ));
-    }
-    let steps = told.run.steps;
-    let rows = load_standings(path, &mut *tx, &id).await?;
-    if rows.len() > steps.len() {
-        return Err(altered("steps", format!("step {} of run {id}: no event begins it", steps.len() + 1)));
-    }
-    let mut rows = rows.into_iter();
-    for (step, number) in steps.iter().zip(1..) {
-        let Some((_, row)) = rows.next().filter(|(seq, _)| seq.get() == number) else {
-            return Err(altered("steps", format!("step {number} of run {id} is missing")));
-        };
-        if let Some((column, is, told)) = difference(of_step(&row), of_step(step)) {
-            return Err(altered(
-                "steps",
-                format!("step {number} of run {id}: its {column} is {is}, and its events make it {told}"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-struct Told {
-    run: Folded,
-    n_events: i64,
-}
-
-async fn fold(tx: &mut SqliteConnection, path: &Path, id: &str) -> Result<Told, JournalError> {
-    let events = sqlx::query!("SELECT n, at, kind FROM events WHERE run_id = ?1 ORDER BY n", id)
-        .fetch_all(tx)
-        .await
-        .map_err(|error| of_sqlx(path, error))?;
-    let mut told: Option<Folded> = None;
-    let mut n_events = 0;
-    for event in events {
-        n_events += 1;
-        if event.n != n_events {
-            return Err(altered("events", format!("event {n_events} of run {id} is missing")));
-        }
-        let kind: EventKind = Column("events", "kind").json(&event.kind)?;
-        let at = Column("events", "at").time(event.at)?;
-        let followed = match &mut told {
-            Some(told) => told.follow(&kind, at),
-            None => Folded::begin(&kind).map(|begun| told = Some(begun)),
-        };
-        followed.map_err(|error| altered("events", format!("event {n_events} of run {id}: {error}")))?;
-    }
-    match told {
-        Some(run) => Ok(Told { run, n_events }),
-        None => Err(altered("events", format!("event 1 of run {id} is missing"))),
-    }
+    })
 }
 
 /// A column's name, and its content in words.

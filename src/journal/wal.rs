@@ -147,7 +147,7 @@ pub(super) async fn announce(inner: &Arc<Inner>, connection: &mut SqliteConnecti
             tracing::info!(%error, "the log is not announced");
             break;
         }
-        checkpoint(connection).await;
+        checkpoint(inner, connection).await;
         if matches!(is_announced(connection).await, Ok(true)) {
             break;
         }
@@ -193,7 +193,7 @@ async fn confirm(connection: &mut SqliteConnection) -> bool {
 pub(super) async fn settle(inner: &Inner, connection: &mut SqliteConnection) -> bool {
     let is_confirmed = confirm(connection).await;
     match is_at_rest(inner, connection).await {
-        Ok(true) => checkpoint(connection).await,
+        Ok(true) => checkpoint(inner, connection).await,
         Ok(false) => {}
         Err(error) => tracing::info!(%error, "the log stays beside the file"),
     }
@@ -216,7 +216,7 @@ async fn is_at_rest(inner: &Inner, connection: &mut SqliteConnection) -> Result<
 }
 
 /// Writes as much of the log as other processes do not need, or all of it if there are none. Does not wait for anybody.
-async fn checkpoint(connection: &mut SqliteConnection) {
+async fn checkpoint(inner: &Inner, connection: &mut SqliteConnection) {
     let without_waiting = async {
         sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *connection).await?;
         let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await;
@@ -228,6 +228,7 @@ async fn checkpoint(connection: &mut SqliteConnection) {
     if let Err(error) = without_waiting.await {
         tracing::info!(%error, "the log stays beside the file");
     }
+    inner.inspection.note(&inner.path);
 }
 
 #[cfg(test)]

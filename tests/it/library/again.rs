@@ -33,7 +33,7 @@ async fn a_step_that_failed_is_tried_again() {
     assert_eq!(record.error, None);
     assert_eq!((record.steps[1].status, record.steps[1].attempts), (StepStatus::Completed, 2));
     // The run's rows agree with its events.
-    assert!(journal.doubt(Some(outcome.run)).await.expect("it can be read").is_none());
+    assert!(journal.doubt(outcome.run).await.expect("it can be read").is_none());
     let again = engine.retry(outcome.run).await.expect_err("it has succeeded");
     assert!(matches!(again, TakeError::Over { state: RunState::Succeeded, .. }), "{again}");
 }
