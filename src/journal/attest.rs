@@ -11,43 +11,16 @@ use std::path::Path;
 use sqlx::SqliteConnection;
 
 use super::canonical::{EventRow, Head, Origin, Sets, StepRow};
-use super::change::Change;
 use super::error::JournalError;
-use super::mac::{Authenticator, Mac};
+use super::mac::Authenticator;
 use super::row::Column;
 use super::sqlite::of_sqlx;
-use crate::run::{Event, EventKind, RunId, Seq};
+use crate::run::EventKind;
 
 /// Marks a run of a version that did not authenticate rows, which was accepted as it stood.
 pub(super) const OF_BEFORE: i64 = 1;
 /// Marks a run without a code whose sealed values do not show that it is that old.
 pub(super) const NEVER_TAKEN_UP: i64 = 2;
-
-/// The codes that this process last wrote or verified. The rows must still have them when they are changed.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    pub(super) head: Mac,
-    pub(super) steps: Vec<Mac>,
-}
-
-/// The codes of the rows just written.
-pub(super) struct Renewed {
-    head: Mac,
-    steps: Vec<(Seq, Mac)>,
-}
-
-impl Known {
-    pub(super) fn learn(&mut self, renewed: Renewed) {
-        self.head = renewed.head;
-        for (seq, mac) in renewed.steps {
-            let index = seq.get() as usize - 1;
-            match self.steps.get_mut(index) {
-                Some(known) => *known = mac,
-                None => self.steps.push(mac),
-            }
-        }
-    }
-}
 
 pub(super) fn altered(table: &'static str, place: impl Into<String>) -> JournalError {
     JournalError::Altered { table, place: place.into() }
@@ -139,52 +112,12 @@ impl<'t> Rows<'t> {
         for row in found {
             let of_run = sets.entry(row.run).or_default();
             let set = if row.is_target == 0 { &mut of_run.facts } else { &mut of_run.targets };
-            set.push((row.name, row.value));
+            set.insert(row.name, row.value);
         }
         Ok(sets)
     }
 
-    /// Makes sure, before a run is written, that the rows about to change are those that this process knows. If another
-    /// process has the lease by now, the caller finds that out, and this is no error.
-    pub(super) async fn assure(&mut self, change: &Change, known: &Known) -> Result<(), JournalError> {
-        let id = change.run.to_string();
-        let head = self.head(&id).await?;
-        if head.fence != change.fence.get() {
-            return Ok(());
-        }
-        if self.codes.mac("runs", &head.cells()) != known.head {
-            return Err(altered("runs", format!("run {id}")));
-        }
-        let sets = self.sets_of(&id).await?;
-        self.check_sets(&head, &sets)?;
-        for seq in change.steps.keys() {
-            let number = i64::from(seq.get());
-            let Some(mac) = known.steps.get(seq.get() as usize - 1) else { continue };
-            for step in self.steps(&id, number, number).await? {
-                if self.codes.mac("steps", &step.cells(&id)) != *mac {
-                    return Err(altered("steps", step.place(&id)));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives new codes to the rows just written.
-    pub(super) async fn renew(&mut self, run: RunId, events: &[Event]) -> Result<Renewed, JournalError> {
-        let id = run.to_string();
-        let mut steps = Vec::new();
-        let last: BTreeMap<Seq, u32> =
-            events.iter().filter_map(|event| Some((event.kind.step()?, event.n))).collect();
-        for (seq, n) in last {
-            let number = i64::from(seq.get());
-            for row in self.steps(&id, number, number).await? {
-                steps.push((seq, self.write_step(&id, row, i64::from(n)).await?));
-            }
-        }
-        Ok(Renewed { head: self.write_head(&id).await?, steps })
-    }
-
-    async fn write_step(&mut self, run: &String, mut row: StepRow, as_of: i64) -> Result<Mac, JournalError> {
+    async fn write_step(&mut self, run: &String, mut row: StepRow, as_of: i64) -> Result<(), JournalError> {
         row.as_of = Some(as_of);
         let mac = self.codes.mac("steps", &row.cells(run));
         let code = mac.as_slice();
@@ -198,10 +131,10 @@ impl<'t> Rows<'t> {
         .execute(&mut *self.tx)
         .await
         .map_err(|error| of_sqlx(self.path, error))?;
-        Ok(mac)
+        Ok(())
     }
 
-    async fn write_head(&mut self, run: &String) -> Result<Mac, JournalError> {
+    async fn write_head(&mut self, run: &String) -> Result<(), JournalError> {
         let sets = self.sets_of(run).await?;
         let (facts, targets) = sets.macs(self.codes, run);
         let mut head = self.head(run).await?;
@@ -219,11 +152,10 @@ impl<'t> Rows<'t> {
         .execute(&mut *self.tx)
         .await
         .map_err(|error| of_sqlx(self.path, error))?;
-        Ok(mac)
+        Ok(())
     }
 
-    /// Gives a code to the row of a run that was just started.
-    pub(super) async fn write_origin(&mut self, run: &str) -> Result<(), JournalError> {
+    async fn write_origin(&mut self, run: &str) -> Result<(), JournalError> {
         let origin = self.origin(run).await?;
         let mac = self.codes.mac("origin", &origin.cells());
         let code = mac.as_slice();

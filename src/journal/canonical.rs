@@ -3,6 +3,8 @@
 //! The invariant: a code covers everything on which a decision depends, except the lease, which the heartbeat moves.
 //! The order stays unchanged for as long as there are journals.
 
+use std::collections::BTreeMap;
+
 use super::mac::{Authenticator, Cell, Mac};
 
 /// The standing of a run.
@@ -70,6 +72,7 @@ impl Origin {
     }
 }
 
+#[derive(Clone, Debug, Default)]
 pub(super) struct StepRow {
     pub(super) seq: i64,
     pub(super) identity: Option<String>,
@@ -153,15 +156,15 @@ pub(super) fn of_event(rows: &Authenticator, run: &String, n: u32, at: i64, kind
 }
 
 /// The facts and the targets of a run. Each of the two sets has one code.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sets {
-    pub(super) facts: Vec<(String, String)>,
-    pub(super) targets: Vec<(String, String)>,
+    pub(super) facts: BTreeMap<String, String>,
+    pub(super) targets: BTreeMap<String, String>,
 }
 
 impl Sets {
     pub(super) fn macs(&self, rows: &Authenticator, run: &String) -> (Mac, Mac) {
-        let mac = |table, set: &[(String, String)]| {
+        let mac = |table, set: &BTreeMap<String, String>| {
             let cells = set.iter().flat_map(|(name, value)| [Cell::from(name), Cell::from(value)]);
             let row: Vec<Cell<'_>> = std::iter::once(Cell::from(run)).chain(cells).collect();
             rows.mac(table, &row)

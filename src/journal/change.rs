@@ -145,6 +145,11 @@ impl Change {
         step
     }
 
+    /// Whether it changes which targets are held.
+    pub(super) fn moves_targets(&self) -> bool {
+        self.lets_go || !self.holds.is_empty()
+    }
+
     /// The fence afterwards.
     pub(super) const fn next_fence(&self) -> Fence {
         match self.tenure {

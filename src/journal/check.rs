@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::attest::{Known, NEVER_TAKEN_UP, Rows, altered, head_of, note};
+use super::attest::{NEVER_TAKEN_UP, Rows, altered, head_of, note};
 use super::canonical::{Head, Origin, Sets, StepRow};
 use super::error::JournalError;
+use super::known::Known;
 use super::row::Column;
 use super::sqlite::of_sqlx;
 use super::step::{StoredStep, folded, stored};
@@ -102,8 +103,14 @@ impl Rows<'_> {
         if last.last_key_value().is_some_and(|(seq, _)| *seq > n_steps) {
             return Err(altered("steps", format!("step {} of run {id} is missing", n_steps + 1)));
         }
-        let macs = steps.iter().filter_map(|row| row.mac.as_deref()?.try_into().ok()).collect();
-        let known = Known { head: self.codes.mac("runs", &head.cells()), steps: macs };
+        let known = Known {
+            head: Some(self.codes.mac("runs", &head.cells())),
+            origin: self.codes.mac("origin", &origin.cells()),
+            last_event: head.last_event,
+            sets,
+            steps: steps.iter().filter_map(|row| row.mac.as_deref()?.try_into().ok()).collect(),
+            ..Known::default()
+        };
         Ok((head, origin, steps, known))
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
@@ -31,6 +31,8 @@ pub(super) struct Inner {
     pub(super) exposed: Vec<Exposure>,
     pub(super) heart: Heart,
     pub(super) inspection: Inspection,
+    /// Whether this process has announced commits and not confirmed them yet.
+    pub(super) has_announced: AtomicBool,
     // Counts this process's commits, to limit the length of the log.
     pub(super) n_commits: AtomicU32,
     // An async mutex, because a transaction holds it across awaits. One connection, because SQLite has one writer.

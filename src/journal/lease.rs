@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use super::apply::{apply, commit};
-use super::attest::{Known, Rows};
+use super::attest::Rows;
 use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, WriteError};
+use super::extent::Scope;
 use super::guard::LeaseGuard;
 use super::handle::Inner;
+use super::known::Known;
 use super::lock::Lock;
 use super::patience::begin;
 use super::wal;
@@ -144,19 +146,22 @@ impl Lease {
 
     async fn write(&mut self, change: Change) -> Result<Vec<Event>, WriteError> {
         let inner = Arc::clone(&self.inner);
-        let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
         let mut connection = self.inner.connection.lock().await;
         let announcement = wal::count_commit(&inner, &mut connection).await;
         let mut tx = begin!(&inner.path, connection, self.guard.patience());
-        Rows::new(&inner.path, rows, &mut tx).assure(&change, &self.known).await?;
-        let applied = apply(&inner, &mut tx, &change).await?;
+        if change.moves_targets() {
+            // Targets that somebody else has let go must not get a code of ours.
+            let codes = &inner.unlocked().map_err(JournalError::from)?.rows;
+            Rows::new(&inner.path, codes, &mut tx).check_runs(Scope::Newest(0)).await?;
+        }
+        let applied = apply(&inner, &mut tx, &change, &self.known).await?;
         commit(&inner, tx).await?;
         if let Some(announcement) = announcement {
             announcement.end();
         }
         drop(connection);
         self.guard.lasts_until(applied.lasts);
-        self.known.learn(applied.renewed);
+        self.known.learn(applied.written);
         self.standing.follow(change);
         Ok(applied.events)
     }

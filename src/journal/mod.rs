@@ -25,6 +25,7 @@ mod kept;
 mod key;
 mod key_file;
 mod kin;
+mod known;
 mod lease;
 mod lock;
 mod mac;

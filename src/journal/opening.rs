@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
@@ -82,6 +82,7 @@ impl Journal {
             exposed: exposure::of_journal(path),
             heart: Heart::default(),
             inspection,
+            has_announced: AtomicBool::new(false),
             n_commits: AtomicU32::new(0),
             connection: Mutex::new(connection),
         };

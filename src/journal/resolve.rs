@@ -64,7 +64,7 @@ impl Journal {
         let mut change = change.map_err(WriteError::from)?;
         change.tenure = Tenure::Revoked;
         change.facts = facts.clone();
-        let mut applied = apply(inner, &mut tx, &change).await?;
+        let mut applied = apply(inner, &mut tx, &change, &found.known).await?;
         commit(inner, tx).await?;
         drop(lock);
         wal::settle(inner, &mut connection).await;

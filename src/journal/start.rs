@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use sqlx::SqliteConnection;
 
 use super::apply::{apply, commit};
-use super::attest::{Known, Rows};
+use super::canonical::Origin;
 use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, StartError};
 use super::extent::Scope;
 use super::guard::LeaseGuard;
 use super::handle::Journal;
 use super::held::lock_new;
+use super::known::Known;
 use super::lease::Lease;
+use super::mac::Mac;
 use super::patience::begin;
 use super::row::millis;
 use super::seal::Spot;
@@ -60,22 +63,25 @@ impl Journal {
         let now = inner.clock.now();
         unlocked.assure(&mut tx, &inner.path, Scope::USUAL).await?;
         let standing = RunStanding::STARTED;
-        let (id, input, context, at) =
-            (run.to_string(), input.to_string(), new.context.to_string(), millis(now));
-        let (on_failure, state, direction) =
-            (new.on_failure.as_str(), standing.state.as_str(), standing.direction.as_str());
-        let fence = UNFENCED.get();
-        sqlx::query!(
-            "INSERT INTO runs (id, number, workflow, workflow_version, name, input, context, on_failure, state, direction,
-                 created_at, fence, last_event)
-             SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0
-             FROM runs",
-            id, new.workflow, new.workflow_version, new.name, input, context, on_failure, state, direction, at, fence
-        )
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| inner.failed(error))?;
-        Rows::new(&inner.path, &unlocked.rows, &mut tx).write_origin(&id).await?;
+        let number =
+            sqlx::query_scalar!(r#"SELECT coalesce(max(number), 0) + 1 AS "number!: i64" FROM runs"#)
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(|error| inner.failed(error))?;
+        let origin = Origin {
+            id: run.to_string(),
+            number,
+            workflow: new.workflow.clone(),
+            workflow_version: new.workflow_version.into(),
+            name: new.name.clone(),
+            input: input.to_string(),
+            context: new.context.to_string(),
+            on_failure: new.on_failure.as_str().to_owned(),
+            created_at: millis(now),
+            is_of_before: 0,
+        };
+        let mut known = Known { origin: unlocked.rows.mac("origin", &origin.cells()), ..Known::default() };
+        insert(&mut tx, &origin, &known.origin, &standing).await.map_err(|error| inner.failed(error))?;
         let mut change = Change::new(run, UNFENCED, standing.clone(), now);
         change.events.push(EventKind::RunStarted {
             workflow: new.workflow,
@@ -84,14 +90,34 @@ impl Journal {
         });
         change.tenure = Tenure::Taken(holder.clone());
         change.holds.push(new.target);
-        let mut applied = apply(inner, &mut tx, &change).await?;
+        let mut applied = apply(inner, &mut tx, &change, &known).await?;
         commit(inner, tx).await?;
         drop(connection);
-        let mut known = Known::default();
-        known.learn(applied.renewed);
+        known.learn(applied.written);
         let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts, &lock);
         let standing = Standing { run: standing, steps: Vec::new() };
         let lease = Lease { inner: Arc::clone(inner), guard, standing, known, _lock: lock };
         Ok((lease, applied.events.remove(0)))
     }
+}
+
+/// Writes the row of a run that nobody has advanced yet.
+async fn insert(
+    tx: &mut SqliteConnection,
+    origin: &Origin,
+    code: &Mac,
+    standing: &RunStanding,
+) -> Result<(), sqlx::Error> {
+    let (state, direction) = (standing.state.as_str(), standing.direction.as_str());
+    let (fence, code) = (UNFENCED.get(), code.as_slice());
+    sqlx::query!(
+        "INSERT INTO runs (id, number, workflow, workflow_version, name, input, context, on_failure, state, direction,
+             created_at, fence, last_event, origin_mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13)",
+        origin.id, origin.number, origin.workflow, origin.workflow_version, origin.name, origin.input, origin.context,
+        origin.on_failure, state, direction, origin.created_at, fence, code
+    )
+    .execute(tx)
+    .await
+    .map(drop)
 }

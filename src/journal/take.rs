@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::abandon::Abandonment;
 use super::apply::{apply, commit};
-use super::attest::{Known, Rows};
+use super::attest::Rows;
 use super::change::{Change, Standing, Tenure};
 use super::check::Checked;
 use super::error::{JournalError, TakeError, WriteError};
@@ -19,6 +19,7 @@ use super::guard::LeaseGuard;
 use super::handle::Claim;
 use super::handle::{Inner, Journal};
 use super::held::{LeaseRow, lease_row, lock_anew, lock_patiently};
+use super::known::Known;
 use super::lease::Lease;
 use super::lock::Lock;
 use super::patience::begin;
@@ -121,7 +122,7 @@ impl Journal {
         }
         change.tenure = Tenure::Taken(holder.clone());
         change.holds = target::ever_held(inner, &mut tx, run).await?;
-        let applied = apply(inner, &mut tx, &change).await?;
+        let applied = apply(inner, &mut tx, &change, &known).await?;
         for (seq, changed) in &change.steps {
             if let Some(step) = steps.get_mut(seq.get() as usize - 1) {
                 step.stands(changed.standing.clone());
@@ -133,7 +134,7 @@ impl Journal {
         // The lock is replaced only after the commit: a stopped process that continues must find its lock as long as it
         // can renew its lease.
         let lock = Arc::new(lock_anew(inner, run, lock)?);
-        known.learn(applied.renewed);
+        known.learn(applied.written);
         let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts, &lock);
         let steps = history.steps.iter().map(StoredStep::standing).collect();
         let standing = Standing { run: change.standing, steps };

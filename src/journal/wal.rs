@@ -137,6 +137,7 @@ impl Drop for Announcement {
 /// Announces, before a run is taken, that the log will hold commits that the file does not.
 pub(super) async fn announce(inner: &Arc<Inner>, connection: &mut SqliteConnection) -> Announcement {
     let announcement = Announcement(Some(Arc::clone(inner)));
+    inner.has_announced.store(true, Ordering::Relaxed);
     // Another process may confirm it before it is in the file.
     for _ in 0..ANNOUNCEMENTS_MOST {
         let announced =
