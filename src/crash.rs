@@ -206,6 +206,7 @@ mod armed {
     /// The crash point after each commit of the journal.
     pub fn committed() {
         if is_armed() {
+            note(&["commit".to_owned()]);
             signal("commit");
         }
     }

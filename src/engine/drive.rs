@@ -128,7 +128,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         if let Some(deadly) = deadly(&history) {
             return Ok(self.stuck(lease, deadly).await);
         }
-        if lease.state() == RunState::RollingBack {
+        if history.goes_back {
             let failure = history.error.clone();
             return Ok(self.backward(lease, Taken::from(history), failure).await);
         }
@@ -177,20 +177,19 @@ impl<W: Sync + 'static> Engine<'_, W> {
 
     pub(super) async fn forward(
         &self,
-        mut lease: Lease,
+        lease: Lease,
         taken: Taken,
         steps: Steps<W>,
         input: &Value,
     ) -> Outcome {
         let (run_id, on_failure) = (lease.run(), taken.on_failure);
-        let guard = lease.guard();
         let done = {
-            let mut run = taken.run(self, &mut lease);
+            let mut run = taken.run(self, &lease);
             let going = async {
                 let done = steps(&mut run, input).await;
-                run.end(done)
+                run.end(done).await
             };
-            heartbeat::beside(&guard, self.ground.clock, going).await
+            heartbeat::beside(&lease, &self.ground, going).await
         };
         let failure = match done {
             Ok(output) => {
@@ -201,7 +200,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
             Err(Stop::TargetHeld(held)) => return self.held_by_another(lease, held).await,
             Err(stop) => return self.leave(lease, stop).await,
         };
-        if let Err(stop) = self.fail(&mut lease, &failure).await {
+        if let Err(stop) = self.fail(&lease, &failure).await {
             return self.leave(lease, stop).await;
         }
         let taken = match self.journal.history(run_id).await {
@@ -216,8 +215,8 @@ impl<W: Sync + 'static> Engine<'_, W> {
         match on_failure {
             OnFailure::Halt => self.let_go(lease, End::Halted(failure)).await,
             OnFailure::Rollback => match lease.turn_back().await {
-                Ok(event) => {
-                    self.ground.tell(Update::Event(&event));
+                Ok(told) => {
+                    self.ground.tell_all(&told);
                     self.backward(lease, taken, Some(failure)).await
                 }
                 Err(error) => self.leave(lease, error.into()).await,
@@ -225,12 +224,11 @@ impl<W: Sync + 'static> Engine<'_, W> {
         }
     }
 
-    pub(super) async fn backward(&self, mut lease: Lease, taken: Taken, failure: Option<Failure>) -> Outcome {
-        let guard = lease.guard();
+    pub(super) async fn backward(&self, lease: Lease, taken: Taken, failure: Option<Failure>) -> Outcome {
         let walked = {
             let walk = taken.walk;
-            let mut run = taken.run(self, &mut lease);
-            heartbeat::beside(&guard, self.ground.clock, run.walk_back(&self.registry.mutations, walk)).await
+            let mut run = taken.run(self, &lease);
+            heartbeat::beside(&lease, &self.ground, run.walk_back(&self.registry.mutations, walk)).await
         };
         match walked {
             Ok(Walked::ToTheBeginning) => {
@@ -257,7 +255,7 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    fn run<'r, W>(self, engine: &'r Engine<'r, W>, lease: &'r mut Lease) -> Run<'r, W> {
+    fn run<'r, W>(self, engine: &'r Engine<'r, W>, lease: &'r Lease) -> Run<'r, W> {
         let (mutations, forget_retries) = (&engine.registry.mutations, self.forget_retries);
         let live = Live { lease, mutations, recorded: self.steps, forget_retries };
         Run::new(&engine.ground, Mode::Live(live), self.facts, self.next)

@@ -15,7 +15,7 @@ use super::stop::Stop;
 use super::trial::{self, Trial};
 use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
-use crate::run::{Direction, Effect, Failure, FailureKind, Seq, StepStatus, Update};
+use crate::run::{Direction, Effect, Event, Failure, FailureKind, Seq, StepStatus, Timestamp, Update};
 
 /// A kind of activity: its effect, and how to adopt an attempt that is in doubt.
 pub(super) trait Kind<A: Activity> {
@@ -117,7 +117,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         activity: &A,
         entry: &Entry,
     ) -> Result<Attempted<A::Output>, Stop> {
-        let lease = &mut *self.mode.live().lease;
+        let lease = self.mode.live().lease;
         let (ground, noted, guard) = (self.ground, Noted::default(), lease.guard());
         let cx = ground.cx(lease.run(), entry, &self.facts, &noted, Some(&guard));
         let attempts = Attempts::of(ground, entry).or_spent(&noted.is_spent);
@@ -138,22 +138,22 @@ impl<W: Sync + 'static> Run<'_, W> {
             Ended::Spent(failure) if failure.kind != FailureKind::Missing => Err(Stop::Suspended(failure)),
             Ended::Refused(failure) | Ended::Blocked(failure) | Ended::Spent(failure) => {
                 ground.at("refused, not failed").await;
-                let event = lease.fail(entry.seq, Direction::Forward, &failure).await?;
+                let told = lease.fail(entry.seq, Direction::Forward, &failure).await?;
                 ground.at("failed").await;
-                ground.tell(Update::Event(&event));
+                ground.tell_all(&told);
                 Err(Stop::Failed(failure))
             }
         }
     }
 
-    /// Checkpoints the result.
+    /// Checkpoints the result, which is committed with what follows. Until then, the step is in doubt.
     async fn settle<A: Activity<World = W>>(
         &mut self,
         seq: Seq,
         name: &str,
         attempted: Attempted<A::Output>,
     ) -> Result<A::Output, Stop> {
-        let lease = &mut *self.mode.live().lease;
+        let lease = self.mode.live().lease;
         let Attempted { output, adopted, warnings } = attempted;
         A::mask_output(&output, self.ground.world);
         // The run goes on with the stored value, so that a resume sees the same.
@@ -163,9 +163,8 @@ impl<W: Sync + 'static> Run<'_, W> {
         let done =
             Completion { output: stored, note: A::note(&output), facts: facts.clone(), warnings, adopted };
         self.ground.at("done, not completed").await;
-        let events = lease.complete(seq, done).await?;
+        lease.complete(seq, done).await?;
         self.ground.at("completed").await;
-        self.ground.tell_all(&events);
         self.facts.extend(facts);
         Ok(output)
     }
@@ -182,7 +181,7 @@ struct Attempted<O> {
 struct Doing<'d, A: Activity, K> {
     activity: &'d A,
     cx: &'d Cx<'d, A::World>,
-    lease: &'d mut Lease,
+    lease: &'d Lease,
     /// A failed attempt may have been carried out, as may one whose process died.
     is_repeated: bool,
     is_lost: bool,
@@ -226,8 +225,8 @@ impl<A: Activity, K: Kind<A>> Attempt for Doing<'_, A, K> {
     }
 
     async fn retrying(&mut self, failure: &Failure, number: u32, delay: Duration) -> Result<(), Stop> {
-        let event = self.lease.retrying(self.cx.seq(), Direction::Forward, failure, number, delay).await?;
-        self.cx.ground.tell(Update::Event(&event));
+        let told = self.lease.retrying(self.cx.seq(), Direction::Forward, failure, number, delay).await?;
+        self.cx.ground.tell_all(&told);
         Ok(())
     }
 }
@@ -246,31 +245,28 @@ pub(super) enum Intent<'i> {
 /// Commits an intent, and waits for the attempt that an earlier process planned.
 pub(super) async fn enter<W: Sync>(
     ground: &Ground<'_, W>,
-    lease: &mut Lease,
+    lease: &Lease,
     intent: Intent<'_>,
 ) -> Result<Entry, Stop> {
     if ground.cancel.is_cancelled() {
         return Err(Stop::Interrupted);
     }
     ground.at("not begun").await;
-    let (step, before, begun, forget_retries) = match intent {
+    let (step, before, told, forget_retries) = match intent {
         Intent::New(seq, step) => {
-            let begun = lease.begin(step).await?;
-            ground.at("begun").await;
-            ground.tell(Update::Event(&begun));
-            return Ok(Entry::first(seq, step.id.clone(), begun.at));
+            let told = lease.begin(step).await?;
+            return Ok(Entry::first(seq, step.id.clone(), begun(ground, &told).await?));
         }
         Intent::Again { step, forget_retries } => {
-            let begun = lease.take_up(step, Direction::Forward, forget_retries).await?;
-            (step, Some(&step.forward), begun, forget_retries)
+            let told = lease.take_up(step, Direction::Forward, forget_retries).await?;
+            (step, Some(&step.forward), told, forget_retries)
         }
         Intent::Undo { step, forget_retries } => {
-            let begun = lease.take_up(step, Direction::Backward, forget_retries).await?;
-            (step, step.undo.as_ref(), begun, forget_retries)
+            let told = lease.take_up(step, Direction::Backward, forget_retries).await?;
+            (step, step.undo.as_ref(), told, forget_retries)
         }
     };
-    ground.at("begun").await;
-    ground.tell(Update::Event(&begun));
+    let begun_at = begun(ground, &told).await?;
     if let Some(at) = before.and_then(|half| half.next_attempt_at) {
         attempt::wait_until(ground, at).await?;
     }
@@ -278,10 +274,21 @@ pub(super) async fn enter<W: Sync>(
         seq: step.seq,
         id: step.id.clone(),
         step_begun_at: step.forward.begun_at,
-        begun_at: before.map_or(begun.at, |half| half.begun_at),
+        begun_at: before.map_or(begun_at, |half| half.begun_at),
         is_first: before.is_none(),
         attempt: before.map_or(0, |half| half.attempt) + 1,
         retry_since: before.and_then(|half| half.retry_since).filter(|_| !forget_retries),
         blocking: Arc::default(),
     })
+}
+
+/// Tells that a step is begun, and returns since when. What the step before it has done is told only now, and a person
+/// who interrupts when they hear of that does not want this step.
+async fn begun<W>(ground: &Ground<'_, W>, told: &[Event]) -> Result<Timestamp, Stop> {
+    ground.at("begun").await;
+    let Some((begun, before)) = told.split_last() else { return Ok(ground.clock.now()) };
+    ground.tell_all(before);
+    let is_interrupted = ground.cancel.is_cancelled();
+    ground.tell(Update::Event(begun));
+    if is_interrupted { Err(Stop::Interrupted) } else { Ok(begun.at) }
 }

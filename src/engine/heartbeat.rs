@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use super::ground::Ground;
 use super::stop::Stop;
 use crate::clock::Clock;
-use crate::journal::{LEASE_LENGTH, LeaseGuard, WriteError};
-use crate::run::Failure;
+use crate::journal::{LEASE_LENGTH, Lease, LeaseGuard, WriteError};
+use crate::run::{Event, Failure};
 
 /// How often the lease is renewed. Two renewals may fail before it expires.
 const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
@@ -16,23 +17,40 @@ const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
 /// The wait after a failed renewal. It is short, because a renewal itself waits for a locked journal.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
-/// Drives `work` to its end while renewing the lease. A lost lease drops `work` at an await. Its step is then in doubt,
+/// Drives `work` to its end while renewing the lease, and commits what waits when nothing follows it. A lost lease drops `work` at an await. Its step is then in doubt,
 /// which is a state that the journal knows.
-pub(super) async fn beside<T>(
-    guard: &LeaseGuard,
-    clock: Clock,
+pub(super) async fn beside<T, W>(
+    lease: &Lease,
+    ground: &Ground<'_, W>,
     work: impl Future<Output = Result<T, Stop>>,
 ) -> Result<T, Stop> {
-    let mut beating = Beating(guard.beside(beat(guard.clone(), clock)).map_err(Stop::Broken)?);
-    let done = tokio::select! {
-        biased;
-        stop = &mut beating.0 => Err(stop.unwrap_or_else(|panic| {
-            Stop::Ours(Failure::ours("renewing the lease", panic.to_string()))
-        })),
-        done = work => {
-            beating.0.abort();
-            drop((&mut beating.0).await);
-            done
+    let guard = lease.guard();
+    let mut beating = Beating(guard.beside(beat(guard.clone(), ground.clock)).map_err(Stop::Broken)?);
+    let mut work = std::pin::pin!(work);
+    let mut flushing = std::pin::pin!(flush(lease));
+    let done = loop {
+        tokio::select! {
+            biased;
+            stop = &mut beating.0 => break Err(stop.unwrap_or_else(|panic| {
+                Stop::Ours(Failure::ours("renewing the lease", panic.to_string()))
+            })),
+            done = &mut work => {
+                beating.0.abort();
+                drop((&mut beating.0).await);
+                // A commit that was dropped would be made or not, and nobody would know.
+                let flushed = if lease.is_writing() { flushing.as_mut().await } else { Ok(Vec::new()) };
+                break flushed.map_err(Stop::from).and_then(|told| {
+                    ground.tell_all(&told);
+                    done
+                });
+            }
+            flushed = flushing.as_mut() => match flushed {
+                Ok(told) => {
+                    ground.tell_all(&told);
+                    flushing.set(flush(lease));
+                }
+                Err(error) => break Err(error.into()),
+            },
         }
     };
     match done {
@@ -45,6 +63,12 @@ pub(super) async fn beside<T>(
         },
         done => done,
     }
+}
+
+/// Commits what waits, once nothing has followed it for a moment.
+async fn flush(lease: &Lease) -> Result<Vec<Event>, WriteError> {
+    lease.idle().await;
+    lease.flush_if_idle().await
 }
 
 /// Ends with the work beside which it beats.

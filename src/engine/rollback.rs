@@ -15,7 +15,7 @@ use super::stop::Stop;
 use super::trial::{self, Trial};
 use crate::crash;
 use crate::journal::{Lease, StoredStep};
-use crate::run::{Direction, Effect, Failure, Seq, StepStatus, UndoStatus, Update};
+use crate::run::{Direction, Effect, Failure, Seq, StepStatus, UndoStatus};
 
 /// How a walk that was not stopped ended.
 pub(super) enum Walked {
@@ -104,7 +104,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         if self.ground.cancel.is_cancelled() {
             return Err(Stop::Interrupted);
         }
-        let lease = &mut *self.mode.live().lease;
+        let lease = self.mode.live().lease;
         let (ground, noted, guard) = (self.ground, Noted::default(), lease.guard());
         let cx = ground.cx(lease.run(), entry, &self.facts, &noted, Some(&guard));
         let attempts = Attempts::of(ground, entry).or_spent(&noted.is_spent);
@@ -116,8 +116,8 @@ impl<W: Sync + 'static> Run<'_, W> {
             // The undo is not given up: a resource that cannot be seen may still exist.
             Ended::Spent(failure) | Ended::Blocked(failure) => return Err(Stop::Suspended(failure)),
             Ended::Refused(failure) => {
-                let event = lease.fail(step.seq, Direction::Backward, &failure).await?;
-                ground.tell(Update::Event(&event));
+                let told = lease.fail(step.seq, Direction::Backward, &failure).await?;
+                ground.tell_all(&told);
                 return Ok(Err(failure));
             }
         };
@@ -127,14 +127,14 @@ impl<W: Sync + 'static> Run<'_, W> {
 
     /// Checkpoints a part of a compensation, and the facts that it leaves for the next part and for earlier steps.
     async fn settle_part(&mut self, seq: Seq, undone: Undone, warnings: Vec<String>) -> Result<Undone, Stop> {
-        let lease = &mut *self.mode.live().lease;
+        let lease = self.mode.live().lease;
         self.ground.at("done, not completed").await;
-        let events = match &undone {
-            Undone::Whole(facts) => lease.complete_undo(seq, facts, warnings).await?,
+        let told = match &undone {
+            Undone::Whole(facts) => lease.complete_undo(seq, facts, warnings).await.map(|()| Vec::new())?,
             Undone::Part { facts, note } => lease.advance_undo(seq, facts, warnings, note).await?,
         };
         self.ground.at("completed").await;
-        self.ground.tell_all(&events);
+        self.ground.tell_all(&told);
         let (Undone::Whole(facts) | Undone::Part { facts, .. }) = &undone;
         self.facts.extend(facts.clone());
         Ok(undone)
@@ -149,7 +149,7 @@ struct Undoing<'u, W> {
     mutations: &'u Mutations<W>,
     step: &'u StoredStep,
     cx: &'u Cx<'u, W>,
-    lease: &'u mut Lease,
+    lease: &'u Lease,
     is_lost: bool,
     /// The number of the last attempt.
     last: u32,
@@ -177,9 +177,9 @@ impl<W: Sync + 'static> Attempt for Undoing<'_, W> {
     }
 
     async fn retrying(&mut self, failure: &Failure, number: u32, delay: Duration) -> Result<(), Stop> {
-        let event = self.lease.retrying(self.step.seq, Direction::Backward, failure, number, delay).await?;
+        let told = self.lease.retrying(self.step.seq, Direction::Backward, failure, number, delay).await?;
         self.last = number;
-        self.cx.ground.tell(Update::Event(&event));
+        self.cx.ground.tell_all(&told);
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ impl<'e, W> Mode<'e, W> {
 
 /// The part that only a driven run has.
 pub(super) struct Live<'e, W> {
-    pub(super) lease: &'e mut Lease,
+    pub(super) lease: &'e Lease,
     pub(super) mutations: &'e Mutations<W>,
     pub(super) recorded: Vec<StoredStep>,
     /// The user asked to resume a suspended run, so its retry budgets start anew.
@@ -130,7 +130,7 @@ impl<W: Sync + 'static> Run<'_, W> {
     /// # Errors
     /// What has stopped the run, even if the workflow claims success; and recorded steps that the workflow did not ask
     /// for.
-    pub(super) fn end<O>(&mut self, done: Result<O, Stop>) -> Result<O, Stop> {
+    pub(super) async fn end<O>(&mut self, done: Result<O, Stop>) -> Result<O, Stop> {
         if let Some(stop) = self.stopped.take() {
             return Err(stop);
         }
@@ -138,6 +138,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         // The workflow may have dropped the last step as well.
         self.set_out()?;
         let Mode::Live(live) = &self.mode else { return Ok(output) };
+        self.ground.tell_all(&live.lease.flush().await?);
         match live.recorded.get(self.next.get() as usize - 1) {
             Some(left) => Err(Stop::Diverged(Diverged {
                 seq: left.seq,

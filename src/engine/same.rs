@@ -20,21 +20,24 @@ const SHOWN_MOST: usize = 60;
 /// A step, as its workflow asks for it.
 pub(super) struct Asked {
     pub(super) step: NewStep,
-    /// The digest as older versions computed it.
-    as_written: String,
 }
 
 /// The step that a workflow asks for under this name.
 pub(super) fn asked<A: Activity>(seq: Seq, name: &str, activity: &A, effect: Effect) -> Result<Asked, Stop> {
     let (input, _) = through(activity)
         .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the input of step {seq} ({name})"))))?;
-    let mut open = input.clone();
-    mask(&mut open);
-    let as_written = digest(&open);
+    let mut open = opened(&input);
     sort(&mut open);
     let (activity, subject, input_digest) = (name.to_owned(), activity.subject(), digest(&open));
     let id = StepId::of(&activity, subject.as_deref());
-    Ok(Asked { step: NewStep { id, activity, subject, effect, input, input_digest }, as_written })
+    Ok(Asked { step: NewStep { id, activity, subject, effect, input, input_digest } })
+}
+
+/// An input without its secrets.
+fn opened(input: &Value) -> Value {
+    let mut open = input.clone();
+    mask(&mut open);
+    open
 }
 
 fn digest(open: &Value) -> String {
@@ -55,7 +58,10 @@ impl Asked {
         } else if recorded.effect != asked.effect {
             let (recorded, asked) = (recorded.effect.as_str(), asked.effect.as_str());
             Some(format!("a {recorded} is recorded, and a {asked} is asked for"))
-        } else if recorded.input_digest == asked.input_digest || recorded.input_digest == self.as_written {
+        } else if recorded.input_digest == asked.input_digest
+            // Older versions did not sort the keys.
+            || recorded.input_digest == digest(&opened(&asked.input))
+        {
             return Ok(());
         } else {
             match difference(&recorded.input, activity) {
@@ -118,12 +124,12 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// A step's name and subject, as a divergence shows them.
 /// Whether the journal names an activity so, now or in an earlier version of the program.
 pub(super) fn is_called<A: Activity>(name: &str) -> bool {
     name == A::NAME || A::ALIASES.contains(&name)
 }
 
+/// A step's name and subject, as a divergence shows them.
 pub(super) fn named(activity: &str, subject: Option<&str>) -> String {
     subject.map_or_else(|| activity.to_owned(), |subject| format!("{activity} {subject}"))
 }

@@ -85,9 +85,9 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.set_out()?;
         let held = match &mut self.mode {
             Mode::Live(live) => live.lease.hold(target).await.map_err(Stop::from),
-            Mode::Foresee { .. } => Ok(()),
+            Mode::Foresee { .. } => Ok(Vec::new()),
         };
-        self.come_back(held)
+        self.come_back(held).map(|told| self.ground.tell_all(&told))
     }
 
     fn foreseen<A: Activity>(

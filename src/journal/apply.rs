@@ -52,8 +52,7 @@ pub(super) async fn apply(
     }
     let first = u32::try_from(known.last_event + 1).unwrap_or(u32::MAX);
     let numbered = (first..).zip(change.events.iter().cloned());
-    let events: Vec<Event> =
-        numbered.map(|(n, kind)| Event { run: change.run, n, at: change.at, kind }).collect();
+    let events: Vec<Event> = numbered.map(|(n, (at, kind))| Event { run: change.run, n, at, kind }).collect();
     for event in &events {
         write_event(tx, codes, &run, event).await.map_err(failed)?;
     }
@@ -234,10 +233,10 @@ impl Rows<'_> {
         if step.new.is_some() {
             sqlx::query!(
                 "INSERT INTO steps (run_id, seq, identity, activity, subject, effect, input, input_digest, status, attempt,
-                     begun_at, output, finished_at, as_of, mac)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                     begun_at, as_of, mac)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                 run, row.seq, row.identity, row.activity, row.subject, row.effect, row.input, row.input_digest, row.status,
-                row.attempt, row.begun_at, row.output, row.finished_at, row.as_of, code
+                row.attempt, row.begun_at, row.as_of, code
             )
             .execute(&mut *self.tx)
             .await

@@ -27,9 +27,10 @@ pub(super) struct Change {
     pub(super) fence: Fence,
     /// The state of the lease afterwards.
     pub(super) tenure: Tenure,
-    /// The time of the decision.
-    pub(super) at: Timestamp,
-    pub(super) events: Vec<EventKind>,
+    /// The time of the next event.
+    at: Timestamp,
+    /// The events, each with its time.
+    pub(super) events: Vec<(Timestamp, EventKind)>,
     /// The standing of the run afterwards.
     pub(super) standing: RunStanding,
     /// The steps that the events are about.
@@ -99,6 +100,18 @@ impl Change {
         }
     }
 
+    /// The same change, to which events of this time are added.
+    pub(super) fn until(mut self, now: Timestamp) -> Self {
+        self.at = now;
+        self
+    }
+
+    /// Adds an event that the tables do not know: the first of a run.
+    pub(super) fn and_first(mut self, event: EventKind) -> Self {
+        self.events.push((self.at, event));
+        self
+    }
+
     /// Adds an event to the change. `steps` are the standings of the steps before it.
     ///
     /// # Errors
@@ -113,7 +126,7 @@ impl Change {
             let standing = before.after(&event, self.at)?;
             self.step(seq, standing);
         }
-        self.events.push(event);
+        self.events.push((self.at, event));
         Ok(self)
     }
 
@@ -121,7 +134,7 @@ impl Change {
     ///
     /// # Errors
     /// When no step may begin in that state.
-    pub(super) fn and_new(mut self, seq: Seq, step: NewStep) -> Result<Self, IllegalTransition> {
+    pub(super) fn begin(&mut self, seq: Seq, step: NewStep) -> Result<(), IllegalTransition> {
         let event = EventKind::StepBegun {
             seq,
             name: step.activity.clone(),
@@ -131,8 +144,8 @@ impl Change {
         };
         self.standing = self.standing.after(&event, self.at)?;
         self.step(seq, StepStanding::begun(1, self.at)).new = Some(step);
-        self.events.push(event);
-        Ok(self)
+        self.events.push((self.at, event));
+        Ok(())
     }
 
     fn step(&mut self, seq: Seq, standing: StepStanding) -> &mut StepChange {
@@ -222,12 +235,11 @@ mod tests {
         let completed = || EventKind::StepCompleted { seq: SEQ, note: None };
         let refused = change(RunState::Running).and(completed(), &[]).expect_err("no step was begun");
         assert_eq!((refused.state.as_str(), refused.event), ("not begun", "step-completed"));
-        change(RunState::RolledBack).and_new(SEQ, create()).expect_err("the run is over");
-        let twice = change(RunState::Running)
-            .and_new(SEQ, create())
-            .and_then(|change| change.and(completed(), &[]))
-            .and_then(|change| change.and(completed(), &[]));
-        twice.expect_err("it completed");
+        change(RunState::RolledBack).begin(SEQ, create()).expect_err("the run is over");
+        let mut begun = change(RunState::Running);
+        begun.begin(SEQ, create()).expect("the run goes on");
+        let once = begun.and(completed(), &[]).expect("it was begun");
+        once.and(completed(), &[]).expect_err("it completed");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::change::NewStep;
+use super::change::{Change, NewStep};
 use super::error::{JournalError, WriteError};
 use super::lease::Lease;
 use super::seal::Spot;
@@ -30,113 +30,130 @@ pub struct Completion {
 }
 
 impl Lease {
-    /// Commits the intent of the next step before any of its requests is sent.
-    pub async fn begin(&mut self, step: &NewStep) -> Result<Event, WriteError> {
-        let number = u32::try_from(self.standing.steps.len() + 1).unwrap_or(0);
-        let seq = Seq::new(number).expect("a run has fewer than 2^32 steps");
+    /// Commits the intent of the next step before any of its requests is sent, with everything that waited to be
+    /// committed. Returns what was committed.
+    pub async fn begin(&self, step: &NewStep) -> Result<Vec<Event>, WriteError> {
+        let seq = self.next().await;
         if step.effect == Effect::Mutation {
             self.inner.inspected().await?;
         }
         let input = self.sealed(seq, "input", step.input.clone())?;
-        let change = self.change([])?.and_new(seq, NewStep { input, ..step.clone() })?;
-        self.commit_one(change).await
+        let step = NewStep { input, ..step.clone() };
+        self.write_with([], |change| change.begin(seq, step)).await
     }
 
     /// Commits the intent to go on with a recorded step, or to undo it, before any of its requests is sent. If earlier
     /// failures are forgotten, the step has its whole retry budget again.
     pub async fn take_up(
-        &mut self,
+        &self,
         step: &StoredStep,
         direction: Direction,
         forget_retries: bool,
-    ) -> Result<Event, WriteError> {
+    ) -> Result<Vec<Event>, WriteError> {
         if step.effect == Effect::Mutation {
             self.inner.inspected().await?;
         }
         let (seq, attempt) = (step.seq, step.attempts(direction) + 1);
         let (name, subject) = (step.activity.clone(), step.subject.clone());
-        let mut change = self.change([match direction {
+        let begun = match direction {
             Direction::Forward => EventKind::StepBegun { seq, name, subject, effect: step.effect, attempt },
             Direction::Backward => EventKind::UndoBegun { seq, name, subject, attempt },
-        }])?;
-        if forget_retries && let Some(step) = change.steps.get_mut(&seq) {
-            step.standing.forget_retries(direction);
-        }
-        self.commit_one(change).await
+        };
+        let forget = |change: &mut Change| {
+            if forget_retries && let Some(step) = change.steps.get_mut(&seq) {
+                step.standing.forget_retries(direction);
+            }
+            Ok(())
+        };
+        self.write_with([begun], forget).await
     }
 
     /// Commits that an attempt failed, and when the next one may be made.
     pub async fn retrying(
-        &mut self,
+        &self,
         seq: Seq,
         direction: Direction,
         failure: &Failure,
         attempt: u32,
         delay: Duration,
-    ) -> Result<Event, WriteError> {
+    ) -> Result<Vec<Event>, WriteError> {
         let failure = failure.clone();
-        let change = self.change([match direction {
+        let retrying = match direction {
             Direction::Forward => EventKind::StepRetrying { seq, failure, attempt, delay },
             Direction::Backward => EventKind::UndoRetrying { seq, failure, attempt, delay },
-        }])?;
-        self.commit_one(change).await
+        };
+        self.write([retrying]).await
     }
 
-    /// Checkpoints a step's result.
-    pub async fn complete(&mut self, seq: Seq, done: Completion) -> Result<Vec<Event>, WriteError> {
+    /// Checkpoints a step's result. It is committed with what follows, or by [`Lease::flush`].
+    pub async fn complete(&self, seq: Seq, done: Completion) -> Result<(), WriteError> {
         let output = self.sealed(seq, "output", done.output)?;
         let adopted = done.adopted.then_some(EventKind::StepAdopted { seq });
         let completed = EventKind::StepCompleted { seq, note: done.note };
         let warned = warned(seq, done.warnings);
-        let mut change = self.change(adopted.into_iter().chain(warned).chain([completed]))?;
-        if let Some(step) = change.steps.get_mut(&seq) {
-            step.output = Some(output);
-        }
-        change.facts = done.facts;
-        let told = self.commit(change).await?;
+        let result = |change: &mut Change| {
+            if let Some(step) = change.steps.get_mut(&seq) {
+                step.output = Some(output);
+            }
+            change.facts.extend(done.facts);
+            Ok(())
+        };
+        self.defer(adopted.into_iter().chain(warned).chain([completed]), result).await?;
         self.inner.inspect_beside();
-        Ok(told)
+        Ok(())
     }
 
     /// Commits that a step failed for good, or that its compensation did. In the second case the run is stuck.
     pub async fn fail(
-        &mut self,
+        &self,
         seq: Seq,
         direction: Direction,
         failure: &Failure,
-    ) -> Result<Event, WriteError> {
+    ) -> Result<Vec<Event>, WriteError> {
         let failure = failure.clone();
-        let change = self.change([match direction {
+        let failed = match direction {
             Direction::Forward => EventKind::StepFailed { seq, failure },
             Direction::Backward => EventKind::UndoFailed { seq, failure },
-        }])?;
-        self.commit_one(change).await
+        };
+        self.write([failed]).await
     }
 
     /// Checkpoints that a step is undone, with the facts that earlier compensations need and the warnings for the user.
+    /// It is committed with what follows, or by [`Lease::flush`].
     pub async fn complete_undo(
-        &mut self,
+        &self,
         seq: Seq,
         facts: &Facts,
         warnings: Vec<String>,
-    ) -> Result<Vec<Event>, WriteError> {
-        let mut change = self.change(warned(seq, warnings).chain([EventKind::UndoCompleted { seq }]))?;
-        change.facts = facts.clone();
-        self.commit(change).await
+    ) -> Result<(), WriteError> {
+        self.settle_undo(seq, facts, warnings, EventKind::UndoCompleted { seq }).await
     }
 
     /// Checkpoints a part of a compensation. The part after it is another request, with its own retries.
     pub async fn advance_undo(
-        &mut self,
+        &self,
         seq: Seq,
         facts: &Facts,
         warnings: Vec<String>,
         note: &str,
     ) -> Result<Vec<Event>, WriteError> {
         let advanced = EventKind::UndoAdvanced { seq, note: note.to_owned() };
-        let mut change = self.change(warned(seq, warnings).chain([advanced]))?;
-        change.facts = facts.clone();
-        self.commit(change).await
+        self.settle_undo(seq, facts, warnings, advanced).await?;
+        self.flush().await
+    }
+
+    async fn settle_undo(
+        &self,
+        seq: Seq,
+        facts: &Facts,
+        warnings: Vec<String>,
+        settled: EventKind,
+    ) -> Result<(), WriteError> {
+        let left = |change: &mut Change| {
+            change.facts.extend(facts.clone());
+            Ok(())
+        };
+        self.defer(warned(seq, warnings).chain([settled]), left).await
     }
 
     /// A value of a step in the form in which it may be stored: confidential values are sealed.

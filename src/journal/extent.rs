@@ -30,13 +30,14 @@ impl Rows<'_> {
     /// were left. What another run may do depends on them.
     pub(super) async fn check_runs(&mut self, scope: Scope) -> Result<(), JournalError> {
         let extent = sqlx::query!(
-            r#"SELECT sealed, n_runs, held_mac, mac, (SELECT count(*) FROM runs) AS "n_now!: i64",
-                   (SELECT coalesce(max(number), 0) FROM runs) AS "newest!: i64" FROM canary"#
+            r#"SELECT sealed, n_runs, held.mac AS "held: Vec<u8>", canary.mac, (SELECT count(*) FROM runs) AS "n_now!: i64",
+                   (SELECT coalesce(max(number), 0) FROM runs) AS "newest!: i64"
+               FROM canary LEFT JOIN held ON held.one = canary.one"#
         )
         .fetch_one(&mut *self.tx)
         .await
         .map_err(|error| of_sqlx(self.path, error))?;
-        let cells = cells(&extent.sealed, extent.n_runs, extent.held_mac.as_ref());
+        let cells = cells(&extent.sealed, extent.n_runs, extent.held.as_ref());
         if !self.codes.is_mac("canary", &cells, extent.mac.as_deref()) {
             return Err(altered("canary", "the number of runs"));
         }
@@ -44,7 +45,7 @@ impl Rows<'_> {
             let n_runs = extent.n_runs.unwrap_or_default();
             return Err(altered("runs", format!("there are {} where there were {n_runs}", extent.n_now)));
         }
-        let from = match (scope, &extent.held_mac) {
+        let from = match (scope, &extent.held) {
             (Scope::Newest(n), Some(_)) => extent.newest - i64::from(n) + 1,
             // What a version before wrote last says nothing of what is held.
             (Scope::All, _) | (_, None) => 0,
@@ -54,7 +55,7 @@ impl Rows<'_> {
             self.check_head(&head)?;
             self.check_sets(&head, &sets.remove(&head.id).unwrap_or_default())?;
         }
-        match extent.held_mac {
+        match extent.held {
             // The runs come first, because they say whose target it is.
             Some(held) if self.held().await? != held => Err(altered("targets", "those that are held")),
             Some(_) | None => Ok(()),
@@ -94,7 +95,11 @@ impl Rows<'_> {
             .map_err(failed)?;
         let mac = self.codes.mac("canary", &cells(&now.sealed, Some(now.n_runs), Some(&held)));
         let code = mac.as_slice();
-        sqlx::query!("UPDATE canary SET n_runs = ?1, held_mac = ?2, mac = ?3", now.n_runs, held, code)
+        sqlx::query!("UPDATE canary SET n_runs = ?1, mac = ?2", now.n_runs, code)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(failed)?;
+        sqlx::query!("INSERT OR REPLACE INTO held (one, mac) VALUES (1, ?1)", held)
             .execute(&mut *self.tx)
             .await
             .map_err(failed)?;

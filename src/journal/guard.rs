@@ -126,8 +126,8 @@ impl LeaseGuard {
     /// [`WriteError::LeaseLost`] when another process has taken over the run.
     pub async fn renew(&self) -> Result<(), WriteError> {
         let (run, fence) = (self.run.to_string(), self.fence.get());
-        let mut connection = self.inner.connection.lock().await;
         let mut patience = self.patience();
+        let mut connection = self.inner.writing(&patience).await;
         loop {
             let lasts = Lasts::from_now(self.inner.clock);
             let until = lasts.until();

@@ -88,6 +88,33 @@ impl Inner {
         self.unlocked.as_ref().ok_or(SealError::OnlyLooking)
     }
 
+    /// Makes sure that the file is sound, if that is still to be found out.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] with what SQLite finds.
+    pub(super) async fn inspected(&self) -> Result<(), JournalError> {
+        self.inspection.finish(&self.path, self.clock).await
+    }
+
+    /// Begins the inspection of the file, if one is due, on a thread that nothing else waits for.
+    pub(super) fn inspect_beside(self: &Arc<Self>) {
+        if !self.inspection.is_to_begin() {
+            return;
+        }
+        let inner = Arc::clone(self);
+        let begun = self.heart.handle().map(|handle| {
+            handle.spawn(async move {
+                // Whoever wants to change something asks again, and hears of it.
+                if let Err(error) = inner.inspected().await {
+                    tracing::warn!(%error, "the journal was inspected");
+                }
+            })
+        });
+        if let Err(error) = begun {
+            tracing::info!(%error, "the journal is inspected before the next change");
+        }
+    }
+
     pub(super) fn sealer(&self) -> Result<&Sealer, SealError> {
         Ok(&self.unlocked()?.sealer)
     }

@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 
 use super::error::{JournalError, TakeError};
 use super::handle::{Claim, Inner, Journal};
-use super::lock::{Lock, lock_folder, stopped_holder};
+use super::lock::{Lock, boot_id, lock_folder, stopped_holder};
 use super::row::Column;
 use crate::clock::Clock;
 use crate::run::{Fence, Holder, OnFailure, RunId, RunStanding, Timestamp};
@@ -122,12 +122,6 @@ pub(super) async fn lease_row(
         fence: Fence::new(row.fence),
         hold: Hold::read(row.holder.as_deref(), row.lease_until)?,
     })
-}
-
-/// The kernel's boot id. It distinguishes the processes of this boot from those of another machine or boot. Empty if
-/// the kernel has none.
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 fn host_name() -> String {

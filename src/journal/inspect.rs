@@ -5,22 +5,24 @@
 //! day. How this program left the file stands in a note beside it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::str::FromStr as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::OnceCell;
 
 use super::error::JournalError;
-use super::handle::Inner;
-use super::held::boot_id;
-use super::lock::lock_folder;
-use super::open;
+use super::lock::{boot_id, opened};
 use super::row::text;
+use super::sqlite::{BUSY_TIMEOUT, of_sqlx};
+use crate::clock::Clock;
 use crate::run::Timestamp;
 
 /// After a start of the machine, the file is inspected once in so many hours at most.
@@ -60,7 +62,7 @@ impl Shape {
 #[derive(Debug)]
 pub(super) struct Inspection {
     /// When, and in which boot, the file was last inspected. `None` while an inspection is due.
-    last: std::sync::Mutex<Option<(String, Timestamp)>>,
+    last: Mutex<Option<(String, Timestamp)>>,
     verdict: OnceCell<String>,
     is_begun: AtomicBool,
 }
@@ -78,19 +80,50 @@ impl Inspection {
             }
             (_, Ok(_) | Err(_)) => None,
         };
-        Self { last: std::sync::Mutex::new(last), verdict: OnceCell::new(), is_begun: AtomicBool::new(false) }
+        Self { last: Mutex::new(last), verdict: OnceCell::new(), is_begun: AtomicBool::new(false) }
     }
 
     // A std mutex suffices, because it is never held across an await.
-    fn last(&self) -> std::sync::MutexGuard<'_, Option<(String, Timestamp)>> {
-        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn last(&self) -> MutexGuard<'_, Option<(String, Timestamp)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the file is still to be inspected.
+    fn is_due(&self) -> bool {
+        self.last().is_none()
+    }
+
+    /// Whether the caller is to begin the inspection.
+    pub(super) fn is_to_begin(&self) -> bool {
+        self.is_due() && !self.is_begun.swap(true, Ordering::Relaxed)
+    }
+
+    /// Makes sure that the file is sound, if that is still to be found out.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] with what SQLite finds.
+    pub(super) async fn finish(&self, journal: &Path, clock: Clock) -> Result<(), JournalError> {
+        const SOUND: &str = "ok";
+        if !self.is_due() {
+            return Ok(());
+        }
+        let verdict = self.verdict.get_or_try_init(|| quick_check(journal)).await?;
+        if verdict != SOUND {
+            return Err(JournalError::Damaged { path: journal.to_owned(), detail: verdict.clone() });
+        }
+        *self.last() = Some((boot_id(), clock.now()));
+        Ok(())
     }
 
     /// Notes how this process leaves the file, unless it is still to be inspected.
     pub(super) fn note(&self, journal: &Path) {
         let Some((boot_id, inspected_at)) = self.last().clone() else { return };
-        let noted = Shape::of(journal)
-            .and_then(|file| fs::write(note_file(journal), text(&Note { boot_id, inspected_at, file })));
+        let noted = Shape::of(journal).and_then(|file| {
+            let note = text(&Note { boot_id, inspected_at, file });
+            let mut beside = opened(&note_file(journal), true)?;
+            beside.set_len(0)?;
+            beside.write_all(note.as_bytes())
+        });
         if let Err(error) = noted {
             tracing::info!(%error, "how the journal was left is not noted; its file will be inspected");
         }
@@ -103,46 +136,26 @@ fn is_due(note: &Note, shape: Shape, boot_id: &str, now: Timestamp) -> bool {
 }
 
 fn note_file(journal: &Path) -> PathBuf {
-    lock_folder(journal).join("left")
+    let mut name = journal.as_os_str().to_owned();
+    name.push(".left");
+    name.into()
 }
 
-impl Inner {
-    /// Makes sure that the file is sound, if that is still to be found out.
-    ///
-    /// # Errors
-    /// [`JournalError::Damaged`] with what SQLite finds.
-    pub(super) async fn inspected(&self) -> Result<(), JournalError> {
-        const SOUND: &str = "ok";
-        if self.inspection.last().is_some() {
-            return Ok(());
-        }
-        let inspect = || open::quick_check(&self.path);
-        let verdict = self.inspection.verdict.get_or_try_init(inspect).await?;
-        if verdict != SOUND {
-            return Err(JournalError::Damaged { path: self.path.clone(), detail: verdict.clone() });
-        }
-        *self.inspection.last() = Some((boot_id(), self.clock.now()));
-        Ok(())
-    }
-
-    /// Begins the inspection, if one is due, on a thread that nothing else waits for.
-    pub(super) fn inspect_beside(self: &Arc<Self>) {
-        if self.inspection.last().is_some() || self.inspection.is_begun.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let inner = Arc::clone(self);
-        let begun = self.heart.handle().map(|handle| {
-            handle.spawn(async move {
-                // Whoever wants to change something asks again, and hears of it.
-                if let Err(error) = inner.inspected().await {
-                    tracing::warn!(%error, "the journal was inspected");
-                }
-            })
-        });
-        if let Err(error) = begun {
-            tracing::info!(%error, "the journal is inspected before the next change");
-        }
-    }
+/// What SQLite says of the file after reading all of it, on a connection of its own: `ok`, or the first damage.
+async fn quick_check(path: &Path) -> Result<String, JournalError> {
+    let failed = |source| of_sqlx(path, source);
+    let mut connection = SqliteConnectOptions::from_str("sqlite:")
+        .expect("the scheme alone is a valid address")
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(failed)?;
+    let verdict = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await;
+    connection.close().await.map_err(failed)?;
+    verdict.map_err(failed)
 }
 
 #[cfg(test)]

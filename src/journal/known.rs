@@ -102,7 +102,7 @@ impl StepRow {
     pub(super) fn after(mut self, step: &StepChange, as_of: i64) -> Self {
         let Half { attempt, begun_at, .. } = step.standing.forward;
         let there = Columns::of(&step.standing.forward);
-        self.status = step.standing.state.status.as_str().to_owned();
+        step.standing.state.status.as_str().clone_into(&mut self.status);
         (self.attempt, self.begun_at) = (attempt.into(), millis(begun_at));
         (self.failure, self.finished_at) = (there.failure, there.finished_at);
         (self.retry_since, self.next_attempt_at) = (there.retry_since, there.next_attempt_at);

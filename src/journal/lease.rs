@@ -4,6 +4,9 @@
 //! the fence has moved on, the lease was lost, and nothing is written.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
 
 use super::apply::{apply, commit};
 use super::attest::Rows;
@@ -19,27 +22,54 @@ use super::wal;
 use crate::run::{Event, EventKind, Failure, IllegalTransition, RunId, RunState, Seq, Target};
 
 /// The right of this process to advance one run. Release it by [`Lease::release`]; a dropped lease only expires.
+///
+/// Two changes of which nothing leaves the process in between are one commit. So what a step has done is committed with
+/// what follows, or by [`Lease::flush`] after a moment in which nothing follows.
 #[derive(Debug)]
 #[must_use = "a lease that is not released keeps others waiting until it runs out"]
 pub struct Lease {
     pub(super) inner: Arc<Inner>,
     pub(super) guard: LeaseGuard,
-    pub(super) standing: Standing,
-    pub(super) known: Known,
+    // An async mutex, because a write holds it across awaits.
+    desk: Mutex<Desk>,
+    /// Tells that something waits to be committed.
+    left: Notify,
     // The kernel frees the lock when the process dies, however it dies. The lock is shared with code that blocks a
     // thread, which cannot be cancelled.
-    pub(super) _lock: Arc<Lock>,
+    _lock: Arc<Lock>,
+}
+
+/// What this process knows of the run that it advances.
+#[derive(Debug)]
+struct Desk {
+    standing: Standing,
+    known: Known,
+    /// What has happened and is not committed yet.
+    pending: Option<Change>,
 }
 
 impl Lease {
+    pub(super) fn new(
+        inner: &Arc<Inner>,
+        guard: LeaseGuard,
+        standing: Standing,
+        known: Known,
+        lock: Arc<Lock>,
+    ) -> Self {
+        let desk = Mutex::new(Desk { standing, known, pending: None });
+        Self { inner: Arc::clone(inner), guard, desk, left: Notify::new(), _lock: lock }
+    }
+
     /// The run that this lease advances.
     pub const fn run(&self) -> RunId {
         self.guard.run
     }
 
-    /// The run's state.
-    pub const fn state(&self) -> RunState {
-        self.standing.run.state
+    /// The number of the next step.
+    pub(super) async fn next(&self) -> Seq {
+        let desk = self.desk.lock().await;
+        Seq::new(u32::try_from(desk.standing.steps.len() + 1).unwrap_or(0))
+            .expect("a run has fewer than 2^32 steps")
     }
 
     /// A handle that renews this lease and checks that this process still has it.
@@ -47,68 +77,57 @@ impl Lease {
         self.guard.clone()
     }
 
-    /// The change of the run in which these events happen now.
-    pub(super) fn change(
-        &self,
-        events: impl IntoIterator<Item = EventKind>,
-    ) -> Result<Change, IllegalTransition> {
-        let Standing { run, steps } = &self.standing;
-        let change = Change::new(self.guard.run, self.guard.fence, run.clone(), self.inner.clock.now());
-        events.into_iter().try_fold(change, |change, event| change.and(event, steps))
-    }
-
     /// Commits that the run failed.
-    pub async fn fail_run(&mut self, failure: &Failure) -> Result<Event, WriteError> {
-        let change = self.change([EventKind::RunFailed { failure: failure.clone() }])?;
-        self.commit_one(change).await
+    pub async fn fail_run(&self, failure: &Failure) -> Result<Vec<Event>, WriteError> {
+        self.write([EventKind::RunFailed { failure: failure.clone() }]).await
     }
 
     /// Commits that the run waits for a person, because its processes die in this step.
-    pub async fn give_up(&mut self, seq: Seq, failure: &Failure) -> Result<Event, WriteError> {
-        let change = self.change([EventKind::RunStuck { seq, failure: failure.clone() }])?;
-        self.commit_one(change).await
+    pub async fn give_up(&self, seq: Seq, failure: &Failure) -> Result<Vec<Event>, WriteError> {
+        self.write([EventKind::RunStuck { seq, failure: failure.clone() }]).await
     }
 
     /// Turns the run round: it goes backwards from now on.
-    pub async fn turn_back(&mut self) -> Result<Event, WriteError> {
-        let change = self.change([EventKind::RollbackStarted])?;
-        self.commit_one(change).await
+    pub async fn turn_back(&self) -> Result<Vec<Event>, WriteError> {
+        self.write([EventKind::RollbackStarted]).await
     }
 
-    /// Holds one more target until the run is over.
+    /// Holds one more target until the run ends.
     ///
     /// # Errors
     /// [`WriteError::TargetHeld`] when another run holds it and is not over.
-    pub async fn hold(&mut self, target: &Target) -> Result<(), WriteError> {
-        let mut change = self.change([])?;
-        change.holds.push(target.clone());
-        self.commit(change).await.map(drop)
+    pub async fn hold(&self, target: &Target) -> Result<Vec<Event>, WriteError> {
+        // If the target is held, what happened before is committed nevertheless.
+        let mut told = self.flush().await?;
+        let holds = |change: &mut Change| {
+            change.holds.push(target.clone());
+            Ok(())
+        };
+        told.extend(self.write_with([], holds).await?);
+        Ok(told)
     }
 
     /// Commits that the retry budget is spent, and gives the lease back.
-    pub async fn suspend(self, failure: &Failure) -> Result<Event, WriteError> {
-        let change = self.change([EventKind::RunSuspended { failure: failure.clone() }])?;
-        self.commit_last(change).await
+    pub async fn suspend(self, failure: &Failure) -> Result<Vec<Event>, WriteError> {
+        self.write_last([EventKind::RunSuspended { failure: failure.clone() }], |_| {}).await
     }
 
     /// Commits that a person stopped the process, and gives the lease back.
-    pub async fn interrupt(self) -> Result<Event, WriteError> {
-        let change = self.change([EventKind::RunInterrupted])?;
-        self.commit_last(change).await
+    pub async fn interrupt(self) -> Result<Vec<Event>, WriteError> {
+        self.write_last([EventKind::RunInterrupted], |_| {}).await
     }
 
     /// Commits that the run is over, lets its targets go, and gives the lease back.
-    pub async fn finish(self, state: RunState) -> Result<Event, WriteError> {
-        let mut change = self.change([EventKind::RunFinished { state }])?;
-        change.lets_go = true;
-        self.commit_last(change).await
+    pub async fn finish(self, state: RunState) -> Result<Vec<Event>, WriteError> {
+        self.write_last([EventKind::RunFinished { state }], |change| change.lets_go = true).await
     }
 
     /// Gives the lease back. The run keeps its state and its targets.
-    pub async fn release(self) -> Result<(), WriteError> {
+    pub async fn release(self) -> Result<Vec<Event>, WriteError> {
+        let told = self.flush().await?;
         let (run, fence) = (self.run().to_string(), self.guard.fence.get());
-        let mut connection = self.inner.connection.lock().await;
         let mut patience = self.guard.patience();
+        let mut connection = self.inner.writing(&patience).await;
         loop {
             let released = sqlx::query!(
                 "UPDATE runs SET holder = NULL, lease_until = NULL WHERE id = ?1 AND fence = ?2",
@@ -123,46 +142,132 @@ impl Lease {
             }
         }
         wal::settle(&self.inner, &mut connection).await;
+        Ok(told)
+    }
+
+    /// Commits what has happened and is not committed yet. Returns its events.
+    pub async fn flush(&self) -> Result<Vec<Event>, WriteError> {
+        let mut desk = self.desk.lock().await;
+        match desk.pending.take() {
+            Some(change) => self.commit(&mut desk, change).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Waits until something has waited for a moment to be committed.
+    pub(crate) async fn idle(&self) {
+        /// What a step does between its result and the next step takes less.
+        const MOMENT: Duration = Duration::from_millis(5);
+        self.left.notified().await;
+        self.inner.clock.sleep(MOMENT).await;
+    }
+
+    /// Like [`Lease::flush`], unless a commit is under way that includes everything.
+    pub(crate) async fn flush_if_idle(&self) -> Result<Vec<Event>, WriteError> {
+        let Ok(mut desk) = self.desk.try_lock() else { return Ok(Vec::new()) };
+        match desk.pending.take() {
+            Some(change) => self.commit(&mut desk, change).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether a commit is under way.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.desk.try_lock().is_err()
+    }
+
+    /// Commits that these events happen now, after everything that waits.
+    pub(super) async fn write(
+        &self,
+        events: impl IntoIterator<Item = EventKind>,
+    ) -> Result<Vec<Event>, WriteError> {
+        self.write_with(events, |_| Ok(())).await
+    }
+
+    /// The same, for a change that is more than its events.
+    pub(super) async fn write_with(
+        &self,
+        events: impl IntoIterator<Item = EventKind>,
+        more: impl FnOnce(&mut Change) -> Result<(), IllegalTransition>,
+    ) -> Result<Vec<Event>, WriteError> {
+        let mut desk = self.desk.lock().await;
+        let change = self.extended(&mut desk, events, more)?;
+        self.commit(&mut desk, change).await
+    }
+
+    /// Notes that these events happen now. They are committed with what follows.
+    pub(super) async fn defer(
+        &self,
+        events: impl IntoIterator<Item = EventKind>,
+        more: impl FnOnce(&mut Change) -> Result<(), IllegalTransition>,
+    ) -> Result<(), WriteError> {
+        let mut desk = self.desk.lock().await;
+        desk.pending = Some(self.extended(&mut desk, events, more)?);
+        self.left.notify_one();
         Ok(())
     }
 
+    /// What waits to be committed, and these events after it.
+    fn extended(
+        &self,
+        desk: &mut Desk,
+        events: impl IntoIterator<Item = EventKind>,
+        more: impl FnOnce(&mut Change) -> Result<(), IllegalTransition>,
+    ) -> Result<Change, IllegalTransition> {
+        let (run, fence, now) = (self.guard.run, self.guard.fence, self.inner.clock.now());
+        let Desk { standing, pending, .. } = desk;
+        let mut change = match pending.take() {
+            Some(pending) => pending.until(now),
+            None => Change::new(run, fence, standing.run.clone(), now),
+        };
+        for event in events {
+            change = change.and(event, &standing.steps)?;
+        }
+        more(&mut change)?;
+        Ok(change)
+    }
+
     /// Commits the last change that this process makes to the run.
-    async fn commit_last(mut self, mut change: Change) -> Result<Event, WriteError> {
-        change.tenure = Tenure::Ended;
-        let event = self.commit_one(change).await?;
-        wal::settle(&self.inner, &mut *self.inner.connection.lock().await).await;
-        Ok(event)
+    async fn write_last(
+        self,
+        events: impl IntoIterator<Item = EventKind>,
+        more: impl FnOnce(&mut Change),
+    ) -> Result<Vec<Event>, WriteError> {
+        let last = |change: &mut Change| {
+            change.tenure = Tenure::Ended;
+            more(change);
+            Ok(())
+        };
+        let told = self.write_with(events, last).await?;
+        wal::settle(&self.inner, &mut *self.inner.writing(&self.guard.patience()).await).await;
+        Ok(told)
     }
 
-    /// Commits a change with one event.
-    pub(super) async fn commit_one(&mut self, change: Change) -> Result<Event, WriteError> {
-        Ok(self.commit(change).await?.remove(0))
-    }
-
-    pub(super) async fn commit(&mut self, change: Change) -> Result<Vec<Event>, WriteError> {
+    async fn commit(&self, desk: &mut Desk, change: Change) -> Result<Vec<Event>, WriteError> {
         // Boxed, because a step's future includes the futures that it awaits.
-        Box::pin(self.write(change)).await
+        Box::pin(self.commit_now(desk, change)).await
     }
 
-    async fn write(&mut self, change: Change) -> Result<Vec<Event>, WriteError> {
-        let inner = Arc::clone(&self.inner);
-        let mut connection = self.inner.connection.lock().await;
-        let announcement = wal::count_commit(&inner, &mut connection).await;
-        let mut tx = begin!(&inner.path, connection, self.guard.patience());
+    async fn commit_now(&self, desk: &mut Desk, change: Change) -> Result<Vec<Event>, WriteError> {
+        let inner = &self.inner;
+        let patience = self.guard.patience();
+        let mut connection = inner.writing(&patience).await;
+        let announcement = wal::count_commit(inner, &mut connection).await;
+        let mut tx = begin!(&inner.path, connection, patience);
         if change.moves_targets() {
             // Targets that somebody else has let go must not get a code of ours.
             let codes = &inner.unlocked().map_err(JournalError::from)?.rows;
             Rows::new(&inner.path, codes, &mut tx).check_runs(Scope::Newest(0)).await?;
         }
-        let applied = apply(&inner, &mut tx, &change, &self.known).await?;
-        commit(&inner, tx).await?;
+        let applied = apply(inner, &mut tx, &change, &desk.known).await?;
+        commit(inner, tx).await?;
         if let Some(announcement) = announcement {
             announcement.end();
         }
         drop(connection);
         self.guard.lasts_until(applied.lasts);
-        self.known.learn(applied.written);
-        self.standing.follow(change);
+        desk.known.learn(applied.written);
+        desk.standing.follow(change);
         Ok(applied.events)
     }
 }

@@ -60,8 +60,8 @@ impl Drop for Lock {
     }
 }
 
-/// Opens and locks the file. Returns `None` when another process has locked it.
-fn locked(path: &Path, makes_it: bool) -> io::Result<Option<File>> {
+/// Opens a file beside the journal for writing. It is never one that somebody else has put there in disguise.
+pub(super) fn opened(path: &Path, makes_it: bool) -> io::Result<File> {
     // The flags make sure that a pipe in the file's place does not block, and that a link is not followed.
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
     let file = OpenOptions::new()
@@ -72,6 +72,12 @@ fn locked(path: &Path, makes_it: bool) -> io::Result<Option<File>> {
         .custom_flags(flags.bits().cast_signed())
         .open(path)?;
     expect_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Opens and locks the file. Returns `None` when another process has locked it.
+fn locked(path: &Path, makes_it: bool) -> io::Result<Option<File>> {
+    let file = opened(path, makes_it)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -142,6 +148,12 @@ pub(super) fn stopped_holder(path: &Path) -> Option<u32> {
     // The name stands in parentheses and may hold any character. The state follows it.
     let (_, rest) = stat.rsplit_once(") ")?;
     rest.starts_with(['T', 't']).then_some(pid)
+}
+
+/// The kernel's boot id. It distinguishes the processes of this boot from those of another machine or boot. Empty if
+/// the kernel has none.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 #[cfg(test)]

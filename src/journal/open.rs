@@ -197,23 +197,6 @@ async fn check_identity(connection: &mut SqliteConnection, path: &Path) -> Resul
     Ok(())
 }
 
-/// What SQLite says of the file after reading all of it, on a connection of its own: `ok`, or the first damage.
-pub(super) async fn quick_check(path: &Path) -> Result<String, JournalError> {
-    let failed = |source| of_sqlx(path, source);
-    let mut connection = SqliteConnectOptions::from_str("sqlite:")
-        .expect("the scheme alone is a valid address")
-        .filename(path)
-        .read_only(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .disable_statement_logging()
-        .connect()
-        .await
-        .map_err(failed)?;
-    let verdict = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await;
-    connection.close().await.map_err(failed)?;
-    verdict.map_err(failed)
-}
-
 /// Migrates the schema. Returns whether it was out of date.
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<bool, JournalError> {
     let failed = |source| of_sqlx(path, source);

@@ -46,7 +46,7 @@ impl Journal {
         let journal = Self::of(path, clock, Some(unlocked), connection, inspection);
         if is_new {
             // The file must hold the schema and the key before it holds any run.
-            wal::settle(&journal.0, &mut *journal.0.connection.lock().await).await;
+            wal::settle(&journal.0, &mut *journal.0.writing(&journal.0.patience()).await).await;
         }
         drop(lock);
         Ok(journal)

@@ -31,6 +31,11 @@ impl Patience {
         Self { clock, until: Instant::now() + length, n_tries: 0 }
     }
 
+    /// How much of it is left.
+    pub(super) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
     /// Pauses after a try that found the journal locked.
     ///
     /// # Errors

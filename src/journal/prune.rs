@@ -52,8 +52,9 @@ impl Journal {
         let inner = &self.0;
         let unlocked = inner.unlocked()?;
         let failed = |error| inner.failed(error);
-        let mut connection = inner.connection.lock().await;
-        let mut tx = begin!(&inner.path, connection, inner.patience());
+        let patience = inner.patience();
+        let mut connection = inner.writing(&patience).await;
+        let mut tx = begin!(&inner.path, connection, patience);
         unlocked.assure(&mut tx, &inner.path, Scope::All).await?;
         let mut deleted = Vec::with_capacity(runs.len());
         for run in runs {

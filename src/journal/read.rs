@@ -35,6 +35,8 @@ pub struct History {
     pub error: Option<Failure>,
     /// The state of the run before it was taken.
     pub state_before: RunState,
+    /// Whether it goes backwards.
+    pub goes_back: bool,
     /// The steps, in order.
     pub steps: Vec<StoredStep>,
     /// The facts.
@@ -53,7 +55,7 @@ impl History {
     ) -> Result<Self, JournalError> {
         let id = run.to_string();
         let row = sqlx::query!(
-            "SELECT workflow, workflow_version, input, on_failure, error FROM runs WHERE id = ?1",
+            "SELECT workflow, workflow_version, input, on_failure, state, error FROM runs WHERE id = ?1",
             id
         )
         .fetch_one(&mut *tx)
@@ -76,6 +78,7 @@ impl History {
             on_failure: Column("runs", "on_failure").parse(&row.on_failure)?,
             error: Column("runs", "error").json_or_none(row.error.as_deref())?,
             state_before,
+            goes_back: Column("runs", "state").parse::<RunState>(&row.state)? == RunState::RollingBack,
             facts: load_facts(inner, tx, run).await?,
             deaths: deaths::count(inner, tx, run, &steps).await?,
             steps,

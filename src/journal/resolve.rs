@@ -54,8 +54,9 @@ impl Journal {
     ) -> Result<Event, TakeError> {
         let inner = &self.0;
         let lock = lock_patiently(inner, run).await?;
-        let mut connection = inner.connection.lock().await;
-        let mut tx = begin!(&inner.path, connection, inner.patience());
+        let patience = inner.patience();
+        let mut connection = inner.writing(&patience).await;
+        let mut tx = begin!(&inner.path, connection, patience);
         let (claim, scope) = (Claim::Respects, Scope::USUAL);
         let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), claim, scope).await?;
         let LeaseRow { fence, standing, .. } = found.row;

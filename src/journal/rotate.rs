@@ -126,8 +126,9 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
     let (file, draft) = (key_file::path(&inner.path), key_file::draft(&inner.path));
     // While this lock is held, no process looks for the journal's key, until the new key is in its place.
     let opening = open::lock_for_opening(&inner.path, inner.clock).await?;
-    let mut connection = inner.connection.lock().await;
-    let mut tx = begin!(&inner.path, connection, inner.patience());
+    let patience = inner.patience();
+    let mut connection = inner.writing(&patience).await;
+    let mut tx = begin!(&inner.path, connection, patience);
     let unlocked = inner.unlocked()?;
     unlocked.assure(&mut tx, &inner.path, Scope::All).await?;
     let ids = sqlx::query_scalar!("SELECT id FROM runs ORDER BY number")

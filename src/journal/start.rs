@@ -58,8 +58,9 @@ impl Journal {
         let lock = Arc::new(lock_new(inner, run)?);
         let unlocked = inner.unlocked().map_err(JournalError::from)?;
         let input = unlocked.sealer.seal(new.input, Spot { run, seq: None, column: "input" });
-        let mut connection = inner.connection.lock().await;
-        let mut tx = begin!(&inner.path, connection, inner.patience());
+        let patience = inner.patience();
+        let mut connection = inner.writing(&patience).await;
+        let mut tx = begin!(&inner.path, connection, patience);
         let now = inner.clock.now();
         unlocked.assure(&mut tx, &inner.path, Scope::USUAL).await?;
         let standing = RunStanding::STARTED;
@@ -82,8 +83,7 @@ impl Journal {
         };
         let mut known = Known { origin: unlocked.rows.mac("origin", &origin.cells()), ..Known::default() };
         insert(&mut tx, &origin, &known.origin, &standing).await.map_err(|error| inner.failed(error))?;
-        let mut change = Change::new(run, UNFENCED, standing.clone(), now);
-        change.events.push(EventKind::RunStarted {
+        let mut change = Change::new(run, UNFENCED, standing.clone(), now).and_first(EventKind::RunStarted {
             workflow: new.workflow,
             version: new.workflow_version,
             name: new.name,
@@ -96,7 +96,7 @@ impl Journal {
         known.learn(applied.written);
         let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts, &lock);
         let standing = Standing { run: standing, steps: Vec::new() };
-        let lease = Lease { inner: Arc::clone(inner), guard, standing, known, _lock: lock };
+        let lease = Lease::new(inner, guard, standing, known, lock);
         Ok((lease, applied.events.remove(0)))
     }
 }

@@ -76,9 +76,9 @@ impl Journal {
     /// Takes a run after announcing that, for some time, commits will be in the log alone. If nothing was taken, the
     /// log is settled again.
     pub(super) async fn announced<T, E>(&self, taking: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let announcement = wal::announce(&self.0, &mut *self.0.connection.lock().await).await;
+        let announcement = wal::announce(&self.0, &mut *self.0.writing(&self.0.patience()).await).await;
         let taken = taking.await;
-        if taken.is_ok() || wal::settle(&self.0, &mut *self.0.connection.lock().await).await {
+        if taken.is_ok() || wal::settle(&self.0, &mut *self.0.writing(&self.0.patience()).await).await {
             announcement.end();
         }
         taken
@@ -106,8 +106,9 @@ impl Journal {
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
         let inner = &self.0;
         let lock = lock_patiently(inner, run).await?;
-        let mut connection = inner.connection.lock().await;
-        let mut tx = begin!(&inner.path, connection, inner.patience());
+        let patience = inner.patience();
+        let mut connection = inner.writing(&patience).await;
+        let mut tx = begin!(&inner.path, connection, patience);
         // How far a run may go back depends on every other run.
         let scope = if matches!(way, Take::Rollback) { Scope::All } else { Scope::USUAL };
         let found = Takeable::find(inner, &mut tx, run, lock.as_ref(), self.1, scope).await?;
@@ -138,7 +139,7 @@ impl Journal {
         let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts, &lock);
         let steps = history.steps.iter().map(StoredStep::standing).collect();
         let standing = Standing { run: change.standing, steps };
-        let lease = Lease { inner: Arc::clone(inner), guard, standing, known, _lock: lock };
+        let lease = Lease::new(inner, guard, standing, known, lock);
         Ok((lease, history, applied.events))
     }
 }

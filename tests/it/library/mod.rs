@@ -3,6 +3,7 @@
 mod again;
 mod blocking;
 mod called;
+mod crowded;
 mod kept;
 mod lost;
 mod many;

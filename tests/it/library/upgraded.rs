@@ -91,7 +91,8 @@ async fn begun(journal: &Journal, shelf: &Shelf, last: u32) -> RunId {
     let registry = registry();
     let engine = interrupted_at(
         Engine::new(journal, shelf, &registry),
-        event(move |kind| matches!(kind, EventKind::StepCompleted { seq, .. } if seq.get() == last)),
+        // A change that is under way when the user interrupts is still made.
+        event(move |kind| matches!(kind, EventKind::StepBegun { seq, .. } if seq.get() == last)),
     );
     let names = ["cup", "plate", "jug"].map(ToOwned::to_owned).to_vec();
     let outcome = engine.start::<Fill>(started("a"), &names).await.expect("the target is free");
