@@ -4,6 +4,7 @@ mod again;
 mod blocking;
 mod called;
 mod crowded;
+mod edited;
 mod kept;
 mod lost;
 mod many;
