@@ -51,7 +51,8 @@ pub(super) fn ready_instance(
             "environmentVariables": {"GREETING": "hello"},
         }],
     });
-    let id = making::make(state, &specification, shared.now());
+    let made = making::make(state, &specification, shared.now());
+    let id = made.expect("a new sandbox has more addresses than instances");
     if let Some(instance) = state.instances.get_mut(&id) {
         "ACTIVE".clone_into(&mut instance.lifecycle);
         instance.is_up = true;

@@ -238,15 +238,18 @@ fn an_address_is_not_given_out_while_it_is_in_use() {
     balancer.ended(&balancer.send("POST", "/backendSets/admin/backends", &[], &backend));
     world.delete(&format!("/20210415/containerInstances/{left}"));
     world.wait_until("it is gone", || !addresses(world).contains(&address));
-    // More addresses than one network has.
-    for _ in 0..255 {
+    // All addresses, with those that were there, except the one that a backend has.
+    while addresses(world).len() < 249 {
         create();
     }
     let given = addresses(world);
-    assert_eq!(given.len(), 257, "with those that were there");
     assert_eq!(given.iter().collect::<HashSet<_>>().len(), given.len(), "each has its own");
     assert!(!given.contains(&address), "it is a backend's");
-    // Unless the habit asks for such addresses.
+    let refused = world.call("POST", "/20210415/containerInstances", &[], &body);
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (400, Some("LimitExceeded")));
+    let message = refused.json()["message"].clone();
+    assert_eq!(message, "all 250 addresses of this sandbox are in use");
+    // The habit makes the one of the backend free.
     world.post("/sandbox/habits", &json!({"reuse-addresses": true}));
     create();
     assert!(addresses(world).contains(&address), "{address} is not in {:?}", addresses(world));

@@ -5,13 +5,12 @@ use std::collections::HashSet;
 use crate::sandbox::state::State;
 
 /// How many addresses a sandbox has for instances.
-const N_ADDRESSES: usize = 250;
+pub(super) const N_ADDRESSES: usize = 250;
 
 /// The next address, in turn, that no instance has and at which no backend is registered, so that a released address is not
-/// given out again at once. With `reuse-addresses`, an address that only a backend still uses comes first.
-///
-/// If all are in use, a neighbour's network is used. A machine cannot bear more instances than that.
-pub(super) fn next(state: &State) -> String {
+/// given out again at once. With `reuse-addresses`, an address that only a backend still uses comes first. `None` if all are in
+/// use: the addresses beyond belong to other sandboxes of this machine.
+pub(super) fn next(state: &State) -> Option<String> {
     let of_instances: HashSet<&str> = state
         .instances
         .values()
@@ -23,22 +22,15 @@ pub(super) fn next(state: &State) -> String {
         sets.flat_map(|set| &set.backends).map(|backend| backend.ip.as_str()).collect();
     let (middle, low) = state.network;
     let n_made = state.instances.len();
-    let in_turn = || {
-        (0..).map(|n| {
-            let n: usize = n_made + n;
-            let last = n % N_ADDRESSES + 2;
-            let beyond = u8::try_from((n - n_made) / N_ADDRESSES % 256).unwrap_or(0);
-            format!("127.{middle}.{}.{last}", low.wrapping_add(beyond))
-        })
-    };
+    let in_turn =
+        || (0..N_ADDRESSES).map(|n| format!("127.{middle}.{low}.{}", (n_made + n) % N_ADDRESSES + 2));
     if state.habits.reuse_addresses {
-        let own = in_turn().take(N_ADDRESSES);
-        let mut left =
-            own.filter(|one| of_backends.contains(one.as_str()) && !of_instances.contains(one.as_str()));
+        let mut left = in_turn()
+            .filter(|one| of_backends.contains(one.as_str()) && !of_instances.contains(one.as_str()));
         if let Some(left) = left.next() {
-            return left;
+            return Some(left);
         }
     }
     let is_free = |one: &String| !of_instances.contains(one.as_str()) && !of_backends.contains(one.as_str());
-    in_turn().find(is_free).unwrap_or_default()
+    in_turn().find(is_free)
 }

@@ -73,7 +73,7 @@ fn create(shared: &Arc<Shared>, request: &Request) -> Reply {
                 .is_none_or(|made| matches!(made.lifecycle.as_str(), "DELETED" | "DELETING"));
             return if is_gone { Err(invalidated()) } else { Ok((id.clone(), None)) };
         }
-        let id = make(state, &request.body, now);
+        let id = make(state, &request.body, now)?;
         let work = start_work(state, "CREATE_CONTAINER_INSTANCE", &id, now);
         if let Some(token) = token {
             state.tokens.insert(token, Spent(digest, id.clone(), None));

@@ -5,9 +5,29 @@ use serde_json::{Value, json};
 
 use super::addresses;
 use crate::sandbox::state::{Container, Instance, State, Work};
+use crate::sandbox::wire::Reply;
+
+/// All addresses of the sandbox are in use.
+#[derive(Debug)]
+pub(in crate::sandbox) struct NoAddress;
+
+impl From<NoAddress> for Reply {
+    fn from(NoAddress: NoAddress) -> Self {
+        let n = addresses::N_ADDRESSES;
+        Self::error(400, "LimitExceeded", format!("all {n} addresses of this sandbox are in use"))
+    }
+}
 
 /// Adds a new instance to the state, as CREATING.
-pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: DateTime<Utc>) -> String {
+///
+/// # Errors
+/// When there is no address for it.
+pub(in crate::sandbox) fn make(
+    state: &mut State,
+    specification: &Value,
+    now: DateTime<Utc>,
+) -> Result<String, NoAddress> {
+    let address = addresses::next(state).ok_or(NoAddress)?;
     let id = state.ocid("computecontainerinstance");
     let vnic = state.ocid("vnic");
     let containers: Vec<Container> = specification["containers"]
@@ -31,7 +51,6 @@ pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: Da
         })
         .collect();
     let number = state.next();
-    let address = addresses::next(state);
     let display_name = specification["displayName"]
         .as_str()
         .map_or_else(|| format!("containerinstance{number}"), ToOwned::to_owned);
@@ -54,7 +73,7 @@ pub(in crate::sandbox) fn make(state: &mut State, specification: &Value, now: Da
         is_up: false,
     };
     state.instances.insert(id.clone(), instance);
-    id
+    Ok(id)
 }
 
 pub(super) fn start_work(state: &mut State, operation: &str, instance: &str, now: DateTime<Utc>) -> String {
