@@ -82,6 +82,9 @@ pub(super) enum Fault {
     /// Another client adds a backend to the set just before the request.
     #[serde(rename = "other-client")]
     OtherClient,
+    /// Another client's new backend is accepted just before the request, and waits for its turn.
+    #[serde(rename = "other-client-waiting")]
+    OtherClientWaiting,
     /// A read shows the state before the last change.
     #[serde(rename = "stale-read")]
     StaleRead,

@@ -33,7 +33,7 @@ pub(super) struct Habits {
     pub(super) no_change: NoChange,
     /// How many backends a set may have, and all sets of a load balancer together; drained ones count.
     pub(super) backends_most: usize,
-    /// Whether an instance that becomes ACTIVE has its VNIC, or gets it a while later.
+    /// Whether an instance has its VNIC when it becomes ACTIVE, or gets it a while later, or has it from its creation on.
     pub(super) vnic: Vnic,
     /// Whether a work request can be read at once, or is 404 for a while.
     pub(super) work_requests: Fresh,
@@ -53,6 +53,8 @@ pub(super) struct Habits {
     pub(super) references: References,
     /// Whether a new instance gets an address at which somebody left a dead backend. Those go first then.
     pub(super) reuse_addresses: bool,
+    /// What becomes of fields in the update of a backend set that the API does not document for it.
+    pub(super) undocumented: Undocumented,
 }
 
 impl Default for Habits {
@@ -76,6 +78,7 @@ impl Default for Habits {
             idle_turns: IdleTurns::NoEffect,
             references: References::Refused,
             reuse_addresses: false,
+            undocumented: Undocumented::Kept,
         }
     }
 }
@@ -123,12 +126,13 @@ values! {
     IfMatch { Accepted, Applied }
     Deleted { Listed, Vanish }
     NoChange { Accepted, Refused, KeepsVersion }
-    Vnic { WithActive, AfterActive }
+    Vnic { WithActive, AfterActive, WithCreating }
     Fresh { Visible, Late }
     Replay { Original, BeforeVersion, Refused }
     NoOp { Accepted, Refused }
     IdleTurns { NoEffect, Conflict }
     References { Refused, Fail }
+    Undocumented { Kept, Refused }
 }
 
 #[cfg(test)]

@@ -114,9 +114,12 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
     let reply = match parsed {
         _ if !is_api => principals::answer(&shared, &message, now),
         Ok(request) => {
-            if effect == Some(Fault::OtherClient) {
-                control::intrude(&shared, &request);
+            let is_waiting = effect == Some(Fault::OtherClientWaiting);
+            if is_waiting || effect == Some(Fault::OtherClient) {
+                control::intrude(&shared, &request, is_waiting);
             }
+            // Who sends it could not know that the load balancer is busy.
+            let request = Request { is_stray: request.is_stray || is_waiting, ..request };
             let reply = control::answer(&shared, &request);
             match effect {
                 Some(Fault::Twice) => control::answer(&shared, &Request { is_stray: true, ..request }),
@@ -166,6 +169,7 @@ fn refusal(rule: &Rule, headers: &hyper::HeaderMap) -> Option<Reply> {
         | Fault::Late
         | Fault::Twice
         | Fault::OtherClient
+        | Fault::OtherClientWaiting
         | Fault::StaleRead
         | Fault::WorkFails => return None,
     };

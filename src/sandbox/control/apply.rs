@@ -46,16 +46,18 @@ pub(super) fn apply(
             if let Some(crowded) = crowded(habits, balancer, name, backends.len()) {
                 return bad(crowded);
             }
-            violations.extend(nobody_left(guests, balancer, name, &backends));
+            let Some(set) = balancer.sets.get(name) else {
+                return bad(format!("no backend set '{name}'"));
+            };
+            let stays = |new: Backend| match set.backends.iter().find(|old| old.name() == new.name()) {
+                Some(old) => still(habits, old, new),
+                None => new,
+            };
+            let kept: Vec<Backend> = backends.into_iter().map(stays).collect();
+            violations.extend(nobody_left(guests, balancer, name, &kept));
             let Some(set) = balancer.sets.get_mut(name) else {
                 return bad(format!("no backend set '{name}'"));
             };
-            // A backend that stays is still the same one, so the results of its health checks stay valid.
-            let stays = |new: Backend| match set.backends.iter().find(|old| old.name() == new.name()) {
-                Some(old) => Backend { health: old.health.clone(), generation: old.generation, ..new },
-                None => new,
-            };
-            let kept = backends.into_iter().map(stays).collect();
             let before = std::mem::replace(&mut set.backends, kept);
             set.body = without_backends(body);
             let is_gone = |old: &Backend| !set.backends.iter().any(|new| new.name() == old.name());
@@ -119,13 +121,8 @@ pub(super) fn apply(
                 violations.extend(a_last_one(guests, balancer, set, name, "drained"));
             }
             let Some(backend) = find(balancer, set, name) else { return bad(format!("no backend '{name}'")) };
-            let Backend { ip, port, mut health, generation, .. } = backend.clone();
-            // Both nodes start to check again.
-            health.n_agreeing = 0;
-            if flags.drain && habits.drained_backends == Drained::Unchecked {
-                health = Health::default();
-            }
-            *backend = Backend { ip, port, health, generation, ..flags };
+            *backend =
+                still(habits, backend, Backend { ip: backend.ip.clone(), port: backend.port, ..flags });
         }
         Change::DeleteBackend { set, name } => {
             violations.extend(a_last_one(guests, balancer, set, name, "removed"));
@@ -160,6 +157,19 @@ fn crowded(habits: &Habits, balancer: &Balancer, name: &str, n_wanted: usize) ->
         .then(|| format!("The limit of {most} backends for this load balancer has been exceeded"))
 }
 
+/// A backend with new flags. It is still the same one, so what its health checks have found stays valid.
+fn still(habits: &Habits, old: &Backend, new: Backend) -> Backend {
+    let mut health = old.health.clone();
+    if (old.drain, old.offline, old.weight, old.backup) != (new.drain, new.offline, new.weight, new.backup) {
+        // Both nodes start to check again.
+        health.n_agreeing = 0;
+    }
+    if new.drain && habits.drained_backends == Drained::Unchecked {
+        health = Health::default();
+    }
+    Backend { health, generation: old.generation, ..new }
+}
+
 /// The message that a set which served is left without a backend that serves.
 fn nobody_left(guests: &[String], balancer: &Balancer, name: &str, wanted: &[Backend]) -> Option<String> {
     let stays =
@@ -167,6 +177,9 @@ fn nobody_left(guests: &[String], balancer: &Balancer, name: &str, wanted: &[Bac
     let mut after = balancer.clone();
     let set = after.sets.get_mut(name)?;
     let leaving: Vec<Backend> = set.backends.iter().filter(|one| !stays(one)).cloned().collect();
+    // One change admits some and lets others leave, so those who come serve already.
+    let come = wanted.iter().filter(|new| !leaving.iter().any(|one| one.name() == new.name()));
+    set.backends = come.chain(&leaving).cloned().collect();
     leaving.iter().find_map(|one| {
         let said = a_last_one(guests, &after, name, &one.name(), "replaced");
         after.sets.get_mut(name)?.backends.retain(|other| other.name() != one.name());

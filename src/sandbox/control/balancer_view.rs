@@ -30,13 +30,19 @@ pub(super) fn backend_body(backend: &Backend) -> Value {
 }
 
 pub(super) fn set_body(name: &str, set: &BackendSet) -> Value {
-    json!({
-        "name": name, "policy": set.body["policy"], "backendMaxConnections": set.body.get("backendMaxConnections"),
+    let mut body = json!({
+        "name": name, "policy": set.body["policy"], "backendMaxConnections": null,
         "backends": set.backends.iter().map(backend_body).collect::<Vec<_>>(),
         "healthChecker": set.body["healthChecker"], "sslConfiguration": null,
-        "sessionPersistenceConfiguration": set.body.get("sessionPersistenceConfiguration"),
-        "lbCookieSessionPersistenceConfiguration": set.body.get("lbCookieSessionPersistenceConfiguration"),
-    })
+        "sessionPersistenceConfiguration": null, "lbCookieSessionPersistenceConfiguration": null,
+    });
+    // Also fields that only a newer service knows.
+    for (field, value) in set.body.as_object().into_iter().flatten() {
+        if body[field.as_str()].is_null() {
+            body[field.as_str()] = value.clone();
+        }
+    }
+    body
 }
 
 pub(in crate::sandbox) fn body(balancer: &Balancer) -> Value {

@@ -10,7 +10,7 @@ use super::healths::{self, Verdicts};
 use super::listing::{Listing, Sort, compartment};
 use super::replays::spent_token;
 use super::{balancer_work, orders};
-use crate::sandbox::habits::{IfMatch, Replay};
+use crate::sandbox::habits::{IfMatch, Replay, Undocumented};
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{Backend, BackendSet, Balancer, Change, State};
 use crate::sandbox::wire::{Reply, Request, array, check_version};
@@ -47,6 +47,12 @@ fn of_one(shared: &Arc<Shared>, request: &Request, method: &str, id: &str, path:
         if let Err(refusal) = check_parts(balancer, method, path) {
             return Some(refusal);
         }
+    }
+    let refuses = shared.state().habits.undocumented == Undocumented::Refused;
+    if let ("PUT", ["backendSets", _], true) = (method, path, refuses)
+        && let Err(refusal) = orders::documented(&request.body)
+    {
+        return Some(refusal);
     }
     let change = match orders::change(method, path, &request.body)? {
         Ok(change) => change,

@@ -161,22 +161,39 @@ fn kind(change: &Change) -> &str {
 }
 
 /// Plays another client, which adds a backend of its own just before a request to a backend set. The backend gets no
-/// requests.
-pub(in crate::sandbox) fn intrude(shared: &Shared, request: &Request) {
+/// requests. The change is applied at once, or waits for its turn like any other.
+pub(in crate::sandbox) fn intrude(shared: &Arc<Shared>, request: &Request, is_waiting: bool) {
     let mut segments = request.segments.iter().map(String::as_str).skip_while(|one| *one != "loadBalancers");
     let (Some(id), Some("backendSets"), Some(set)) = (segments.nth(1), segments.next(), segments.next())
     else {
         return;
     };
+    let now = shared.now();
     shared.change(|state| {
         let generation = state.next();
         let Some(balancer) = state.balancers.get_mut(id) else { return };
         let intruder = Backend { weight: 9, offline: true, generation, ..Backend::at("127.0.0.250", 9) };
-        if let Some(set) = balancer.sets.get_mut(set) {
+        if is_waiting {
+            let change = Change::CreateBackend { set: set.to_owned(), backend: intruder };
+            balancer.work.push(BalancerWork {
+                id: format!("ocid1.loadbalancerworkrequest.oc1.iad.intruder{generation}"),
+                kind: kind(&change).to_owned(),
+                state: "ACCEPTED".to_owned(),
+                error: None,
+                accepted: now,
+                finished: None,
+                change,
+                fails_with: None,
+                expects: None,
+            });
+        } else if let Some(set) = balancer.sets.get_mut(set) {
             set.backends.push(intruder);
             balancer.version += 1;
         }
     });
+    if is_waiting {
+        work_off(shared, id);
+    }
 }
 
 /// Carries out the first change in the queue, then the next ones. Called once for each change that is accepted.

@@ -21,13 +21,17 @@ pub(super) fn etag(instance: &Instance) -> String {
     format!("{:016x}{:08x}", instance.number, instance.version)
 }
 
-/// The network card is created together with its instance (docs/oci.md 1.5), or appears a while later.
+/// The network card is shown from the creation of its instance on, or with its instance (docs/oci.md 1.5), or a while later.
 pub(super) fn has_vnic(shared: &Shared, habits: &Habits, instance: &Instance) -> bool {
     let is_late = || {
         let age = instance.active_since.and_then(|since| (shared.now() - since).to_std().ok());
         age.is_some_and(|age| age < shared.pace.scaled(APPEAR).max(NOTICEABLE))
     };
-    instance.lifecycle != "CREATING" && (habits.vnic == Vnic::WithActive || !is_late())
+    match habits.vnic {
+        Vnic::WithCreating => true,
+        Vnic::WithActive => instance.lifecycle != "CREATING",
+        Vnic::AfterActive => instance.lifecycle != "CREATING" && !is_late(),
+    }
 }
 
 /// The defined tags that were asked for, with values as texts, and the cloud's own.

@@ -112,6 +112,32 @@ pub(super) fn backends(body: &Value) -> Result<Vec<Backend>, Reply> {
     Ok(backends)
 }
 
+/// Whether the update of a set has only the fields that the official SDK has for it (`UpdateBackendSetDetails`,
+/// `BackendDetails`). The names in an answer are not among them.
+pub(super) fn documented(body: &Value) -> Result<(), Reply> {
+    const OF_SETS: [&str; 7] = [
+        "policy",
+        "backends",
+        "backendMaxConnections",
+        "healthChecker",
+        "sslConfiguration",
+        "sessionPersistenceConfiguration",
+        "lbCookieSessionPersistenceConfiguration",
+    ];
+    const OF_BACKENDS: [&str; 7] =
+        ["ipAddress", "port", "weight", "maxConnections", "backup", "drain", "offline"];
+    let only = |part: &Value, known: &[&str]| {
+        let mut names = part.as_object().into_iter().flat_map(Map::keys);
+        match names.find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(Reply::invalid(format!("Unrecognized field \"{name}\""))),
+            None => Ok(()),
+        }
+    };
+    only(body, &OF_SETS)?;
+    let mut backends = body["backends"].as_array().into_iter().flatten();
+    backends.try_for_each(|backend| only(backend, &OF_BACKENDS))
+}
+
 fn set(body: &Value) -> Result<(), Reply> {
     let Some(policy) = body["policy"].as_str() else { return Err(Reply::missing("policy")) };
     one_of("policy", policy, &POLICIES)?;
