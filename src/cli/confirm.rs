@@ -78,6 +78,8 @@ fn undo_in_words(record: &RunRecord, step: &StepRecord) -> String {
         "remove-backend" => format!("registers {subject} again, where the old instance is then"),
         "drain-backend" => format!("gives {subject} its requests back"),
         "admit-backend" => format!("drains {subject}"),
+        "shift-set" => format!("gives the requests of {subject} back to the old version"),
+        "put-back" => format!("leaves {subject} as it is"),
         "register-backend" => format!("removes {subject}"),
         "create-instance" => {
             let new = record.facts.get("new-instance-id").map(|id| short(id)).unwrap_or_default();

@@ -43,6 +43,10 @@ pub struct Policy {
     /// The other load balancers that may send requests to the old instance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lb_compartments: Vec<String>,
+    /// Whether each set is shifted in one change, as soon as its own backends are ready. Absent in runs of versions that did
+    /// not: they wait for all sets, admit all new backends, and then drain all old ones.
+    #[serde(default)]
+    pub shifts_sets: bool,
 }
 
 const fn work_timeout() -> Duration {
@@ -72,6 +76,7 @@ impl Default for Policy {
             min_ready: Some(MinReady::Interval),
             work_timeout: work_timeout(),
             lb_compartments: Vec::new(),
+            shifts_sets: true,
         }
     }
 }

@@ -12,33 +12,65 @@ const FAR: u32 = 5;
 pub struct Looks {
     next: Duration,
     longest: Duration,
-    usual: Option<Duration>,
-    /// Whether the usual duration is known, so that nothing is read before its end is near.
-    is_known: bool,
+    near: Option<Near>,
     waited: Duration,
+}
+
+/// The time in which an end is likely.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    begins: Duration,
+    ends: Duration,
+    /// The waits in that time.
+    step: Duration,
+    /// The first wait. From then on a wait may be as long as the time waited so far.
+    first: Duration,
+}
+
+/// How long something took: the end fell between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Took {
+    /// It had not ended then.
+    pub least: Duration,
+    /// It had ended then.
+    pub most: Duration,
 }
 
 impl Looks {
     /// Waits that are never longer than `longest`.
     pub fn at_most(longest: Duration) -> Self {
-        Self { next: longest.min(FIRST), longest, usual: None, is_known: false, waited: Duration::ZERO }
+        Self { next: longest.min(FIRST), longest, near: None, waited: Duration::ZERO }
     }
 
     /// Waits for something that usually takes `usual`. Long before its usual end they may be longer than `longest`, but never
-    /// longer than half of the time waited so far, so that an early end is seen early. Around the usual end they are shorter.
+    /// longer than the time waited so far, so that an early end is seen early. Around the usual end they are shorter.
     pub fn around(usual: Duration, longest: Duration) -> Self {
-        Self { usual: Some(usual), ..Self::at_most(longest) }
+        let first = (usual / 5).min(longest * FAR / 2);
+        let step = (usual / 10).clamp(FIRST.min(longest) / 10, longest);
+        let near = Near { begins: usual * 19 / 20, ends: usual * 6 / 5, step, first };
+        Self { near: Some(near), ..Self::at_most(longest) }
     }
 
-    /// Waits for something that took `took` the last time: until its end is near, and then as [`Looks::around`] does. The
-    /// first read comes after [`Looks::head_start`].
-    pub fn as_before(took: Duration, longest: Duration) -> Self {
-        Self { is_known: true, ..Self::around(took, longest) }
+    /// Waits for something that took `took` the last time. Nothing is read before its end is near: the first read halves
+    /// the time in which the end is likely, so that after a few such waits little time and few reads are lost.
+    pub fn as_before(took: Took, longest: Duration) -> Self {
+        let step = (took.most / 20).clamp(FIRST.min(longest) / 10, longest);
+        let doubt = took.most.saturating_sub(took.least);
+        let first = if doubt > took.most / 50 { took.least + doubt / 2 } else { took.most };
+        let near = Near { begins: took.most, ends: took.most * 6 / 5, step, first };
+        Self { near: Some(near), ..Self::at_most(longest) }
     }
 
-    /// How long to wait before the first read: half of a known duration, and nothing where none is known.
+    /// The waits that are left for something that began some time ago.
+    #[must_use]
+    pub fn begun(mut self, ago: Duration) -> Self {
+        self.waited = ago;
+        self
+    }
+
+    /// How long to wait before the first read of something that has only just begun. It counts as the first wait.
     pub fn head_start(&mut self) -> Duration {
-        let wait = self.usual.filter(|_| self.is_known).unwrap_or_default() / 2;
+        let wait = self.near.map(|near| near.first).unwrap_or_default();
         self.waited += wait;
         wait
     }
@@ -50,16 +82,12 @@ impl Iterator for Looks {
     fn next(&mut self) -> Option<Duration> {
         let own = self.next;
         self.next = (own * 2).min(self.longest);
-        let until = |instant: Duration| instant.saturating_sub(self.waited);
-        let wait = match self.usual {
-            Some(usual) if !until(usual * 9 / 10).is_zero() => {
-                let far = own.max((self.waited / 2).min(self.longest * FAR));
-                let soon = until(usual * 9 / 10);
-                if self.is_known { soon } else { far.min(soon) }
+        let wait = match self.near {
+            Some(near) if self.waited < near.begins => {
+                let far = self.waited.max(near.first).min(self.longest * FAR).max(own);
+                far.min(near.begins.saturating_sub(self.waited))
             }
-            Some(usual) if !until(usual * 12 / 10).is_zero() => {
-                (usual / 10).clamp(FIRST.min(self.longest) / 10, self.longest)
-            }
+            Some(near) if self.waited < near.ends => near.step,
             Some(_) | None => own,
         };
         self.waited += wait;
@@ -70,6 +98,8 @@ impl Iterator for Looks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(2);
 
     fn instants(looks: Looks, n: usize) -> Vec<f64> {
         let mut at = Duration::ZERO;
@@ -82,18 +112,23 @@ mod tests {
 
     #[test]
     fn looks_are_few_before_the_usual_end_and_close_around_it() {
-        const LONGEST: Duration = Duration::from_secs(2);
         let create = Looks::around(Duration::from_secs(50), LONGEST);
-        assert_eq!(
-            instants(create, 12),
-            [1.0, 3.0, 5.0, 7.5, 11.3, 16.9, 25.3, 35.3, 45.0, 47.0, 49.0, 51.0]
-        );
+        assert_eq!(instants(create, 9), [5.0, 10.0, 20.0, 30.0, 40.0, 47.5, 49.5, 51.5, 53.5]);
         let change = Looks::around(Duration::from_secs(10), LONGEST);
-        assert_eq!(instants(change, 9), [1.0, 3.0, 5.0, 7.5, 9.0, 10.0, 11.0, 12.0, 14.0]);
-        // The first read comes after five seconds.
-        let mut known = Looks::as_before(Duration::from_secs(10), LONGEST);
-        assert_eq!(known.head_start(), Duration::from_secs(5));
-        assert_eq!(instants(known, 4), [4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(instants(change, 8), [2.0, 4.0, 8.0, 9.5, 10.5, 11.5, 12.5, 14.5]);
+    }
+
+    #[test]
+    fn what_was_done_before_is_read_when_its_end_is_near() {
+        let took = |least: f64, most: f64| Took {
+            least: Duration::from_secs_f64(least),
+            most: Duration::from_secs_f64(most),
+        };
+        let mut unsure = Looks::as_before(took(9.5, 10.5), LONGEST);
+        assert_eq!(unsure.head_start(), Duration::from_secs(10));
+        assert_eq!(instants(unsure, 4), [0.5, 1.0, 1.6, 2.1]);
+        let mut sure = Looks::as_before(took(10.0, 10.1), LONGEST);
+        assert_eq!(sure.head_start(), Duration::from_millis(10_100));
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub use activity::{Activity, Done, Mutation, Preview, Read, Undone, Wait};
 pub use cx::Cx;
 pub use drive::Engine;
 pub use foresee::Foresight;
-pub use looks::Looks;
+pub use looks::{Looks, Took};
 pub use registry::Registry;
 pub use run::{PlannedStep, Run};
 pub use serde_json::Value;

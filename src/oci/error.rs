@@ -175,6 +175,11 @@ impl OciError {
         matches!(self.status(), Some(404))
     }
 
+    /// Whether the cloud does not take the body of a request.
+    pub const fn is_bad_request(&self) -> bool {
+        matches!(self.status(), Some(400))
+    }
+
     /// Whether the cloud has no capacity left. It answers 500 then, which looks worth a retry and is not
     /// (docs/oci.md 2.7).
     pub fn is_out_of_capacity(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::call::{Call, Method, Service, encode};
 use super::error::OciError;
@@ -12,19 +12,6 @@ use super::transport::{Answer, Transport};
 /// The virtual network's API.
 #[derive(Clone, Copy, Debug)]
 pub struct VirtualNetwork<'t>(pub(super) &'t Transport);
-
-/// A network card, with the fields that we use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Vnic {
-    /// Its OCID.
-    pub id: String,
-    /// Its private address; absent while the card is being created.
-    pub private_ip: Option<String>,
-    /// Its IPv6 addresses, if it has any.
-    #[serde(default)]
-    pub ipv6_addresses: Option<Vec<String>>,
-}
 
 /// A private address of a subnet, with the fields that we use.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -52,8 +39,9 @@ impl Listed for PrivateIp {
 }
 
 impl VirtualNetwork<'_> {
-    /// One network card. The cloud answers 404 while the card is being created (docs/oci.md 1.5).
-    pub async fn vnic(&self, id: &str) -> Result<Answer<Vnic>, OciError> {
+    /// One network card as the cloud sent it. The cloud answers 404 while the card is being created (docs/oci.md 1.5), and a card
+    /// has no `privateIp` at first.
+    pub async fn vnic(&self, id: &str) -> Result<Answer<serde_json::Value>, OciError> {
         self.0.send(&get("GetVnic", "vnics", id)).await
     }
 
@@ -62,11 +50,6 @@ impl VirtualNetwork<'_> {
         let call =
             Call::new(Service::VirtualNetwork, "ListPrivateIps", Method::Get, "/privateIps".to_owned());
         Listing::of::<Vec<PrivateIp>>(self.0, call.with_query("subnetId", subnet))
-    }
-
-    /// One network card as the cloud sent it, to create it again from that.
-    pub async fn vnic_raw(&self, id: &str) -> Result<Answer<serde_json::Value>, OciError> {
-        self.0.send(&get("GetVnic", "vnics", id)).await
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activities::{
     AdmitBackend, AwaitInstance, CheckKept, CreateBackendSet, CreateInstance, FindLeftovers,
-    FindLoadBalancer, FindOldBackends, FindOldInstance, MarkKept, OldInstance, RegisterBackend,
+    FindLoadBalancer, FindOldBackends, FindOldInstance, MarkKept, OldInstance, RegisterBackend, ShiftSet,
     restored_address,
 };
 use super::balancer::Place;
@@ -25,6 +25,7 @@ pub const NEW_SIDE: &[&str] = &[
     CreateInstance::NAME,
     RegisterBackend::NAME,
     AdmitBackend::NAME,
+    ShiftSet::NAME,
     MarkKept::NAME,
 ];
 
@@ -73,6 +74,7 @@ impl Workflow for KeepNew {
             let retiring = Retiring {
                 balancer: &side.load_balancer,
                 backends: &leftover.backends,
+                shifted: Vec::new(),
                 compartment_id: &leftover.compartment_id,
                 // An instance that a compensation created is never kept.
                 mode: match (leftover.is_there, is_old) {

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::balancer::{Pace, Versions};
 use super::world::World;
 use crate::clock::Clock;
 use crate::config::{Credentials, CredentialsSource, Policy, Problems};
@@ -106,6 +105,6 @@ impl Context {
         let settings = Settings::given(&process.flags, process.env, names_credentials).or(&self.sign_in);
         let key = credentials.map(|credentials| &credentials.key);
         let oci = process.signing_in(&settings).oci(key, self.policy.request_timeout).await?;
-        Ok(World { oci, policy: self.policy.clone(), versions: Versions::default(), pace: Pace::default() })
+        Ok(World::new(oci, self.policy.clone()))
     }
 }

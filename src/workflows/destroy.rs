@@ -81,6 +81,7 @@ impl Workflow for Destroy {
         let retiring = Retiring {
             balancer: &balancer,
             backends: &found.old,
+            shifted: Vec::new(),
             compartment_id: &destruction.compartment_id,
             mode: Disposal::Delete,
             may_leave_nothing: true,

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::World;
 use super::balancer::{Place, has_listener, health, unwell, when_idle};
+use super::instance::A_MOMENT;
 use super::successor::Successor;
 use crate::config::MinReady;
 use crate::engine::{Cx, Looks};
@@ -24,6 +25,7 @@ const RETRIES: u32 = 3;
 const LOOKS_LEAST: u32 = 4;
 
 /// Waits until every backend is healthy and has stayed healthy for `min_ready`, while no container of the new instance ends.
+/// Those that are waited for `next` are looked at by the way.
 /// That time begins with the first good check and does not count towards the backend timeout.
 ///
 /// # Errors
@@ -31,29 +33,37 @@ const LOOKS_LEAST: u32 = 4;
 pub(super) async fn until_ready(
     cx: &Cx<'_, World>,
     places: &[Place],
+    next: &[Place],
     successor: &Successor,
     min_ready: MinReady,
 ) -> Result<(), Failure> {
     let Some(first) = places.first() else { return Ok(()) };
-    let (balancer, _) = when_idle(cx, &first.load_balancer).await?;
-    let mut watched: Vec<Watched<'_>> =
-        places.iter().map(|place| Watched::new(place, &balancer, min_ready)).collect();
+    let read = when_idle(cx, &first.load_balancer).await?;
+    let watch = |place| Watched::new(cx, place, &read.0, min_ready);
+    let mut watched: Vec<Watched<'_>> = places.iter().map(watch).collect();
+    let mut next: Vec<Watched<'_>> = next.iter().map(watch).collect();
     let started = Instant::now();
-    // Health checks usually have their verdict by then.
-    let verdict = watched.iter().map(|one| one.unchecked_after).max().unwrap_or_default();
+    // Health checks have no verdict before that.
+    let verdict = watched.iter().map(|one| one.verdict_after).max().unwrap_or_default();
     for wait in Looks::around(verdict, cx.world.policy.poll_interval) {
         let in_time = cx.world.policy.backend_timeout.saturating_sub(started.elapsed());
         let is_last = in_time.is_zero();
-        let mut waiting = Vec::new();
-        if let Some(state) = successor.still_runs(cx).await? {
+        let (mut waiting, mut is_worse) = (Vec::new(), false);
+        for one in &mut watched {
+            let since_start = if is_last { Duration::MAX } else { started.elapsed() };
+            let was_well = one.well_since.is_some();
+            let unwell = one.look(cx, since_start).await?;
+            is_worse |= was_well && unwell.is_some();
+            waiting.extend(unwell);
+        }
+        let is_over = waiting.is_empty() && left(&watched).is_zero();
+        let is_near = is_worse || is_over || is_last;
+        let state = if is_near { successor.runs_now(cx).await? } else { successor.runs_lately(cx).await? };
+        if let Some(state) = state {
             for one in &mut watched {
                 one.well_since = None;
             }
-            waiting.push(state);
-        }
-        for one in &mut watched {
-            let since_start = if is_last { Duration::MAX } else { started.elapsed() };
-            waiting.extend(one.look(cx, since_start).await?);
+            waiting.insert(0, state);
         }
         if !waiting.is_empty() && is_last {
             return Err(Failure::permanent(
@@ -70,18 +80,43 @@ pub(super) async fn until_ready(
             cx.pause(wait.min(in_time)).await?;
             continue;
         }
-        let left = watched.iter().map(Watched::left).max().unwrap_or_default();
+        let left = left(&watched);
+        for one in &mut next {
+            // What was seen well shortly before counts when its turn comes.
+            if !cx.world.watched.was_seen_well_within(&one.place.subject(), one.unchecked_after / 2) {
+                one.look(cx, Duration::ZERO).await?;
+            }
+        }
         if left.is_zero() {
             for one in &watched {
                 one.warn_if_unchecked(cx);
+            }
+            if started.elapsed() < A_MOMENT / 2 {
+                cx.world.pace.hand_on(&first.load_balancer, read.clone());
             }
             return Ok(());
         }
         let longest = watched.iter().map(|one| one.hold).max().unwrap_or_default();
         cx.progress(format!("OK, and watched for {} more", in_seconds(left)));
-        cx.pause(wait.min(longest / LOOKS_LEAST).min(left)).await?;
+        cx.pause((longest / LOOKS_LEAST).min(cx.world.policy.poll_interval * LOOKS_LEAST).min(left)).await?;
     }
     unreachable!("looks never end")
+}
+
+/// Looks at backends that will be waited for later, so that the time for which they must stay healthy may begin now.
+pub(super) async fn look_ahead(cx: &Cx<'_, World>, places: &[Place]) -> Result<(), Failure> {
+    for place in places {
+        let subject = place.subject();
+        if health(cx, place).await?.0 == HealthStatus::Ok {
+            cx.world.watched.is_well(&subject, Instant::now());
+        }
+    }
+    Ok(())
+}
+
+/// How much longer the backends must stay healthy.
+fn left(watched: &[Watched<'_>]) -> Duration {
+    watched.iter().map(Watched::left).max().unwrap_or_default()
 }
 
 /// A backend that is waited for.
@@ -90,6 +125,8 @@ struct Watched<'p> {
     /// Whether a listener is known to use the set.
     has_listener: bool,
     is_drained: bool,
+    /// The checks have no verdict before this time.
+    verdict_after: Duration,
     /// After this time without any check, there will be none.
     unchecked_after: Duration,
     /// How long it must stay healthy.
@@ -110,7 +147,7 @@ enum Seen {
 }
 
 impl<'p> Watched<'p> {
-    fn new(place: &'p Place, balancer: &LoadBalancer, min_ready: MinReady) -> Self {
+    fn new(cx: &Cx<'_, World>, place: &'p Place, balancer: &LoadBalancer, min_ready: MinReady) -> Self {
         let set = balancer.backend_sets.get(&place.backend_set);
         let checker = set.and_then(|set| set.health_checker.as_ref());
         let interval = interval_of(checker);
@@ -119,12 +156,13 @@ impl<'p> Watched<'p> {
             place,
             has_listener: has_listener(balancer, &place.backend_set),
             is_drained: place.find(balancer).is_some_and(|backend| backend.flags.drain),
+            verdict_after: interval * retries.saturating_sub(1),
             unchecked_after: interval * retries,
             hold: match min_ready {
                 MinReady::Interval => interval.min(INTERVAL_MOST),
                 MinReady::For(duration) => duration,
             },
-            well_since: None,
+            well_since: cx.world.watched.well_since(&place.subject(), interval * retries),
             best: Seen::Nothing,
         }
     }
@@ -138,9 +176,11 @@ impl<'p> Watched<'p> {
             HealthStatus::Unknown => Seen::Nothing,
         });
         if status == HealthStatus::Ok {
-            self.well_since.get_or_insert_with(Instant::now);
+            let since = *self.well_since.get_or_insert_with(Instant::now);
+            cx.world.watched.is_well(&self.place.subject(), since);
             return Ok(None);
         }
+        cx.world.watched.is_unwell(&self.place.subject());
         if self.is_never_checked() && waited >= self.unchecked_after {
             return Ok(None);
         }

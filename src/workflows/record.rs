@@ -72,14 +72,15 @@ pub(super) struct Recorded {
 }
 
 /// Records an existing instance (docs/oci.md 5): the cloud's answer without the fields that the cloud adds, and with the
-/// details of the containers.
+/// details of the containers and the network cards.
 pub(super) async fn of(
     cx: &Cx<'_, World>,
     instance: &Value,
+    cards: &[Value],
     pull_secrets: &[Value],
 ) -> Result<Recorded, Failure> {
     const DOING: &str = "recording the instance to replace";
-    let (api, network) = (cx.world.oci.container_instances(), cx.world.oci.network());
+    let api = cx.world.oci.container_instances();
     let mut body = copied(instance, &COPIED);
     let mut unknown = unknown_of(instance, &COPIED);
     let shape = copied(&instance["shapeConfig"], &["ocpus", "memoryInGBs"]);
@@ -104,14 +105,10 @@ pub(super) async fn of(
     }
     body.insert("containers".to_owned(), containers.into());
     let mut vnics = Vec::new();
-    for vnic in instance["vnics"].as_array().into_iter().flatten() {
-        // A container that failed may never have had one.
-        let Some(id) = vnic["vnicId"].as_str() else { continue };
-        let read = failure::look_unless(cx, DOING, || network.vnic_raw(id), is_lost);
-        let Some(vnic) = read.await?.map(|answer| answer.value) else { continue };
+    for vnic in cards {
         let mut card =
-            copied(&vnic, &["subnetId", "displayName", "hostnameLabel", "nsgIds", "skipSourceDestCheck"]);
-        insert_tags(&mut card, &vnic);
+            copied(vnic, &["subnetId", "displayName", "hostnameLabel", "nsgIds", "skipSourceDestCheck"]);
+        insert_tags(&mut card, vnic);
         card.insert("isPublicIpAssigned".to_owned(), vnic["publicIp"].is_string().into());
         vnics.push(Value::Object(card));
     }

@@ -2,7 +2,8 @@
 //! found before anything is created.
 
 use super::finders::{elsewhere, find_load_balancer, find_old_backends, find_old_instance};
-use super::stages::{self, Joining, Retiring};
+use super::joining::{self, Joining};
+use super::stages::{self, Retiring};
 use super::successor::Takeover;
 use super::target;
 use super::world::World;
@@ -39,17 +40,28 @@ impl Workflow for Redeploy {
             run.hold(&held).await?;
         }
         stages::make_sets(run, &balancer, &found.missing_sets).await?;
-        let new = stages::bring_up(run, deployment, &balancer, target.as_ref()).await?;
+        let created = stages::create(run, deployment, &balancer, target.as_ref()).await?;
+        let successor = stages::successor(deployment, &created.id);
         let is_of_before = policy.is_of_before();
-        let joining = Joining::new(&balancer, &new, &found.new, &found.old, is_of_before);
-        let successor = stages::successor(deployment, &new.id);
-        stages::join(run, &joining, successor.clone()).await?;
-        stages::shift(run, &joining).await?;
+        let at = |new: &[String]| Joining::new(&balancer, new, &found.new, &found.old, is_of_before);
+        let (joining, shifted) = if policy.shifts_sets {
+            let joining = at(&stages::locate(run, deployment, &created).await?);
+            joining::register(run, &joining).await?;
+            stages::bring_up(run, deployment, created).await?;
+            let shifted = joining::shift_each(run, &joining, &successor).await?;
+            (joining, shifted)
+        } else {
+            let joining = at(&stages::bring_up(run, deployment, created).await?.addresses);
+            joining::register(run, &joining).await?;
+            joining::admit_all(run, &joining, &successor).await?;
+            (joining, Vec::new())
+        };
         let Some(old) = old else { return Ok(()) };
         let takeover = Takeover { by: successor, at: joining.places().cloned().collect() };
         let retiring = Retiring {
             balancer: &balancer,
             backends: &found.old,
+            shifted,
             compartment_id: &deployment.compartment_id,
             mode: policy.old_instance,
             may_leave_nothing: false,

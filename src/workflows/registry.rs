@@ -1,8 +1,8 @@
 //! The workflows and mutations, by the names under which the journal knows them.
 
 use super::activities::{
-    AdmitBackend, CreateBackendSet, CreateInstance, DrainBackend, MarkKept, RegisterBackend, RemoveBackend,
-    RetireInstance,
+    AdmitBackend, CreateBackendSet, CreateInstance, DrainBackend, MarkKept, PutBack, RegisterBackend,
+    RemoveBackend, RetireInstance, ShiftSet,
 };
 use super::destroy::Destroy;
 use super::redeploy::Redeploy;
@@ -19,7 +19,9 @@ pub fn registry() -> Registry<World> {
         .mutation::<CreateInstance>()
         .mutation::<DrainBackend>()
         .mutation::<MarkKept>()
+        .mutation::<PutBack>()
         .mutation::<RegisterBackend>()
         .mutation::<RemoveBackend>()
         .mutation::<RetireInstance>()
+        .mutation::<ShiftSet>()
 }

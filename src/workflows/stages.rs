@@ -1,5 +1,5 @@
-//! The stages of a rollout: bring up, join, shift, retire. Workflows combine them. A stage gets what it works on as arguments,
-//! and how it behaves from the world's policy.
+//! The stages of a rollout: bring up, join and shift (`joining`), retire. Workflows combine them. A stage gets what it works on
+//! as arguments, and how it behaves from the world's policy.
 //!
 //! The order of the steps within a stage is journaled: a resumed run must ask for the same steps again.
 
@@ -9,9 +9,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::activities::{
-    AdmitBackend, AwaitBackends, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet,
-    CreateInstance, DrainBackend, MarkKept, NewBackend, OldBackend, OldInstance, Ready, RegisterBackend,
-    RemoveBackend, RetireInstance, Sent,
+    AwaitAddress, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet, CreateInstance,
+    Created, DrainBackend, MarkKept, OldBackend, OldInstance, RemoveBackend, RetireInstance, Sent,
 };
 use super::balancer::{Expected, Place};
 use super::elsewhere::Elsewhere;
@@ -19,7 +18,7 @@ use super::instance::Running;
 use super::successor::{Successor, Takeover};
 use super::target::{self, instance_compartment};
 use super::world::World;
-use crate::config::{BackendTarget, Deployment, DeploymentTarget, Disposal, Register};
+use crate::config::{BackendTarget, Deployment, DeploymentTarget, Disposal};
 use crate::engine::{Activity as _, Run, Stop};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::Confidential;
@@ -46,107 +45,40 @@ pub(super) async fn make_sets(
     Ok(())
 }
 
-/// Creates the new instance and waits until it runs.
-pub(super) async fn bring_up(
+/// Creates the new instance.
+pub(super) async fn create(
     run: &mut Run<'_, World>,
     deployment: &Deployment,
     balancer: &LoadBalancerId,
     target: Option<&DeploymentTarget>,
-) -> Result<Running, Stop> {
-    let created = run.change(create_instance(deployment, balancer, target)).await?;
-    run.wait(AwaitInstance { created, secrets: secrets(deployment) }).await
+) -> Result<Created, Stop> {
+    run.change(create_instance(deployment, balancer, target)).await
 }
 
-/// The backends of an instance that joins, and what was in service before.
-pub(super) struct Joining<'j> {
-    backends: Vec<(Place, &'j NewBackend)>,
-    balancer: &'j LoadBalancerId,
-    before: &'j [OldBackend],
-    is_of_before: bool,
-}
-
-impl<'j> Joining<'j> {
-    /// Each address of the new instance in each set that it joins.
-    pub(super) fn new(
-        balancer: &'j LoadBalancerId,
-        new: &Running,
-        targets: &'j [NewBackend],
-        before: &'j [OldBackend],
-        is_of_before: bool,
-    ) -> Self {
-        let place = |target: &NewBackend, address: &String| Place {
-            load_balancer: balancer.clone(),
-            backend_set: target.backend_set.clone(),
-            address: address.clone(),
-            port: target.port,
-        };
-        let at = |target: &'j NewBackend| new.addresses.iter().map(move |at| (place(target, at), target));
-        Self { backends: targets.iter().flat_map(at).collect(), balancer, before, is_of_before }
-    }
-
-    /// The sets that the instance joins.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
-        self.backends.iter().map(|(place, _)| place)
-    }
-
-    /// Where a set took requests before; `None` in a run of an older version, which does not record it.
-    fn predecessors(&self, set: &str) -> Option<Vec<Place>> {
-        (!self.is_of_before).then(|| in_service(self.balancer, self.before, set))
-    }
-}
-
-/// Registers the new backends and waits until each is healthy.
-pub(super) async fn join(
+/// Waits until its addresses are known.
+pub(super) async fn locate(
     run: &mut Run<'_, World>,
-    joining: &Joining<'_>,
-    successor: Successor,
-) -> Result<(), Stop> {
-    let (register, min_ready) = (run.world().policy.register, run.world().policy.min_ready);
-    for (place, target) in &joining.backends {
-        let flags = match register {
-            Register::Drained => target.flags.drained(),
-            Register::Active => target.flags.clone(),
-        };
-        let register = RegisterBackend {
-            place: place.clone(),
-            flags: flags.clone(),
-            replaces: joining.predecessors(&place.backend_set),
-        };
-        let sent = run.change(register).await?;
-        let expected = Expected::Backend { place: place.clone(), flags };
-        follow(run, sent, place.subject(), expected).await?;
-    }
-    let waited = joining.backends.iter().filter(|(_, target)| target.is_checked || !joining.is_of_before);
-    let places: Vec<Place> = waited.map(|(place, _)| place.clone()).collect();
-    if places.is_empty() {
-        return Ok(());
-    }
-    let ready = min_ready.map(|min_ready| Ready { successor, min_ready });
-    run.wait(AwaitBackends { places, ready }).await
+    deployment: &Deployment,
+    created: &Created,
+) -> Result<Vec<String>, Stop> {
+    run.wait(AwaitAddress { created: created.clone(), secrets: secrets(deployment) }).await
 }
 
-/// Lets the new backends take requests.
-pub(super) async fn shift(run: &mut Run<'_, World>, joining: &Joining<'_>) -> Result<(), Stop> {
-    for (place, target) in &joining.backends {
-        let flags = target.flags.clone();
-        let replaces = joining.before.iter().any(|old| old.backend_set == place.backend_set);
-        let admit = AdmitBackend {
-            place: place.clone(),
-            flags: flags.clone(),
-            replaces,
-            predecessors: joining.predecessors(&place.backend_set),
-        };
-        let sent = run.change(admit).await?;
-        let expected = Expected::Backend { place: place.clone(), flags };
-        follow(run, sent, place.subject(), expected).await?;
-    }
-    Ok(())
+/// Waits until it runs.
+pub(super) async fn bring_up(
+    run: &mut Run<'_, World>,
+    deployment: &Deployment,
+    created: Created,
+) -> Result<Running, Stop> {
+    run.wait(AwaitInstance { created, secrets: secrets(deployment) }).await
 }
 
 /// How an instance is retired.
 pub(super) struct Retiring<'r> {
     pub(super) balancer: &'r LoadBalancerId,
     pub(super) backends: &'r [OldBackend],
+    /// Those of them that were taken out of service together with the admission of their successors.
+    pub(super) shifted: Vec<Place>,
     pub(super) compartment_id: &'r str,
     pub(super) mode: Disposal,
     pub(super) may_leave_nothing: bool,
@@ -172,7 +104,7 @@ pub(super) async fn retire(
 ) -> Result<(), Stop> {
     let places: Vec<(Place, &OldBackend)> =
         retiring.backends.iter().map(|old| (old.place(retiring.balancer), old)).collect();
-    for (place, old) in &places {
+    for (place, old) in places.iter().filter(|(place, _)| !retiring.shifted.contains(place)) {
         let flags = old.backend.flags.clone();
         let drained = flags.drained();
         let drain = DrainBackend {
@@ -230,15 +162,9 @@ pub(super) async fn retire(
     run.wait(AwaitRetirement { id, compartment_id, mode: retiring.mode }).await
 }
 
-/// Where the old instance takes requests in a set.
-fn in_service(balancer: &LoadBalancerId, old: &[OldBackend], set: &str) -> Vec<Place> {
-    let served = old.iter().filter(|old| old.backend_set == set && old.backend.flags.serves());
-    served.map(|old| old.place(balancer)).collect()
-}
-
 /// Follows the work of a change, as a step of its own, so that the request is checkpointed before anybody waits for its end.
 /// A plan shows the wait although nothing was sent.
-async fn follow(
+pub(super) async fn follow(
     run: &mut Run<'_, World>,
     sent: Sent,
     subject: String,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::balancer::{Place, SURE_AFTER, has_listener, health, unwell, when_idle};
+use super::balancer::{Place, SURE_AFTER, are_all_well, has_listener, health, now, unwell, when_idle};
+use super::instance::A_MOMENT;
 use super::{World, instance};
 use crate::engine::{Cx, Looks};
 use crate::oci::InstanceId;
@@ -35,7 +36,24 @@ impl Successor {
         let look = instance::still_runs(cx, &self.compartment_id, &self.id);
         Box::pin(look).await
     }
+
+    /// The same, unless it was seen running a moment ago.
+    pub(super) async fn runs_now(&self, cx: &Cx<'_, World>) -> Result<Option<String>, Failure> {
+        self.runs_within(cx, A_MOMENT).await
+    }
+
+    /// The same, unless it was seen running lately. Health is looked at more often: it shows more, and costs one read.
+    pub(super) async fn runs_lately(&self, cx: &Cx<'_, World>) -> Result<Option<String>, Failure> {
+        self.runs_within(cx, cx.world.policy.poll_interval * LATELY).await
+    }
+
+    async fn runs_within(&self, cx: &Cx<'_, World>, time: Duration) -> Result<Option<String>, Failure> {
+        if cx.world.watched.ran_within(&self.id, time) { Ok(None) } else { self.still_runs(cx).await }
+    }
 }
+
+/// While nothing is taken away, it is looked at this many times as seldom as anything else.
+const LATELY: u32 = 5;
 
 /// What a step that takes the old version away must know about the new one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,7 +77,7 @@ impl Takeover {
     /// # Errors
     /// Permanent when it does not.
     pub(super) async fn is_ready(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
-        Box::pin(self.serves_within(cx, cx.world.policy.backend_timeout)).await
+        self.serves_within(cx, cx.world.policy.backend_timeout, A_MOMENT).await
     }
 
     /// Makes sure that the new version runs and serves while its predecessor no longer does. It does not wait long, because
@@ -68,13 +86,34 @@ impl Takeover {
     /// # Errors
     /// Permanent when it does not.
     pub(super) async fn still_serves(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
-        Box::pin(self.serves_within(cx, cx.world.policy.backend_timeout.min(SURE_AFTER))).await
+        self.serves_within(cx, cx.world.policy.backend_timeout.min(SURE_AFTER), A_MOMENT).await
     }
 
-    async fn serves_within(&self, cx: &Cx<'_, World>, patience: Duration) -> Result<(), Failure> {
+    /// The same for a step that takes nothing away which serves. It is enough that the instance was seen running lately.
+    ///
+    /// # Errors
+    /// Permanent when it does not serve.
+    pub(super) async fn has_served_lately(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        let lately = cx.world.policy.poll_interval * LATELY;
+        self.serves_within(cx, cx.world.policy.backend_timeout.min(SURE_AFTER), lately).await
+    }
+
+    async fn serves_within(
+        &self,
+        cx: &Cx<'_, World>,
+        patience: Duration,
+        ran_within: Duration,
+    ) -> Result<(), Failure> {
         let deadline = Instant::now() + patience;
         for wait in Looks::at_most(cx.world.policy.poll_interval) {
-            let waiting = self.not_serving(cx).await?;
+            let mut waiting: Vec<String> = self.by.runs_within(cx, ran_within).await?.into_iter().collect();
+            if let Some(first) = self.at.first() {
+                let read = when_idle(cx, &first.load_balancer).await?;
+                waiting.extend(Box::pin(self.not_serving(cx, &read.0)).await?);
+                if waiting.is_empty() {
+                    cx.world.pace.hand_on(&first.load_balancer, read);
+                }
+            }
             if waiting.is_empty() {
                 return Ok(());
             }
@@ -87,19 +126,23 @@ impl Takeover {
         unreachable!("looks never end")
     }
 
-    /// Watches the new version for as long as this is awaited.
+    /// Watches the new version for as long as this is awaited, with a look each time that `every` has passed.
     ///
     /// Returns what is wrong once the new version has died, or has not served for a while. A read without an answer does not
     /// count; use [`Self::still_serves`] where an answer is needed.
-    pub(super) async fn until_lost(&self, cx: &Cx<'_, World>) -> Failure {
+    pub(super) async fn until_lost(&self, cx: &Cx<'_, World>, every: Duration) -> Failure {
+        let shortest = cx.world.policy.poll_interval;
+        let every = every.clamp(shortest, shortest * LATELY);
         let patience = SURE_AFTER.min(cx.world.policy.backend_timeout);
-        let mut since = None;
-        for wait in Looks::at_most(cx.world.policy.poll_interval) {
+        let mut since: Option<Instant> = None;
+        loop {
+            // What is unwell is looked at more closely.
+            let wait = if since.is_some() { shortest } else { every };
             if cx.pause(wait).await.is_err() {
                 // Interrupted: the wait beside this one ends as well.
                 std::future::pending::<()>().await;
             }
-            match Box::pin(self.not_serving(cx)).await {
+            match Box::pin(self.look(cx)).await {
                 Ok(waiting) if waiting.is_empty() => since = None,
                 Ok(waiting) if since.get_or_insert_with(Instant::now).elapsed() > patience => {
                     return failed(&waiting);
@@ -108,16 +151,29 @@ impl Takeover {
                 Ok(_) | Err(_) => {}
             }
         }
-        unreachable!("looks never end")
     }
 
-    /// Why it does not serve now, place by place.
-    async fn not_serving(&self, cx: &Cx<'_, World>) -> Result<Vec<String>, Failure> {
-        let mut waiting: Vec<String> = self.by.still_runs(cx).await?.into_iter().collect();
-        let Some(first) = self.at.first() else { return Ok(waiting) };
-        let (balancer, _) = when_idle(cx, &first.load_balancer).await?;
+    /// Why it does not serve now. Nothing is changed by what this finds, so it does not matter what else is being done to the
+    /// load balancer.
+    async fn look(&self, cx: &Cx<'_, World>) -> Result<Vec<String>, Failure> {
+        let mut waiting: Vec<String> = self.by.runs_lately(cx).await?.into_iter().collect();
+        if let Some(first) = self.at.first() {
+            let balancer = now(cx, &first.load_balancer).await?;
+            waiting.extend(self.not_serving(cx, &balancer).await?);
+        }
+        Ok(waiting)
+    }
+
+    /// Why it does not serve, place by place.
+    async fn not_serving(&self, cx: &Cx<'_, World>, balancer: &LoadBalancer) -> Result<Vec<String>, Failure> {
+        let mut waiting = Vec::new();
+        let in_service = |place: &Place| place.find(balancer).is_some_and(|backend| backend.flags.serves());
+        // With several sets, one read says that all is well. If not all is well, each backend is read.
+        if self.at.len() > 1 && self.at.iter().all(in_service) && are_all_well(cx, &self.at).await? {
+            return Ok(waiting);
+        }
         for place in &self.at {
-            waiting.extend(not_serving_at(cx, &balancer, place).await?);
+            waiting.extend(not_serving_at(cx, balancer, place).await?);
         }
         Ok(waiting)
     }

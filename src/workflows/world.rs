@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::balancer::{Pace, Versions};
+use super::instance::Watched;
 use crate::config::{Policy, secret_texts};
 use crate::oci::Oci;
 
@@ -17,9 +18,17 @@ pub struct World {
     pub versions: Versions,
     /// What this process has learnt of their work.
     pub pace: Pace,
+    /// What this process knows of the instances that it watches.
+    pub watched: Watched,
 }
 
 impl World {
+    /// The world of a process that has not learnt anything yet.
+    pub fn new(oci: Oci, policy: Policy) -> Self {
+        let (versions, pace, watched) = (Versions::default(), Pace::default(), Watched::default());
+        Self { oci, policy, versions, pace, watched }
+    }
+
     /// Masks the secrets of an instance's specification wherever the cloud repeats them from now on.
     pub(super) fn mask(&self, specification: &Value) {
         self.oci.mask(secret_texts(specification, &[]));

@@ -23,6 +23,16 @@ impl World {
         http::delete(&self.url, "/sandbox/faults");
     }
 
+    /// Gives the set `http` a field that the cloud shows and does not take, so that its backends can only be changed one by one.
+    pub(crate) fn one_by_one(&self) {
+        let path = format!("{}/backendSets/http", self.balancer());
+        let mut set = self.get(&path);
+        set["ofTomorrow"] = serde_json::json!({"is": "kept"});
+        self.put(&path, &set);
+        self.wait_until("it is there", || !self.get(&path)["ofTomorrow"].is_null());
+        self.post("/sandbox/habits", &serde_json::json!({"undocumented": "refused"}));
+    }
+
     /// Sends an unsigned request, and returns any answer.
     pub(crate) fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };

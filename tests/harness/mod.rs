@@ -46,11 +46,15 @@ pub(crate) const SHORT_KEY_FINGERPRINT: &str = "7d:60:b4:00:0a:28:15:b9:2b:7c:ed
 /// A condition that is not met after this time counts as never met.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The change of one backend alone. A run makes it where the cloud does not let a set be changed as a whole.
+pub(crate) const ONE_BY_ONE: (&str, &str) = ("PUT", "/backends/");
+
 /// Every request that changes something, by its method and a part of its path.
-pub(crate) const CHANGES: [(&str, &str); 5] = [
+pub(crate) const CHANGES: [(&str, &str); 6] = [
     ("POST", "/containerInstances"),
     ("POST", "/backends"),
-    ("PUT", "/backends/"),
+    ("PUT", "/backendSets/http"),
+    ONE_BY_ONE,
     ("DELETE", "/backends/"),
     ("DELETE", "/containerInstances/"),
 ];
@@ -85,6 +89,15 @@ impl World {
         let mut deployment = world.deployment();
         deployment["poll-interval"] = json!("10ms");
         let file = world.write_deployment(&deployment);
+        (world, file)
+    }
+
+    /// A hurried world with a deployment file in it, in which a run makes a request of this kind.
+    pub(crate) fn with_deployment_for(change: (&str, &str)) -> (Self, &'static str) {
+        let (world, file) = Self::with_deployment();
+        if change == ONE_BY_ONE {
+            world.one_by_one();
+        }
         (world, file)
     }
 

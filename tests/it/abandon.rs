@@ -78,7 +78,7 @@ fn what_a_person_resolved_as_done_goes_with_its_side() {
     world.fault(&json!({"method": "PUT", "path": "/backends/", "skip": 1, "effect": "capacity"}));
     world.run(&["rollback", "latest"]).expect(5);
     world.clear_faults();
-    let resolve = ["resolve", "latest", "admit-backend", "--as", "done", "--reason", "it stays"];
+    let resolve = ["resolve", "latest", "shift-set", "--as", "done", "--reason", "it stays"];
     world.run(&resolve).expect(0);
     world.run(&["abandon", "latest", "--keep", "old"]).expect(0);
     assert_ended(&world, "rolled-back", "1");
@@ -88,6 +88,7 @@ fn what_a_person_resolved_as_done_goes_with_its_side() {
 fn an_interrupted_run_is_ended_for_either_side_while_both_serve() {
     for (keep, state, version) in [("new", "succeeded", "2"), ("old", "rolled-back", "1")] {
         let (world, file) = World::with_deployment();
+        world.one_by_one();
         let killed = world.run_with(&["start", file], "drain-backend/begun=return");
         assert_eq!(killed.code, -1, "{}", killed.stderr);
         let traffic = Traffic::start(world.front());
@@ -104,6 +105,7 @@ fn one_that_is_killed_ends_right_when_it_is_run_again_or_resumed() {
             ["drain-backend/begun", "remove-backend/begun", "retire-instance/begun", "run/not finished"]
         {
             let (world, file) = World::with_deployment();
+            world.one_by_one();
             let killed = world.run_with(&["start", file], "drain-backend/begun=return");
             assert_eq!(killed.code, -1, "{}", killed.stderr);
             let traffic = Traffic::start(world.front());
@@ -120,6 +122,7 @@ fn one_that_is_killed_ends_right_when_it_is_run_again_or_resumed() {
     for again in [&["abandon", "latest", "--keep", "old"][..], &["resume", "latest"]] {
         for point in ["undo admit-backend/begun", "undo create-instance/begun", "run/not finished"] {
             let (world, file) = World::with_deployment();
+            world.one_by_one();
             let killed = world.run_with(&["start", file], "drain-backend/begun=return");
             assert_eq!(killed.code, -1, "{}", killed.stderr);
             let killed = world.run_with(&["abandon", "latest", "--keep", "old"], &format!("{point}=return"));

@@ -106,7 +106,7 @@ fn a_load_balancer_that_somebody_deletes_in_the_middle_leaves_no_instance_behind
 fn a_key_that_is_revoked_in_the_middle_suspends_the_run_and_is_no_answer_about_a_request() {
     let (world, file) = World::with_deployment();
     let traffic = Traffic::start(world.front());
-    world.fault(&json!({"method": "PUT", "path": "/backends/", "effect": "401"}));
+    world.fault(&json!({"method": "PUT", "path": "/backendSets/", "effect": "401"}));
     let ran = world.run(&["start", file]).expect(75);
     assert!(ran.stderr.contains("401"), "{}", ran.stderr);
     world.run(&["resume", "latest"]).expect(75);

@@ -48,14 +48,14 @@ fn steps_of_one_name_are_told_apart_by_what_they_follow() {
     for point in [
         "create-instance/begun",
         "await-work-request[register-backend]/begun",
-        "await-work-request[drain-backend]/begun",
+        "await-work-request[remove-backend]/begun",
     ] {
         assert!(points.iter().any(|passed| passed == point), "{point} is not in {points:#?}");
     }
     // The longest name contains the subject, and the subject contains an address.
     let name = world.backends("http")[0]["name"].as_str().expect("a name").to_owned();
     assert_eq!(
-        world.run_with(&["start", file], &format!("drain-backend[http/{name}]/begun=return")).code,
+        world.run_with(&["start", file], &format!("remove-backend[http/{name}]/begun=return")).code,
         -1
     );
     world.run(&["resume", "latest"]).expect(0);

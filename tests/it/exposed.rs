@@ -127,7 +127,7 @@ fn a_lock_for_opening_that_somebody_holds_is_told_after_a_second() {
 #[test]
 fn the_locks_of_killed_processes_are_removed_by_who_comes_next() {
     let (world, file) = World::with_deployment();
-    world.killed_at(&["start", file], "drain-backend/begun");
+    world.killed_at(&["start", file], "shift-set/begun");
     assert_eq!(locks(&world, JOURNAL).len(), 1, "{:?}", locks(&world, JOURNAL));
     let listed = world.run(&["history", "--output", "json"]).expect(0).json();
     assert_eq!(listed["runs"][0]["interrupted"], true);
@@ -156,7 +156,7 @@ fn a_lease_that_does_not_run_out_is_taken_by_force_from_a_process_that_is_gone()
         (&["rollback", "latest"], "1"),
         (&["abandon", "latest", "--keep", "old"], "1"),
     ] {
-        world.killed_at(&["start", file], "drain-backend/begun");
+        world.killed_at(&["start", file], "shift-set/begun");
         held_elsewhere(&world);
         let refused = world.run(verb).expect(6);
         assert!(refused.stderr.contains("is being advanced by ann@elsewhere (pid "), "{}", refused.stderr);

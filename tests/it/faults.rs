@@ -10,7 +10,7 @@ fn transient_faults_are_retried_with_the_same_token() {
     {
         let world = World::hurried();
         world.fault(&json!({"method": "POST", "path": "/containerInstances", "times": 1, "effect": effect}));
-        world.fault(&json!({"method": "PUT", "path": "/backends/", "times": 1, "effect": effect}));
+        world.fault(&json!({"method": "PUT", "path": "/backendSets/", "times": 1, "effect": effect}));
         world.fault(&json!({"method": "DELETE", "path": "/backends/", "times": 1, "effect": effect}));
         world.fault(&json!({"method": "GET", "path": "/workRequests", "times": 1, "effect": effect}));
         world.fault(
@@ -43,7 +43,7 @@ fn a_cloud_that_stays_away_suspends_the_run_and_nothing_is_rolled_back() {
     let world = World::new();
     let mut deployment = world.deployment();
     deployment["retry"]["max-elapsed"] = json!("300ms");
-    world.fault(&json!({"method": "PUT", "path": "/backends/", "effect": "503"}));
+    world.fault(&json!({"method": "PUT", "path": "/backendSets/", "effect": "503"}));
     let ran = world.run(&["start", world.write_deployment(&deployment)]).expect(75);
     assert!(ran.stderr.contains("hint: nothing is lost; `deployctl resume"), "{}", ran.stderr);
     assert_eq!(world.versions(), ["1", "2"]);
@@ -59,13 +59,13 @@ fn a_resume_goes_on_with_the_budget_of_the_process_before() {
     let mut deployment = world.deployment();
     deployment["retry"]["max-elapsed"] = json!("1h");
     let file = world.write_deployment(&deployment);
-    world.fault(&json!({"method": "PUT", "path": "/backends/", "times": 2, "effect": "503"}));
-    world.killed_at(&["start", file], "admit-backend/waiting to try again");
+    world.fault(&json!({"method": "PUT", "path": "/backendSets/", "times": 2, "effect": "503"}));
+    world.killed_at(&["start", file], "shift-set/waiting to try again");
     // Two hours later, it fails once more.
     let ran = world.run_with(&["resume", "latest"], "clock=return(7200)").expect(75);
     assert!(ran.stderr.contains("hint: nothing is lost; `deployctl resume"), "{}", ran.stderr);
     // A suspended run that is resumed has a new budget.
-    world.fault(&json!({"method": "PUT", "path": "/backends/", "times": 1, "effect": "503"}));
+    world.fault(&json!({"method": "PUT", "path": "/backendSets/", "times": 1, "effect": "503"}));
     world.run_with(&["resume", "latest"], "clock=return(14400)").expect(0);
     assert_eq!(world.versions(), ["2"]);
 }

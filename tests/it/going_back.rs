@@ -69,10 +69,10 @@ fn what_stays_as_a_person_said_keeps_what_it_needs() {
     assert!(stuck.stderr.contains("is not registered again, as its instance stays away"), "{}", stuck.stderr);
     assert!(stuck.stderr.contains("last healthy backend"), "{}", stuck.stderr);
     assert!(stuck.stderr.contains("--as done"), "{}", stuck.stderr);
-    world.run(&["resolve", "latest", "admit-backend", "--as", "done", "--reason", "x"]).expect(0);
+    world.run(&["resolve", "latest", "shift-set", "--as", "done", "--reason", "x"]).expect(0);
     let ended = world.run(&["rollback", "latest"]).expect(0);
-    assert!(ended.stderr.contains("stays registered, as admit-backend stays"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("stays, as admit-backend stays"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stays registered, as shift-set stays"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stays, as shift-set stays"), "{}", ended.stderr);
     assert_eq!(world.running(), ["2"]);
     assert_eq!(in_service(&world), 1);
 }

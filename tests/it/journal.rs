@@ -154,7 +154,7 @@ fn a_lock_that_is_not_let_go_ends_the_run_with_nothing_sent() {
         expect_refused(&world, &["start", file], "is locked by another process");
     });
     // In the middle of a run: a step that has begun stays begun, and a resume takes it up.
-    let ran = world.run_with(&["start", file], "drain-backend/begun=return");
+    let ran = world.run_with(&["start", file], "shift-set/begun=return");
     assert_eq!(ran.code, -1);
     locked(&|| {
         expect_refused(&world, &["resume", "latest"], "is locked by another process");

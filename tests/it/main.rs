@@ -70,6 +70,7 @@ mod repeated;
 mod rollback;
 mod screens;
 mod secrets;
+mod shifting;
 mod specification;
 mod start;
 mod substitutes;

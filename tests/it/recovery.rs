@@ -122,16 +122,16 @@ fn a_step_that_failed_under_halt_is_tried_again_once_the_cause_is_mended() {
     let mut deployment = world.deployment();
     deployment["on-failure"] = json!("halt");
     let file = world.write_deployment(&deployment);
-    world.fault(&json!({"method": "PUT", "path": "/backends/", "effect": "capacity"}));
+    world.fault(&json!({"method": "PUT", "path": "/backendSets/", "effect": "capacity"}));
     let halted = world.run(&["start", file]).expect(4);
     assert!(halted.stderr.contains("`deployctl retry "), "{}", halted.stderr);
     let again = world.run(&["retry", "latest"]).expect(4);
-    assert!(again.stderr.contains("admit-backend"), "{}", again.stderr);
+    assert!(again.stderr.contains("shift-set"), "{}", again.stderr);
     world.clear_faults();
     let resumed = world.run(&["resume", "latest"]).expect(2);
     assert!(resumed.stderr.contains("`deployctl retry "), "{}", resumed.stderr);
     // A run that is killed in the middle of a retry is a run like any other.
-    let killed = world.run_with(&["retry", "latest"], "admit-backend/begun=return");
+    let killed = world.run_with(&["retry", "latest"], "shift-set/begun=return");
     assert_eq!(killed.code, -1, "{}", killed.stderr);
     world.run(&["resume", "latest"]).expect(0);
     assert_eq!(world.versions(), ["2"]);

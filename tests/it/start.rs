@@ -24,14 +24,13 @@ fn a_redeploy_replaces_the_instance_and_leaves_nothing_behind() {
     find-old-instance
     find-old-backends
     create-instance
-    await-instance
+    await-address
     register-backend
     await-work-request
+    await-instance
     await-backends
-    admit-backend
-    await-work-request
-    drain-backend
-    await-work-request
+    shift-set
+    await-shift
     await-drain
     remove-backend
     await-work-request
@@ -135,7 +134,7 @@ fn a_plan_shows_the_calls_of_the_run_and_changes_nothing() {
         steps.filter_map(|step| step["name"].as_str().map(ToOwned::to_owned)).collect()
     };
     let ran = world.run(&["start", file, "--output", "json"]).expect(0).json();
-    let not_a_wait = |step: &Value| step["name"] != "await-work-request";
+    let not_a_wait = |step: &Value| step["name"] != "await-work-request" && step["name"] != "await-shift";
     assert_eq!(of(&planned["steps"], &not_a_wait), of(&ran["steps"], &not_a_wait));
     let create = &planned["steps"][3];
     assert_eq!(create["effect"], "mutation");

@@ -134,7 +134,7 @@ fn an_instance_that_cannot_take_the_place_is_refused_and_nothing_is_written() {
         ("retire-instance", "undone", old, "DELETED"),
         ("retire-instance", "undone", "ocid1.computecontainerinstance.oc1..none", "404"),
         ("retire-instance", "done", new, "--as undone"),
-        ("admit-backend", "undone", &elsewhere, "is not stuck"),
+        ("shift-set", "undone", &elsewhere, "is not stuck"),
         ("nothing", "undone", &elsewhere, "has no step nothing"),
     ] {
         let ran = world.run(&resolve(step, word, instance)).expect(2);

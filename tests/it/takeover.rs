@@ -96,6 +96,7 @@ fn a_new_version_that_dies_after_the_drain_does_not_take_the_old_one_with_it() {
 #[test]
 fn a_new_version_that_dies_before_the_old_one_is_drained_leaves_it_in_service() {
     let world = World::with(&["--no-verify"]);
+    world.one_by_one();
     put_beside(&world, &json!({"weight": 1}));
     let mut deployment = world.deployment();
     deployment["backend-timeout"] = json!("2s");

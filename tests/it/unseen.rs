@@ -11,7 +11,7 @@ const HELD: [(&str, &str); 9] = [
     ("GET", "/loadBalancerWorkRequests/"),
     ("GET", "/workRequests"),
     ("GET", "/20170115/loadBalancers/"),
-    ("PUT", "/backends/"),
+    ("PUT", "/backendSets/"),
     ("DELETE", "/backends/"),
     ("GET", "/containerInstances/"),
     ("GET", "/containers/"),
@@ -108,6 +108,7 @@ fn a_backend_that_somebody_removes_right_before_the_change_is_a_goal_reached() {
     // Once while the change is on its way, and once before it is sent.
     for (delay_ms, step) in [(2000, "drain-backend"), (0, "await-drain")] {
         let mut world = World::with(&["--no-verify"]);
+        world.one_by_one();
         // The other client makes two changes at once.
         world.expects_violations = true;
         world.post("/sandbox/habits", &json!({"if-match": "applied"}));

@@ -49,7 +49,7 @@ fn a_copy_without_its_log_is_refused_and_one_with_it_goes_on() {
     // The first run of a new journal, and a later run that was resumed.
     world.killed_at(&["start", file], "find-old-instance/begun");
     expect_refused(&world, file, &copy(&world, "first", false));
-    world.killed_at(&["resume", "latest"], "drain-backend/begun");
+    world.killed_at(&["resume", "latest"], "shift-set/begun");
     let alone = copy(&world, "later", false);
     expect_refused(&world, file, &alone);
     // The log of another journal does not belong to it.

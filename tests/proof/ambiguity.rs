@@ -27,7 +27,7 @@ fn try_each<C: Clone + Debug + Sync>(
 #[test]
 fn a_request_that_is_carried_out_twice_changes_nothing() {
     try_each(CHANGES, 1, |(method, path)| {
-        let (world, file) = World::with_deployment();
+        let (world, file) = World::with_deployment_for((method, path));
         world.fault(&json!({"method": method, "path": path, "effect": "twice"}));
         world.run(&["start", file]).expect(0);
         world.expect_serving("2");
@@ -37,9 +37,10 @@ fn a_request_that_is_carried_out_twice_changes_nothing() {
 }
 
 /// The steps whose request may be on its way when the process dies, each with its method and a part of its path.
-const ON_ITS_WAY: [(&str, &str, &str); 6] = [
+const ON_ITS_WAY: [(&str, &str, &str); 7] = [
     ("create-instance", "POST", "/containerInstances"),
     ("register-backend", "POST", "/backends"),
+    ("shift-set", "PUT", "/backendSets/http"),
     ("admit-backend", "PUT", "/backends/"),
     ("drain-backend", "PUT", "/backends/"),
     ("remove-backend", "DELETE", "/backends/"),
@@ -51,7 +52,7 @@ fn a_request_that_arrives_after_its_sender_died_is_taken_into_account() {
     let cases =
         ON_ITS_WAY.into_iter().flat_map(|on_its_way| ["resume", "rollback"].map(|verb| (verb, on_its_way)));
     try_each(cases, 2, |(verb, (step, method, path))| {
-        let (world, file) = World::with_deployment();
+        let (world, file) = World::with_deployment_for((method, path));
         let traffic = Traffic::start(world.front());
         // The second PUT is the drain.
         let skip = u32::from(step.contains("drain"));
@@ -106,9 +107,9 @@ fn a_create_whose_token_is_forgotten_is_known_by_its_tags() {
 
 #[test]
 fn work_that_fails_after_it_was_accepted_ends_in_a_clean_rollback() {
-    let of_the_balancer = CHANGES.into_iter().filter(|(_, path)| path.contains("/backends"));
+    let of_the_balancer = CHANGES.into_iter().filter(|(_, path)| path.starts_with("/backend"));
     try_each(of_the_balancer, 1, |(method, path)| {
-        let (world, file) = World::with_deployment();
+        let (world, file) = World::with_deployment_for((method, path));
         let traffic = Traffic::start(world.front());
         world.fault(&json!({"method": method, "path": path, "times": 1, "effect": "work-request-failed"}));
         let ran = world.run(&["start", file]).expect(3);
@@ -138,8 +139,8 @@ fn reads_that_lag_behind_writes_mislead_neither_a_run_nor_its_rollback() {
 fn a_kill_among_reads_that_lag_is_recovered_from() {
     let cases =
         ON_ITS_WAY.into_iter().enumerate().flat_map(|one| ["resume", "rollback"].map(|verb| (verb, one)));
-    try_each(cases, 2, |(verb, (n, (step, ..)))| {
-        let (world, file) = World::with_deployment();
+    try_each(cases, 2, |(verb, (n, (step, method, path)))| {
+        let (world, file) = World::with_deployment_for((method, path));
         let traffic = Traffic::start(world.front());
         world.killed_at(&["start", file], &format!("{step}/done, not completed"));
         world.fault(&json!({
@@ -167,9 +168,9 @@ fn an_instance_that_is_not_visible_right_after_its_creation_is_neither_lost_nor_
 
 #[test]
 fn a_change_of_another_client_in_between_is_seen_and_survives() {
-    let of_the_balancer = CHANGES.into_iter().filter(|(_, path)| path.contains("/backends"));
+    let of_the_balancer = CHANGES.into_iter().filter(|(_, path)| path.starts_with("/backend"));
     try_each(of_the_balancer, 1, |(method, path)| {
-        let (world, file) = World::with_deployment();
+        let (world, file) = World::with_deployment_for((method, path));
         world.fault(&json!({"method": method, "path": path, "times": 1, "effect": "other-client"}));
         world.run(&["start", file]).expect(0);
         let refused = world.changes().iter().filter(|change| change.ends_with(" 412")).count();

@@ -36,6 +36,8 @@ fn cases() -> Vec<Case> {
         case(json!({"no-op": "refused"})),
         case(json!({"backends-most": 8})),
         case(json!({"vnic": "after-active"})),
+        case(json!({"vnic": "with-creating"})),
+        case(json!({"undocumented": "refused"})),
         case(json!({"work-requests": "late"})),
         case(json!({"token-replay": "refused"})),
         case(json!({"token-replay": "before-version"})),
@@ -45,6 +47,9 @@ fn cases() -> Vec<Case> {
 impl Case {
     fn world(&self) -> World {
         let world = World::hurried();
+        if self.habits["undocumented"] == "refused" {
+            world.one_by_one();
+        }
         world.post("/sandbox/habits", &self.habits);
         world
     }

@@ -12,7 +12,7 @@ fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
     let rounds = portion(0..100, 2);
     let outcomes = each(&rounds, |_| {
         let (world, file) = World::with_deployment();
-        let killed = world.run_with(&["start", file], "drain-backend/begun=return");
+        let killed = world.run_with(&["start", file], "shift-set/begun=return");
         assert_eq!(killed.code, -1);
         let start = || {
             world
@@ -31,8 +31,8 @@ fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
         let events = world.run(&["history", "latest", "--events"]).expect(0).stdout;
         assert_eq!(events.matches("taken over").count(), 1, "{events}");
         assert_eq!(world.versions(), ["2"]);
-        let n_drains = world.changes().iter().filter(|change| change.starts_with("PUT")).count();
-        assert_eq!(n_drains, 2, "one admission, one drain");
+        let n_shifts = world.changes().iter().filter(|change| change.starts_with("PUT")).count();
+        assert_eq!(n_shifts, 1, "sent once");
     });
     let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{} of {}: {}", failed.len(), rounds.len(), failed.join("\n"));
@@ -56,7 +56,7 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
     // Right after a commit, during a wait, and after an answer has arrived.
-    let points = portion(["drain-backend/begun", "await-drain/waiting", "remove-backend/GET unread"], 1);
+    let points = portion(["shift-set/begun", "await-drain/waiting", "remove-backend/GET unread"], 1);
     let outcomes = each(&points, |point| {
         let (world, file) = World::with_deployment();
         let traffic = Traffic::start(world.front());
@@ -133,7 +133,7 @@ fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
     let mut cases = Vec::new();
     for scene in portion(scenes, 1) {
         let points = scene.points();
-        assert!(points.len() >= 6, "{points:?}");
+        assert!(points.len() >= 5, "{points:?}");
         // If the old instance is stopped, only the steps that stop it differ.
         let points =
             points.into_iter().filter(|point| scene.old_instance == "delete" || point.contains("retire"));
@@ -229,7 +229,7 @@ fn clocks_that_jump_shorten_no_drain_and_lose_no_lease() {
         assert_eq!(killed.code, -1);
         world.run_with(&["resume", "latest"], &format!("clock=return({})", -seconds.abs())).expect(0);
         world
-            .run_with(&["rollback", "latest"], &format!("undo admit-backend/begun=1*return(JUMP{seconds})"))
+            .run_with(&["rollback", "latest"], &format!("undo shift-set/begun=1*return(JUMP{seconds})"))
             .expect(0);
         traffic.expect_no_loss();
     });

@@ -26,66 +26,69 @@ struct Scene {
     ends_with: &'static str,
 }
 
-const SCENES: [Scene; 8] = [
-    Scene {
-        name: "start",
-        prepare: |_, _| {},
-        makes_a_set: false,
-        keeps_the_old_one: false,
-        is_after_success: false,
-        verb: ["start", "deployment.json"],
-        keeps: |_| true,
-        ends_with: "2",
-    },
-    Scene {
-        name: "rollback of a success",
-        prepare: |_, _| {},
-        makes_a_set: false,
-        keeps_the_old_one: false,
-        is_after_success: true,
-        verb: ["rollback", "latest"],
-        keeps: |_| true,
-        ends_with: "1",
-    },
+/// A start that succeeds.
+const PLAIN: Scene = Scene {
+    name: "start",
+    prepare: |_, _| {},
+    makes_a_set: false,
+    keeps_the_old_one: false,
+    is_after_success: false,
+    verb: ["start", "deployment.json"],
+    keeps: |_| true,
+    ends_with: "2",
+};
+
+/// A rollback of that.
+const BACK: Scene = Scene {
+    name: "rollback of a success",
+    is_after_success: true,
+    verb: ["rollback", "latest"],
+    ends_with: "1",
+    ..PLAIN
+};
+
+const SCENES: [Scene; 10] = [
+    PLAIN,
+    BACK,
     Scene {
         name: "start that creates a backend set",
         prepare: create_a_set,
         makes_a_set: true,
-        keeps_the_old_one: false,
-        is_after_success: false,
-        verb: ["start", "deployment.json"],
         keeps: |point| point.contains("create-backend-set"),
-        ends_with: "2",
+        ..PLAIN
     },
     Scene {
         name: "rollback of a success that created a backend set",
         prepare: create_a_set,
         makes_a_set: true,
-        keeps_the_old_one: false,
-        is_after_success: true,
-        verb: ["rollback", "latest"],
         keeps: |point| point.contains("undo create-backend-set"),
-        ends_with: "1",
+        ..BACK
+    },
+    Scene {
+        name: "start where a set cannot be changed as a whole",
+        prepare: |world, _| world.one_by_one(),
+        keeps: is_of_a_shift,
+        ..PLAIN
+    },
+    Scene {
+        name: "rollback of a success where a set cannot be changed as a whole",
+        prepare: |world, _| world.one_by_one(),
+        keeps: is_of_a_shift,
+        ..BACK
     },
     Scene {
         name: "start that stops the old instance",
         prepare: stop_the_old_one,
-        makes_a_set: false,
         keeps_the_old_one: true,
-        is_after_success: false,
-        verb: ["start", "deployment.json"],
         keeps: |point| point.contains("retire"),
-        ends_with: "2",
+        ..PLAIN
     },
     Scene {
         name: "rollback of a success that stopped the old instance",
         prepare: stop_the_old_one,
-        makes_a_set: false,
         keeps_the_old_one: true,
-        is_after_success: true,
-        verb: ["rollback", "latest"],
         keeps: |point| point.contains("undo retire"),
-        ends_with: "1",
+        ..BACK
     },
     Scene {
         name: "start of a version that does not become healthy",
@@ -94,26 +97,25 @@ const SCENES: [Scene; 8] = [
             container["environment-variables"] = json!({"SANDBOX_HEALTH": "failing"});
             deployment["backend-timeout"] = json!("300ms");
         },
-        makes_a_set: false,
-        keeps_the_old_one: false,
-        is_after_success: false,
-        verb: ["start", "deployment.json"],
         keeps: |point| point.contains("undo") || point.contains("failed") || point.contains("finished"),
         ends_with: "1",
+        ..PLAIN
     },
     Scene {
         name: "start when no machine is left",
         prepare: |world, _| {
             world.fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "capacity"}));
         },
-        makes_a_set: false,
-        keeps_the_old_one: false,
-        is_after_success: false,
-        verb: ["start", "deployment.json"],
         keeps: |point| point.contains("failed") || point.contains("finished"),
         ends_with: "1",
+        ..PLAIN
     },
 ];
+
+/// Whether a point belongs to the steps that let requests go from one version to the other.
+fn is_of_a_shift(point: &str) -> bool {
+    ["shift-set", "admit-backend", "drain-backend"].iter().any(|step| point.contains(step))
+}
 
 fn create_a_set(_: &World, deployment: &mut Value) {
     let checker = json!({"protocol": "HTTP", "url-path": "/", "return-code": 200});

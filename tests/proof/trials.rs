@@ -71,17 +71,15 @@ pub(crate) fn world(sandbox: &Handle, policy: &Policy) -> workflows::World {
         Endpoints::One(Endpoint::parse(&sandbox.url(), false).expect("a URL")),
         identity.expect("an identity"),
     );
-    workflows::World {
-        oci: Oci::new(transport),
-        policy: Policy {
+    workflows::World::new(
+        Oci::new(transport),
+        Policy {
             instance_timeout: Duration::from_secs(20),
             backend_timeout: Duration::from_secs(5),
             work_timeout: Duration::from_mins(1),
             ..policy.clone()
         },
-        versions: workflows::Versions::default(),
-        pace: workflows::Pace::default(),
-    }
+    )
 }
 
 fn deployment(state: &Value) -> Value {

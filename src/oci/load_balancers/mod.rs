@@ -6,8 +6,8 @@ mod model;
 use serde_json::{Value, json};
 
 pub use model::{
-    Backend, BackendHealth, BackendSet, Flags, HealthCheckResult, HealthChecker, HealthStatus, Listener,
-    LoadBalancer, WorkErrorDetail, WorkRequest, WorkState,
+    Backend, BackendHealth, BackendSet, Flags, Health, HealthCheckResult, HealthChecker, HealthStatus,
+    Listener, LoadBalancer, WorkErrorDetail, WorkRequest, WorkState,
 };
 
 use super::call::{Call, Method, Service, encode};
@@ -45,6 +45,11 @@ impl LoadBalancers<'_> {
         self.0.send(&call("GetWorkRequest", Method::Get, path)).await
     }
 
+    /// The health of all sets together.
+    pub async fn health(&self, id: &LoadBalancerId) -> Result<Answer<Health>, OciError> {
+        self.0.send(&call("GetLoadBalancerHealth", Method::Get, format!("{}/health", path(id)))).await
+    }
+
     /// The health of one backend. The cloud answers 404 while the creation of the backend is queued (docs/oci.md 2.5).
     pub async fn backend_health(
         &self,
@@ -69,7 +74,7 @@ pub fn delete_backend_set(id: &LoadBalancerId, set: &str) -> Call {
 
 /// Registers a backend.
 pub fn create_backend(id: &LoadBalancerId, set: &str, address: &str, port: u16, flags: &Flags) -> Call {
-    let mut body = flags_body(flags);
+    let mut body = Value::Object(flags.fields());
     body["ipAddress"] = json!(address);
     body["port"] = json!(port);
     call("CreateBackend", Method::Post, format!("{}/backends", set_path(id, set))).with_body(body)
@@ -77,16 +82,18 @@ pub fn create_backend(id: &LoadBalancerId, set: &str, address: &str, port: u16, 
 
 /// Replaces all flags of a backend.
 pub fn update_backend(id: &LoadBalancerId, set: &str, backend: &BackendName, flags: &Flags) -> Call {
-    call("UpdateBackend", Method::Put, backend_path(id, set, backend)).with_body(flags_body(flags))
+    call("UpdateBackend", Method::Put, backend_path(id, set, backend))
+        .with_body(Value::Object(flags.fields()))
+}
+
+/// Replaces a whole set by the body of [`BackendSet::with_flags`], with all of its backends. Whoever is not in the body is gone.
+pub fn update_backend_set(id: &LoadBalancerId, set: &str, body: Value) -> Call {
+    call("UpdateBackendSet", Method::Put, set_path(id, set)).with_body(body)
 }
 
 /// Removes a backend, which ends its connections.
 pub fn delete_backend(id: &LoadBalancerId, set: &str, backend: &BackendName) -> Call {
     call("DeleteBackend", Method::Delete, backend_path(id, set, backend))
-}
-
-fn flags_body(flags: &Flags) -> Value {
-    serde_json::to_value(flags).expect("numbers and booleans serialise")
 }
 
 fn path(id: &LoadBalancerId) -> String {

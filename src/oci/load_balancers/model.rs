@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::oci::id::{BackendName, LoadBalancerId, WorkRequestId};
 use crate::oci::listing::Listed;
@@ -41,13 +41,12 @@ pub struct Listener {
 }
 
 /// A set of backends that share policy and health check.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct BackendSet {
     /// Its name.
     pub name: String,
     /// Its backends.
-    #[serde(default)]
     pub backends: Vec<Backend>,
     /// How its backends are checked.
     pub health_checker: Option<HealthChecker>,
@@ -55,6 +54,62 @@ pub struct BackendSet {
     pub session_persistence_configuration: Option<Value>,
     /// Pins clients to a backend by the load balancer's cookie.
     pub lb_cookie_session_persistence_configuration: Option<Value>,
+    /// All of it as the cloud sent it, also what this version does not know.
+    sent: Value,
+}
+
+/// The fields of a set that we use.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UsedOfSet {
+    name: String,
+    #[serde(default)]
+    backends: Vec<Backend>,
+    health_checker: Option<HealthChecker>,
+    session_persistence_configuration: Option<Value>,
+    lb_cookie_session_persistence_configuration: Option<Value>,
+}
+
+impl TryFrom<Value> for BackendSet {
+    type Error = serde_json::Error;
+
+    fn try_from(sent: Value) -> Result<Self, Self::Error> {
+        let used = UsedOfSet::deserialize(&sent)?;
+        Ok(Self {
+            name: used.name,
+            backends: used.backends,
+            health_checker: used.health_checker,
+            session_persistence_configuration: used.session_persistence_configuration,
+            lb_cookie_session_persistence_configuration: used.lb_cookie_session_persistence_configuration,
+            sent,
+        })
+    }
+}
+
+impl BackendSet {
+    /// The set as the body of an update, in which some backends have other flags. Everything else stays as the cloud sent it,
+    /// except the names, which an update does not have, and fields that are `null`, which mean nothing.
+    pub fn with_flags(&self, flags_of: impl Fn(&Backend) -> Option<Flags>) -> Value {
+        let mut body = without_name_and_nulls(&self.sent);
+        let sent = self.sent["backends"].as_array().into_iter().flatten().zip(&self.backends);
+        let backends = sent.map(|(sent, backend)| {
+            let mut body = without_name_and_nulls(sent);
+            if let Some(flags) = flags_of(backend) {
+                // An absent limit means that there is none.
+                body.remove("maxConnections");
+                body.extend(flags.fields());
+            }
+            Value::Object(body)
+        });
+        body.insert("backends".to_owned(), backends.collect());
+        Value::Object(body)
+    }
+}
+
+fn without_name_and_nulls(sent: &Value) -> Map<String, Value> {
+    let mut fields = sent.as_object().cloned().unwrap_or_default();
+    fields.retain(|name, value| name != "name" && !value.is_null());
+    fields
 }
 
 /// How backends are checked.
@@ -100,6 +155,14 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// The fields of a body.
+    pub(super) fn fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) | Err(_) => unreachable!("numbers and booleans with names serialise"),
+        }
+    }
+
     /// These flags, drained.
     #[must_use]
     pub fn drained(&self) -> Self {
@@ -162,6 +225,28 @@ impl std::fmt::Display for HealthStatus {
             Self::Critical => "CRITICAL",
             Self::Unknown => "UNKNOWN",
         })
+    }
+}
+
+/// The health of a load balancer: the sets in which not every backend is healthy. A set that is in no list is healthy.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Health {
+    /// Sets of which a part is not healthy.
+    #[serde(rename = "warningStateBackendSetNames")]
+    warning: Vec<String>,
+    /// Sets of which most is not healthy.
+    #[serde(rename = "criticalStateBackendSetNames")]
+    critical: Vec<String>,
+    /// Sets that are not known well enough.
+    #[serde(rename = "unknownStateBackendSetNames")]
+    unknown: Vec<String>,
+}
+
+impl Health {
+    /// Whether every backend of a set is healthy.
+    pub fn is_well(&self, set: &str) -> bool {
+        let mut others = self.warning.iter().chain(&self.critical).chain(&self.unknown);
+        !others.any(|name| name == set)
     }
 }
 

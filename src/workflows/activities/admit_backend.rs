@@ -82,25 +82,35 @@ impl Mutation for AdmitBackend {
             drained_out(cx, since).await?;
             return Ok(Undone::whole());
         }
-        let Some((balancer, _)) = balancer::when_idle_unless_gone(cx, &place.load_balancer).await? else {
-            return Ok(Undone::whole());
-        };
-        if place.find(&balancer).is_some() {
-            guards::is_new_instance(cx, place).await?;
-        }
-        guards::may_leave(cx, place, &self.before(cx)).await?;
-        let drained = self.flags.drained();
-        if balancer::set_flags(cx, place, &drained, "draining the new backend").await?.is_none() {
-            return Ok(Undone::whole());
-        }
-        let mut facts = left::drained_now(cx);
-        facts.extend(fact(&left::was_in_service(place), &true));
-        Ok(Undone::Part { facts, note: "drained".to_owned() })
+        let facts = take_back(cx, place, &self.flags, &self.before(cx)).await?;
+        Ok(facts.map_or_else(Undone::whole, |facts| Undone::Part { facts, note: "drained".to_owned() }))
     }
 
     fn stays(&self) -> Facts {
         fact(&left::needed(&self.place.address), &Self::NAME)
     }
+}
+
+/// Takes a new backend out of service, once the one that it replaced serves. `None` if the backend is gone.
+pub(super) async fn take_back(
+    cx: &Cx<'_, World>,
+    place: &Place,
+    flags: &Flags,
+    before: &Predecessors,
+) -> Result<Option<Facts>, Failure> {
+    let Some((balancer, _)) = balancer::when_idle_unless_gone(cx, &place.load_balancer).await? else {
+        return Ok(None);
+    };
+    if place.find(&balancer).is_some() {
+        guards::is_new_instance(cx, place).await?;
+    }
+    guards::may_leave(cx, place, before).await?;
+    if balancer::set_flags(cx, place, &flags.drained(), "draining the new backend").await?.is_none() {
+        return Ok(None);
+    }
+    let mut facts = left::drained_now(cx);
+    facts.extend(fact(&left::was_in_service(place), &true));
+    Ok(Some(facts))
 }
 
 impl AdmitBackend {

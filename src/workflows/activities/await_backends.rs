@@ -12,19 +12,25 @@ use crate::workflows::{World, readiness};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) struct AwaitBackends {
+    /// Their set, if each set is waited for by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) set: Option<String>,
     pub(in crate::workflows) places: Vec<Place>,
     /// How long they must stay healthy, and which instance is behind them. Absent in runs of older versions, for which one good
     /// check is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::workflows) ready: Option<Ready>,
+    pub(in crate::workflows) ready: Option<Conditions>,
 }
 
 /// The conditions for being ready.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(in crate::workflows) struct Ready {
+pub(in crate::workflows) struct Conditions {
     pub(in crate::workflows) successor: Successor,
     pub(in crate::workflows) min_ready: MinReady,
+    /// Backends that are waited for next, and looked at by the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::workflows) next: Vec<Place>,
 }
 
 impl Activity for AwaitBackends {
@@ -32,14 +38,18 @@ impl Activity for AwaitBackends {
     type World = World;
     type Output = ();
 
+    fn subject(&self) -> Option<String> {
+        self.set.clone()
+    }
+
     fn note((): &()) -> Option<String> {
         Some("OK".to_owned())
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         match &self.ready {
-            Some(Ready { successor, min_ready }) => {
-                Box::pin(readiness::until_ready(cx, &self.places, successor, *min_ready)).await
+            Some(Conditions { successor, min_ready, next }) => {
+                Box::pin(readiness::until_ready(cx, &self.places, next, successor, *min_ready)).await
             }
             None => balancer::until_healthy(cx, &self.places).await,
         }

@@ -18,6 +18,9 @@ pub(in crate::workflows) struct AwaitDrain {
     pub(in crate::workflows) takeover: Takeover,
 }
 
+/// How many times the new version is looked at, unless the delay is long. The next step looks once more.
+const LOOKS: u32 = 3;
+
 impl Activity for AwaitDrain {
     const NAME: &'static str = "await-drain";
     type World = World;
@@ -31,7 +34,7 @@ impl Activity for AwaitDrain {
         tokio::select! {
             biased;
             waited = cx.sleep(self.delay) => waited,
-            failure = self.takeover.until_lost(cx) => Err(failure),
+            failure = self.takeover.until_lost(cx, self.delay / LOOKS) => Err(failure),
         }
     }
 }

@@ -34,7 +34,8 @@ impl Activity for AwaitRetirement {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
         let deadline = Instant::now() + cx.world.policy.instance_timeout;
-        for wait in Looks::around(USUAL, cx.world.policy.poll_interval) {
+        // Nobody waits for this, so it is looked at half as often as anything else.
+        for wait in Looks::around(USUAL, cx.world.policy.poll_interval * 2) {
             let state = instance::state(cx, &self.compartment_id, &self.id).await?;
             let is_over = match (self.mode, state) {
                 (_, None | Some(InstanceState::Deleted)) | (Disposal::Keep, _) => true,

@@ -51,7 +51,7 @@ impl Activity for CheckSubstitute {
         if found.lifecycle_state != InstanceState::Active {
             return refused(format!("{id} is {}: it must be ACTIVE", found.lifecycle_state));
         }
-        let instance::Reached { private, ipv6 } = instance::reached(cx, &found).await?;
+        let instance::Reached { private, ipv6, .. } = instance::reached(cx, &found).await?;
         let Some(addresses) = private else {
             return match ipv6.as_slice() {
                 [] => refused(format!("the address of {id} is not known yet")),

@@ -85,21 +85,29 @@ impl Mutation for DrainBackend {
     }
 
     async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
-        let (place, set) = (left::restored(cx, &self.place), &self.place.backend_set);
+        let set = &self.place.backend_set;
         let facts =
             fact(&if self.flags.serves() { left::served_before(set) } else { left::idle_before(set) }, &true);
-        let again = cx.fact(&left::registered_again(&self.place));
+        let is_back = cx.fact(&left::registered_again(&self.place)).is_some();
         // It was drained before this run, and is unchanged.
-        if again.is_none() && done == Done::Known(&Sent::NOTHING) {
+        if !is_back && done == Done::Known(&Sent::NOTHING) {
             return Ok(Undone::Whole(facts));
         }
-        if again.is_some() && self.flags.serves() {
-            balancer::until_checked(cx, &place).await?;
-        }
-        if again != Some(left::IN_SERVICE) {
-            // Somebody else removed the backend, so we must not bring it back.
-            balancer::set_flags(cx, &place, &self.flags, "giving the old backend its flags back").await?;
-        }
+        give_back(cx, &self.place, &self.flags).await?;
         Ok(Undone::Whole(facts))
     }
+}
+
+/// Gives an old backend its flags back, at its instance's present address.
+pub(super) async fn give_back(cx: &Cx<'_, World>, place: &Place, flags: &Flags) -> Result<(), Failure> {
+    let again = cx.fact(&left::registered_again(place));
+    let place = left::restored(cx, place);
+    if again.is_some() && flags.serves() {
+        balancer::until_checked(cx, &place).await?;
+    }
+    if again != Some(left::IN_SERVICE) {
+        // If somebody else removed the backend, we must not bring it back.
+        balancer::set_flags(cx, &place, flags, "giving the old backend its flags back").await?;
+    }
+    Ok(())
 }

@@ -91,7 +91,8 @@ impl Activity for FindOldInstance {
         if typed.lifecycle_state.is_terminated() {
             return Err(Failure::permanent(DOING, format!("{id} is {}", typed.lifecycle_state)));
         }
-        let instance::Reached { private, ipv6: ipv6_addresses } = instance::reached(cx, &typed).await?;
+        let instance::Reached { private, ipv6: ipv6_addresses, cards } =
+            instance::reached(cx, &typed).await?;
         let addresses = match private {
             Some(addresses) => addresses,
             None if !ipv6_addresses.is_empty() => {
@@ -110,7 +111,7 @@ impl Activity for FindOldInstance {
             }
         };
         let record::Recorded { specification, unknown } =
-            record::of(cx, &raw, self.pull_secrets.expose()).await?;
+            record::of(cx, &raw, &cards, self.pull_secrets.expose()).await?;
         if !unknown.is_empty() {
             let unknown: Vec<&str> = unknown.iter().map(String::as_str).collect();
             cx.warn(format!(

@@ -26,6 +26,16 @@ pub(super) fn restored(cx: &Cx<'_, World>, place: &Place) -> Place {
 /// The value for an old backend that was registered again and is not drained.
 pub(super) const IN_SERVICE: &str = "in service";
 
+/// That this compensation gave an old backend its flags back.
+pub(super) fn given_back(cx: &Cx<'_, World>, place: &Place) -> String {
+    format!("given-back:{}:{}", cx.id(), place.subject())
+}
+
+/// That this compensation took a new backend out of service.
+pub(super) fn taken_back(cx: &Cx<'_, World>, place: &Place) -> String {
+    format!("taken-back:{}:{}", cx.id(), place.subject())
+}
+
 /// That an old backend was registered again, and how.
 pub(super) fn registered_again(place: &Place) -> String {
     format!("registered-again:{}", place.subject())

@@ -1,10 +1,12 @@
 //! The steps, one file each: what it does, how it is adopted, foreseen and undone, side by side.
 
 mod admit_backend;
+mod await_address;
 mod await_backends;
 mod await_drain;
 mod await_instance;
 mod await_retirement;
+mod await_shift;
 mod await_work;
 mod check_kept;
 mod check_substitute;
@@ -18,17 +20,21 @@ mod find_old_instance;
 mod left;
 mod look_up;
 mod mark_kept;
+mod put_back;
 mod register_backend;
 mod remove_backend;
 mod retire_instance;
 mod sent;
+mod shift_set;
 mod timing;
 
 pub(super) use admit_backend::AdmitBackend;
-pub(super) use await_backends::{AwaitBackends, Ready};
+pub(super) use await_address::AwaitAddress;
+pub(super) use await_backends::{AwaitBackends, Conditions};
 pub(super) use await_drain::AwaitDrain;
 pub(super) use await_instance::AwaitInstance;
 pub(super) use await_retirement::AwaitRetirement;
+pub(super) use await_shift::{AwaitShift, Overwritten};
 pub(super) use await_work::AwaitWork;
 pub(super) use check_kept::CheckKept;
 pub(super) use check_substitute::CheckSubstitute;
@@ -43,7 +49,9 @@ pub(super) use left::restored_address;
 pub(super) use look_up::LookUp;
 pub use look_up::Unfound;
 pub(super) use mark_kept::MarkKept;
+pub(super) use put_back::PutBack;
 pub(super) use register_backend::RegisterBackend;
 pub(super) use remove_backend::RemoveBackend;
 pub(super) use retire_instance::RetireInstance;
 pub(super) use sent::Sent;
+pub(super) use shift_set::{Flagged, ShiftSet, Shifted};

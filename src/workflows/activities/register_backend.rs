@@ -15,7 +15,7 @@ use crate::oci::load_balancers::{Flags, LoadBalancer, create_backend, update_bac
 use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Expected, Place};
 use crate::workflows::guards::Predecessors;
-use crate::workflows::{World, guards};
+use crate::workflows::{World, guards, readiness};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -25,6 +25,9 @@ pub(in crate::workflows) struct RegisterBackend {
     /// Where the old instance is in service in this set. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) replaces: Option<Vec<Place>>,
+    /// Backends that are waited for first once all are registered. A look at them now counts then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::workflows) next: Vec<Place>,
 }
 
 impl RegisterBackend {
@@ -53,6 +56,7 @@ impl Activity for RegisterBackend {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
         const DOING: &str = "registering the backend";
+        readiness::look_ahead(cx, &self.next).await?;
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
             Some(backend) if backend.flags == self.flags => Ok(Sent::NOTHING),

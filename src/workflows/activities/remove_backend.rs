@@ -50,7 +50,7 @@ impl Activity for RemoveBackend {
         const DOING: &str = "removing the old backend";
         // The new version, or another backend, may have died while the old one drained.
         if let Some(takeover) = &self.takeover {
-            takeover.still_serves(cx).await?;
+            takeover.has_served_lately(cx).await?;
         }
         if !self.may_leave_nothing && self.flags.serves() {
             guards::others_serve(cx, &self.place).await?;

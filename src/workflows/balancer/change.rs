@@ -25,6 +25,37 @@ pub(in crate::workflows) async fn send(
     }
 }
 
+/// What became of a change that replaces a whole set.
+pub(in crate::workflows) enum Replaced {
+    /// It was accepted, or the set is as wanted already.
+    Sent(Option<WorkRequestId>),
+    /// The cloud does not take this body. The text is its message.
+    Refused(String),
+}
+
+/// Like [`send`], for a change whose body holds what this version does not know, which the cloud may refuse.
+pub(in crate::workflows) async fn replace(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+    call: Call,
+    etag: Option<Etag>,
+    expected: &Expected,
+    doing: &str,
+) -> Result<Replaced, Failure> {
+    let error = match attempt(cx, id, call, etag).await? {
+        Ok(work) => return Ok(Replaced::Sent(work)),
+        Err(error) => error,
+    };
+    let is_of_body = error.is_bad_request();
+    match unless_so_already(cx, expected, failure::of(doing, &error)).await {
+        Ok(()) => Ok(Replaced::Sent(None)),
+        Err(failure) if is_of_body && failure.kind == FailureKind::Permanent => {
+            Ok(Replaced::Refused(failure.message))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
 async fn attempt(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,

@@ -39,6 +39,22 @@ pub(in crate::workflows) async fn health(
     }
 }
 
+/// Whether all backends of all these sets are healthy, by one read. `false` if one of them is not, whoever it belongs to.
+pub(in crate::workflows) async fn are_all_well(
+    cx: &Cx<'_, World>,
+    places: &[Place],
+) -> Result<bool, Failure> {
+    let Some(first) = places.first() else { return Ok(true) };
+    let api = cx.world.oci.load_balancers();
+    let doing = "reading the health of the load balancer";
+    let health = match failure::look(cx, doing, || api.health(&first.load_balancer)).await? {
+        Ok(answer) => answer.value,
+        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) => return Err(failure::of(doing, &error)),
+    };
+    Ok(places.iter().all(|place| health.is_well(&place.backend_set)))
+}
+
 /// The message about an unhealthy backend.
 pub(in crate::workflows) fn unwell(place: &Place, status: HealthStatus, seen: &str) -> String {
     let advice = match status {

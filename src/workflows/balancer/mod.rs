@@ -16,12 +16,16 @@ mod versions;
 mod work;
 
 pub(super) use again::until_checked;
-pub(super) use change::{finish, has_flags, remove, remove_set, send, set_flags};
-pub(super) use health::{health, until_healthy, unwell};
+pub(super) use change::{Replaced, finish, has_flags, remove, remove_set, replace, send, set_flags};
+pub(super) use health::{are_all_well, health, until_healthy, unwell};
 pub(super) use others::{others_fact, was_there_before};
 pub use pace::Pace;
+pub(super) use pace::Read;
 pub(super) use place::Place;
 pub(super) use reach::has_listener;
-pub(super) use read::{COMPARTMENT_FACT, SURE_AFTER, when_idle, when_idle_unless_gone};
+pub(super) use read::{
+    COMPARTMENT_FACT, SURE_AFTER, is_open, now, open_before, when_idle, when_idle_unless_gone,
+    when_surely_idle,
+};
 pub use versions::Versions;
 pub(super) use work::{Expected, failed, follow_to, work_failure};

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset};
 use tokio::time::Instant;
 
+use super::pace::Read;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{LoadBalancer, WorkRequest};
-use crate::oci::{Etag, LoadBalancerId, is_terminated, printable};
+use crate::oci::{LoadBalancerId, WorkRequestId, is_terminated, printable};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
 
@@ -25,9 +26,26 @@ pub(in crate::workflows) const COMPARTMENT_FACT: &str = "load-balancer-compartme
 pub(in crate::workflows) async fn when_idle(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
-) -> Result<(LoadBalancer, Option<Etag>), Failure> {
+) -> Result<Read, Failure> {
     let read = when_idle_unless_gone(cx, id).await?;
-    read.ok_or_else(|| Failure::permanent(READING, format!("{id} is gone: somebody has deleted it")))
+    read.ok_or_else(|| gone(id))
+}
+
+/// The load balancer as it is now, whatever is being done to it. A change must not rest on this.
+///
+/// # Errors
+/// Permanent when somebody has deleted it.
+pub(in crate::workflows) async fn now(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+) -> Result<LoadBalancer, Failure> {
+    let api = cx.world.oci.load_balancers();
+    let read = failure::look_unless(cx, READING, || api.get(id), || is_gone(cx, id)).await?;
+    read.map(|answer| answer.value).ok_or_else(|| gone(id))
+}
+
+fn gone(id: &LoadBalancerId) -> Failure {
+    Failure::permanent(READING, format!("{id} is gone: somebody has deleted it"))
 }
 
 const READING: &str = "reading the load balancer";
@@ -38,12 +56,36 @@ const READING: &str = "reading the load balancer";
 pub(in crate::workflows) async fn when_idle_unless_gone(
     cx: &Cx<'_, World>,
     id: &LoadBalancerId,
-) -> Result<Option<(LoadBalancer, Option<Etag>)>, Failure> {
-    let api = cx.world.oci.load_balancers();
+) -> Result<Option<Read>, Failure> {
+    if let Some(read) = cx.world.pace.handed_on(id) {
+        return Ok(Some(read));
+    }
     // A run that has just followed its own change to the end knows that nothing is under way.
     if !cx.world.pace.has_just_ended(id) && until_idle(cx, id).await?.is_none() {
         return Ok(None);
     }
+    read(cx, id).await
+}
+
+/// Like [`when_idle`], for a change that replaces what others may be changing: that nothing is open is always looked up.
+pub(in crate::workflows) async fn when_surely_idle(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+) -> Result<Read, Failure> {
+    if until_idle(cx, id).await?.is_none() {
+        return Err(gone(id));
+    }
+    // If something has ended since a guard read this, the version tells the cloud.
+    let read = match cx.world.pace.handed_on(id) {
+        Some(read) => Some(read),
+        None => read(cx, id).await?,
+    };
+    read.ok_or_else(|| gone(id))
+}
+
+/// The load balancer, once it shows what this process has changed last. `None` when somebody has deleted it.
+async fn read(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<Option<Read>, Failure> {
+    let api = cx.world.oci.load_balancers();
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
         let read = failure::look_unless(cx, READING, || api.get(id), || is_gone(cx, id));
@@ -87,6 +129,46 @@ async fn until_idle(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<Option<()
     unreachable!("looks never end")
 }
 
+/// What is open and was accepted before this work of ours.
+pub(in crate::workflows) async fn open_before(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+    ours: &WorkRequestId,
+) -> Result<Vec<WorkRequestId>, Failure> {
+    let api = cx.world.oci.load_balancers();
+    let mut listing = api.work_requests(id);
+    loop {
+        let page = failure::must_look(cx, READING, || listing.page()).await?;
+        let is_last = !listing.add(page);
+        let is_over = listing.items().last().is_none_or(|last| !last.lifecycle_state.is_open());
+        if is_last || (is_over && are_newest(listing.items())) {
+            break;
+        }
+    }
+    let items = listing.items();
+    let accepted = items.iter().find(|one| one.id == *ours).and_then(time_accepted);
+    let is_before = |one: &&WorkRequest| match (time_accepted(one), accepted) {
+        (Some(theirs), Some(ours)) => theirs <= ours,
+        (None, _) | (_, None) => true,
+    };
+    let others = items.iter().filter(|one| one.lifecycle_state.is_open() && one.id != *ours);
+    Ok(others.filter(is_before).map(|one| one.id.clone()).collect())
+}
+
+/// Whether a work request has not ended. One that cannot be seen counts as ended.
+pub(in crate::workflows) async fn is_open(cx: &Cx<'_, World>, work: &WorkRequestId) -> Result<bool, Failure> {
+    let api = cx.world.oci.load_balancers();
+    match failure::look(cx, READING, || api.work_request(work)).await? {
+        Ok(answer) => Ok(answer.value.lifecycle_state.is_open()),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(failure::of(READING, &error)),
+    }
+}
+
+fn time_accepted(request: &WorkRequest) -> Option<DateTime<FixedOffset>> {
+    DateTime::parse_from_rfc3339(request.time_accepted.as_deref()?).ok()
+}
+
 fn open_among(requests: &[WorkRequest]) -> Option<&WorkRequest> {
     requests.iter().find(|request| request.lifecycle_state.is_open())
 }
@@ -94,8 +176,7 @@ fn open_among(requests: &[WorkRequest]) -> Option<&WorkRequest> {
 /// Whether a list begins with its newest, so that there is nothing to be found on later pages: a load balancer does one
 /// thing after the other (docs/oci.md 2.3), and what is older than something that has ended has ended.
 fn are_newest(requests: &[WorkRequest]) -> bool {
-    let time = |request: &WorkRequest| DateTime::parse_from_rfc3339(request.time_accepted.as_deref()?).ok();
-    let times: Option<Vec<_>> = requests.iter().map(time).collect();
+    let times: Option<Vec<_>> = requests.iter().map(time_accepted).collect();
     times.is_some_and(|times| times.first() > times.last() && times.is_sorted_by(|one, next| one >= next))
 }
 

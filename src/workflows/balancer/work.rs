@@ -13,11 +13,13 @@ use crate::workflows::{World, failure};
 
 /// The result that work on a load balancer should have. Work that failed because its result existed already is not a failure
 /// (docs/oci.md 2.3).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::workflows) enum Expected {
     /// A backend with these flags.
     Backend { place: Place, flags: Flags },
+    /// Each of these backends has its flags.
+    Backends(Vec<(Place, Flags)>),
     /// The backend does not exist.
     NoBackend(Place),
     /// The load balancer has no such set.
@@ -30,9 +32,10 @@ pub(in crate::workflows) enum Expected {
 
 impl Expected {
     /// The load balancer that works.
-    const fn balancer(&self) -> Option<&LoadBalancerId> {
+    fn balancer(&self) -> Option<&LoadBalancerId> {
         match self {
             Self::Success => None,
+            Self::Backends(all) => all.first().map(|(place, _)| &place.load_balancer),
             Self::NoSet(id, _) | Self::Set(id, _) => Some(id),
             Self::Backend { place, .. } | Self::NoBackend(place) => Some(&place.load_balancer),
         }
@@ -52,6 +55,9 @@ impl Expected {
                 balancer.as_ref().is_some_and(|balancer| balancer.backend_sets.contains_key(name))
             }
             Self::Backend { place, flags } => find(place).is_some_and(|backend| backend.flags == *flags),
+            Self::Backends(all) => {
+                all.iter().all(|(place, flags)| find(place).is_some_and(|backend| backend.flags == *flags))
+            }
             Self::NoBackend(place) => find(place).is_none(),
         })
     }
@@ -111,10 +117,10 @@ pub(super) async fn follow(
     // When the step is resumed, the change may have ended long ago.
     let is_new = cx.is_first_entry();
     let mut looks = cx.world.pace.looks(balancer.filter(|_| is_new), longest);
-    let first = looks.head_start();
-    if !first.is_zero() {
-        cx.pause(first).await?;
+    if is_new {
+        cx.pause(looks.head_start()).await?;
     }
+    let mut unfinished_at = None;
     for wait in looks {
         let api = cx.world.oci.load_balancers();
         let read = failure::look_unless(cx, DOING, || api.work_request(id), &is_done);
@@ -123,7 +129,8 @@ pub(super) async fn follow(
         match request.lifecycle_state {
             WorkState::Succeeded => {
                 if let Some(id) = balancer {
-                    cx.world.pace.ended(id, is_new.then(|| started.elapsed()));
+                    let took = is_new.then(|| (unfinished_at, started.elapsed()));
+                    cx.world.pace.ended(id, took);
                 }
                 return Ok(Some(request));
             }
@@ -138,6 +145,7 @@ pub(super) async fn follow(
                     return Err(overdue(cx, DOING, &format!("{id} ({kind})")));
                 }
                 cx.progress(format!("{kind} is under way: work request {id}"));
+                unfinished_at = Some(started.elapsed());
                 cx.pause(answer.retry_after.unwrap_or(wait).min(left)).await?;
             }
         }

@@ -24,8 +24,11 @@ pub(in crate::workflows) async fn is_no_backend(
     let started = Instant::now();
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
         // A load balancer that is gone has no backends.
-        let Some((balancer, _)) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
-        let Some((set, name)) = own_backend(cx, &balancer, addresses) else { return Ok(()) };
+        let Some(read) = when_idle_unless_gone(cx, load_balancer).await? else { return Ok(()) };
+        let Some((set, name)) = own_backend(cx, &read.0, addresses) else {
+            cx.world.pace.hand_on(load_balancer, read);
+            return Ok(());
+        };
         if started.elapsed() > SURE_AFTER {
             return Err(Failure::permanent(
                 DOING,

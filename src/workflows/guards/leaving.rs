@@ -35,15 +35,21 @@ pub(in crate::workflows) async fn may_leave(
     let deadline = Instant::now() + cx.world.policy.backend_timeout;
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
         // A load balancer that is gone serves no requests.
-        let Some((balancer, _)) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
+        let Some(read) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
             return Ok(());
         };
-        if !is_reached(cx, &balancer, leaving).await? {
+        let balancer = &read.0;
+        let why_not = if is_reached(cx, balancer, leaving).await? {
+            why_unserved(cx, balancer, leaving, predecessors).await?
+        } else {
+            None
+        };
+        let Some(why_not) = why_not else {
+            cx.world.pace.hand_on(&leaving.load_balancer, read);
             return Ok(());
-        }
-        let Some(why_not) = why_unserved(cx, &balancer, leaving, predecessors).await? else { return Ok(()) };
+        };
         if Instant::now() + wait > deadline {
-            let serves = leaving.find(&balancer).is_some_and(|backend| backend.flags.serves());
+            let serves = leaving.find(balancer).is_some_and(|backend| backend.flags.serves());
             if serves && health(cx, leaving).await?.0 == HealthStatus::Critical {
                 cx.warn(format!("{} is unwell itself: the set is left without it", leaving.subject()));
                 return Ok(());

@@ -31,13 +31,13 @@ async fn until_served_without(
     let deadline = Instant::now() + cx.world.policy.backend_timeout;
     for wait in Looks::at_most(cx.world.policy.poll_interval) {
         // A load balancer that is gone serves no requests.
-        let Some((balancer, _)) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
+        let Some(read) = when_idle_unless_gone(cx, &leaving.load_balancer).await? else {
             return Ok(());
         };
-        if is_idle(&balancer) || !is_reached(cx, &balancer, leaving).await? {
+        let Some(others) = unserved_without(cx, &read.0, leaving, &is_idle).await? else {
+            cx.world.pace.hand_on(&leaving.load_balancer, read);
             return Ok(());
-        }
-        let Standins::None(others) = standins(cx, &balancer, leaving).await? else { return Ok(()) };
+        };
         if Instant::now() + wait > deadline {
             return Err(Failure::permanent(
                 format!("taking {} out of service", leaving.subject()),
@@ -48,6 +48,22 @@ async fn until_served_without(
         cx.pause(wait).await?;
     }
     unreachable!("looks never end")
+}
+
+/// Why no other backend takes the requests of one that leaves. `None` if one does, or if it gets none.
+async fn unserved_without(
+    cx: &Cx<'_, World>,
+    balancer: &LoadBalancer,
+    leaving: &Place,
+    is_idle: impl Fn(&LoadBalancer) -> bool,
+) -> Result<Option<String>, Failure> {
+    if is_idle(balancer) || !is_reached(cx, balancer, leaving).await? {
+        return Ok(None);
+    }
+    Ok(match standins(cx, balancer, leaving).await? {
+        Standins::Some => None,
+        Standins::None(others) => Some(others),
+    })
 }
 
 fn place_serves(balancer: &LoadBalancer, place: &Place) -> bool {

@@ -6,8 +6,13 @@ pub(super) mod kept;
 mod own;
 mod running;
 mod standing;
+mod watched;
 
 pub(super) use create::{TokenOf, create, is_refusal};
 pub(super) use own::{carries, find_tagged, made_by, own_tags, tagged};
-pub(super) use running::{Reached, Running, addresses, only_ipv6, reached, still_runs, until_running};
+pub(super) use running::{
+    Reached, Running, addresses, only_ipv6, reached, still_runs, until_located, until_running,
+};
 pub(super) use standing::{Standing, delete, outrun, standing, state};
+pub(super) use watched::A_MOMENT;
+pub use watched::Watched;

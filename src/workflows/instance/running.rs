@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::standing::state;
 use crate::engine::{Cx, Looks};
-use crate::oci::container_instances::{ContainerInstance, InstanceState};
+use crate::oci::container_instances::{Container, ContainerInstance, InstanceState};
 use crate::oci::{InstanceId, WorkRequestId};
 use crate::run::Failure;
 use crate::workflows::{World, failure};
@@ -35,9 +36,38 @@ pub(in crate::workflows) async fn until_running(
     id: &InstanceId,
     work: Option<&WorkRequestId>,
 ) -> Result<Running, Failure> {
+    until(cx, id, work, Wanted::Running).await
+}
+
+/// Waits until the addresses of an instance are known, whether or not it runs by then.
+///
+/// # Errors
+/// As [`until_running`].
+pub(in crate::workflows) async fn until_located(
+    cx: &Cx<'_, World>,
+    id: &InstanceId,
+    work: Option<&WorkRequestId>,
+) -> Result<Vec<String>, Failure> {
+    Ok(until(cx, id, work, Wanted::Located).await?.addresses)
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Located,
+    Running,
+}
+
+async fn until(
+    cx: &Cx<'_, World>,
+    id: &InstanceId,
+    work: Option<&WorkRequestId>,
+    wanted: Wanted,
+) -> Result<Running, Failure> {
     let deadline = Instant::now() + cx.world.policy.instance_timeout;
-    for wait in Looks::around(USUAL, cx.world.policy.poll_interval) {
-        let state = match look(cx, id, work).await? {
+    let ago = cx.world.watched.waited_for(id);
+    for wait in Looks::around(USUAL, cx.world.policy.poll_interval).begun(ago) {
+        let state = match look(cx, id, work, wanted).await? {
             Look::Running(running) => return Ok(running),
             Look::NotYet(state) => state,
         };
@@ -58,11 +88,17 @@ pub(in crate::workflows) async fn until_running(
 }
 
 enum Look {
+    /// It runs, or its addresses are known and nothing else is waited for.
     Running(Running),
     NotYet(String),
 }
 
-async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>) -> Result<Look, Failure> {
+async fn look(
+    cx: &Cx<'_, World>,
+    id: &InstanceId,
+    work: Option<&WorkRequestId>,
+    wanted: Wanted,
+) -> Result<Look, Failure> {
     const DOING: &str = "waiting for the container instance";
     let api = cx.world.oci.container_instances();
     let instance = match failure::look(cx, DOING, || api.get(id)).await? {
@@ -71,15 +107,23 @@ async fn look(cx: &Cx<'_, World>, id: &InstanceId, work: Option<&WorkRequestId>)
         Err(error) if error.is_not_found() => return Ok(Look::NotYet("not visible yet".to_owned())),
         Err(error) => return Err(failure::of(DOING, &error)),
     };
-    if let Some(state) = not_ready(cx, &instance, work).await? {
-        return Ok(Look::NotYet(state));
+    let not_ready = not_ready(cx, &instance, work).await?;
+    let is_coming = matches!(instance.lifecycle_state, InstanceState::Creating | InstanceState::Updating);
+    if let Some(state) = not_ready {
+        // Nobody says whether the address is known before the instance is ACTIVE (docs/oci.md A.1).
+        let addresses =
+            if wanted == Wanted::Located && is_coming { reached(cx, &instance).await?.private } else { None };
+        return Ok(match addresses {
+            Some(addresses) => Look::Running(Running { id: id.clone(), addresses }),
+            None => Look::NotYet(state),
+        });
     }
     match reached(cx, &instance).await? {
         Reached { private: Some(addresses), .. } => Ok(Look::Running(Running { id: id.clone(), addresses })),
-        Reached { private: None, ipv6 } if ipv6.is_empty() => {
+        Reached { private: None, ipv6, .. } if ipv6.is_empty() => {
             Ok(Look::NotYet("waiting for its address".to_owned()))
         }
-        Reached { private: None, ipv6 } => Err(Failure::permanent(DOING, only_ipv6(id, &ipv6))),
+        Reached { private: None, ipv6, .. } => Err(Failure::permanent(DOING, only_ipv6(id, &ipv6))),
     }
 }
 
@@ -117,6 +161,7 @@ async fn not_ready(
             return Ok(Some(state));
         }
     }
+    cx.world.watched.runs(instance);
     Ok(None)
 }
 
@@ -135,6 +180,10 @@ pub(in crate::workflows) async fn still_runs(
 ) -> Result<Option<String>, Failure> {
     const DOING: &str = "looking at the container instance";
     let api = cx.world.oci.container_instances();
+    if all_run(cx, &cx.world.watched.containers(id)).await? {
+        cx.world.watched.runs_still(id);
+        return Ok(None);
+    }
     let instance = match failure::look(cx, DOING, || api.get(id)).await? {
         Ok(answer) => answer.value,
         Err(error) if error.is_not_found() => {
@@ -149,30 +198,52 @@ pub(in crate::workflows) async fn still_runs(
     not_ready(cx, &instance, None).await
 }
 
+/// Whether all of these containers run as they did from the start. Their own answers are enough then; otherwise the instance is
+/// asked, which can say more.
+async fn all_run(cx: &Cx<'_, World>, containers: &[String]) -> Result<bool, Failure> {
+    let api = cx.world.oci.container_instances();
+    for id in containers {
+        match failure::look(cx, LOOKING, || api.container(id)).await? {
+            Ok(answer) if !has_ended(&answer.value) && is_active(&answer.value) => {}
+            Ok(_) | Err(_) => return Ok(false),
+        }
+    }
+    Ok(!containers.is_empty())
+}
+
+const LOOKING: &str = "looking at the containers";
+
+/// Whether a container has exited at least once.
+const fn has_ended(container: &Container) -> bool {
+    container.container_restart_attempt_count > 0 || container.exit_code.is_some()
+}
+
+fn is_active(container: &Container) -> bool {
+    container.lifecycle_state == InstanceState::Active
+}
+
 /// Why a container is not ready; `None` if it is. ACTIVE is not enough: a container in a crash loop is ACTIVE as well
 /// (docs/oci.md 2.1).
 async fn container_not_ready(cx: &Cx<'_, World>, id: &str) -> Result<Option<String>, Failure> {
-    const DOING: &str = "looking at the containers";
     let api = cx.world.oci.container_instances();
-    let container = match failure::look(cx, DOING, || api.container(id)).await? {
+    let container = match failure::look(cx, LOOKING, || api.container(id)).await? {
         Ok(answer) => answer.value,
         Err(error) if error.is_not_found() => return Ok(Some("containers not visible yet".to_owned())),
-        Err(error) => return Err(failure::of(DOING, &error)),
+        Err(error) => return Err(failure::of(LOOKING, &error)),
     };
     let name = cx.world.oci.heard(&container.display_name);
-    if container.container_restart_attempt_count > 0 || container.exit_code.is_some() {
+    if has_ended(&container) {
         let code = container.exit_code.map_or_else(String::new, |code| format!(" with code {code}"));
         let log = last_lines(cx, id).await;
         return Err(Failure::permanent(
-            DOING,
+            LOOKING,
             format!(
                 "container `{name}` exited{code} and was restarted {} times{log}",
                 container.container_restart_attempt_count
             ),
         ));
     }
-    let is_active = container.lifecycle_state == InstanceState::Active;
-    Ok((!is_active).then(|| format!("container `{name}` is {}", container.lifecycle_state)))
+    Ok((!is_active(&container)).then(|| format!("container `{name}` is {}", container.lifecycle_state)))
 }
 
 /// The end of a container's log for an error message; empty if there is none.
@@ -231,6 +302,8 @@ pub(in crate::workflows) struct Reached {
     /// Its IPv6 addresses, as far as they are known. Backends are identified by IPv4 addresses only, because nobody knows how
     /// the service names a backend with an IPv6 address.
     pub(in crate::workflows) ipv6: Vec<String>,
+    /// Its network cards as the cloud sent them.
+    pub(in crate::workflows) cards: Vec<Value>,
 }
 
 /// Reads the addresses of an instance, each VNIC once.
@@ -240,14 +313,17 @@ pub(in crate::workflows) async fn reached(
 ) -> Result<Reached, Failure> {
     const DOING: &str = "reading the instance's address";
     let api = cx.world.oci.network();
-    let (mut private, mut ipv6) = (Some(Vec::new()), Vec::new());
+    let (mut private, mut ipv6, mut cards) = (Some(Vec::new()), Vec::new(), Vec::new());
     for vnic in &instance.vnics {
         let mut address = None;
         if let Some(id) = &vnic.vnic_id {
             match failure::look(cx, DOING, || api.vnic(id)).await? {
                 Ok(answer) => {
-                    address = answer.value.private_ip;
-                    ipv6.extend(answer.value.ipv6_addresses.unwrap_or_default());
+                    let card = answer.value;
+                    address = card["privateIp"].as_str().map(ToOwned::to_owned);
+                    let others = card["ipv6Addresses"].as_array().into_iter().flatten();
+                    ipv6.extend(others.filter_map(Value::as_str).map(ToOwned::to_owned));
+                    cards.push(card);
                 }
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(failure::of(DOING, &error)),
@@ -255,7 +331,7 @@ pub(in crate::workflows) async fn reached(
         }
         private = private.zip(address).map(|(known, address)| [known, vec![address]].concat());
     }
-    Ok(Reached { private: private.filter(|known| !known.is_empty()), ipv6 })
+    Ok(Reached { private: private.filter(|known| !known.is_empty()), ipv6, cards })
 }
 
 /// The private addresses of an instance; `None` while they are not known.
