@@ -147,11 +147,7 @@ impl Lease {
 
     /// Commits what has happened and is not committed yet. Returns its events.
     pub async fn flush(&self) -> Result<Vec<Event>, WriteError> {
-        let mut desk = self.desk.lock().await;
-        match desk.pending.take() {
-            Some(change) => self.commit(&mut desk, change).await,
-            None => Ok(Vec::new()),
-        }
+        self.clear(&mut *self.desk.lock().await).await
     }
 
     /// Waits until something has waited for a moment to be committed.
@@ -165,8 +161,12 @@ impl Lease {
     /// Like [`Lease::flush`], unless a commit is under way that includes everything.
     pub(crate) async fn flush_if_idle(&self) -> Result<Vec<Event>, WriteError> {
         let Ok(mut desk) = self.desk.try_lock() else { return Ok(Vec::new()) };
+        self.clear(&mut desk).await
+    }
+
+    async fn clear(&self, desk: &mut Desk) -> Result<Vec<Event>, WriteError> {
         match desk.pending.take() {
-            Some(change) => self.commit(&mut desk, change).await,
+            Some(change) => self.commit(desk, change).await,
             None => Ok(Vec::new()),
         }
     }
