@@ -286,7 +286,7 @@ pub(super) async fn enter<W: Sync>(
 /// who interrupts when they hear of that does not want this step.
 async fn begun<W>(ground: &Ground<'_, W>, told: &[Event]) -> Result<Timestamp, Stop> {
     ground.at("begun").await;
-    let Some((begun, before)) = told.split_last() else { return Ok(ground.clock.now()) };
+    let (begun, before) = told.split_last().expect("a step that begins is an event");
     ground.tell_all(before);
     let is_interrupted = ground.cancel.is_cancelled();
     ground.tell(Update::Event(begun));

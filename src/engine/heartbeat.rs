@@ -17,8 +17,8 @@ const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
 /// The wait after a failed renewal. It is short, because a renewal itself waits for a locked journal.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 
-/// Drives `work` to its end while renewing the lease, and commits what waits when nothing follows it. A lost lease drops `work` at an await. Its step is then in doubt,
-/// which is a state that the journal knows.
+/// Drives `work` to its end while renewing the lease, and commits what waits when nothing follows it. A lost lease drops
+/// `work` at an await. Its step is then in doubt, which is a state that the journal knows.
 pub(super) async fn beside<T, W>(
     lease: &Lease,
     ground: &Ground<'_, W>,

@@ -74,10 +74,8 @@ pub fn delete_backend_set(id: &LoadBalancerId, set: &str) -> Call {
 
 /// Registers a backend.
 pub fn create_backend(id: &LoadBalancerId, set: &str, address: &str, port: u16, flags: &Flags) -> Call {
-    let mut body = Value::Object(flags.fields());
-    body["ipAddress"] = json!(address);
-    body["port"] = json!(port);
-    call("CreateBackend", Method::Post, format!("{}/backends", set_path(id, set))).with_body(body)
+    let path = format!("{}/backends", set_path(id, set));
+    call("CreateBackend", Method::Post, path).with_body(backend(address, port, flags))
 }
 
 /// Replaces all flags of a backend.
@@ -89,6 +87,14 @@ pub fn update_backend(id: &LoadBalancerId, set: &str, backend: &BackendName, fla
 /// Replaces a whole set by the body of [`BackendSet::with_flags`], with all of its backends. Whoever is not in the body is gone.
 pub fn update_backend_set(id: &LoadBalancerId, set: &str, body: Value) -> Call {
     call("UpdateBackendSet", Method::Put, set_path(id, set)).with_body(body)
+}
+
+/// A backend in the body of a request.
+pub fn backend(address: &str, port: u16, flags: &Flags) -> Value {
+    let mut body = Value::Object(flags.fields());
+    body["ipAddress"] = json!(address);
+    body["port"] = json!(port);
+    body
 }
 
 /// Removes a backend, which ends its connections.

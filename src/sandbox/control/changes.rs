@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::apply::{Around, apply, full};
@@ -41,15 +42,9 @@ pub(super) fn accept(shared: &Arc<Shared>, request: &Request, id: &str, change: 
         }
         refuse(&habits, balancer, &change)?;
         balancer.work.push(BalancerWork {
-            id: work_id.clone(),
-            kind: kind(&change).to_owned(),
-            state: "ACCEPTED".to_owned(),
-            error: None,
-            accepted: now,
-            finished: None,
-            change,
             fails_with: request.work_fails_with.clone(),
             expects: if_match.clone().filter(|tag| tag != "*" && habits.if_match == IfMatch::Applied),
+            ..accepted(work_id.clone(), change, now)
         });
         if is_busy && !request.is_stray {
             state.violations.push(format!("load balancer {id} was given {work_id} while it was busy"));
@@ -175,17 +170,8 @@ pub(in crate::sandbox) fn intrude(shared: &Arc<Shared>, request: &Request, is_wa
         let intruder = Backend { weight: 9, offline: true, generation, ..Backend::at("127.0.0.250", 9) };
         if is_waiting {
             let change = Change::CreateBackend { set: set.to_owned(), backend: intruder };
-            balancer.work.push(BalancerWork {
-                id: format!("ocid1.loadbalancerworkrequest.oc1.iad.intruder{generation}"),
-                kind: kind(&change).to_owned(),
-                state: "ACCEPTED".to_owned(),
-                error: None,
-                accepted: now,
-                finished: None,
-                change,
-                fails_with: None,
-                expects: None,
-            });
+            let id = format!("ocid1.loadbalancerworkrequest.oc1.iad.intruder{generation}");
+            balancer.work.push(accepted(id, change, now));
         } else if let Some(set) = balancer.sets.get_mut(set) {
             set.backends.push(intruder);
             balancer.version += 1;
@@ -193,6 +179,21 @@ pub(in crate::sandbox) fn intrude(shared: &Arc<Shared>, request: &Request, is_wa
     });
     if is_waiting {
         work_off(shared, id);
+    }
+}
+
+/// A change that has just been accepted.
+fn accepted(id: String, change: Change, now: DateTime<Utc>) -> BalancerWork {
+    BalancerWork {
+        id,
+        kind: kind(&change).to_owned(),
+        state: "ACCEPTED".to_owned(),
+        error: None,
+        accepted: now,
+        finished: None,
+        change,
+        fails_with: None,
+        expects: None,
     }
 }
 

@@ -18,7 +18,7 @@ use super::sent::preview_of;
 use super::timing::drained_out;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::load_balancers::{
-    Backend, BackendSet, Flags, HealthStatus, LoadBalancer, update_backend_set,
+    Backend, BackendSet, Flags, HealthStatus, LoadBalancer, backend, update_backend_set,
 };
 use crate::oci::network::is_same_address;
 use crate::oci::{Call, LoadBalancerId, WorkRequestId};
@@ -235,14 +235,8 @@ impl ShiftSet {
     fn foreseen(&self) -> Call {
         let ours = self.coming.iter().map(|one| (&one.place, one.flags.clone()));
         let ours = ours.chain(self.leaving.iter().map(|one| (&one.place, one.flags.drained())));
-        let backends: Vec<serde_json::Value> = ours
-            .map(|(place, flags)| {
-                let mut body = serde_json::json!(flags);
-                body["ipAddress"] = place.address.clone().into();
-                body["port"] = place.port.into();
-                body
-            })
-            .collect();
+        let backends: Vec<serde_json::Value> =
+            ours.map(|(place, flags)| backend(&place.address, place.port, &flags)).collect();
         update_backend_set(&self.load_balancer, &self.backend_set, serde_json::json!({"backends": backends}))
     }
 }
