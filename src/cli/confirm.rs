@@ -6,6 +6,7 @@ use super::exit::Exit;
 use super::problem::{Kind, Report};
 use super::ui::{Ui, plain, short};
 use crate::run::{Effect, RunRecord, StepRecord, StepStatus, UndoStatus};
+use crate::workflows::NEW_INSTANCE;
 
 /// Whether the user is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ fn undo_in_words(record: &RunRecord, step: &StepRecord) -> String {
         "put-back" => format!("leaves {subject} as it is"),
         "register-backend" => format!("removes {subject}"),
         "create-instance" => {
-            let new = record.facts.get("new-instance-id").map(|id| short(id)).unwrap_or_default();
+            let new = record.facts.get(NEW_INSTANCE).map(|id| short(id)).unwrap_or_default();
             format!("deletes the new instance {new}")
         }
         "create-backend-set" => format!("deletes the backend set {subject}, unless others use it"),

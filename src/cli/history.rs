@@ -15,6 +15,7 @@ use super::status::status;
 use super::ui::{Tone, Ui, between, plain, short};
 use crate::journal::{JournalError, LEASE_LENGTH, Purpose};
 use crate::run::{Event, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
+use crate::workflows::{NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, RESTORED_INSTANCE};
 
 /// The interval at which a run of another process is polled.
 const LOOK: Duration = Duration::from_millis(250);
@@ -38,7 +39,7 @@ pub(super) async fn list(session: &Session<'_>, n_most: Option<NonZeroU32>) -> R
         runs.pop();
     }
     if session.ui.is_json {
-        let runs: Vec<_> = runs.iter().map(RunRecord::to_json_without_steps).collect();
+        let runs: Vec<_> = runs.iter().map(|run| run.to_json_without_steps(&PUBLISHED)).collect();
         session.ui.json(&with_doubt(json!({"runs": runs, "more": has_more}), doubt));
     } else if runs.is_empty() {
         session.ui.note("no runs yet");
@@ -58,7 +59,7 @@ pub(super) async fn one(session: &Session<'_>, selector: &RunSelector, events: b
     let record = journal.run(run).await?;
     let all = if events { journal.events_after(run, 0).await? } else { Vec::new() };
     if events && session.ui.is_json {
-        let mut one = record.to_json();
+        let mut one = record.to_json(&PUBLISHED);
         one["events"] = all.iter().map(Event::to_json).collect();
         session.ui.json(&with_doubt(one, doubt));
     } else {
@@ -90,7 +91,7 @@ fn with_doubt(mut shown: Value, doubt: Option<String>) -> Value {
 
 pub(super) fn print(ui: &Ui, record: &RunRecord, doubt: Option<String>) {
     if ui.is_json {
-        ui.json(&with_doubt(record.to_json(), doubt));
+        ui.json(&with_doubt(record.to_json(&PUBLISHED), doubt));
     } else {
         ui.out(&run_screen(ui, record));
     }
@@ -110,8 +111,8 @@ fn runs_table(runs: &[RunRecord]) -> String {
             status(run),
             run.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
             run.finished_at.map(|at| between(run.created_at, at)).unwrap_or_default(),
-            fact("old-instance-id"),
-            fact("new-instance-id"),
+            fact(OLD_INSTANCE),
+            fact(NEW_INSTANCE),
         ]);
     }
     table.trim_fmt()
@@ -134,9 +135,7 @@ fn run_screen(ui: &Ui, record: &RunRecord) -> String {
     if let Some(holder) = &record.holder {
         lines.push(format!("held by {holder}"));
     }
-    for (label, name) in
-        [("old", "old-instance-id"), ("new", "new-instance-id"), ("restored", "restored-instance-id")]
-    {
+    for (label, name) in [("old", OLD_INSTANCE), ("new", NEW_INSTANCE), ("restored", RESTORED_INSTANCE)] {
         if let Some(id) = record.facts.get(name) {
             lines.push(format!("{label:<9}{id}"));
         }

@@ -9,14 +9,14 @@ use std::path::Path;
 use super::args::DeploymentArgs;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
-use super::problem::{Report, deployment_of, of_kin};
+use super::problem::{Report, deployment_of, of_kin, target_of_kin};
 use super::session::{Ready, Session};
-use crate::config::{Deployment, DeploymentTag, DeploymentTarget};
+use crate::config::{Deployment, DeploymentTag};
 use crate::engine::Foresight;
 use crate::journal::{FindError, Journal, Kin, Purpose};
 use crate::oci::LoadBalancerId;
 use crate::run::{RunId, RunSelector};
-use crate::workflows::{World, locate, target_of};
+use crate::workflows::{BACKEND_SET, World, locate, target_of};
 
 /// The result of looking for the run.
 pub(super) enum Meant {
@@ -145,13 +145,13 @@ async fn by_target(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant
 /// Whether a run and this deployment have the same target.
 fn goes_there(kin: &Kin, deployment: &Deployment, balancer: &LoadBalancerId) -> bool {
     let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
-    match kin.service().map(|text| serde_json::from_str::<DeploymentTarget>(&text)) {
+    match target_of_kin(kin) {
         Some(Ok(service)) => target_of(deployment, balancer, &sets).is_some_and(|wanted| {
             if sets.is_empty() { service.is_beside(&wanted) } else { service == wanted }
         }),
         Some(Err(_)) => false,
         // The run was started before runs knew their target.
-        None => kin.backend_sets().any(|place| {
+        None => kin.targets_of(BACKEND_SET).any(|place| {
             let set = place.strip_prefix(balancer.as_str()).and_then(|rest| rest.strip_prefix('/'));
             set.is_some_and(
                 |set| if sets.is_empty() { kin.name == deployment.name } else { sets.contains(&set) },

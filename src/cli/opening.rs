@@ -7,6 +7,7 @@ use super::session::{Session, TICK};
 use super::variables::given_key;
 use crate::journal::{Claim, Journal, KeySource};
 use crate::run::{RunId, RunSelector};
+use crate::workflows::KINSHIP;
 
 impl Session<'_> {
     /// The path of the journal.
@@ -35,6 +36,7 @@ impl Session<'_> {
     pub(super) async fn journal(&self) -> Result<Journal, Report> {
         let path = self.journal_path()?;
         let journal = self.beside_the_lock(&path, Journal::open(&path, self.key(), self.clock)).await?;
+        let journal = journal.related_by(KINSHIP);
         self.say_of_before(&journal);
         self.say_who_has_a_hand_on(&journal);
         Ok(journal)
@@ -61,7 +63,7 @@ impl Session<'_> {
     pub(super) async fn journal_to_drive(&self) -> Result<Option<Journal>, Report> {
         let path = self.journal_path()?;
         let opening = Journal::open_existing(&path, self.key(), self.clock);
-        let journal = self.beside_the_lock(&path, opening).await?;
+        let journal = self.beside_the_lock(&path, opening).await?.map(|journal| journal.related_by(KINSHIP));
         if let Some(journal) = &journal {
             self.say_of_before(journal);
             self.say_who_has_a_hand_on(journal);
@@ -97,7 +99,7 @@ impl Session<'_> {
     pub(super) async fn journal_if_any(&self) -> Result<Option<Journal>, Report> {
         let path = self.journal_path()?;
         let opening = Journal::open_to_look(&path, self.key(), self.clock);
-        let journal = self.beside_the_lock(&path, opening).await?;
+        let journal = self.beside_the_lock(&path, opening).await?.map(|journal| journal.related_by(KINSHIP));
         if let Some(journal) = &journal {
             self.say_who_has_a_hand_on(journal);
         }

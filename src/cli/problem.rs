@@ -18,6 +18,7 @@ use crate::journal::{
     WriteError,
 };
 use crate::run::{Direction, Failure, RunState, stamp};
+use crate::workflows::SERVICE;
 
 /// An error before there is a run, or after its end.
 #[derive(Debug)]
@@ -126,10 +127,17 @@ pub(super) fn of_kin(kin: &Kin) -> String {
     format!("{}  {:12} {}", kin.run.short(), kin.state.as_str(), deployment_of(kin))
 }
 
+/// The target of a run's deployment, if the run learned it.
+pub(super) fn target_of_kin(kin: &Kin) -> Option<Result<DeploymentTarget, serde_json::Error>> {
+    kin.targets_of(SERVICE).next().map(serde_json::from_str)
+}
+
 /// The text with which a user can name a run's deployment: its name, with the digest of its target if it has one.
 pub(super) fn deployment_of(kin: &Kin) -> String {
-    let target = kin.service().and_then(|text| serde_json::from_str::<DeploymentTarget>(&text).ok());
-    target.map_or_else(|| kin.name.clone(), |target| DeploymentTag::of(&kin.name, &target).to_string())
+    match target_of_kin(kin) {
+        Some(Ok(target)) => DeploymentTag::of(&kin.name, &target).to_string(),
+        Some(Err(_)) | None => kin.name.clone(),
+    }
 }
 
 /// What to do about the journal's key.

@@ -25,7 +25,9 @@ use crate::env::Env;
 use crate::journal::Journal;
 use crate::oci::sign_in::Notice;
 use crate::run::{EventKind, Holder, RunId, Update};
-use crate::workflows::{Context, Process, World, complete_origin, registry};
+use crate::workflows::{
+    Context, NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, Process, World, complete_origin, registry,
+};
 
 /// The time that a change may take after a signal, on top of the time limits of its request and of a read.
 const GRACE: Duration = Duration::from_secs(30);
@@ -204,7 +206,8 @@ impl Session<'_> {
         };
         match of_end(outcome.run, &outcome.end) {
             report if self.ui.is_json => {
-                self.ui.json(&with_report(journal.run(outcome.run).await?.to_json(), report.as_ref()));
+                self.ui
+                    .json(&with_report(journal.run(outcome.run).await?.to_json(&PUBLISHED), report.as_ref()));
             }
             Some(report) => {
                 problem::Report { exit, ..report }.print(self.ui);
@@ -227,7 +230,7 @@ impl Session<'_> {
         let report = of_end(run, &End::Interrupted).filter(|_| !is_over);
         match (record, report) {
             (Some(record), report) if self.ui.is_json => {
-                self.ui.json(&with_report(record.to_json(), report.as_ref()));
+                self.ui.json(&with_report(record.to_json(&PUBLISHED), report.as_ref()));
             }
             (_, Some(report)) => drop(report.print(self.ui)),
             (_, None) => {}
@@ -262,8 +265,8 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
     Ok(match record.state {
         crate::run::RunState::Succeeded => format!(
             "{head}\n  new instance  {}\n  old instance  {}{}",
-            fact("new-instance-id"),
-            fact("old-instance-id"),
+            fact(NEW_INSTANCE),
+            fact(OLD_INSTANCE),
             // A run that a person ended has no way back.
             match journal.abandoned(outcome.run).await? {
                 Some(_) => String::new(),

@@ -59,7 +59,7 @@ impl Journal {
             (RunSelector::Prefix(prefix), _) => prefix,
             (RunSelector::Latest, Purpose::Look) => "",
             (RunSelector::Latest, Purpose::Resume | Purpose::Undo) => {
-                let all = kin::all(&self.0, &mut connection).await?;
+                let all = kin::all(&self.0, self.2, &mut connection).await?;
                 return latest(all, purpose);
             }
         };
@@ -89,7 +89,7 @@ impl Journal {
     /// each.
     pub async fn deployments(&self) -> Result<Vec<Vec<Kin>>, JournalError> {
         let mut connection = self.0.connection.lock().await;
-        let mut all = kin::all(&self.0, &mut connection).await?;
+        let mut all = kin::all(&self.0, self.2, &mut connection).await?;
         all.retain(|kin| kin.has_changes);
         Ok(kin::by_deployment(all))
     }

@@ -16,10 +16,11 @@ use super::patience::Patience;
 use super::seal::{SealError, Sealer};
 use super::sqlite::of_sqlx;
 use crate::clock::Clock;
+use crate::run::Kinship;
 
 /// The journal: one file and one connection, shared by everything in this process.
 #[derive(Clone, Debug)]
-pub struct Journal(pub(super) Arc<Inner>, pub(super) Claim);
+pub struct Journal(pub(super) Arc<Inner>, pub(super) Claim, pub(super) Kinship);
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -54,7 +55,13 @@ impl Journal {
     /// The same journal, with this claim on the leases of other processes.
     #[must_use = "the journal itself respects leases"]
     pub fn claiming(self, claim: Claim) -> Self {
-        Self(self.0, claim)
+        Self(self.0, claim, self.2)
+    }
+
+    /// The same journal, whose runs are related in this way.
+    #[must_use = "the journal itself goes by every target"]
+    pub fn related_by(self, kinship: Kinship) -> Self {
+        Self(self.0, self.1, kinship)
     }
 
     /// The claim with which runs are taken.

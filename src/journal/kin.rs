@@ -1,8 +1,8 @@
 //! Which runs belong to one deployment, and which run supersedes another: decided by what they really changed, never by
 //! name.
 //!
-//! A run's targets, and the instances that it found and created, show what it changed. A claim is no change, and names
-//! say nothing: two services may share one.
+//! A run's targets, and the things that it found and made, show what it changed. A claim is no change, and names say
+//! nothing: two services may share one. Which targets and facts count is the program's to say: [`Kinship`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use super::error::JournalError;
 use super::handle::Inner;
 use super::row::Column;
-use crate::run::{RunId, RunState, Target};
+use crate::run::{Kinship, RunId, RunState, Target};
 
 /// What the journal knows of a run in relation to others.
 #[derive(Clone, Debug)]
@@ -29,37 +29,65 @@ pub struct Kin {
     has_succeeded: bool,
     targets: BTreeSet<String>,
     facts: BTreeMap<String, String>,
+    kinship: Kinship,
 }
 
 impl Kin {
-    /// The text that describes the deployment's own target, if the run learned it.
-    pub fn service(&self) -> Option<String> {
-        let mut targets = self.targets.iter().map(|target| Target::from(target.clone()));
-        targets.find_map(|target| target.as_service().map(ToOwned::to_owned))
+    /// The names of the targets of a kind that it holds or held.
+    pub fn targets_of(&self, kind: &str) -> impl Iterator<Item = &str> {
+        let named = |target: &'_ String| target.split_once(':').is_some_and(|(found, _)| found == kind);
+        let of_kind: Vec<&str> =
+            self.targets.iter().filter(|target| named(target)).map(String::as_str).collect();
+        of_kind.into_iter().filter_map(|target| target.split_once(':').map(|(_, name)| name))
     }
 
-    /// The names of the targets of kind `backend-set` that it holds or held.
-    pub fn backend_sets(&self) -> impl Iterator<Item = &str> {
-        self.targets.iter().filter_map(|target| target.strip_prefix("backend-set:"))
-    }
-
-    /// What identifies its deployment, however its instances change: the deployment's own target, or else all targets
-    /// that last.
+    /// What identifies its deployment, however its things change: its own targets, or else all targets that last.
     pub(super) fn lasting(&self) -> impl Iterator<Item = &str> {
-        let of = |is_meant: fn(&str) -> bool| -> Vec<&str> {
-            self.targets.iter().map(String::as_str).filter(|target| is_meant(target)).collect()
-        };
-        let kinds = [
-            of(|target| target.starts_with("service:")),
-            of(|target| !target.starts_with("instance:")),
-            of(|_| true),
-        ];
+        let all = || self.targets.iter().map(String::as_str);
+        let lasting = || all().filter(|target| !self.is_of(target, self.kinship.thing.as_slice()));
+        let kinds: [Vec<&str>; 3] = [self.own().collect(), lasting().collect(), all().collect()];
         kinds.into_iter().find(|targets| !targets.is_empty()).unwrap_or_default().into_iter()
     }
 
-    /// Everything that it held, found or created.
+    /// Everything that it held, found or made.
     pub(super) fn marks(&self) -> impl Iterator<Item = &str> {
-        self.targets.iter().map(String::as_str).chain(self.instances())
+        self.targets.iter().map(String::as_str).chain(self.things())
+    }
+
+    fn is_of(&self, target: &str, kinds: &[&str]) -> bool {
+        target.split_once(':').is_some_and(|(kind, _)| kinds.contains(&kind))
+    }
+
+    /// The targets that no other deployment has. A claim is none, because it says what is meant, and not what was changed.
+    fn own(&self) -> impl Iterator<Item = &str> {
+        let Kinship { shared, thing, .. } = self.kinship;
+        self.targets.iter().map(String::as_str).filter(move |target| {
+            let is_claim = Target::from((*target).to_owned()).is_claim();
+            !is_claim && !self.is_of(target, shared) && !self.is_of(target, thing.as_slice())
+        })
+    }
+
+    /// The targets that another deployment may hold as well.
+    fn shared(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().map(String::as_str).filter(|target| self.is_of(target, self.kinship.shared))
+    }
+
+    /// What it really changed, or may have changed. Two runs that changed one of these are kin.
+    fn changed(&self) -> impl Iterator<Item = &str> {
+        self.own().chain(self.things())
+    }
+
+    /// Whether what it shares decides. It decides only if a run does not know its deployment.
+    fn goes_by_what_is_shared(&self) -> bool {
+        self.own().next().is_none()
+    }
+
+    /// Every thing that it found, made or made again.
+    fn things(&self) -> BTreeSet<&str> {
+        let held = self.targets.iter().filter_map(|target| {
+            target.split_once(':').filter(|(kind, _)| self.kinship.thing == Some(kind)).map(|(_, name)| name)
+        });
+        held.chain(self.facts.values().map(String::as_str)).collect()
     }
 
     /// Whether going back past `later` would leave two versions serving.
@@ -71,48 +99,39 @@ impl Kin {
 
     /// Whether both runs really changed one thing.
     fn changes_with(&self, other: &Self) -> bool {
-        let shares = |kind: &str| {
-            let of = |kin: &Self| -> BTreeSet<String> {
-                kin.targets.iter().filter(|target| target.starts_with(kind)).cloned().collect()
-            };
-            !of(self).is_disjoint(&of(other))
-        };
-        let has_both_services = self.service().is_some() && other.service().is_some();
-        // Two deployments may share a backend set. It decides only if one of the runs does not know its deployment.
-        shares("service:")
-            || !self.instances().is_disjoint(&other.instances())
-            || (!has_both_services && shares("backend-set:"))
+        let changed: BTreeSet<&str> = self.changed().collect();
+        let shared: BTreeSet<&str> = self.shared().collect();
+        let decides = self.goes_by_what_is_shared() || other.goes_by_what_is_shared();
+        other.changed().any(|mark| changed.contains(mark))
+            || decides && other.shared().any(|target| shared.contains(target))
     }
 
-    /// Every instance that it found, created or recreated.
-    fn instances(&self) -> BTreeSet<&str> {
-        let targets = self.targets.iter().filter_map(|target| target.strip_prefix("instance:"));
-        targets.chain(self.facts.values().map(String::as_str)).collect()
-    }
-
-    /// Whether it recreated the instance that `earlier` created, under another id, without ever succeeding.
+    /// Whether it made the thing again that `earlier` made, under another id, without ever succeeding.
     fn has_replaced_what(&self, earlier: &Self) -> bool {
         let fact = |name: &str| self.facts.get(name);
-        let made = |id: &String| [NEW, RESTORED].iter().any(|name| earlier.facts.get(*name) == Some(id));
-        match (fact(OLD), fact(RESTORED)) {
-            (Some(old), Some(restored)) => old != restored && made(old),
+        let Kinship { found, made, restored, .. } = self.kinship;
+        let is_of_earlier =
+            |id: &String| [made, restored].iter().any(|name| earlier.facts.get(*name) == Some(id));
+        match (fact(found), fact(restored)) {
+            (Some(old), Some(again)) => old != again && is_of_earlier(old),
             _ => false,
         }
     }
 }
 
-const OLD: &str = "old-instance-id";
-const NEW: &str = "new-instance-id";
-const RESTORED: &str = "restored-instance-id";
-
 /// Every run, newest first.
-pub(super) async fn all(inner: &Inner, connection: &mut SqliteConnection) -> Result<Vec<Kin>, JournalError> {
-    numbered_from(inner, connection, 0).await
+pub(super) async fn all(
+    inner: &Inner,
+    kinship: Kinship,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Kin>, JournalError> {
+    numbered_from(inner, kinship, connection, 0).await
 }
 
 /// A run and those after it, newest first.
 pub(super) async fn since(
     inner: &Inner,
+    kinship: Kinship,
     connection: &mut SqliteConnection,
     run: RunId,
 ) -> Result<Vec<Kin>, JournalError> {
@@ -122,13 +141,14 @@ pub(super) async fn since(
         .await
         .map_err(|error| inner.failed(error))?;
     match number {
-        Some(number) => numbered_from(inner, connection, number).await,
+        Some(number) => numbered_from(inner, kinship, connection, number).await,
         None => Ok(Vec::new()),
     }
 }
 
 async fn numbered_from(
     inner: &Inner,
+    kinship: Kinship,
     connection: &mut SqliteConnection,
     number: i64,
 ) -> Result<Vec<Kin>, JournalError> {
@@ -154,8 +174,11 @@ async fn numbered_from(
     let mut facts: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let known = sqlx::query!(
         "SELECT run_id, facts.name, value FROM runs JOIN facts ON run_id = id
-         WHERE number >= ?1 AND facts.name IN ('old-instance-id', 'new-instance-id', 'restored-instance-id')",
-        number
+         WHERE number >= ?1 AND facts.name IN (?2, ?3, ?4)",
+        number,
+        kinship.found,
+        kinship.made,
+        kinship.restored
     );
     for row in known.fetch_all(&mut *connection).await.map_err(failed)? {
         facts.entry(row.run_id).or_default().insert(row.name, row.value);
@@ -171,18 +194,20 @@ async fn numbered_from(
                 has_succeeded: row.has_succeeded != 0,
                 targets: targets.remove(&row.id).unwrap_or_default(),
                 facts: facts.remove(&row.id).unwrap_or_default(),
+                kinship,
             })
         })
         .collect()
 }
 
-/// The newest later run that supersedes `run`: it has replaced the instance from which `run` would go back.
+/// The newest later run that supersedes `run`: it has replaced the thing from which `run` would go back.
 pub(super) async fn superseding(
     inner: &Inner,
+    kinship: Kinship,
     connection: &mut SqliteConnection,
     run: RunId,
 ) -> Result<Option<Kin>, JournalError> {
-    Ok(superseding_among(&since(inner, connection, run).await?, run).cloned())
+    Ok(superseding_among(&since(inner, kinship, connection, run).await?, run).cloned())
 }
 
 /// The same, among runs that are loaded already.
@@ -197,25 +222,22 @@ pub(super) fn by_deployment(mut runs: Vec<Kin>) -> Vec<Vec<Kin>> {
     runs.sort_by_key(|kin| std::cmp::Reverse(kin.number));
     let mut first_in = vec![0; runs.len()];
     let mut met: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut in_sets: BTreeMap<&str, (Vec<usize>, bool)> = BTreeMap::new();
+    let mut sharing: BTreeMap<&str, (Vec<usize>, bool)> = BTreeMap::new();
     for (index, kin) in runs.iter().enumerate() {
         first_in[index] = index;
-        let own = kin.targets.iter().filter(|text| {
-            let target = Target::from((*text).clone());
-            target.is_whole_claim() || target.as_service().is_some()
-        });
-        for mark in own.map(String::as_str).chain(kin.instances()) {
+        // Runs of one deployment that have changed nothing yet hold one claim.
+        let claims = kin.targets.iter().filter(|text| Target::from((*text).clone()).is_whole_claim());
+        for mark in claims.map(String::as_str).chain(kin.changed()) {
             let other = *met.entry(mark).or_insert(index);
             join(&mut first_in, index, other);
         }
-        for set in kin.backend_sets() {
-            let (members, has_old) = in_sets.entry(set).or_default();
+        for target in kin.shared() {
+            let (members, decides) = sharing.entry(target).or_default();
             members.push(index);
-            *has_old |= kin.service().is_none();
+            *decides |= kin.goes_by_what_is_shared();
         }
     }
-    // Two deployments may share a backend set. It decides only for runs that do not know their deployment.
-    for (members, _) in in_sets.values().filter(|(_, has_old)| *has_old) {
+    for (members, _) in sharing.values().filter(|(_, decides)| *decides) {
         for index in members {
             join(&mut first_in, *index, members[0]);
         }
@@ -246,6 +268,14 @@ fn join(first_in: &mut [usize], one: usize, other: usize) {
 mod tests {
     use super::*;
 
+    const KINSHIP: Kinship = Kinship {
+        shared: &["backend-set"],
+        thing: Some("instance"),
+        found: "old",
+        made: "new",
+        restored: "restored",
+    };
+
     struct Made(Kin);
 
     impl Made {
@@ -259,18 +289,22 @@ mod tests {
                 has_succeeded: true,
                 targets: targets.iter().map(|target| (*target).to_owned()).collect(),
                 facts: BTreeMap::new(),
+                kinship: KINSHIP,
             })
         }
 
         fn replaces(mut self, old: &str, new: &str) -> Self {
-            self.0.facts.extend([(OLD.to_owned(), old.to_owned()), (NEW.to_owned(), new.to_owned())]);
+            self.0.facts.extend([
+                (KINSHIP.found.to_owned(), old.to_owned()),
+                (KINSHIP.made.to_owned(), new.to_owned()),
+            ]);
             self
         }
 
         fn goes_back_to(mut self, restored: &str) -> Self {
             self.0.state = RunState::RolledBack;
             self.0.has_succeeded = false;
-            self.0.facts.insert(RESTORED.to_owned(), restored.to_owned());
+            self.0.facts.insert(KINSHIP.restored.to_owned(), restored.to_owned());
             self
         }
     }
@@ -332,5 +366,17 @@ mod tests {
         let numbers: Vec<i64> = joined.iter().flatten().map(|kin| kin.number).collect();
         assert_eq!(numbers, [3, 2, 1]);
         assert_eq!(joined.len(), 1);
+    }
+
+    #[test]
+    fn without_a_kinship_runs_go_by_every_target() {
+        let plain = |number, target| {
+            let mut made = Made::new(number, &[target]).0;
+            made.kinship = Kinship::default();
+            made
+        };
+        let (one, again, other) = (plain(1, "folder:a"), plain(2, "folder:a"), plain(3, "folder:b"));
+        assert!(are_kin(&one, &again) && one.is_superseded_by(&again));
+        assert!(!are_kin(&one, &other) && !one.is_superseded_by(&other));
     }
 }

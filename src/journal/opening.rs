@@ -16,6 +16,7 @@ use super::key::KeySource;
 use super::open::{self, Opened};
 use super::{exposure, lock, wal};
 use crate::clock::Clock;
+use crate::run::Kinship;
 
 impl Journal {
     /// Opens the journal at `path` as [`Journal::open`] does, with the machine's clock and with its key in a file
@@ -86,7 +87,7 @@ impl Journal {
             n_commits: AtomicU32::new(0),
             connection: Mutex::new(connection),
         };
-        Self(Arc::new(inner), Claim::Respects)
+        Self(Arc::new(inner), Claim::default(), Kinship::default())
     }
 
     /// Opens the journal if there is one.

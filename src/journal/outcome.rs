@@ -6,7 +6,7 @@ use super::error::JournalError;
 use super::handle::Inner;
 use super::kin;
 use super::row::Column;
-use crate::run::{EventKind, Outcome, RunId, RunRecord, RunState};
+use crate::run::{EventKind, Kinship, Outcome, RunId, RunRecord, RunState};
 
 /// What the rows of a run say about its course.
 struct Way {
@@ -18,13 +18,14 @@ struct Way {
 /// Sets the outcome of each record. The newest comes first.
 pub(super) async fn tell(
     inner: &Inner,
+    kinship: Kinship,
     connection: &mut SqliteConnection,
     records: &mut [RunRecord],
 ) -> Result<(), JournalError> {
     // Other runs matter only for a success, and only later ones. The oldest record is the last.
     let oldest = records.iter().rfind(|record| record.state == RunState::Succeeded);
     let kin = match oldest {
-        Some(oldest) => kin::since(inner, connection, oldest.id).await?,
+        Some(oldest) => kin::since(inner, kinship, connection, oldest.id).await?,
         None => Vec::new(),
     };
     for record in records {

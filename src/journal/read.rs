@@ -120,7 +120,7 @@ impl Journal {
         let steps = steps.into_iter().map(StoredStep::into_record).collect::<Result<_, _>>()?;
         let mut record = row.into_record(facts, steps, &self.0)?;
         record.warnings = outcome::warnings(&self.0, &mut connection, run).await?;
-        outcome::tell(&self.0, &mut connection, std::slice::from_mut(&mut record)).await?;
+        outcome::tell(&self.0, self.2, &mut connection, std::slice::from_mut(&mut record)).await?;
         Ok(record)
     }
 
@@ -142,7 +142,7 @@ impl Journal {
             let facts = load_facts(&self.0, &mut connection, run).await?;
             records.push(row.into_record(facts, Vec::new(), &self.0)?);
         }
-        outcome::tell(&self.0, &mut connection, &mut records).await?;
+        outcome::tell(&self.0, self.2, &mut connection, &mut records).await?;
         Ok(records)
     }
 

@@ -115,7 +115,7 @@ impl Journal {
         let Takeable { row, from, mut known, mut steps } = found;
         let before = row.standing.state;
         let taken = EventKind::LeaseTaken { from, by: holder.clone(), fence: row.fence.next() };
-        let turned = turned(inner, &mut tx, run, &row, way, holder).await?;
+        let turned = turned(self, &mut tx, run, &row, way, holder).await?;
         let standings: Vec<StepStanding> = steps.iter().map(StoredStep::standing).collect();
         let mut change = Change::new(run, row.fence, row.standing, inner.clock.now());
         for event in std::iter::once(taken).chain(turned) {
@@ -146,18 +146,19 @@ impl Journal {
 
 /// The event besides the taking, if the run turns round, is retried or is ended.
 async fn turned(
-    inner: &Inner,
+    journal: &Journal,
     tx: &mut SqliteConnection,
     run: RunId,
     row: &LeaseRow,
     way: Take,
     holder: &Holder,
 ) -> Result<Option<EventKind>, TakeError> {
+    let inner = &journal.0;
     let state = row.standing.state;
     // The process died after the failure, before it began the rollback that the run asks for.
     let was_to_go_back = state == RunState::Failed && row.on_failure == OnFailure::Rollback;
     if !was_to_go_back || matches!(way, Take::Abandon(_) | Take::Retry) {
-        check_way(tx, inner, run, &way, state).await?;
+        check_way(tx, journal, run, &way, state).await?;
     }
     Ok(match way {
         Take::Rollback => Some(EventKind::RollbackStarted),
@@ -185,11 +186,12 @@ fn by(holder: &Holder) -> String {
 /// Whether a run in `state` can be taken in this way.
 async fn check_way(
     tx: &mut SqliteConnection,
-    inner: &Inner,
+    journal: &Journal,
     run: RunId,
     way: &Take,
     state: RunState,
 ) -> Result<(), TakeError> {
+    let inner = &journal.0;
     let over = Err(TakeError::Over { run, state });
     if !matches!(way, Take::Abandon(_))
         && let Some(abandoned) = abandon::abandoned(inner, tx, run).await?
@@ -218,7 +220,7 @@ async fn check_way(
         (Take::Rollback, RunState::Succeeded) => {
             let rows = &inner.unlocked().map_err(JournalError::from)?.rows;
             Rows::new(&inner.path, rows, tx).check_later(run).await?;
-            match kin::superseding(inner, tx, run).await? {
+            match kin::superseding(inner, journal.2, tx, run).await? {
                 Some(by) => Err(TakeError::Superseded { run, by: by.run, state: by.state }),
                 None => Ok(()),
             }

@@ -223,8 +223,6 @@ pub struct Target(String);
 /// The kind of a claim, which precedes its digest.
 const CLAIM: &str = "deployment";
 const CLAIM_MARK: char = '#';
-/// The kind of a deployment's own target.
-const SERVICE: &str = "service";
 
 impl Target {
     /// The length of a claim's digest in hexadecimal characters.
@@ -258,16 +256,6 @@ impl Target {
     /// Whether this is a claim with a digest, which distinguishes two deployments with the same name.
     pub fn is_whole_claim(&self) -> bool {
         self.claimed().is_some()
-    }
-
-    /// A deployment's own target, from the text that describes it.
-    pub fn service(text: &str) -> Self {
-        Self::new(SERVICE, text)
-    }
-
-    /// The text that describes a deployment's own target, if this is one.
-    pub fn as_service(&self) -> Option<&str> {
-        self.0.split_once(':').filter(|(kind, _)| *kind == SERVICE).map(|(_, text)| text)
     }
 
     /// The target as the journal holds it.

@@ -9,6 +9,7 @@ mod failure;
 mod fold;
 mod half;
 mod id;
+mod kinship;
 mod published;
 mod record;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use failure::{Failure, FailureKind};
 pub use fold::{Folded, FoldedStep, Unfoldable};
 pub use half::Half;
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, StepId, Target};
+pub use kinship::Kinship;
 pub use published::stamp;
 pub use record::{RunRecord, StepRecord, UndoRecord};
 #[cfg(test)]

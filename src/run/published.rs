@@ -5,7 +5,7 @@
 //! `kebab-case`.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::event::{Event, EventKind};
 use super::failure::{Failure, FailureKind};
@@ -15,16 +15,16 @@ use super::state::{Outcome, RunState, StepStatus, UndoStatus};
 use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
 impl RunRecord {
-    /// The published JSON of the run, with its steps.
-    pub fn to_json(&self) -> Value {
-        let mut published = self.to_json_without_steps();
+    /// The published JSON of the run, with its steps and with these of its facts.
+    pub fn to_json(&self, facts: &[&str]) -> Value {
+        let mut published = self.to_json_without_steps(facts);
         published["warnings"] = self.warnings.as_slice().into();
         published["steps"] = self.steps.iter().map(StepRecord::to_json).collect();
         published
     }
 
-    /// The published JSON of the run, for a list of runs.
-    pub fn to_json_without_steps(&self) -> Value {
+    /// The published JSON of the run, for a list of runs. A fact that the run has not learned is `null`.
+    pub fn to_json_without_steps(&self, facts: &[&str]) -> Value {
         let head = PublishedRun {
             run_id: self.id,
             workflow: &self.workflow,
@@ -36,9 +36,7 @@ impl RunRecord {
             created_at: stamp(self.created_at),
             finished_at: self.finished_at.map(stamp),
             error: self.error.as_ref().map(Failure::to_string),
-            old_instance_id: self.facts.get("old-instance-id"),
-            new_instance_id: self.facts.get("new-instance-id"),
-            restored_instance_id: self.facts.get("restored-instance-id"),
+            facts: facts.iter().map(|name| (name.replace('-', "_"), json!(self.facts.get(*name)))).collect(),
         };
         serde_json::to_value(head).expect("strings, numbers and booleans serialise")
     }
@@ -97,9 +95,8 @@ struct PublishedRun<'a> {
     created_at: String,
     finished_at: Option<String>,
     error: Option<String>,
-    old_instance_id: Option<&'a String>,
-    new_instance_id: Option<&'a String>,
-    restored_instance_id: Option<&'a String>,
+    #[serde(flatten)]
+    facts: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -331,13 +328,15 @@ mod tests {
         }
     }
 
+    const FACTS: [&str; 3] = ["old-instance-id", "new-instance-id", "restored-instance-id"];
+
     #[test]
     fn a_run_is_published_with_its_steps() {
-        insta::assert_snapshot!(format!("{:#}", record().to_json()));
+        insta::assert_snapshot!(format!("{:#}", record().to_json(&FACTS)));
     }
 
     #[test]
     fn a_run_in_a_list_is_published_without_them() {
-        insta::assert_snapshot!(format!("{:#}", record().to_json_without_steps()));
+        insta::assert_snapshot!(format!("{:#}", record().to_json_without_steps(&FACTS)));
     }
 }

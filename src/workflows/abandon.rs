@@ -10,6 +10,7 @@ use super::activities::{
 use super::balancer::Place;
 use super::elsewhere::Elsewhere;
 use super::finders::elsewhere;
+use super::kinship::RESTORED_INSTANCE;
 use super::redeploy::Redeploy;
 use super::stages::{Retiring, retire};
 use super::target::instance_compartment;
@@ -203,6 +204,6 @@ pub fn old_side(past: &Past) -> Result<Side, Failure> {
             port: old.backend.port,
         }
     });
-    let id = past.facts.get("restored-instance-id").map_or(old.id, |id| InstanceId::from(id.as_str()));
+    let id = past.facts.get(RESTORED_INSTANCE).map_or(old.id, |id| InstanceId::from(id.as_str()));
     Ok(Side { id, compartment_id, places: places.collect() })
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::kinship::{BACKEND_SET, INSTANCE, SERVICE};
 use super::world::World;
 use crate::config::{Deployment, DeploymentTag, DeploymentTarget, Filter};
 use crate::oci::{InstanceId, LoadBalancerId};
@@ -44,12 +45,12 @@ pub async fn complete_origin(deployment: &mut Deployment, world: &World) {
 
 /// The target that a run locks for an instance that it takes away.
 pub fn instance(id: &InstanceId) -> Target {
-    Target::new("instance", id.as_str())
+    Target::new(INSTANCE, id.as_str())
 }
 
 /// The target that a run locks for a backend set of a load balancer.
 pub(super) fn backend_set(balancer: &LoadBalancerId, set: &str) -> Target {
-    Target::new("backend-set", &format!("{balancer}/{set}"))
+    Target::new(BACKEND_SET, &format!("{balancer}/{set}"))
 }
 
 /// The target of `deployment` behind these sets. `None` for a run that was started before deployments had one.
@@ -63,7 +64,7 @@ pub fn of(deployment: &Deployment, balancer: &LoadBalancerId, sets: &[&str]) -> 
 /// backend set, because nothing then distinguishes two such deployments.
 pub(super) fn held(target: &DeploymentTarget) -> Option<Target> {
     let text = serde_json::to_string(target).expect("a target is text");
-    (!target.backend_sets().is_empty()).then(|| Target::service(&text))
+    (!target.backend_sets().is_empty()).then(|| Target::new(SERVICE, &text))
 }
 
 /// The value of the tag of the resources that the deployment creates.

@@ -21,6 +21,7 @@ use crate::journal::{Journal, KeySource};
 use crate::probe::{Load, probe};
 use crate::run::StepStatus;
 use crate::sandbox::{Handle, Options, Sandbox};
+use crate::workflows::KINSHIP;
 use report::Verdict;
 
 /// How many times faster than the real service the demo's cloud is.
@@ -116,7 +117,8 @@ async fn wait(child: &mut Child) -> Result<ExitStatus, Report> {
 /// Watches the journal until the rollout waits for the old backend's requests to end.
 async fn wait_for_the_drain(session: &Session<'_>, home: &Home, child: &mut Child) -> Result<(), Report> {
     let deadline = Instant::now() + ACT_LIMIT;
-    let journal = Journal::open(&home.journal(), KeySource::default(), session.clock).await?;
+    let journal =
+        Journal::open(&home.journal(), KeySource::default(), session.clock).await?.related_by(KINSHIP);
     loop {
         let runs = journal.runs(1).await?;
         if let Some(run) = runs.first() {

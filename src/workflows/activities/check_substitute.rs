@@ -7,6 +7,7 @@ use crate::engine::{Activity, Cx, Read};
 use crate::oci::InstanceId;
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::run::{Facts, Failure};
+use crate::workflows::kinship::NEW_INSTANCE;
 use crate::workflows::{World, failure, instance};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ impl Activity for CheckSubstitute {
         const DOING: &str = "looking at the instance that was made by hand";
         let id = &self.id;
         let refused = |message: String| Err(Failure::permanent(DOING, message));
-        if cx.fact("new-instance-id") == Some(id.as_str()) {
+        if cx.fact(NEW_INSTANCE) == Some(id.as_str()) {
             return refused(format!("{id} is the new version, which the rollback takes away"));
         }
         let api = cx.world.oci.container_instances();

@@ -15,6 +15,7 @@ use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::instance::{self, TokenOf};
+use crate::workflows::kinship::NEW_INSTANCE;
 use crate::workflows::{World, failure, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -96,7 +97,7 @@ impl Activity for CreateInstance {
     }
 
     fn facts(created: &Created) -> Facts {
-        fact("new-instance-id", &created.id)
+        fact(NEW_INSTANCE, &created.id)
     }
 
     fn mask(&self, world: &World) {

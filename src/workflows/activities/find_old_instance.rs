@@ -10,6 +10,7 @@ use crate::oci::InstanceId;
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::beside::{self, Around};
+use crate::workflows::kinship::OLD_INSTANCE;
 use crate::workflows::{World, candidates, failure, instance, record};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ impl Activity for FindOldInstance {
     }
 
     fn facts(found: &Option<OldInstance>) -> Facts {
-        found.as_ref().map(|old| fact("old-instance-id", &old.id)).unwrap_or_default()
+        found.as_ref().map(|old| fact(OLD_INSTANCE, &old.id)).unwrap_or_default()
     }
 
     fn mask_output(found: &Option<OldInstance>, world: &World) {

@@ -5,6 +5,7 @@ use crate::oci::InstanceId;
 use crate::run::{Facts, Timestamp, stamp};
 use crate::workflows::World;
 use crate::workflows::balancer::Place;
+use crate::workflows::kinship::RESTORED_INSTANCE;
 
 /// The address of an instance that was created again, in place of `address`.
 pub(in crate::workflows) fn restored_address(address: &str) -> String {
@@ -13,7 +14,7 @@ pub(in crate::workflows) fn restored_address(address: &str) -> String {
 
 /// The instance in the old one's place, and its new address for each old one.
 pub(super) fn restored_as(id: &InstanceId, before: &[String], now: &[String]) -> Facts {
-    let mut facts = fact("restored-instance-id", id);
+    let mut facts = fact(RESTORED_INSTANCE, id);
     facts.extend(before.iter().zip(now).map(|(before, now)| (restored_address(before), now.clone())));
     facts
 }

@@ -15,6 +15,7 @@ use crate::oci::load_balancers::{Flags, LoadBalancer, create_backend, update_bac
 use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Expected, Place};
 use crate::workflows::guards::Predecessors;
+use crate::workflows::kinship::OLD_INSTANCE;
 use crate::workflows::{World, guards, readiness};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -145,7 +146,7 @@ impl RegisterBackend {
         match &self.replaces {
             Some(places) if places.is_empty() => Predecessors::Nobody,
             Some(places) => Predecessors::At(places.iter().map(|place| left::restored(cx, place)).collect()),
-            None if cx.fact("old-instance-id").is_none() => Predecessors::Nobody,
+            None if cx.fact(OLD_INSTANCE).is_none() => Predecessors::Nobody,
             None => Predecessors::Anybody,
         }
     }

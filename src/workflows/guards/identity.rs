@@ -4,6 +4,7 @@ use crate::engine::Cx;
 use crate::oci::InstanceId;
 use crate::run::Failure;
 use crate::workflows::balancer::Place;
+use crate::workflows::kinship::OLD_INSTANCE;
 use crate::workflows::{World, failure, instance};
 
 /// Makes sure that a backend which somebody else removed belonged to the instance to be retired. If the instance has other
@@ -16,7 +17,7 @@ pub(in crate::workflows) async fn is_still_retiring(
     place: &Place,
 ) -> Result<(), Failure> {
     const DOING: &str = "making sure whose backend was removed by somebody else";
-    let Some(id) = cx.fact("old-instance-id").map(InstanceId::from) else { return Ok(()) };
+    let Some(id) = cx.fact(OLD_INSTANCE).map(InstanceId::from) else { return Ok(()) };
     let api = cx.world.oci.container_instances();
     let instance = match failure::look(cx, DOING, || api.get(&id)).await? {
         Ok(answer) => answer.value,

@@ -8,6 +8,7 @@ use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::oci::load_balancers::HealthStatus;
 use crate::run::Failure;
 use crate::workflows::balancer::{Place, SURE_AFTER, health, when_idle_unless_gone};
+use crate::workflows::kinship::{NEW_INSTANCE, OLD_INSTANCE, RESTORED_INSTANCE};
 use crate::workflows::{World, failure, instance};
 
 /// Makes sure that a backend belongs to the instance which this run created, before it is taken out of service or removed.
@@ -16,7 +17,7 @@ use crate::workflows::{World, failure, instance};
 /// Permanent when the backend is somebody else's.
 pub(in crate::workflows) async fn is_new_instance(cx: &Cx<'_, World>, place: &Place) -> Result<(), Failure> {
     const DOING: &str = "making sure that the backend is the run's own";
-    if let Some(found) = readable(cx, cx.fact("new-instance-id")).await? {
+    if let Some(found) = readable(cx, cx.fact(NEW_INSTANCE)).await? {
         let [run, _] = instance::own_tags(cx, "");
         instance::carries(&found.id, &found.freeform_tags, &[run], cx)?;
         match known_addresses(cx, &found).await? {
@@ -61,7 +62,7 @@ pub(in crate::workflows) async fn old_instance_is_there(
     cx: &Cx<'_, World>,
     place: &Place,
 ) -> Result<(), Failure> {
-    let Some(id) = cx.fact("restored-instance-id").or_else(|| cx.fact("old-instance-id")) else {
+    let Some(id) = cx.fact(RESTORED_INSTANCE).or_else(|| cx.fact(OLD_INSTANCE)) else {
         return Ok(());
     };
     if readable(cx, Some(id)).await?.is_some() {

@@ -1,0 +1,30 @@
+//! The names of the targets and facts by which runs of a deployment are known. The journal holds them, so they stay.
+
+use crate::run::Kinship;
+
+/// The kind of a deployment's own target. Its name is a `DeploymentTarget` in JSON.
+pub const SERVICE: &str = "service";
+/// The kind of target for a backend set of a load balancer. Its name is `LOAD-BALANCER/SET`.
+pub const BACKEND_SET: &str = "backend-set";
+/// The kind of target for an instance that is taken away.
+pub(super) const INSTANCE: &str = "instance";
+
+/// The fact that holds the instance to replace.
+pub const OLD_INSTANCE: &str = "old-instance-id";
+/// The fact that holds the instance that the run created.
+pub const NEW_INSTANCE: &str = "new-instance-id";
+/// The fact that holds the instance in the old one's place after a rollback.
+pub const RESTORED_INSTANCE: &str = "restored-instance-id";
+
+/// The facts that are published with a run.
+pub const PUBLISHED: [&str; 3] = [OLD_INSTANCE, NEW_INSTANCE, RESTORED_INSTANCE];
+
+/// How the runs of this room are related.
+pub const KINSHIP: Kinship = Kinship {
+    // Two deployments may put their backends in one set.
+    shared: &[BACKEND_SET],
+    thing: Some(INSTANCE),
+    found: OLD_INSTANCE,
+    made: NEW_INSTANCE,
+    restored: RESTORED_INSTANCE,
+};
