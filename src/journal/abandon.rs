@@ -26,7 +26,7 @@ pub(super) struct Abandoned {
 impl Journal {
     /// The side for which a run was abandoned, unless the run was turned round since.
     pub async fn abandoned(&self, run: RunId) -> Result<Option<Keep>, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         Ok(abandoned(&self.0, &mut connection, run).await?.map(|abandoned| abandoned.keep))
     }
 }

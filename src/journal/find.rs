@@ -54,7 +54,7 @@ pub enum FindError {
 impl Journal {
     /// Finds the run that a user means.
     pub async fn find(&self, selector: &RunSelector, purpose: Purpose) -> Result<RunId, FindError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let prefix = match (selector, purpose) {
             (RunSelector::Prefix(prefix), _) => prefix,
             (RunSelector::Latest, Purpose::Look) => "",
@@ -88,7 +88,7 @@ impl Journal {
     /// The runs that changed something, grouped by deployment: the newest deployment first, and the newest run first in
     /// each.
     pub async fn deployments(&self) -> Result<Vec<Vec<Kin>>, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let mut all = kin::all(&self.0, self.2, &mut connection).await?;
         all.retain(|kin| kin.has_changes);
         Ok(kin::by_deployment(all))

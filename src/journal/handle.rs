@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use sqlx::SqliteConnection;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::canary::Unlocked;
 use super::error::JournalError;
@@ -34,6 +34,8 @@ pub(super) struct Inner {
     pub(super) inspection: Inspection,
     /// Whether this process has announced commits and not confirmed them yet.
     pub(super) has_announced: AtomicBool,
+    /// Whether a transaction may be open that a dropped future has left.
+    pub(super) may_be_open: AtomicBool,
     // Counts this process's commits, to limit the length of the log.
     pub(super) n_commits: AtomicU32,
     // An async mutex, because a transaction holds it across awaits. One connection, because SQLite has one writer.
@@ -82,6 +84,23 @@ impl Journal {
 }
 
 impl Inner {
+    /// The connection, on which no transaction is open.
+    pub(super) async fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
+        let mut connection = self.connection.lock().await;
+        if self.may_be_open.load(Ordering::Relaxed) {
+            self.close_transaction(&mut connection).await;
+        }
+        connection
+    }
+
+    /// Rolls back what was not committed. SQLite knows best whether a transaction is open.
+    pub(super) async fn close_transaction(&self, connection: &mut SqliteConnection) {
+        if let Err(error) = sqlx::raw_sql("ROLLBACK").execute(connection).await {
+            tracing::debug!(%error, "no transaction was open");
+        }
+        self.may_be_open.store(false, Ordering::Relaxed);
+    }
+
     /// How long a process without a lease waits for a locked journal.
     pub(super) fn patience(&self) -> Patience {
         Patience::lasting(Patience::WITHOUT_A_LEASE, self.clock)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
 
-use super::apply::{apply, commit};
+use super::apply::{apply, apply_alone, commit};
 use super::attest::Rows;
 use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, WriteError};
@@ -253,14 +253,23 @@ impl Lease {
         let patience = self.guard.patience();
         let mut connection = inner.writing(&patience).await;
         let announcement = wal::count_commit(inner, &mut connection).await;
-        let mut tx = begin!(&inner.path, connection, patience);
-        if change.moves_targets() {
+        let applied = if change.moves_targets() {
+            let mut tx = begin!(&inner.path, connection, patience);
             // Targets that somebody else has let go must not get a code of ours.
             let codes = &inner.unlocked().map_err(JournalError::from)?.rows;
             Rows::new(&inner.path, codes, &mut tx).check_runs(Scope::Newest(0)).await?;
-        }
-        let applied = apply(inner, &mut tx, &change, &desk.known).await?;
-        commit(inner, tx).await?;
+            let applied = apply(inner, &mut tx, &change, &desk.known).await?;
+            commit(inner, tx).await?;
+            applied
+        } else {
+            let mut patience = patience;
+            loop {
+                match apply_alone(inner, &mut connection, &change, &desk.known).await {
+                    Err(WriteError::Journal(error)) => patience.after(error).await?,
+                    done => break done?,
+                }
+            }
+        };
         if let Some(announcement) = announcement {
             announcement.end();
         }

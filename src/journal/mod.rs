@@ -6,12 +6,14 @@
 mod abandon;
 mod apply;
 mod attest;
+mod batch;
 mod canary;
 mod canonical;
 mod change;
 mod check;
 mod checkpoint;
 mod deaths;
+mod draft;
 mod error;
 mod exposure;
 mod extent;

@@ -84,6 +84,7 @@ impl Journal {
             heart: Heart::default(),
             inspection,
             has_announced: AtomicBool::new(false),
+            may_be_open: AtomicBool::new(false),
             n_commits: AtomicU32::new(0),
             connection: Mutex::new(connection),
         };

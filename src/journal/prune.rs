@@ -23,7 +23,7 @@ const AT_ONCE: usize = 200;
 impl Journal {
     /// The runs that ended before `time` and that no rollback needs, except for the `n_newest` newest runs.
     pub async fn obsolete(&self, time: Timestamp, n_newest: u32) -> Result<Vec<RunId>, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let all = kin::all(&self.0, self.2, &mut connection).await?;
         let before = millis(time);
         let over = sqlx::query_scalar!(

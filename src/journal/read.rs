@@ -90,7 +90,7 @@ impl Journal {
     /// Reads everything about a run that this process advances again.
     pub async fn history(&self, run: RunId) -> Result<History, JournalError> {
         let failed = |error| self.0.failed(error);
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let mut tx = connection.begin().await.map_err(failed)?;
         let checked = Rows::new(&self.0.path, &self.0.unlocked()?.rows, &mut tx).check(run).await?;
         let id = run.to_string();
@@ -103,7 +103,7 @@ impl Journal {
 
     /// One run with its steps. Confidential values are masked.
     pub async fn run(&self, run: RunId) -> Result<RunRecord, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let id = run.to_string();
         let row = sqlx::query_as!(
             RunRow,
@@ -126,7 +126,7 @@ impl Journal {
 
     /// The newest runs, newest first, without their steps.
     pub async fn runs(&self, n_most: u32) -> Result<Vec<RunRecord>, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let rows = sqlx::query_as!(
             RunRow,
             "SELECT id, workflow, workflow_version, name, state, direction, error, created_at, finished_at, holder, lease_until
@@ -148,7 +148,7 @@ impl Journal {
 
     /// The events of a run after number `n`, in order.
     pub async fn events_after(&self, run: RunId, n: u32) -> Result<Vec<Event>, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let id = run.to_string();
         let rows =
             sqlx::query!("SELECT n, at, kind FROM events WHERE run_id = ?1 AND n > ?2 ORDER BY n", id, n)
@@ -170,7 +170,7 @@ impl Journal {
     /// The reason to doubt what the journal says of a run. `None` when it is as it was written, and when there is no key
     /// to verify it. A run of an older version is verified by its events, without a key.
     pub async fn doubt(&self, run: RunId) -> Result<Option<JournalError>, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
         let path = &self.0.path;
         doubtful(match &self.0.unlocked {
@@ -182,7 +182,7 @@ impl Journal {
 
     /// The reason to doubt how many runs there are, which targets are held, or where the `n_newest` newest runs stand.
     pub async fn doubt_of_newest(&self, n_newest: u32) -> Result<Option<JournalError>, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
         let Some(unlocked) = &self.0.unlocked else { return Ok(None) };
         doubtful(Rows::new(&self.0.path, &unlocked.rows, &mut tx).check_runs(Scope::Newest(n_newest)).await)
@@ -191,7 +191,7 @@ impl Journal {
     /// The data that the caller stored with the run to be able to resume it. The whole run is verified first, because
     /// the context says to whom secrets are sent.
     pub async fn context(&self, run: RunId) -> Result<Value, JournalError> {
-        let mut connection = self.0.connection.lock().await;
+        let mut connection = self.0.connection().await;
         let mut tx = connection.begin().await.map_err(|error| self.0.failed(error))?;
         Rows::new(&self.0.path, &self.0.unlocked()?.rows, &mut tx).check(run).await?;
         let id = run.to_string();

@@ -75,7 +75,7 @@ impl Turn {
 impl Inner {
     /// The connection, once it is this process's turn to write, or once there is no patience left to wait for it.
     pub(super) async fn writing(&self, patience: &Patience) -> Writing<'_> {
-        let connection = self.connection.lock().await;
+        let connection = self.connection().await;
         let turn = Turn::wait(self, patience).await;
         if let Err(error) = &turn {
             tracing::info!(%error, "the writers of the journal cannot queue");
