@@ -79,4 +79,5 @@ mod tampering;
 mod terminal;
 mod told;
 mod unseen;
+mod unused;
 mod whole;
