@@ -74,7 +74,7 @@ impl Exit {
             End::Refused(_) => Self::Usage,
             End::Halted(_) | End::NotAbandoned(_) => Self::Halted,
             End::Stuck { .. } | End::Deadly { .. } => Self::Stuck,
-            End::TargetHeld(_) | End::LeaseLost(_) => Self::Refused,
+            End::TargetHeld(_) | End::LeaseLost(_) | End::TakenOver(_) => Self::Refused,
             End::Suspended(_) => Self::Suspended,
             End::Interrupted => Self::Interrupted,
             End::Diverged(_) | End::UnknownWorkflow(_) | End::Ours(_) | End::Broken(_) => Self::Ours,

@@ -348,6 +348,7 @@ impl From<Stop> for Report {
             Stop::TargetHeld(target) => held(&target),
             Stop::Ours(failure) => of(Kind::Ours, &failure, Exit::Ours),
             Stop::Broken(error) => error.into(),
+            Stop::TakenOver(failure) => of(Kind::LeaseLost, &failure, Exit::Refused),
             Stop::LeaseLost(_) => Self::ours("the lease was lost"),
             Stop::Diverged(diverged) => Self::ours(diverged.to_string()),
             Stop::UnknownWorkflow(unknown) => Self::ours(unknown.to_string()),

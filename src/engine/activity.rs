@@ -69,12 +69,27 @@ pub trait Activity: Serialize + DeserializeOwned + Send + Sync {
 }
 
 /// An activity that only reads. A plan really carries it out.
-pub trait Read: Activity {}
+pub trait Read: Activity {
+    /// What a run whose journal is lost has read here, as far as the world still shows it. The default reads now. A read
+    /// of something that the run itself changes afterwards must look behind those changes.
+    fn recall(&self, cx: &Cx<'_, Self::World>) -> impl Future<Output = Result<Self::Output, Failure>> + Send {
+        self.execute(cx)
+    }
+}
 
 /// An activity that waits for a condition.
 pub trait Wait: Activity {
     /// The result that a plan assumes.
     fn foresee(&self) -> Self::Output;
+
+    /// The result of this wait in a run whose journal is lost; `None` if the wait cannot be over. It counts only if a
+    /// later change turns out to have been made; otherwise the wait begins anew. By default it is what a plan assumes.
+    fn recall(
+        &self,
+        _cx: &Cx<'_, Self::World>,
+    ) -> impl Future<Output = Result<Option<Self::Output>, Failure>> + Send {
+        async { Ok(Some(self.foresee())) }
+    }
 }
 
 /// An activity that makes at most one change.
@@ -93,6 +108,15 @@ pub trait Mutation: Activity {
         _cx: &Cx<'_, Self::World>,
     ) -> impl Future<Output = Result<Option<Self::Output>, Failure>> + Send {
         async { Ok(None) }
+    }
+
+    /// Looks for the effect of this step in a run whose journal is lost. Later steps may have changed it since. The
+    /// default asks [`Mutation::adopt`], which is enough for an effect that later steps leave alone.
+    fn recall(
+        &self,
+        cx: &Cx<'_, Self::World>,
+    ) -> impl Future<Output = Result<Option<Self::Output>, Failure>> + Send {
+        self.adopt(cx)
     }
 
     /// Takes the change back, or one part of it. Like `execute`, it makes at most one change per call. The engine calls

@@ -123,6 +123,18 @@ pub(super) enum Ended<O> {
     Blocked(Failure),
 }
 
+impl<O> Ended<O> {
+    /// The result of a step that only looks, without a journal.
+    pub(super) fn of_a_look(self) -> Result<O, Stop> {
+        match self {
+            Self::Done(output) => Ok(output),
+            Self::Refused(failure) | Self::Blocked(failure) => Err(Stop::Failed(failure)),
+            Self::Spent(failure) if failure.kind == FailureKind::Missing => Err(Stop::Failed(failure)),
+            Self::Spent(failure) => Err(Stop::Suspended(failure)),
+        }
+    }
+}
+
 /// Counts the attempts of one step and knows their budget.
 pub(super) struct Attempts<'p> {
     policy: &'p RetryPolicy,
@@ -184,6 +196,7 @@ impl<'p> Attempts<'p> {
             FailureKind::Transient { retry_after } => retry_after,
             FailureKind::Missing => None,
             FailureKind::Permanent | FailureKind::Blocked => return Ok(Gave::Up),
+            FailureKind::TakenOver => return Err(Stop::TakenOver(failure.clone())),
             FailureKind::Ours => return Err(Stop::Ours(failure.clone())),
         };
         let now = self.clock.now();

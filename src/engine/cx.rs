@@ -154,7 +154,8 @@ impl<W: Sync> Cx<'_, W> {
         let mut looking = Looking { cx: self, look };
         match attempts.make(self.ground, Effect::Read, &mut looking).await {
             Ok(Ended::Done(output)) => Ok(output),
-            Ok(Ended::Refused(failure) | Ended::Blocked(failure)) | Err(Stop::Ours(failure)) => Err(failure),
+            Ok(Ended::Refused(failure) | Ended::Blocked(failure))
+            | Err(Stop::Ours(failure) | Stop::TakenOver(failure)) => Err(failure),
             Ok(Ended::Spent(failure)) => {
                 self.noted.is_spent.store(true, Ordering::Relaxed);
                 Err(failure)

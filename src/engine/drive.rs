@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::codec::through;
 use super::deadly::deadly;
 use super::ground::Ground;
 use super::heartbeat;
@@ -16,7 +15,7 @@ use super::stop::{End, Outcome, Stop};
 use super::trial::Trial;
 use super::workflow::{Started, Workflow};
 use crate::crash;
-use crate::journal::{History, Journal, Lease, NewRun, StartError, Take, TakeError};
+use crate::journal::{History, Journal, Lease, StartError, Take, TakeError};
 use crate::retry::RetryPolicy;
 use crate::run::{
     Direction, Effect, Event, Facts, Failure, Holder, OnFailure, RunId, RunState, Seq, StepStatus, Update,
@@ -74,6 +73,11 @@ impl<'e, W: Sync + 'static> Engine<'e, W> {
         self
     }
 
+    /// What other processes are told about the holder of the runs.
+    pub(super) const fn holder_of_runs(&self) -> &Holder {
+        &self.holder
+    }
+
     /// Returns at the instant of a [`Trial::CrashAt`].
     pub(super) async fn crashed(&self) {
         self.ground.crashed().await;
@@ -94,24 +98,15 @@ impl<W: Sync + 'static> Engine<'_, W> {
         started: Started,
         input: &F::Input,
     ) -> Result<Outcome, StartError> {
-        let (stored, _) = through(input)
-            .map_err(|unfit| StartError::Unfit(unfit.failure(&format!("the input of {}", F::NAME))))?;
-        let new = NewRun {
-            workflow: F::NAME.to_owned(),
-            workflow_version: F::VERSION,
-            name: started.name,
-            input: stored.clone(),
-            context: started.context,
-            on_failure: started.on_failure,
-            target: started.target,
-        };
+        let on_failure = started.on_failure;
+        let (new, stored) = started.run_of::<F>(input)?;
         crash::within("run", None, crash::Place::Itself);
         self.ground.at("not started").await;
         let (lease, event) = self.journal.start(new, &self.holder).await?;
         self.ground.at("started").await;
         self.ground.tell(Update::Event(&event));
         let history = Taken {
-            on_failure: started.on_failure,
+            on_failure,
             steps: Vec::new(),
             facts: Facts::new(),
             forget_retries: false,

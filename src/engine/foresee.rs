@@ -11,7 +11,7 @@ use crate::retry::RetryPolicy;
 use crate::run::{Facts, RunId, Seq, Update};
 
 /// Looks at the world without a run. Made by [`Foresight::new`]; its other methods override the defaults.
-pub struct Foresight<'f, W>(Ground<'f, W>);
+pub struct Foresight<'f, W>(pub(super) Ground<'f, W>);
 
 impl<'f, W> Foresight<'f, W> {
     /// Foresees what would be done to `world`. It has no listeners and no token for interruptions.
@@ -55,7 +55,7 @@ impl<W: Sync + 'static> Foresight<'_, W> {
         let output = Box::pin(F::steps(&mut run, input)).await?;
         match run.mode {
             Mode::Foresee { steps, .. } => Ok((steps, output)),
-            Mode::Live(_) => unreachable!("a plan stays a plan"),
+            Mode::Live(_) | Mode::Recall(_) => unreachable!("a plan stays a plan"),
         }
     }
 

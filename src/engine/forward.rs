@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::activity::{Activity, Mutation, Read, Wait};
 use super::attempt::{self, Attempt, Attempts, Ended};
 use super::codec::{read, through};
@@ -17,11 +20,17 @@ use crate::crash::{self, Place};
 use crate::journal::{Completion, Lease, NewStep, StoredStep};
 use crate::run::{Direction, Effect, Event, Failure, FailureKind, Seq, StepStatus, Timestamp, Update};
 
-/// A kind of activity: its effect, and how to adopt an attempt that is in doubt.
+/// A kind of activity: its effect, how to adopt an attempt that is in doubt, and how to infer what became of it when the
+/// journal is lost.
 pub(super) trait Kind<A: Activity> {
     const EFFECT: Effect;
 
     fn adopt(
+        activity: &A,
+        cx: &Cx<'_, A::World>,
+    ) -> impl Future<Output = Result<Option<A::Output>, Failure>> + Send;
+
+    fn recall(
         activity: &A,
         cx: &Cx<'_, A::World>,
     ) -> impl Future<Output = Result<Option<A::Output>, Failure>> + Send;
@@ -37,6 +46,10 @@ impl<A: Read> Kind<A> for Reading {
     async fn adopt(_: &A, _: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
         Ok(None)
     }
+
+    async fn recall(activity: &A, cx: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
+        activity.recall(cx).await.map(Some)
+    }
 }
 
 impl<A: Wait> Kind<A> for Waiting {
@@ -45,6 +58,10 @@ impl<A: Wait> Kind<A> for Waiting {
     async fn adopt(_: &A, _: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
         Ok(None)
     }
+
+    async fn recall(activity: &A, cx: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
+        activity.recall(cx).await
+    }
 }
 
 impl<A: Mutation> Kind<A> for Changing {
@@ -52,6 +69,10 @@ impl<A: Mutation> Kind<A> for Changing {
 
     async fn adopt(activity: &A, cx: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
         activity.adopt(cx).await
+    }
+
+    async fn recall(activity: &A, cx: &Cx<'_, A::World>) -> Result<Option<A::Output>, Failure> {
+        activity.recall(cx).await
     }
 }
 
@@ -68,6 +89,9 @@ impl<W: Sync + 'static> Run<'_, W> {
         let mut asked = asked(seq, name, activity, K::EFFECT)?;
         asked.step.id = self.called(asked.step.id);
         activity.mask(self.ground.world);
+        if let Mode::Recall(_) = self.mode {
+            return Box::pin(self.recall::<A, K>(seq, asked.step, activity)).await;
+        }
         let place = if K::EFFECT == Effect::Mutation { Place::Itself } else { Place::Following };
         // This comes before a checkpoint is returned, because the crash points that follow are named after this step.
         crash::within(name, asked.step.subject.as_deref(), place);
@@ -154,14 +178,8 @@ impl<W: Sync + 'static> Run<'_, W> {
         attempted: Attempted<A::Output>,
     ) -> Result<A::Output, Stop> {
         let lease = self.mode.live().lease;
-        let Attempted { output, adopted, warnings } = attempted;
-        A::mask_output(&output, self.ground.world);
-        // The run goes on with the stored value, so that a resume sees the same.
-        let (stored, output) = through(&output)
-            .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the result of step {seq} ({name})"))))?;
-        let facts = A::facts(&output);
-        let done =
-            Completion { output: stored, note: A::note(&output), facts: facts.clone(), warnings, adopted };
+        let (done, output) = attempted.kept::<A>(self.ground.world, seq, name)?;
+        let facts = done.facts.clone();
         self.ground.at("done, not completed").await;
         lease.complete(seq, done).await?;
         self.ground.at("completed").await;
@@ -171,10 +189,31 @@ impl<W: Sync + 'static> Run<'_, W> {
 }
 
 /// The result of a step that succeeded, and what its attempts noted.
-struct Attempted<O> {
-    output: O,
-    adopted: bool,
-    warnings: Vec<String>,
+pub(super) struct Attempted<O> {
+    pub(super) output: O,
+    pub(super) adopted: bool,
+    pub(super) warnings: Vec<String>,
+}
+
+impl<O> Attempted<O> {
+    /// The result as it is checkpointed, and as the run goes on with it: with the stored value, so that a resume sees the
+    /// same.
+    pub(super) fn kept<A: Activity<Output = O>>(
+        self,
+        world: &A::World,
+        seq: Seq,
+        name: &str,
+    ) -> Result<(Completion, O), Stop>
+    where
+        O: Serialize + DeserializeOwned,
+    {
+        let Self { output, adopted, warnings } = self;
+        A::mask_output(&output, world);
+        let (stored, output) = through(&output)
+            .map_err(|unfit| Stop::Ours(unfit.failure(&format!("the result of step {seq} ({name})"))))?;
+        let (note, facts) = (A::note(&output), A::facts(&output));
+        Ok((Completion { output: stored, note, facts, warnings, adopted }, output))
+    }
 }
 
 /// The attempts of one step.

@@ -69,6 +69,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
             Stop::Interrupted => lease.interrupt().await,
             Stop::LeaseLost(_) => Ok(Vec::new()),
             Stop::Failed(_)
+            | Stop::TakenOver(_)
             | Stop::TargetHeld(_)
             | Stop::Diverged(_)
             | Stop::UnknownWorkflow(_)

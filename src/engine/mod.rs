@@ -38,6 +38,7 @@ mod leave;
 mod looks;
 mod mutations;
 mod patch;
+mod recall;
 mod registry;
 mod rollback;
 mod run;

@@ -54,6 +54,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         let patch = Patch::<W> { id: id.to_owned(), world: PhantomData };
         match &self.mode {
             Mode::Foresee { .. } => return Ok(true),
+            Mode::Recall(_) => {}
             Mode::Live(live) => {
                 let there = live.recorded.get(self.next.get() as usize - 1);
                 let there = there.map(|step| (step.activity.as_str(), step.subject.as_deref()));

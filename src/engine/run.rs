@@ -12,8 +12,8 @@ use super::ground::Ground;
 use super::mutations::Mutations;
 use super::same::named;
 use super::stop::{Diverged, Stop};
-use crate::journal::{Lease, StoredStep};
-use crate::run::{Effect, Facts, Failure, RunId, Seq, StepId};
+use crate::journal::{Lease, Recalled, StoredStep};
+use crate::run::{Effect, Facts, Failure, RunId, Seq, StepId, Target};
 
 /// A run in progress, or a run that is only foreseen.
 pub struct Run<'e, W> {
@@ -31,18 +31,31 @@ pub struct Run<'e, W> {
     underway: Option<Seq>,
 }
 
-/// Whether steps are carried out or only foreseen.
+/// Whether steps are carried out, only foreseen, or inferred from the world.
 pub(super) enum Mode<'e, W> {
     Live(Live<'e, W>),
     Foresee { run: RunId, steps: Vec<PlannedStep> },
+    Recall(Recall),
+}
+
+/// What is inferred of a run whose journal is lost.
+pub(super) struct Recall {
+    pub(super) run: RunId,
+    /// What the run has done, up to the last change that it made.
+    pub(super) known: Vec<Recalled>,
+    /// What it has read and waited for since.
+    pub(super) since: Vec<Recalled>,
+    pub(super) targets: Vec<Target>,
+    /// Whether a step was reached that the run has not carried out.
+    pub(super) is_at_the_end: bool,
 }
 
 impl<'e, W> Mode<'e, W> {
-    /// The part that only a driven run has: a plan carries nothing out and takes nothing back.
+    /// The part that only a driven run has: nothing else carries anything out or takes anything back.
     pub(super) fn live(&mut self) -> &mut Live<'e, W> {
         match self {
             Self::Live(live) => live,
-            Self::Foresee { .. } => unreachable!("a plan comes to no step"),
+            Self::Foresee { .. } | Self::Recall(_) => unreachable!("only a driven run carries out a step"),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::activity::{Activity, Mutation, Preview, Read, Wait};
-use super::attempt::{Attempt, Attempts, Ended};
+use super::attempt::{Attempt, Attempts};
 use super::cx::Cx;
 use super::entry::{Entry, Noted};
 use super::forward::{Changing, Reading, Waiting};
@@ -14,7 +14,7 @@ use super::mutations::unregistered;
 use super::run::{Mode, PlannedStep, Run};
 use super::sleep::Sleep;
 use super::stop::Stop;
-use crate::run::{Effect, Failure, FailureKind, RunId, StepId, Target, Update};
+use crate::run::{Effect, Failure, RunId, StepId, Target, Update};
 
 impl<W: Sync + 'static> Run<'_, W> {
     /// What the steps may touch.
@@ -70,7 +70,7 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.set_out()?;
         let done = match &self.mode {
             Mode::Live(live) if !live.mutations.knows(A::NAME) => Err(Stop::Ours(unregistered(A::NAME))),
-            Mode::Live(_) | Mode::Foresee { .. } => {
+            Mode::Live(_) | Mode::Foresee { .. } | Mode::Recall(_) => {
                 Box::pin(self.step::<A, Changing>(A::NAME, &activity)).await
             }
         };
@@ -85,6 +85,10 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.set_out()?;
         let held = match &mut self.mode {
             Mode::Live(live) => live.lease.hold(target).await.map_err(Stop::from),
+            Mode::Recall(recall) => {
+                recall.targets.push(target.clone());
+                Ok(Vec::new())
+            }
             Mode::Foresee { .. } => Ok(Vec::new()),
         };
         self.come_back(held).map(|told| self.ground.tell_all(&told))
@@ -118,18 +122,12 @@ impl<W: Sync + 'static> Run<'_, W> {
         activity.mask(ground.world);
         let attempts = Attempts::of(ground, &entry).or_spent(&noted.is_spent);
         let mut foreseeing = Foreseeing { activity, cx: &cx };
-        match attempts.make(ground, Effect::Read, &mut foreseeing).await? {
-            Ended::Refused(failure) | Ended::Blocked(failure) => Err(Stop::Failed(failure)),
-            Ended::Spent(failure) if failure.kind == FailureKind::Missing => Err(Stop::Failed(failure)),
-            Ended::Spent(failure) => Err(Stop::Suspended(failure)),
-            Ended::Done(output) => {
-                A::mask_output(&output, ground.world);
-                for warning in noted.into_warnings() {
-                    ground.tell(Update::Progress { seq: self.next, text: &format!("warning: {warning}") });
-                }
-                Ok(output)
-            }
+        let output = attempts.make(ground, Effect::Read, &mut foreseeing).await?.of_a_look()?;
+        A::mask_output(&output, ground.world);
+        for warning in noted.into_warnings() {
+            ground.tell(Update::Progress { seq: self.next, text: &format!("warning: {warning}") });
         }
+        Ok(output)
     }
 }
 

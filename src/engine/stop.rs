@@ -19,6 +19,8 @@ pub enum Stop {
     Interrupted,
     /// Another process took over the run.
     LeaseLost(Option<Holder>),
+    /// Somebody else drives the run by now, where the journal cannot see it.
+    TakenOver(Failure),
     /// Another run holds a target.
     TargetHeld(TargetHeld),
     /// On resume, the code asked for another step than the journal holds.
@@ -34,7 +36,10 @@ pub enum Stop {
 impl fmt::Display for Stop {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Suspended(failure) | Self::Failed(failure) | Self::Ours(failure) => failure.fmt(formatter),
+            Self::Suspended(failure)
+            | Self::Failed(failure)
+            | Self::TakenOver(failure)
+            | Self::Ours(failure) => failure.fmt(formatter),
             Self::Interrupted => formatter.write_str("interrupted"),
             Self::LeaseLost(Some(by)) => write!(formatter, "{by} took the run over"),
             Self::LeaseLost(None) => formatter.write_str("another process took the run over"),
@@ -56,6 +61,7 @@ impl Stop {
             Self::Failed(failure) => Self::Failed(failure.clone()),
             Self::Interrupted => Self::Interrupted,
             Self::LeaseLost(to) => Self::LeaseLost(to.clone()),
+            Self::TakenOver(failure) => Self::TakenOver(failure.clone()),
             Self::TargetHeld(held) => Self::TargetHeld(held.clone()),
             Self::Diverged(diverged) => Self::Diverged(diverged.clone()),
             Self::UnknownWorkflow(unknown) => Self::UnknownWorkflow(unknown.clone()),
@@ -182,6 +188,8 @@ pub enum End {
     Interrupted,
     /// Another process took over the run.
     LeaseLost(Option<Holder>),
+    /// Somebody else drives the run by now, where the journal cannot see it.
+    TakenOver(Failure),
     /// The journal belongs to another version of the code.
     Diverged(Diverged),
     /// The run belongs to a workflow that is not registered.
@@ -200,6 +208,7 @@ impl From<Stop> for End {
             Stop::Failed(failure) => Self::Halted(failure),
             Stop::Interrupted => Self::Interrupted,
             Stop::LeaseLost(to) => Self::LeaseLost(to),
+            Stop::TakenOver(failure) => Self::TakenOver(failure),
             Stop::TargetHeld(held) => Self::TargetHeld(held),
             Stop::Diverged(diverged) => Self::Diverged(diverged),
             Stop::UnknownWorkflow(unknown) => Self::UnknownWorkflow(unknown),

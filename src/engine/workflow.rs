@@ -4,8 +4,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::codec::through;
 use super::run::Run;
 use super::stop::Stop;
+use crate::journal::{NewRun, StartError};
 use crate::run::{OnFailure, Target};
 
 /// A sequence of steps with a name and a version.
@@ -57,6 +59,22 @@ impl Started {
     pub fn context(mut self, context: Value) -> Self {
         self.context = context;
         self
+    }
+
+    /// What the journal records of a run of `F` with this input, and the input as it is stored.
+    pub(super) fn run_of<F: Workflow>(self, input: &F::Input) -> Result<(NewRun, Value), StartError> {
+        let (stored, _) = through(input)
+            .map_err(|unfit| StartError::Unfit(unfit.failure(&format!("the input of {}", F::NAME))))?;
+        let new = NewRun {
+            workflow: F::NAME.to_owned(),
+            workflow_version: F::VERSION,
+            name: self.name,
+            input: stored.clone(),
+            context: self.context,
+            on_failure: self.on_failure,
+            target: self.target,
+        };
+        Ok((new, stored))
     }
 
     /// Sets what happens when a step fails for good.

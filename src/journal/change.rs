@@ -117,6 +117,12 @@ impl Change {
     /// # Errors
     /// When the event is illegal in that state.
     pub(super) fn and(mut self, event: EventKind, steps: &[StepStanding]) -> Result<Self, IllegalTransition> {
+        self.add(event, steps)?;
+        Ok(self)
+    }
+
+    /// The same, in place.
+    pub(super) fn add(&mut self, event: EventKind, steps: &[StepStanding]) -> Result<(), IllegalTransition> {
         self.standing = self.standing.after(&event, self.at)?;
         if let Some(seq) = event.step() {
             let changed = self.steps.get(&seq).map(|step| &step.standing);
@@ -127,7 +133,7 @@ impl Change {
             self.step(seq, standing);
         }
         self.events.push((self.at, event));
-        Ok(self)
+        Ok(())
     }
 
     /// Adds the beginning of a step to the change. The step's input is sealed.

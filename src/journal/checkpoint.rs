@@ -88,9 +88,7 @@ impl Lease {
     /// Checkpoints a step's result. It is committed with what follows, or by [`Lease::flush`].
     pub async fn complete(&self, seq: Seq, done: Completion) -> Result<(), WriteError> {
         let output = self.sealed(seq, "output", done.output)?;
-        let adopted = done.adopted.then_some(EventKind::StepAdopted { seq });
-        let completed = EventKind::StepCompleted { seq, note: done.note };
-        let warned = warned(seq, done.warnings);
+        let events = events_of(seq, done.adopted, done.note, done.warnings);
         let result = |change: &mut Change| {
             if let Some(step) = change.steps.get_mut(&seq) {
                 step.output = Some(output);
@@ -98,7 +96,7 @@ impl Lease {
             change.facts.extend(done.facts);
             Ok(())
         };
-        self.defer(adopted.into_iter().chain(warned).chain([completed]), result).await?;
+        self.defer(events, result).await?;
         self.inner.inspect_beside();
         Ok(())
     }
@@ -161,6 +159,17 @@ impl Lease {
         let spot = Spot { run: self.run(), seq: Some(seq), column };
         Ok(self.inner.sealer().map_err(JournalError::from)?.seal(value, spot))
     }
+}
+
+/// The events when a step completes.
+pub(super) fn events_of(
+    seq: Seq,
+    adopted: bool,
+    note: Option<String>,
+    warnings: Vec<String>,
+) -> impl Iterator<Item = EventKind> {
+    let adopted = adopted.then_some(EventKind::StepAdopted { seq });
+    adopted.into_iter().chain(warned(seq, warnings)).chain([EventKind::StepCompleted { seq, note }])
 }
 
 fn warned(seq: Seq, warnings: Vec<String>) -> impl Iterator<Item = EventKind> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 use sqlx::SqliteConnection;
 
-use super::apply::{apply, commit};
+use super::apply::{Applied, apply, commit};
 use super::canonical::Origin;
 use super::change::{Change, Standing, Tenure};
 use super::error::{JournalError, StartError};
 use super::extent::Scope;
-use super::guard::LeaseGuard;
-use super::handle::Journal;
+use super::guard::{Lasts, LeaseGuard};
+use super::handle::{Inner, Journal};
 use super::held::lock_new;
 use super::known::Known;
 use super::lease::Lease;
@@ -56,49 +56,71 @@ impl Journal {
         let inner = &self.0;
         let run = RunId::random();
         let lock = Arc::new(lock_new(inner, run)?);
-        let unlocked = inner.unlocked().map_err(JournalError::from)?;
-        let input = unlocked.sealer.seal(new.input, Spot { run, seq: None, column: "input" });
         let patience = inner.patience();
         let mut connection = inner.writing(&patience).await;
         let mut tx = begin!(&inner.path, connection, patience);
-        let now = inner.clock.now();
-        unlocked.assure(&mut tx, &inner.path, Scope::USUAL).await?;
-        let standing = RunStanding::STARTED;
-        let number =
-            sqlx::query_scalar!(r#"SELECT coalesce(max(number), 0) + 1 AS "number!: i64" FROM runs"#)
-                .fetch_one(&mut *tx)
-                .await
-                .map_err(|error| inner.failed(error))?;
-        let origin = Origin {
-            id: run.to_string(),
-            number,
-            workflow: new.workflow.clone(),
-            workflow_version: new.workflow_version.into(),
-            name: new.name.clone(),
-            input: input.to_string(),
-            context: new.context.to_string(),
-            on_failure: new.on_failure.as_str().to_owned(),
-            created_at: millis(now),
-            is_of_before: 0,
-        };
-        let mut known = Known { origin: unlocked.rows.mac("origin", &origin.cells()), ..Known::default() };
-        insert(&mut tx, &origin, &known.origin, &standing).await.map_err(|error| inner.failed(error))?;
-        let mut change = Change::new(run, UNFENCED, standing.clone(), now).and_first(EventKind::RunStarted {
-            workflow: new.workflow,
-            version: new.workflow_version,
-            name: new.name,
-        });
-        change.tenure = Tenure::Taken(holder.clone());
-        change.holds.push(new.target);
-        let mut applied = apply(inner, &mut tx, &change, &known).await?;
+        let Begun { change, known, mut events, lasts } =
+            begin_run(inner, &mut tx, run, new, holder, Vec::new()).await?;
         commit(inner, tx).await?;
         drop(connection);
-        known.learn(applied.written);
-        let guard = LeaseGuard::new(inner, run, change.next_fence(), applied.lasts, &lock);
-        let standing = Standing { run: standing, steps: Vec::new() };
+        let guard = LeaseGuard::new(inner, run, change.next_fence(), lasts, &lock);
+        let standing = Standing { run: change.standing, steps: Vec::new() };
         let lease = Lease::new(inner, guard, standing, known, lock);
-        Ok((lease, applied.events.remove(0)))
+        Ok((lease, events.remove(0)))
     }
+}
+
+/// A run that is written, and not committed yet.
+pub(super) struct Begun {
+    pub(super) change: Change,
+    pub(super) known: Known,
+    pub(super) events: Vec<Event>,
+    lasts: Lasts,
+}
+
+/// Writes a new run with its first lease, its target, and the other targets that it holds.
+pub(super) async fn begin_run(
+    inner: &Inner,
+    tx: &mut SqliteConnection,
+    run: RunId,
+    new: NewRun,
+    holder: &Holder,
+    targets: Vec<Target>,
+) -> Result<Begun, StartError> {
+    let unlocked = inner.unlocked().map_err(JournalError::from)?;
+    let input = unlocked.sealer.seal(new.input, Spot { run, seq: None, column: "input" });
+    let now = inner.clock.now();
+    unlocked.assure(tx, &inner.path, Scope::USUAL).await?;
+    let standing = RunStanding::STARTED;
+    let number = sqlx::query_scalar!(r#"SELECT coalesce(max(number), 0) + 1 AS "number!: i64" FROM runs"#)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(|error| inner.failed(error))?;
+    let origin = Origin {
+        id: run.to_string(),
+        number,
+        workflow: new.workflow.clone(),
+        workflow_version: new.workflow_version.into(),
+        name: new.name.clone(),
+        input: input.to_string(),
+        context: new.context.to_string(),
+        on_failure: new.on_failure.as_str().to_owned(),
+        created_at: millis(now),
+        is_of_before: 0,
+    };
+    let mut known = Known { origin: unlocked.rows.mac("origin", &origin.cells()), ..Known::default() };
+    insert(tx, &origin, &known.origin, &standing).await.map_err(|error| inner.failed(error))?;
+    let mut change = Change::new(run, UNFENCED, standing, now).and_first(EventKind::RunStarted {
+        workflow: new.workflow,
+        version: new.workflow_version,
+        name: new.name,
+    });
+    change.tenure = Tenure::Taken(holder.clone());
+    change.holds.push(new.target);
+    change.holds.extend(targets);
+    let Applied { events, written, lasts } = apply(inner, tx, &change, &known).await?;
+    known.learn(written);
+    Ok(Begun { change, known, events, lasts })
 }
 
 /// Writes the row of a run that nobody has advanced yet.

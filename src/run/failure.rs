@@ -42,6 +42,9 @@ pub enum FailureKind {
     /// request was carried out is unknown. A run that has changed anything is suspended at once; a run that has not
     /// fails.
     Blocked,
+    /// Somebody else drives the run by now, where the journal cannot see it. The process stops at once: it sends nothing
+    /// more, and undoes nothing.
+    TakenOver,
     /// A defect of this program or of its machine. The run stops at once and sends nothing more.
     Ours,
 }
@@ -72,6 +75,11 @@ impl Failure {
     /// A failure that only somebody else can fix.
     pub fn blocked(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Blocked, doing, message)
+    }
+
+    /// Somebody else drives the run by now.
+    pub fn taken_over(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::TakenOver, doing, message)
     }
 
     /// A defect of this program or of its machine.

@@ -233,6 +233,7 @@ impl<'a> From<&'a Failure> for PublishedFailure<'a> {
             FailureKind::Permanent => "permanent",
             FailureKind::Missing => "missing",
             FailureKind::Blocked => "blocked",
+            FailureKind::TakenOver => "taken-over",
             FailureKind::Ours => "ours",
         };
         let request_id = failure.request_id.as_deref();

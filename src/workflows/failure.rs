@@ -35,9 +35,10 @@ where
                 Ok(answer) => Ok(Ok(answer)),
                 Err(error) => match kind(&error) {
                     FailureKind::Permanent | FailureKind::Missing => Ok(Err(error)),
-                    FailureKind::Transient { .. } | FailureKind::Blocked | FailureKind::Ours => {
-                        Err(of(doing, &error))
-                    }
+                    FailureKind::Transient { .. }
+                    | FailureKind::Blocked
+                    | FailureKind::TakenOver
+                    | FailureKind::Ours => Err(of(doing, &error)),
                 },
             }
         }

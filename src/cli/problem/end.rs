@@ -83,6 +83,11 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
                 format!("`deployctl watch {id}` follows it"),
             )
         }
+        End::TakenOver(failure) => report(
+            Kind::LeaseLost,
+            failure.to_string(),
+            "this process has stopped and undoes nothing; the run goes on where it was recovered".to_owned(),
+        ),
         End::Diverged(diverged) => report(
             Kind::Diverged,
             diverged.to_string(),

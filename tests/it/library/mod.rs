@@ -11,6 +11,7 @@ mod many;
 mod named;
 mod poisoned;
 mod pruned;
+mod recalled;
 #[path = "../../../examples/setup.rs"]
 mod setup;
 mod sleeping;
@@ -112,6 +113,11 @@ impl Mutation for Put {
 
     fn preview(&self) -> Preview {
         Preview::of(format!("put {}", self.name))
+    }
+
+    async fn recall(&self, cx: &Cx<'_, Shelf>) -> Result<Option<usize>, Failure> {
+        let is_there = cx.world.things.lock().expect("no panic holds it").contains(&self.name);
+        Ok(is_there.then_some(self.name.len()))
     }
 
     async fn compensate(&self, _: Done<&usize>, cx: &Cx<'_, Shelf>) -> Result<Undone, Failure> {
