@@ -33,6 +33,13 @@ runs are of one deployment), a deployment's file with the arguments that it is s
 
 On a terminal the rollback of a run that succeeded is shown and asked for.";
 
+const RECOVER: &str = "\
+Take up a run of the deployment whose process and disk are gone.
+
+What the run has done is inferred from the cloud: from the tags of the instance that it created, and from the backends. \
+Nothing is created, drained or deleted. The run is recorded in this journal under its own id, and left suspended: \
+`resume` goes on with it, `rollback` takes it back.";
+
 const WHAT: &str = "A run: an id, the beginning of one, or `latest`; or a deployment: its file or its name";
 
 const SHOWN: &str = "The deployment file: .edn, .yaml, .yml or .json; with --old a run: an id, the beginning of one, or `latest`";
@@ -85,6 +92,12 @@ pub(super) enum Command {
         /// Print the run's id and let it go on by itself, without a terminal; `watch` follows it
         #[arg(long, conflicts_with = "dry_run")]
         detach: bool,
+        /// First end the runs of the deployment whose journal is lost: a version that serves alone stays, any other is rolled back
+        #[arg(long, conflicts_with = "dry_run")]
+        recover: bool,
+        /// With --recover: do not wait until nothing has changed for a minute
+        #[arg(long, requires = "recover")]
+        now: bool,
     },
     /// Show each call that `start` would make, changing nothing
     Plan {
@@ -97,6 +110,18 @@ pub(super) enum Command {
         run: RunSelector,
         #[command(flatten)]
         lease: LeaseArgs,
+    },
+    /// Take up a run of the deployment whose process and disk are gone
+    #[command(long_about = RECOVER)]
+    Recover {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// The run that is meant, if several are not over: the beginning of its id
+        #[arg(long, value_name = "RUN")]
+        run: Option<RunSelector>,
+        /// Do not wait until nothing has changed for a minute: for when the run's process is gone for sure
+        #[arg(long)]
+        now: bool,
     },
     /// Try the step again at which a run stopped, and go on from there
     ///
@@ -198,20 +223,6 @@ pub(super) enum Command {
     Watch {
         /// An id, the beginning of one, or `latest`
         run: RunSelector,
-    },
-    /// List what earlier runs left behind in the cloud; with --yes, take it away
-    ///
-    /// That is an instance with our tags which serves nowhere, was not kept by a run, and is not needed by a run of this
-    /// journal. It is drained and removed wherever it is still registered, and then deleted, as a run of its own.
-    Prune {
-        #[command(flatten)]
-        deployment: DeploymentArgs,
-        /// What was created so long ago: a younger instance may be of a run on another machine
-        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = humantime::parse_duration)]
-        older_than: std::time::Duration,
-        /// Take it away
-        #[arg(short, long)]
-        yes: bool,
     },
     /// The journal itself
     Journal {

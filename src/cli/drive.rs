@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen, print_plan, table, unfound};
 use super::meant::{Meant, meant};
 use super::problem::Report;
+use super::recover::before_a_start;
 use super::session::{Ready, Session};
 use super::variables::is_detached;
 use crate::config::load_scope;
@@ -17,16 +18,32 @@ use crate::oci::InstanceId;
 use crate::run::{RunId, RunSelector, RunState};
 use crate::workflows::{Destroy, Destruction, Lookups, Redeploy, World, claim, instance_target};
 
+/// How a deployment is started.
+#[derive(Clone, Copy)]
+pub(super) struct Starting {
+    /// Whether the run goes on without a terminal.
+    pub(super) is_detached: bool,
+    /// Whether runs whose journal is lost are ended first.
+    pub(super) recovers: bool,
+    /// Whether their processes are gone for sure.
+    pub(super) is_now: bool,
+}
+
 pub(super) async fn start(
     session: &Session<'_>,
     args: &DeploymentArgs,
-    detach: bool,
+    way: Starting,
 ) -> Result<Exit, Report> {
-    if detach && !is_detached(session.env) {
+    if way.is_detached && !is_detached(session.env) {
         return hand_over(session).await;
     }
-    if detach {
+    if way.is_detached {
         leave_the_terminal()?;
+    }
+    if way.recovers
+        && let Some(exit) = before_a_start(session, args, way.is_now).await?
+    {
+        return Ok(exit);
     }
     let Ready { deployment, context, world } = session.ready(args).await?;
     let journal = session.journal().await?;

@@ -19,7 +19,7 @@ use super::sandbox;
 use super::session::Session;
 use super::ui::Ui;
 use super::variables::expect_text;
-use super::{abandon, check, drive, history, journal, key, log, prune, resolve, usage};
+use super::{abandon, check, drive, history, journal, key, log, recover, resolve, usage};
 use crate::clock::Clock;
 use crate::config::json_schema;
 use crate::env::Env;
@@ -77,13 +77,18 @@ fn keep_out_of_core_dumps() {
 
 async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {
     match command {
-        Command::Start { deployment, dry_run: false, detach } => {
-            drive::start(session, &deployment, detach).await
+        Command::Start { deployment, dry_run: false, detach, recover, now } => {
+            let way = drive::Starting { is_detached: detach, recovers: recover, is_now: now };
+            drive::start(session, &deployment, way).await
         }
         Command::Start { deployment, dry_run: true, .. } | Command::Plan { deployment } => {
             drive::plan(session, &deployment).await
         }
         Command::Resume { run, lease } => drive::resume(session, &run, lease.into()).await,
+        Command::Recover { deployment, run, now } => {
+            let wanted = recover::Wanted { run: run.as_ref(), is_now: now };
+            recover::recover(session, &deployment, wanted).await
+        }
         Command::Retry { run, lease } => drive::retry(session, &run, lease.into()).await,
         Command::Rollback { deployment, yes, lease } => {
             drive::rollback(session, &deployment, Confirmation::of(yes), lease.into()).await
@@ -107,9 +112,6 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Resolve { run, step, resolution, reason, instance } => {
             let word = resolve::Word { resolution: resolution.into(), reason, instance };
             resolve::resolve(session, &run, &step, &word).await
-        }
-        Command::Prune { deployment, older_than, yes } => {
-            prune::run(session, &deployment, older_than, yes).await
         }
         Command::Journal { command } => journal::run(session, &command).await,
         Command::Key { command } => key::run(session, &command).await,

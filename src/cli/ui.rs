@@ -68,6 +68,12 @@ impl Ui {
         if self.is_ascii { in_ascii(text) } else { text.to_owned() }
     }
 
+    /// A copy that prints results where notes are printed, for what comes before the result of the command.
+    pub(super) fn beside(&self) -> Self {
+        let io = Io { out: self.io.err.clone(), ..self.io.clone() };
+        Self { is_json: false, out_color: self.err_color, io, ..self.clone() }
+    }
+
     /// A copy that prints no notes.
     #[cfg(feature = "sandbox")]
     pub(super) fn quieter(&self) -> Self {

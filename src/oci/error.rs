@@ -175,6 +175,11 @@ impl OciError {
         matches!(self.status(), Some(404))
     }
 
+    /// Whether the resource no longer has the version that was sent with a change.
+    pub const fn is_stale(&self) -> bool {
+        matches!(self.status(), Some(412))
+    }
+
     /// Whether the cloud does not take the body of a request.
     pub const fn is_bad_request(&self) -> bool {
         matches!(self.status(), Some(400))

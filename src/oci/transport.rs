@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, Method};
@@ -26,6 +27,8 @@ pub struct Answer<T> {
     pub work_request: Option<WorkRequestId>,
     /// How long the server asks us to wait before the next read.
     pub retry_after: Option<Duration>,
+    /// The time of the answer by the server's clock.
+    pub date: Option<DateTime<Utc>>,
     /// The id that Oracle's support asks for.
     pub request_id: String,
     pub(super) next_page: Option<String>,
@@ -38,6 +41,7 @@ impl<T> Answer<T> {
             etag: self.etag,
             work_request: self.work_request,
             retry_after: self.retry_after,
+            date: self.date,
             request_id: self.request_id,
             next_page: self.next_page,
         }
@@ -118,6 +122,7 @@ impl Transport {
             etag: header(&headers, "etag").map(Etag::from),
             work_request: header(&headers, "opc-work-request-id").map(WorkRequestId::from),
             retry_after: self.http.retry_after(&headers),
+            date: header(&headers, "date").and_then(http::http_date),
             request_id,
             next_page: header(&headers, "opc-next-page").map(ToOwned::to_owned),
         })

@@ -1,8 +1,12 @@
 //! Finds what a deployment names before anything is changed. Every workflow uses this.
 
-use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, OldInstance, Which};
+use super::activities::{
+    FindLoadBalancer, FindLostRuns, FindOldBackends, FindOldInstance, FindQuiet, OldInstance, Which,
+};
 use super::beside::Around;
 use super::elsewhere::Elsewhere;
+use super::lost::LostRun;
+use super::stages;
 use super::target::{self, instance_compartment};
 use super::world::World;
 use crate::config::{Deployment, Disposal, Policy, Predecessor};
@@ -19,6 +23,38 @@ pub async fn locate(
     deployment: &Deployment,
 ) -> Result<LoadBalancerId, Stop> {
     Ok(foresight.look(find_load_balancer(deployment), &Facts::new()).await?.id)
+}
+
+/// The runs of a deployment that are not over, according to what they have made. Those of this journal are among them.
+///
+/// # Errors
+/// Whatever stops the look.
+pub async fn lost_runs(
+    foresight: &Foresight<'_, World>,
+    deployment: &Deployment,
+) -> Result<Vec<LostRun>, Stop> {
+    let balancer = locate(foresight, deployment).await?;
+    let around = around(deployment, Some(&balancer), true);
+    let mut compartments = vec![deployment.compartment_id.clone()];
+    compartments.extend(around.other_compartment.clone());
+    let FindOldInstance { which, .. } = find_old_instance(deployment, Some(&balancer));
+    let look = FindLostRuns { which, compartments, load_balancer: balancer, around };
+    foresight.look(look, &Facts::new()).await
+}
+
+/// Waits until the process of `lost` is surely gone.
+///
+/// # Errors
+/// [`Stop::TakenOver`] when it may be alive, and whatever stops the look.
+pub async fn quiet(foresight: &Foresight<'_, World>, lost: &LostRun) -> Result<(), Stop> {
+    let load_balancer = lost.load_balancer.clone();
+    let instances = lost.replaces.iter().chain([&lost.instance]).cloned().collect();
+    foresight.look(FindQuiet { run: lost.run, load_balancer, instances }, &Facts::new()).await
+}
+
+/// Whether `lost` was made of the specification in `deployment`.
+pub fn is_specified(lost: &LostRun, deployment: &Deployment) -> bool {
+    lost.specification.as_deref() == Some(&stages::digest(&deployment.told_apart()))
 }
 
 pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {

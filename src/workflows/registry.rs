@@ -5,7 +5,6 @@ use super::activities::{
     RemoveBackend, RetireInstance, ShiftSet,
 };
 use super::destroy::Destroy;
-use super::prune::Prune;
 use super::redeploy::Redeploy;
 use super::world::World;
 use crate::engine::Registry;
@@ -15,7 +14,6 @@ pub fn registry() -> Registry<World> {
     Registry::new()
         .workflow::<Redeploy>()
         .workflow::<Destroy>()
-        .workflow::<Prune>()
         .mutation::<AdmitBackend>()
         .mutation::<CreateBackendSet>()
         .mutation::<CreateInstance>()

@@ -202,6 +202,7 @@ fn secrets(deployment: &Deployment) -> Confidential<Vec<String>> {
     Confidential::new(deployment.secret_texts())
 }
 
-fn digest(masked: &Value) -> String {
+/// The digest of a specification without its secrets.
+pub(super) fn digest(masked: &Value) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(masked.to_string()))
 }

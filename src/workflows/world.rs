@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::balancer::{Pace, Versions};
 use super::instance::Watched;
+use super::lost::LostRun;
 use crate::config::{Policy, secret_texts};
 use crate::oci::Oci;
 
@@ -20,13 +21,26 @@ pub struct World {
     pub pace: Pace,
     /// What this process knows of the instances that it watches.
     pub watched: Watched,
+    /// The run whose journal is lost, while it is being inferred what that run has done.
+    pub(super) lost: Option<LostRun>,
 }
 
 impl World {
     /// The world of a process that has not learnt anything yet.
     pub fn new(oci: Oci, policy: Policy) -> Self {
         let (versions, pace, watched) = (Versions::default(), Pace::default(), Watched::default());
-        Self { oci, policy, versions, pace, watched }
+        Self { oci, policy, versions, pace, watched, lost: None }
+    }
+
+    /// The same world, in which it is to be inferred what a run has done whose journal is lost.
+    #[must_use]
+    pub fn of_lost(self, run: LostRun) -> Self {
+        Self { lost: Some(run), ..self }
+    }
+
+    /// The addresses of the instance that the lost run created; `None` while they are not known.
+    pub(super) fn addresses_of_lost(&self) -> Option<Vec<String>> {
+        self.lost.as_ref().map(|lost| lost.addresses.clone()).filter(|known| !known.is_empty())
     }
 
     /// Masks the secrets of an instance's specification wherever the cloud repeats them from now on.

@@ -1,10 +1,11 @@
 //! Commands that are killed or watched in the middle.
 
-use std::process::{Child, Stdio};
+use std::fs;
+use std::process::{Child, Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::World;
+use super::{Machine, Ran, World};
 
 impl World {
     /// Starts the command and leaves it running.
@@ -47,5 +48,60 @@ impl World {
             self.steps().iter().any(|(name, status)| name == "create-instance" && status == "begun")
         });
         child
+    }
+}
+
+/// Waits until a command has stopped itself at a crash point.
+pub(crate) fn paused_at(world: &World, child: &Child) {
+    world.wait_until("it is paused", || is_paused(child));
+}
+
+pub(crate) fn is_paused(child: &Child) -> bool {
+    let told = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it is there");
+    told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+}
+
+/// Lets a command that is paused go on to its end, which must be this exit. Returns what it has said.
+#[track_caller]
+pub(crate) fn continued(paused: Child, code: i32) -> String {
+    let ended = ended(paused);
+    assert_eq!(ended.code, code, "{}", ended.stderr);
+    ended.stderr
+}
+
+/// Lets a command that is paused go on to its end.
+pub(crate) fn ended(paused: Child) -> Ran {
+    let sent = Command::new("kill").args(["-CONT", &paused.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    Ran::of(&paused.wait_with_output().expect("ends"))
+}
+
+impl World {
+    /// Loses the journal, with its key and its locks.
+    pub(crate) fn lose_the_disk(&self) {
+        let journal = self.path(".local/state/deployctl");
+        if journal.exists() {
+            fs::remove_dir_all(journal).expect("removed");
+        }
+    }
+
+    /// Another machine that has the deployment.
+    pub(crate) fn another_machine(&self) -> Machine<'_> {
+        let machine = self.machine("another");
+        let deployment = fs::read_to_string(self.path("deployment.json")).expect("it was written");
+        machine.write_deployment(&serde_json::from_str(&deployment).expect("JSON"));
+        machine
+    }
+
+    /// Waits until the cloud does nothing any more.
+    pub(crate) fn wait_until_idle(&self) {
+        self.wait_until("nothing is under way", || {
+            let state = self.state();
+            let is_moving = |one: &Value| {
+                matches!(one["lifecycleState"].as_str(), Some("CREATING" | "UPDATING" | "DELETING"))
+            };
+            state["loadBalancers"][0]["openWorkRequests"] == 0
+                && !state["instances"].as_array().expect("instances").iter().any(is_moving)
+        });
     }
 }

@@ -5,6 +5,7 @@ mod caught;
 mod cloud;
 mod http;
 mod load;
+mod machine;
 mod points;
 mod pool;
 mod portion;
@@ -23,10 +24,12 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
+pub(crate) use caught::{continued, ended, is_paused, paused_at};
 pub(crate) use http::Answer;
 pub(crate) use load::Traffic;
+pub(crate) use machine::Machine;
 pub(crate) use pool::each;
-pub(crate) use portion::portion;
+pub(crate) use portion::{portion, spread};
 pub(crate) use process::{Ran, hearing_hang_ups};
 pub(crate) use screens::Screens;
 

@@ -4,9 +4,14 @@ use std::process::Command;
 
 /// The cases that this binary runs: all of them, or `few`, evenly spread from an offset that depends on the commit.
 pub(crate) fn portion<C>(cases: impl IntoIterator<Item = C>, few: usize) -> Vec<C> {
+    if crate::IS_WHOLE { cases.into_iter().collect() } else { spread(cases, few) }
+}
+
+/// `few` of the cases, evenly spread from an offset that depends on the commit.
+pub(crate) fn spread<C>(cases: impl IntoIterator<Item = C>, few: usize) -> Vec<C> {
     let cases: Vec<C> = cases.into_iter().collect();
     let n = cases.len();
-    if crate::IS_WHOLE || few >= n {
+    if few >= n {
         return cases;
     }
     let first = rotation() % n;

@@ -16,6 +16,8 @@ mod fuzz;
 mod habits;
 #[path = "../proof/leases.rs"]
 mod leases;
+#[path = "../proof/lost_disk.rs"]
+mod lost_disk;
 #[path = "../proof/matrix.rs"]
 mod matrix;
 #[path = "../proof/old_journal.rs"]
@@ -64,6 +66,7 @@ mod obeyed;
 mod old_library;
 mod outcomes;
 mod predecessors;
+mod recover;
 mod recovery;
 mod refusals;
 mod repeated;
@@ -79,5 +82,4 @@ mod tampering;
 mod terminal;
 mod told;
 mod unseen;
-mod unused;
 mod whole;

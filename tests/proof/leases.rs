@@ -1,11 +1,11 @@
 //! One run, one driver: a second process is refused, a process that was away too long stops, and clocks may jump.
 
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{Traffic, World, each, portion};
+use crate::harness::{Traffic, World, continued, each, paused_at, portion};
 
 #[test]
 fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
@@ -41,18 +41,6 @@ fn of_two_resumes_started_together_a_hundred_times_exactly_one_advances() {
 /// To a process whose clock is ahead, the lease has expired at once.
 const AHEAD: &str = "clock=return(40)";
 
-fn wait_until_paused(world: &World, child: &Child) {
-    world.wait_until("it is paused", || {
-        let told = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it is there");
-        told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
-    });
-}
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
-    assert!(sent.expect("kill runs").success());
-}
-
 #[test]
 fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
     // Right after a commit, during a wait, and after an answer has arrived.
@@ -63,16 +51,13 @@ fn a_process_that_was_paused_past_its_lease_stops_and_sends_nothing_more() {
         let mut command = world.command(&["start", file]);
         command.env("FAILPOINTS", format!("{point}=1*return(STOP JUMP40)"));
         let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-        wait_until_paused(&world, &paused);
+        paused_at(&world, &paused);
         // Until the lease has expired, the other process is refused.
         world.run(&["resume", "latest"]).expect(6);
         world.run_with(&["resume", "latest"], AHEAD).expect(0);
         assert_eq!(world.versions(), ["2"]);
         let n_calls = world.audit()["entries"].as_array().expect("entries").len();
-        signal(&paused, "CONT");
-        let output = paused.wait_with_output().expect("ends");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(6), "{stderr}");
+        let stderr = continued(paused, 6);
         assert!(stderr.contains("took over run"), "{stderr}");
         assert_eq!(
             world.audit()["entries"].as_array().expect("entries").len(),
@@ -148,19 +133,10 @@ fn whatever_is_about_to_leave_when_a_run_is_taken_over_does_no_harm() {
         let mut command = world.command(&scene.verb);
         command.env("FAILPOINTS", format!("{point}=1*return(STOP)"));
         let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
-        wait_until_paused(&world, &paused);
+        paused_at(&world, &paused);
         world.run_with(&[taker, "latest"], AHEAD).expect(0);
-        signal(&paused, "CONT");
-        let output = paused.wait_with_output().expect("ends");
-        assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
-        world.wait_until("nothing is under way", || {
-            let state = world.state();
-            let is_moving = |one: &Value| {
-                matches!(one["lifecycleState"].as_str(), Some("CREATING" | "UPDATING" | "DELETING"))
-            };
-            state["loadBalancers"][0]["openWorkRequests"] == 0
-                && !state["instances"].as_array().expect("instances").iter().any(is_moving)
-        });
+        continued(paused, 6);
+        world.wait_until_idle();
         let serving = if scene.is_after_success || *taker == "rollback" { "1" } else { "2" };
         assert_eq!(world.running(), [serving]);
         let backends = world.backends("http");
@@ -191,12 +167,10 @@ fn a_process_that_was_paused_in_the_middle_of_a_wait_does_not_look_once_more() {
     command.env("FAILPOINTS", "await-backends/waiting=1*return(STOP JUMP40)");
     let paused = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
     let n_calls = || world.audit()["entries"].as_array().expect("entries").len();
-    wait_until_paused(&world, &paused);
+    paused_at(&world, &paused);
     world.run_with(&["rollback", "latest"], AHEAD).expect(0);
     let n_before = n_calls();
-    signal(&paused, "CONT");
-    let output = paused.wait_with_output().expect("ends");
-    assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+    continued(paused, 6);
     assert_eq!(n_calls(), n_before, "it looked once more");
     assert_eq!(world.versions(), ["1"]);
 }

@@ -16,6 +16,7 @@ mod errors;
 mod fuzz;
 mod habits;
 mod leases;
+mod lost_disk;
 mod matrix;
 mod old_journal;
 mod power;

@@ -11,19 +11,19 @@ use serde_json::{Value, json};
 use crate::harness::{PACES, Ran, Traffic, World, each, portion};
 
 /// A command that is killed, and the situation before it.
-struct Scene {
-    name: &'static str,
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
     /// Prepares the special features of the scene.
     prepare: fn(&World, &mut Value),
-    makes_a_set: bool,
-    keeps_the_old_one: bool,
+    pub(crate) makes_a_set: bool,
+    pub(crate) keeps_the_old_one: bool,
     /// Whether a redeploy has succeeded before.
-    is_after_success: bool,
-    verb: [&'static str; 2],
+    pub(crate) is_after_success: bool,
+    pub(crate) verb: [&'static str; 2],
     /// Whether a crash point belongs to this scene and not to another one.
-    keeps: fn(&str) -> bool,
+    pub(crate) keeps: fn(&str) -> bool,
     /// The version that serves after the command has ended.
-    ends_with: &'static str,
+    pub(crate) ends_with: &'static str,
 }
 
 /// A start that succeeds.
@@ -47,7 +47,7 @@ const BACK: Scene = Scene {
     ..PLAIN
 };
 
-const SCENES: [Scene; 10] = [
+pub(crate) const SCENES: [Scene; 10] = [
     PLAIN,
     BACK,
     Scene {
@@ -247,7 +247,8 @@ fn undisturbed(scene: &Scene) -> Undisturbed {
     Undisturbed { points, n_calls: n_calls(&world) - before }
 }
 
-fn prepare(scene: &Scene) -> World {
+/// The world of a scene, right before its command.
+pub(crate) fn prepare(scene: &Scene) -> World {
     let world = World::hurried();
     let mut deployment = world.deployment();
     deployment["poll-interval"] = json!("10ms");

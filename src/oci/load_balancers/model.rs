@@ -286,6 +286,9 @@ pub struct WorkRequest {
     /// The time of its acceptance, in the format of the cloud.
     #[serde(default)]
     pub time_accepted: Option<String>,
+    /// The time of its end, in the format of the cloud.
+    #[serde(default)]
+    pub time_finished: Option<String>,
     /// Why it failed.
     #[serde(default)]
     pub error_details: Vec<WorkErrorDetail>,

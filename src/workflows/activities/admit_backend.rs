@@ -14,6 +14,7 @@ use crate::oci::load_balancers::{Flags, update_backend};
 use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Expected, Place};
 use crate::workflows::guards::Predecessors;
+use crate::workflows::instance::mark;
 use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ impl Activity for AdmitBackend {
             }
             Some(backend) if backend.flags == self.flags => Ok(Sent::NOTHING),
             Some(_) => {
-                let call = self.call().with_retry_token(cx.token(0).as_str());
+                let call = self.call().with_retry_token(mark::token(cx).as_str());
                 let expected = Expected::Backend { place: self.place.clone(), flags: self.flags.clone() };
                 balancer::send(cx, &self.place.load_balancer, call, etag, &expected, DOING)
                     .await

@@ -41,4 +41,8 @@ impl Wait for AwaitAddress {
     fn foresee(&self) -> Vec<String> {
         vec!["(new address)".to_owned()]
     }
+
+    async fn recall(&self, cx: &Cx<'_, World>) -> Result<Option<Vec<String>>, Failure> {
+        Ok(cx.world.addresses_of_lost())
+    }
 }

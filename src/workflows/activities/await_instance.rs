@@ -40,4 +40,9 @@ impl Wait for AwaitInstance {
     fn foresee(&self) -> Running {
         Running { id: self.created.id.clone(), addresses: vec!["(new address)".to_owned()] }
     }
+
+    async fn recall(&self, cx: &Cx<'_, World>) -> Result<Option<Running>, Failure> {
+        let running = |addresses| Running { id: self.created.id.clone(), addresses };
+        Ok(cx.world.addresses_of_lost().map(running))
+    }
 }

@@ -15,6 +15,7 @@ use crate::oci::{Call, LoadBalancerId};
 use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{self, Expected};
+use crate::workflows::instance::mark;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -36,7 +37,7 @@ impl CreateBackendSet {
     }
 
     fn sent(&self, cx: &Cx<'_, World>) -> Call {
-        self.call().with_retry_token(cx.token(0).as_str())
+        self.call().with_retry_token(mark::token(cx).as_str())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
-use crate::workflows::instance::{self, TokenOf};
+use crate::workflows::instance::{self, TokenOf, mark};
 use crate::workflows::kinship::NEW_INSTANCE;
 use crate::workflows::{World, failure, guards};
 
@@ -41,6 +41,9 @@ pub(in crate::workflows) struct CreateInstance {
 pub(in crate::workflows) struct Created {
     pub(in crate::workflows) id: InstanceId,
     pub(in crate::workflows) work_request: Option<WorkRequestId>,
+    /// The mark under which the run goes on, if it was recovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) mark: Option<String>,
 }
 
 impl CreateInstance {
@@ -50,7 +53,7 @@ impl CreateInstance {
             run,
             step,
             ("deployctl-deployment", self.deployment.clone()),
-            ("deployctl-spec", self.digest.clone()),
+            (instance::SPECIFICATION_TAG, self.digest.clone()),
         ];
         instance::tagged(self.specification.expose().clone(), &tags)
     }
@@ -97,7 +100,9 @@ impl Activity for CreateInstance {
     }
 
     fn facts(created: &Created) -> Facts {
-        fact(NEW_INSTANCE, &created.id)
+        let mut facts = fact(NEW_INSTANCE, &created.id);
+        facts.extend(created.mark.iter().flat_map(|mark| fact(mark::FACT, mark)));
+        facts
     }
 
     fn mask(&self, world: &World) {
@@ -107,7 +112,7 @@ impl Activity for CreateInstance {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Created, Failure> {
         match instance::create(cx, &self.tagged(cx), TokenOf::TheStep).await? {
-            Some((id, work_request)) => Ok(Created { id, work_request }),
+            Some((id, work_request)) => Ok(Created { id, work_request, mark: None }),
             None => Err(Failure::permanent(
                 "creating the container instance",
                 "somebody has deleted the instance that this step created",
@@ -118,7 +123,7 @@ impl Activity for CreateInstance {
 
 impl Mutation for CreateInstance {
     fn foresee(&self) -> Created {
-        Created { id: InstanceId::from("(new instance)"), work_request: None }
+        Created { id: InstanceId::from("(new instance)"), work_request: None, mark: None }
     }
 
     fn preview(&self) -> Preview {
@@ -127,7 +132,12 @@ impl Mutation for CreateInstance {
 
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Created>, Failure> {
         let found = self.find(cx).await?;
-        Ok(found.into_iter().next().map(|id| Created { id, work_request: None }))
+        Ok(found.into_iter().next().map(|id| Created { id, work_request: None, mark: None }))
+    }
+
+    async fn recall(&self, cx: &Cx<'_, World>) -> Result<Option<Created>, Failure> {
+        let mark = cx.world.lost.as_ref().and_then(|lost| lost.mark.clone());
+        Ok(self.adopt(cx).await?.map(|created| Created { mark, ..created }))
     }
 
     async fn compensate(&self, done: Done<&Created>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {

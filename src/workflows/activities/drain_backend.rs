@@ -12,6 +12,7 @@ use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
 use crate::run::Failure;
 use crate::workflows::balancer::{self, Expected, Place};
+use crate::workflows::instance::mark;
 use crate::workflows::successor::Takeover;
 use crate::workflows::{World, guards};
 
@@ -61,7 +62,7 @@ impl Activity for DrainBackend {
             }
             Some(backend) if backend.flags.drain => Ok(Sent::NOTHING),
             Some(_) => {
-                let call = self.call().with_retry_token(cx.token(0).as_str());
+                let call = self.call().with_retry_token(mark::token(cx).as_str());
                 let expected = Expected::Backend { place: self.place.clone(), flags: self.flags.drained() };
                 balancer::send(cx, &self.place.load_balancer, call, etag, &expected, DOING)
                     .await
@@ -82,6 +83,12 @@ impl Mutation for DrainBackend {
 
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
         balancer::has_flags(cx, &self.place, &self.flags.drained()).await.map(Sent::before_if)
+    }
+
+    /// It is drained, or removed by a later step.
+    async fn recall(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
+        let (balancer, _) = balancer::when_idle(cx, &self.place.load_balancer).await?;
+        Ok(Sent::before_if(self.place.find(&balancer).is_none_or(|backend| backend.flags.drain)))
     }
 
     async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {

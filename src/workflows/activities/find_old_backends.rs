@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::behind;
+use super::surroundings::{self, NewBackend, OldBackend, Surroundings};
 use crate::config::{BACKENDS_LIMIT, BackendTarget};
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::LoadBalancerId;
-use crate::oci::load_balancers::{Backend, BackendSet, Flags, LoadBalancer};
-use crate::oci::network::is_same_address;
+use crate::oci::load_balancers::{Backend, BackendSet, LoadBalancer};
 use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Place};
 use crate::workflows::elsewhere::Elsewhere;
@@ -24,53 +25,6 @@ pub(in crate::workflows) struct FindOldBackends {
     /// Other load balancers that may send to the old instance. Absent in runs of older versions, which do not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) elsewhere: Option<Elsewhere>,
-}
-
-/// The load balancer before anything is changed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::workflows) struct Surroundings {
-    pub(in crate::workflows) old: Vec<OldBackend>,
-    pub(in crate::workflows) new: Vec<NewBackend>,
-    pub(in crate::workflows) missing_sets: Vec<BackendTarget>,
-    /// The sets that nobody serves once the old instance has left, if that is allowed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(in crate::workflows) emptied: Vec<String>,
-    /// All other backends, as `set/address:port`. If one has the address that the new instance gets, an earlier instance left
-    /// it behind. Absent in runs of older versions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(in crate::workflows) others: Vec<String>,
-}
-
-/// A backend of the old instance.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::workflows) struct OldBackend {
-    pub(in crate::workflows) backend_set: String,
-    pub(in crate::workflows) backend: Backend,
-}
-
-impl OldBackend {
-    pub(in crate::workflows) fn place(&self, balancer: &LoadBalancerId) -> Place {
-        Place {
-            load_balancer: balancer.clone(),
-            backend_set: self.backend_set.clone(),
-            address: self.backend.ip_address.clone(),
-            port: self.backend.port,
-        }
-    }
-}
-
-/// Where the new instance will be registered, and its final flags.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::workflows) struct NewBackend {
-    pub(in crate::workflows) backend_set: String,
-    pub(in crate::workflows) port: u16,
-    /// The flags of the old backend in the same set, so that the share of the traffic stays the same.
-    pub(in crate::workflows) flags: Flags,
-    /// Whether any request can reach the set. Otherwise it is never checked.
-    pub(in crate::workflows) is_checked: bool,
 }
 
 impl Activity for FindOldBackends {
@@ -97,9 +51,9 @@ impl Activity for FindOldBackends {
         if let Some(elsewhere) = &self.elsewhere {
             Box::pin(elsewhere.refuse(cx, &balancer, &self.addresses)).await?;
         }
-        let old = self.old_backends(&balancer);
+        let old = surroundings::backends_at(&balancer, &self.addresses);
         let wanted: Vec<BackendTarget> =
-            if self.wanted.is_empty() { targets_of(&old) } else { self.wanted.clone() };
+            if self.wanted.is_empty() { surroundings::targets_of(&old) } else { self.wanted.clone() };
         let (others, none) = (self.others(&balancer), Vec::new());
         let mut found =
             Surroundings { old, new: Vec::new(), missing_sets: Vec::new(), emptied: none, others };
@@ -118,7 +72,7 @@ impl Activity for FindOldBackends {
                 ));
             }
             found.new.push(NewBackend {
-                flags: flags_for(&target, &found.old),
+                flags: surroundings::flags_for(&target, &found.old),
                 backend_set: target.backend_set,
                 port: target.port,
                 is_checked,
@@ -136,16 +90,6 @@ impl Activity for FindOldBackends {
 }
 
 impl FindOldBackends {
-    fn old_backends(&self, balancer: &LoadBalancer) -> Vec<OldBackend> {
-        let sets = balancer.backend_sets.values();
-        sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
-            .filter(|(_, backend)| {
-                self.addresses.iter().any(|address| is_same_address(address, &backend.ip_address))
-            })
-            .map(|(set, backend)| OldBackend { backend_set: set.name.clone(), backend: backend.clone() })
-            .collect()
-    }
-
     fn others(&self, balancer: &LoadBalancer) -> Vec<String> {
         let sets = balancer.backend_sets.values();
         sets.flat_map(|set| set.backends.iter().map(move |backend| (set, backend)))
@@ -167,24 +111,18 @@ impl FindOldBackends {
     }
 }
 
-impl Read for FindOldBackends {}
-
-fn targets_of(old: &[OldBackend]) -> Vec<BackendTarget> {
-    old.iter()
-        .map(|old| BackendTarget {
-            port: old.backend.port,
-            backend_set: old.backend_set.clone(),
-            create: None,
-        })
-        .collect()
-}
-
-/// The flags of the new backend once it is admitted: those of the old one in the same set, in service.
-fn flags_for(target: &BackendTarget, old: &[OldBackend]) -> Flags {
-    let same_set = || old.iter().filter(|old| old.backend_set == target.backend_set);
-    let predecessor = same_set().find(|old| old.backend.port == target.port).or_else(|| same_set().next());
-    let flags = predecessor.map(|old| old.backend.flags.clone()).unwrap_or_default();
-    Flags { drain: false, offline: false, ..flags }
+impl Read for FindOldBackends {
+    /// What the run has changed since is left out, as far as it can be inferred.
+    async fn recall(&self, cx: &Cx<'_, World>) -> Result<Surroundings, Failure> {
+        let Some(lost) = &cx.world.lost else { return self.execute(cx).await };
+        let (balancer, _) = balancer::when_idle(cx, &self.load_balancer).await?;
+        let (found, inferred) =
+            behind::surroundings(&balancer, &self.addresses, &lost.addresses, &self.wanted);
+        for text in inferred {
+            cx.warn(text);
+        }
+        Ok(found)
+    }
 }
 
 /// Warns of sticky sessions: a pinned client keeps using a drained backend, and fails when it goes (docs/oci.md 2.4).
@@ -297,6 +235,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::oci::load_balancers::Flags;
 
     /// A load balancer with so many backends in each of its sets, and what a deployment adds to `http`.
     fn refused(n_http: usize, n_other: usize, n_new: usize) -> Option<String> {
@@ -322,20 +261,6 @@ mod tests {
             others: Vec::new(),
         };
         refuse_too_many(&balancer.expect("a load balancer"), &found).err().map(|failure| failure.message)
-    }
-
-    #[test]
-    fn the_new_backend_is_in_service_with_the_weight_of_the_old_one() {
-        let flags = Flags { weight: 7, drain: true, backup: true, offline: true, max_connections: Some(300) };
-        let backend = json!({"name": "10.0.0.1:80", "ipAddress": "10.0.0.1", "port": 80, "weight": 7,
-                             "drain": true, "backup": true, "offline": true, "maxConnections": 300});
-        let backend: Backend = serde_json::from_value(backend).expect("a backend");
-        assert_eq!(backend.flags, flags);
-        let old = OldBackend { backend_set: "http".to_owned(), backend };
-        let target = |set: &str| BackendTarget { port: 81, backend_set: set.to_owned(), create: None };
-        let expected = Flags { drain: false, offline: false, ..flags };
-        assert_eq!(flags_for(&target("http"), std::slice::from_ref(&old)), expected);
-        assert_eq!(flags_for(&target("other"), &[old]), Flags::default(), "another set is another matter");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Finds the instance to replace, and records what is needed to create it again.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::left::fact;
 use crate::config::Filter;
@@ -10,7 +10,9 @@ use crate::oci::InstanceId;
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::beside::{self, Around};
+use crate::workflows::instance::kept;
 use crate::workflows::kinship::OLD_INSTANCE;
+use crate::workflows::lost::LostRun;
 use crate::workflows::{World, candidates, failure, instance, record};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,8 +74,32 @@ impl Activity for FindOldInstance {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Option<OldInstance>, Failure> {
-        const DOING: &str = "finding the instance to replace";
-        let Some(id) = self.find(cx).await? else { return Ok(None) };
+        match self.find(cx).await? {
+            Some(id) => self.described(cx, id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Whether an instance without an address may still get one.
+fn may_get_an_address(state: InstanceState) -> bool {
+    match state {
+        InstanceState::Creating
+        | InstanceState::Updating
+        | InstanceState::Active
+        | InstanceState::Unknown => true,
+        InstanceState::Inactive
+        | InstanceState::Deleting
+        | InstanceState::Deleted
+        | InstanceState::Failed => false,
+    }
+}
+
+const DOING: &str = "finding the instance to replace";
+
+impl FindOldInstance {
+    /// The instance with what is needed to create it again.
+    async fn described(&self, cx: &Cx<'_, World>, id: InstanceId) -> Result<OldInstance, Failure> {
         let api = cx.world.oci.container_instances();
         let get = || api.get_raw(&id);
         let raw = match &self.which {
@@ -128,27 +154,10 @@ impl Activity for FindOldInstance {
         }
         let specification = Confidential::new(specification);
         let compartment_id = raw["compartmentId"].as_str().map(ToOwned::to_owned);
-        Ok(Some(OldInstance { id, compartment_id, addresses, ipv6_addresses, specification }))
+        Ok(OldInstance { id, compartment_id, addresses, ipv6_addresses, specification })
     }
-}
 
-/// Whether an instance without an address may still get one.
-fn may_get_an_address(state: InstanceState) -> bool {
-    match state {
-        InstanceState::Creating
-        | InstanceState::Updating
-        | InstanceState::Active
-        | InstanceState::Unknown => true,
-        InstanceState::Inactive
-        | InstanceState::Deleting
-        | InstanceState::Deleted
-        | InstanceState::Failed => false,
-    }
-}
-
-impl FindOldInstance {
     async fn find(&self, cx: &Cx<'_, World>) -> Result<Option<InstanceId>, Failure> {
-        const DOING: &str = "finding the instance to replace";
         let (compartment_id, filter) = match &self.which {
             Which::Id(id) => return Ok(Some(id.clone())),
             Which::Filter { compartment_id, filter } => (compartment_id, filter),
@@ -193,4 +202,44 @@ impl FindOldInstance {
     }
 }
 
-impl Read for FindOldInstance {}
+impl Read for FindOldInstance {
+    /// What the run has changed since is left out: its own instance is not the old one, and one that is gone cannot be known
+    /// any more.
+    async fn recall(&self, cx: &Cx<'_, World>) -> Result<Option<OldInstance>, Failure> {
+        let Some(lost) = &cx.world.lost else { return self.execute(cx).await };
+        match lost.replaces.as_slice() {
+            [] => {
+                cx.warn(
+                    "no instance is there that the run replaces; if there was one, it is gone, and a rollback cannot bring \
+                     it back: it takes the new version away, and nothing serves then",
+                );
+                Ok(None)
+            }
+            [id] => {
+                let mut old = self.described(cx, id.clone()).await?;
+                old.specification = Confidential::new(without_marks(old.specification.expose(), lost));
+                Ok(Some(old))
+            }
+            several => {
+                let ids: Vec<&str> = several.iter().map(InstanceId::as_str).collect();
+                let message = format!(
+                    "run {} may replace any of {}: say which it is with `--replace OCID`",
+                    lost.run.short(),
+                    ids.join(", ")
+                );
+                Err(Failure::permanent(DOING, message))
+            }
+        }
+    }
+}
+
+/// The specification without what the run has marked the instance with.
+fn without_marks(specification: &Value, lost: &LostRun) -> Value {
+    let mut specification = specification.clone();
+    let tags = specification["freeformTags"].as_object();
+    let unmarked = tags.and_then(|tags| kept::unmarked(tags, &Map::new(), &lost.run.to_string()));
+    if let Some(tags) = unmarked {
+        specification["freeformTags"] = Value::Object(tags);
+    }
+    specification
+}

@@ -17,7 +17,7 @@ use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Etag, InstanceId, is_terminated};
 use crate::run::{Confidential, Failure, FailureKind};
 use crate::workflows::balancer::SURE_AFTER;
-use crate::workflows::instance::{self, kept};
+use crate::workflows::instance::{self, kept, mark};
 use crate::workflows::{World, failure};
 
 const DOING: &str = "marking the old instance as kept";
@@ -65,6 +65,7 @@ impl MarkKept {
     }
 
     async fn send(&self, cx: &Cx<'_, World>, tags: &Map<String, Value>, now: Now) -> Result<(), Failure> {
+        mark::is_ours(cx).await?;
         cx.assure_lease().await?;
         let call = api::retag(&self.id, tags).only_if(now.etag);
         cx.world.oci.send(&call).await.map(drop).map_err(|error| failure::of(DOING, &error))

@@ -10,6 +10,7 @@ use crate::oci::load_balancers::{create_backend, delete_backend, update_backend}
 use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{self, Expected};
+use crate::workflows::instance::mark;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -59,7 +60,7 @@ impl Activity for PutBack {
             place.subject()
         ));
         let call = self.call(found.is_some());
-        let call = if flags.is_some() { call.with_retry_token(cx.token(0).as_str()) } else { call };
+        let call = if flags.is_some() { call.with_retry_token(mark::token(cx).as_str()) } else { call };
         let doing = "making somebody's change again";
         balancer::send(cx, &place.load_balancer, call, etag, &self.expected(), doing).await.map(Sent::now)
     }

@@ -15,6 +15,7 @@ use crate::oci::load_balancers::{Flags, LoadBalancer, create_backend, update_bac
 use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Expected, Place};
 use crate::workflows::guards::Predecessors;
+use crate::workflows::instance::mark;
 use crate::workflows::kinship::OLD_INSTANCE;
 use crate::workflows::{World, guards, readiness};
 
@@ -42,7 +43,7 @@ impl RegisterBackend {
     }
 
     fn sent(&self, cx: &Cx<'_, World>) -> Call {
-        self.call().with_retry_token(cx.token(0).as_str())
+        self.call().with_retry_token(mark::token(cx).as_str())
     }
 }
 
@@ -69,7 +70,7 @@ impl Activity for RegisterBackend {
                 ));
                 let Place { load_balancer, backend_set, .. } = &self.place;
                 let call = update_backend(load_balancer, backend_set, &self.place.name(), &self.flags)
-                    .with_retry_token(cx.token(0).as_str());
+                    .with_retry_token(mark::token(cx).as_str());
                 balancer::send(cx, load_balancer, call, etag, &self.expected(), DOING).await.map(Sent::now)
             }
             Some(_) => Err(Failure::permanent(
@@ -98,6 +99,12 @@ impl Mutation for RegisterBackend {
 
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
         balancer::has_flags(cx, &self.place, &self.flags).await.map(Sent::before_if)
+    }
+
+    /// It is registered, whatever flags later steps have given it.
+    async fn recall(&self, cx: &Cx<'_, World>) -> Result<Option<Sent>, Failure> {
+        let (balancer, _) = balancer::when_idle(cx, &self.place.load_balancer).await?;
+        Ok(Sent::before_if(self.place.find(&balancer).is_some()))
     }
 
     async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {

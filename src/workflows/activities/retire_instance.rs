@@ -18,7 +18,7 @@ use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure, FailureKind};
 use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::elsewhere::Elsewhere;
-use crate::workflows::instance::{self, Standing, TokenOf};
+use crate::workflows::instance::{self, Standing, TokenOf, mark};
 use crate::workflows::successor::Takeover;
 use crate::workflows::{World, failure, guards};
 
@@ -101,6 +101,7 @@ impl Activity for RetireInstance {
         if is_done {
             return Ok(Retirement::default());
         }
+        mark::is_ours(cx).await?;
         cx.assure_lease().await?;
         let call = self.call().only_if(standing.and_then(|standing| standing.etag));
         match cx.world.oci.send(&call).await {
@@ -133,6 +134,19 @@ impl Mutation for RetireInstance {
             Disposal::Keep => false,
         };
         Ok(is_ours.then_some(Retirement { was_sent: true, work_request: None }))
+    }
+
+    /// An instance that is changing its state may be starting as well, in a rollback.
+    async fn recall(&self, cx: &Cx<'_, World>) -> Result<Option<Retirement>, Failure> {
+        let started = Instant::now();
+        for wait in Looks::at_most(cx.world.policy.poll_interval) {
+            let is_changing = self.state(cx).await? == Some(InstanceState::Updating);
+            if !is_changing || started.elapsed() > cx.world.policy.instance_timeout {
+                return self.adopt(cx).await;
+            }
+            cx.pause(wait).await?;
+        }
+        unreachable!("looks never end")
     }
 
     async fn compensate(&self, done: Done<&Retirement>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
@@ -219,7 +233,7 @@ impl RetireInstance {
     /// is deleted, so that the next attempt, after the cause was corrected, does not find it again.
     async fn create_again(&self, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         let remade = Remade::of(cx);
-        let own = instance::own_tags(cx, "-undo");
+        let own = instance::own_tags(cx, instance::OF_THE_UNDO);
         let known = match &remade.id {
             Some(id) => Some(id.clone()),
             None => instance::find_tagged(cx, &self.compartment_id, &own).await?.into_iter().next(),
@@ -288,6 +302,7 @@ impl RetireInstance {
                     return self.create_again(cx).await;
                 }
                 Some(InstanceState::Inactive) => {
+                    mark::is_ours(cx).await?;
                     cx.assure_lease().await?;
                     let call = api::start(&self.id).only_if(standing.and_then(|standing| standing.etag));
                     let sent = cx.world.oci.send(&call).await;

@@ -25,6 +25,7 @@ use crate::oci::{Call, LoadBalancerId, WorkRequestId};
 use crate::run::{Facts, Failure};
 use crate::workflows::balancer::{self, Expected, Place, Replaced};
 use crate::workflows::guards::Predecessors;
+use crate::workflows::instance::mark;
 use crate::workflows::successor::Successor;
 use crate::workflows::{World, guards};
 
@@ -163,7 +164,7 @@ impl Activity for ShiftSet {
             cx.warn("the load balancer has no version, so its backends are changed one by one");
             return Ok(Shifted::OneByOne);
         }
-        let call = self.call(set).with_retry_token(cx.token(0).as_str());
+        let call = self.call(set).with_retry_token(mark::token(cx).as_str());
         let expected = self.expected(&balancer);
         match balancer::replace(cx, &self.load_balancer, call, etag, &expected, DOING).await? {
             Replaced::Sent(work_request) => {

@@ -7,6 +7,7 @@ use crate::engine::Cx;
 use crate::oci::load_balancers::{self, Flags, LoadBalancer};
 use crate::oci::{Call, Etag, LoadBalancerId, OciError, WorkRequestId};
 use crate::run::{Failure, FailureKind};
+use crate::workflows::instance::mark;
 use crate::workflows::{World, failure};
 
 /// Sends one change, if the load balancer still has the version that was read. `None` when there is no work to follow, also
@@ -62,6 +63,7 @@ async fn attempt(
     call: Call,
     etag: Option<Etag>,
 ) -> Result<Result<Option<WorkRequestId>, OciError>, Failure> {
+    mark::is_ours(cx).await?;
     cx.assure_lease().await?;
     tracing::debug!(operation = call.operation, "changing the load balancer");
     cx.world.pace.begun(id);

@@ -24,7 +24,7 @@ pub(super) use pace::Read;
 pub(super) use place::Place;
 pub(super) use reach::has_listener;
 pub(super) use read::{
-    COMPARTMENT_FACT, SURE_AFTER, is_open, now, open_before, when_idle, when_idle_unless_gone,
+    COMPARTMENT_FACT, SURE_AFTER, is_open, last_change, now, open_before, when_idle, when_idle_unless_gone,
     when_surely_idle,
 };
 pub use versions::Versions;

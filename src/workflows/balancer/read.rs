@@ -9,7 +9,7 @@ use super::pace::Read;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{LoadBalancer, WorkRequest};
 use crate::oci::{LoadBalancerId, WorkRequestId, is_terminated, printable};
-use crate::run::Failure;
+use crate::run::{Failure, Timestamp};
 use crate::workflows::{World, failure};
 
 /// How long something must look gone, or untouched, until it counts as that: reads may lag a little behind writes, and
@@ -127,6 +127,30 @@ async fn until_idle(cx: &Cx<'_, World>, id: &LoadBalancerId) -> Result<Option<()
         cx.pause(wait).await?;
     }
     unreachable!("looks never end")
+}
+
+/// When the load balancer was last changed, as far as its work requests tell; `now` if something is under way.
+pub(in crate::workflows) async fn last_change(
+    cx: &Cx<'_, World>,
+    id: &LoadBalancerId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Failure> {
+    let api = cx.world.oci.load_balancers();
+    let mut listing = api.work_requests(id);
+    loop {
+        let page = failure::must_look(cx, READING, || listing.page()).await?;
+        if !listing.add(page) || are_newest(listing.items()) {
+            break;
+        }
+    }
+    if open_among(listing.items()).is_some() {
+        return Ok(Some(now));
+    }
+    let finished =
+        |request: &WorkRequest| DateTime::parse_from_rfc3339(request.time_finished.as_deref()?).ok();
+    let times =
+        listing.items().iter().filter_map(|request| finished(request).or_else(|| time_accepted(request)));
+    Ok(times.max().map(|at| at.to_utc()))
 }
 
 /// What is open and was accepted before this work of ours.

@@ -8,6 +8,7 @@ use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::oci::load_balancers::HealthStatus;
 use crate::run::Failure;
 use crate::workflows::balancer::{Place, SURE_AFTER, health, when_idle_unless_gone};
+use crate::workflows::instance::mark;
 use crate::workflows::kinship::{NEW_INSTANCE, OLD_INSTANCE, RESTORED_INSTANCE};
 use crate::workflows::{World, failure, instance};
 
@@ -68,6 +69,8 @@ pub(in crate::workflows) async fn old_instance_is_there(
     if readable(cx, Some(id)).await?.is_some() {
         return Ok(());
     }
+    // Who has taken the run over may have retired it.
+    mark::is_ours(cx).await?;
     let (run, seq) = (cx.run().short(), cx.seq());
     Err(Failure::permanent(
         "registering the old backend again",

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::mark;
 use crate::engine::Cx;
 use crate::oci::container_instances as api;
 use crate::oci::{InstanceId, WorkRequestId};
@@ -29,6 +30,7 @@ pub(in crate::workflows) async fn create(
 ) -> Result<Option<(InstanceId, Option<WorkRequestId>)>, Failure> {
     const DOING: &str = "creating the container instance";
     for generation in 0..GENERATIONS_LIMIT {
+        mark::is_ours(cx).await?;
         cx.assure_lease().await?;
         let token = match request {
             TokenOf::TheStep if generation > 0 => break,

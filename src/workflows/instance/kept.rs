@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::mark::SPECIFICATION_TAG;
+
 const KEPT_TAG: &str = "deployctl-kept";
-const SPECIFICATION_TAG: &str = "deployctl-spec";
 /// The prefix of the run in the specification's tag.
 const KEPT_BY: &str = "kept-by-";
 /// How many freeform tags a resource takes (docs/oci.md 5).

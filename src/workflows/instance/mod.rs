@@ -3,13 +3,15 @@
 
 mod create;
 pub(super) mod kept;
+pub(super) mod mark;
 mod own;
 mod running;
 mod standing;
 mod watched;
 
 pub(super) use create::{TokenOf, create, is_refusal};
-pub(super) use own::{carries, find_tagged, made_by, own_tags, tagged};
+pub(super) use mark::{SPECIFICATION_TAG, specification_of};
+pub(super) use own::{OF_THE_UNDO, carries, find_tagged, is_remade, made_by, own_tags, tagged};
 pub(super) use running::{
     Reached, Running, addresses, only_ipv6, reached, still_runs, until_located, until_running,
 };

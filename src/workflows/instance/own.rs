@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::mark;
 use crate::engine::Cx;
 use crate::oci::{InstanceId, is_terminated};
 use crate::run::Failure;
@@ -11,6 +12,8 @@ use crate::workflows::{World, failure};
 
 const RUN_TAG: &str = "deployctl-run";
 const STEP_TAG: &str = "deployctl-step";
+/// The end of a step's tag on what its compensation creates.
+pub(in crate::workflows) const OF_THE_UNDO: &str = "-undo";
 
 /// `specification` with the tags by which run and step find the instance.
 pub(in crate::workflows) fn tagged(mut specification: Value, tags: &[(&str, String)]) -> Value {
@@ -34,6 +37,11 @@ pub(in crate::workflows) fn made_by(instance: &Value) -> Option<&str> {
     instance["freeformTags"][RUN_TAG].as_str()
 }
 
+/// Whether the instance was created by a compensation, in place of one that a run had retired.
+pub(in crate::workflows) fn is_remade(instance: &Value) -> bool {
+    instance["freeformTags"][STEP_TAG].as_str().is_some_and(|step| step.ends_with(OF_THE_UNDO))
+}
+
 /// Every instance that carries these tags and is not gone.
 pub(in crate::workflows) async fn find_tagged(
     cx: &Cx<'_, World>,
@@ -53,13 +61,18 @@ pub(in crate::workflows) async fn find_tagged(
 /// Makes sure that an instance carries the tags of this run.
 ///
 /// # Errors
-/// Permanent when it does not: then it is somebody else's.
+/// Permanent when it does not: then it is somebody else's. The same as of [`mark::is_ours`] when somebody has taken the run
+/// over.
 pub(in crate::workflows) fn carries(
     id: &InstanceId,
     found: &BTreeMap<String, String>,
     tags: &[(&'static str, String)],
     cx: &Cx<'_, World>,
 ) -> Result<(), Failure> {
+    let is_remade = tags.iter().any(|(name, value)| *name == STEP_TAG && value.ends_with(OF_THE_UNDO));
+    if !is_remade {
+        mark::check(cx, id, found)?;
+    }
     let Some((name, value)) = tags.iter().find(|(name, value)| found.get(*name) != Some(value)) else {
         return Ok(());
     };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::mark;
 use super::standing::state;
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{Container, ContainerInstance, InstanceState};
@@ -138,6 +139,7 @@ async fn not_ready(
 ) -> Result<Option<String>, Failure> {
     const DOING: &str = "waiting for the container instance";
     let id = &instance.id;
+    mark::check_if_new(cx, instance)?;
     match instance.lifecycle_state {
         InstanceState::Active => {}
         InstanceState::Creating | InstanceState::Updating | InstanceState::Unknown => {

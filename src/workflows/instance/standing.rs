@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use super::mark;
 use super::own::carries;
 use crate::engine::{Cx, Looks};
 use crate::oci::container_instances::{self as api, InstanceState};
@@ -116,6 +117,7 @@ pub(in crate::workflows) async fn outrun(cx: &Cx<'_, World>, id: &InstanceId) ->
         }
     };
     let before = failure::look(cx, DOING, || api.get(id)).await?.map_err(unseen)?;
+    mark::is_ours(cx).await?;
     cx.assure_lease().await?;
     let call = api::rename(id, &before.value.display_name).only_if(before.etag.clone());
     cx.world.oci.send(&call).await.map_err(unseen)?;

@@ -1,0 +1,60 @@
+//! A run whose journal is lost, as the cloud shows it: by the tags of the instance that it created, and by the backends at
+//! that instance's addresses.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{InstanceId, LoadBalancerId};
+use crate::run::{RunId, Timestamp};
+
+/// A run that is not over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LostRun {
+    /// The run.
+    pub run: RunId,
+    /// The instance that it created.
+    pub instance: InstanceId,
+    /// What it replaces, as far as that is there: one instance, or none. If several are here, nobody knows which.
+    pub replaces: Vec<InstanceId>,
+    /// The addresses of what it replaces.
+    pub old_addresses: Vec<String>,
+    /// The load balancer that it changes.
+    pub load_balancer: LoadBalancerId,
+    /// When it created the instance, by the cloud's clock.
+    pub since: Option<Timestamp>,
+    /// How far it has come.
+    pub phase: Phase,
+    /// The addresses of the instance; empty until they are known.
+    pub addresses: Vec<String>,
+    /// The mark under which this machine takes the run over; `None` before it has.
+    pub mark: Option<String>,
+    /// The digest of the specification of which the instance was made.
+    pub specification: Option<String>,
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Its instance is registered nowhere.
+    Creating,
+    /// Its instance is registered and takes no requests.
+    Registered,
+    /// Its instance takes requests, but not yet alone, or not yet everywhere.
+    BothServe,
+    /// Its instance takes all requests, and the old one is still there.
+    ServesAlone,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Creating => "the new instance is registered nowhere",
+            Self::Registered => "the new instance is registered, and takes no requests",
+            Self::BothServe => "both versions take requests",
+            Self::ServesAlone => "the new version serves alone, and the old one is to be retired",
+        })
+    }
+}
