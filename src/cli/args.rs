@@ -224,6 +224,20 @@ pub(super) enum Command {
         /// An id, the beginning of one, or `latest`
         run: RunSelector,
     },
+    /// List what earlier runs left behind in the cloud; with --yes, take it away
+    ///
+    /// That is an instance with our tags which serves nowhere, was not kept by a run, and is not needed by a run of this
+    /// journal. It is drained and removed wherever it is still registered, and then deleted, as a run of its own.
+    Prune {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// What was created so long ago: a younger instance may be of a run on another machine
+        #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = humantime::parse_duration)]
+        older_than: std::time::Duration,
+        /// Take it away
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// The journal itself
     Journal {
         #[command(subcommand)]

@@ -18,6 +18,7 @@ mod log;
 mod meant;
 mod opening;
 mod problem;
+mod prune;
 mod recover;
 mod recovered;
 mod reporter;

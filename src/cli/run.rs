@@ -19,7 +19,7 @@ use super::sandbox;
 use super::session::Session;
 use super::ui::Ui;
 use super::variables::expect_text;
-use super::{abandon, check, drive, history, journal, key, log, recover, resolve, usage};
+use super::{abandon, check, drive, history, journal, key, log, prune, recover, resolve, usage};
 use crate::clock::Clock;
 use crate::config::json_schema;
 use crate::env::Env;
@@ -112,6 +112,9 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         Command::Resolve { run, step, resolution, reason, instance } => {
             let word = resolve::Word { resolution: resolution.into(), reason, instance };
             resolve::resolve(session, &run, &step, &word).await
+        }
+        Command::Prune { deployment, older_than, yes } => {
+            prune::run(session, &deployment, older_than, yes).await
         }
         Command::Journal { command } => journal::run(session, &command).await,
         Command::Key { command } => key::run(session, &command).await,

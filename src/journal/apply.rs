@@ -6,10 +6,10 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::attest::{Rows, altered};
 use super::batch::{Batch, also};
-use super::change::{Change, Tenure};
+use super::change::Change;
 use super::draft::Draft;
 use super::error::{JournalError, WriteError};
-use super::guard::{Lasts, lost};
+use super::guard::{Lasts, unless_lost};
 use super::handle::Inner;
 use super::known::{Known, Written};
 use super::{target, wal};
@@ -132,11 +132,9 @@ fn is_of_a_row(error: &sqlx::Error) -> bool {
 /// Why a change was not written. The transaction still shows which of its rows were.
 async fn refused(tx: &mut SqliteConnection, change: &Change, written: &Written) -> WriteError {
     let run = &change.run.to_string();
-    let is_ours = matches!(change.tenure, Tenure::Renewed | Tenure::Ended);
-    let found =
-        sqlx::query!("SELECT fence, holder, mac FROM runs WHERE id = ?1", run).fetch_optional(&mut *tx).await;
+    let found = sqlx::query_scalar!("SELECT mac FROM runs WHERE id = ?1", run).fetch_optional(&mut *tx).await;
     match found {
-        Ok(Some(row)) if row.mac.as_deref() == Some(written.head.as_slice()) => {
+        Ok(Some(Some(mac))) if mac == written.head.as_slice() => {
             for (row, code) in &written.steps {
                 let found =
                     sqlx::query_scalar!("SELECT mac FROM steps WHERE run_id = ?1 AND seq = ?2", run, row.seq)
@@ -148,10 +146,7 @@ async fn refused(tx: &mut SqliteConnection, change: &Change, written: &Written) 
             }
             altered("events", format!("events of run {run}")).into()
         }
-        Ok(Some(row)) if row.fence == change.fence.get() && (row.holder.is_some() || !is_ours) => {
-            altered("runs", format!("run {run}")).into()
-        }
         Ok(None) => altered("runs", format!("run {run} is missing")).into(),
-        Ok(Some(_)) | Err(_) => lost(tx, run).await,
+        Ok(Some(_)) | Err(_) => unless_lost(tx, change, altered("runs", format!("run {run}"))).await,
     }
 }

@@ -6,8 +6,8 @@ use super::attest::{Rows, altered};
 use super::batch::{Batch, also};
 use super::canonical::{Head, StepRow, of_event};
 use super::change::{Change, StepChange, Tenure};
-use super::error::JournalError;
-use super::guard::Lasts;
+use super::error::{JournalError, WriteError};
+use super::guard::{Lasts, unless_lost};
 use super::handle::Inner;
 use super::known::{Known, Written};
 use super::mac::{Authenticator, Mac};
@@ -26,14 +26,15 @@ impl Draft {
     /// Drafts a change of a run. Reads the rows of steps that are not at hand.
     ///
     /// # Errors
-    /// [`JournalError::Altered`] when such a row is not the one that is known.
+    /// [`JournalError::Altered`] when such a row is not the one that is known, and [`WriteError::LeaseLost`] when that is
+    /// because another process has written it.
     pub(super) async fn of(
         inner: &Inner,
         connection: &mut SqliteConnection,
         change: &Change,
         known: &Known,
-    ) -> Result<Self, JournalError> {
-        let codes = &inner.unlocked()?.rows;
+    ) -> Result<Self, WriteError> {
+        let codes = &inner.unlocked().map_err(JournalError::from)?.rows;
         let run = change.run.to_string();
         let lasts = Lasts::from_now(inner.clock);
         let sets = known.sets_after(change);
@@ -56,7 +57,12 @@ impl Draft {
             let row = match (&step.new, known.step(*seq)) {
                 (Some(_), _) => StepRow::new(*seq, step),
                 (None, Some(row)) => row.clone(),
-                (None, None) => Rows::new(&inner.path, codes, connection).step(&run, *seq, known).await?,
+                (None, None) => {
+                    match Rows::new(&inner.path, codes, connection).step(&run, *seq, known).await {
+                        Ok(row) => row,
+                        Err(error) => return Err(unless_lost(connection, change, error).await),
+                    }
+                }
             };
             steps.push(write_step(&mut batch, codes, &run, step, row.after(step, as_of), known.code(*seq)));
         }

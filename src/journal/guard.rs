@@ -7,6 +7,7 @@ use sqlx::SqliteConnection;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::change::{Change, Tenure};
 use super::error::{JournalError, WriteError};
 use super::handle::Inner;
 use super::lock::Lock;
@@ -164,6 +165,25 @@ pub(super) async fn lost(connection: &mut SqliteConnection, run: &str) -> WriteE
     // The holder only serves the message. It is certain that the lease is lost.
     let to = holder.ok().flatten().and_then(|holder| serde_json::from_str::<Holder>(&holder).ok());
     WriteError::LeaseLost { to }
+}
+
+/// What was found out about a run's rows, unless another process has taken the run over: then it has written them.
+pub(super) async fn unless_lost(
+    connection: &mut SqliteConnection,
+    change: &Change,
+    error: JournalError,
+) -> WriteError {
+    let is_ours = matches!(change.tenure, Tenure::Renewed | Tenure::Ended);
+    let run = change.run.to_string();
+    let found = sqlx::query!("SELECT fence, holder FROM runs WHERE id = ?1", run)
+        .fetch_optional(&mut *connection)
+        .await;
+    match found {
+        Ok(Some(row)) if row.fence == change.fence.get() && (row.holder.is_some() || !is_ours) => {
+            error.into()
+        }
+        Ok(_) | Err(_) => lost(connection, &run).await,
+    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,11 @@ impl Kin {
         of_kind.into_iter().filter_map(|target| target.split_once(':').map(|(_, name)| name))
     }
 
+    /// A fact that relates it to other runs.
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        self.facts.get(name).map(String::as_str)
+    }
+
     /// What identifies its deployment, however its things change: its own targets, or else all targets that last.
     pub(super) fn lasting(&self) -> impl Iterator<Item = &str> {
         let all = || self.targets.iter().map(String::as_str);

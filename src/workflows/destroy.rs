@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::World;
-use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, OldInstance, Which};
+use super::activities::{FindLoadBalancer, FindOldBackends, FindOldInstance, Which};
 use super::elsewhere::Elsewhere;
 use super::stages::{Retiring, retire};
 use super::target;
 use crate::config::{Disposal, Filter};
 use crate::engine::{Run, Stop, Workflow};
-use crate::oci::InstanceId;
+use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::Confidential;
 
 /// Takes one instance out of service and deletes it.
@@ -35,17 +35,6 @@ pub struct Destruction {
     pub lb_compartments: Option<Vec<String>>,
 }
 
-impl Destruction {
-    fn elsewhere(&self, old: &OldInstance) -> Option<Elsewhere> {
-        let own = self.lb_compartment.as_ref().unwrap_or(&self.compartment_id);
-        self.lb_compartments.as_ref().map(|besides| Elsewhere {
-            compartments: Elsewhere::among(own, besides),
-            ipv6_addresses: old.ipv6_addresses.clone(),
-            is_kept: false,
-        })
-    }
-}
-
 impl Workflow for Destroy {
     const NAME: &'static str = "destroy";
     const VERSION: u32 = 1;
@@ -63,32 +52,68 @@ impl Workflow for Destroy {
             filter: destruction.lb_filter.clone(),
         };
         let balancer = run.read(find).await?.id;
-        let which = Which::Id(destruction.id.clone());
-        let find = FindOldInstance { which, pull_secrets: Confidential::new(Vec::new()), around: None };
-        let Some(old) = run.read(find).await? else { return Ok(()) };
-        let found = run
-            .read(FindOldBackends {
-                load_balancer: balancer.clone(),
-                addresses: old.addresses.clone(),
-                wanted: Vec::new(),
-                may_leave_nothing: true,
-                elsewhere: destruction.elsewhere(&old),
-            })
-            .await?;
-        for backend in &found.old {
-            run.hold(&target::backend_set(&balancer, &backend.backend_set)).await?;
-        }
-        let retiring = Retiring {
+        let own = destruction.lb_compartment.as_ref().unwrap_or(&destruction.compartment_id);
+        let elsewhere = destruction.lb_compartments.as_ref().map(|besides| Elsewhere::among(own, besides));
+        let taking = TakingAway {
+            id: &destruction.id,
             balancer: &balancer,
-            backends: &found.old,
-            shifted: Vec::new(),
             compartment_id: &destruction.compartment_id,
-            mode: Disposal::Delete,
-            may_leave_nothing: true,
-            marks_kept: false,
-            takeover: None,
-            elsewhere: destruction.elsewhere(&old),
+            elsewhere,
+            only_unused: false,
         };
-        retire(run, old, &retiring).await
+        take_away(run, taking).await
     }
+}
+
+/// An instance that is to be taken away.
+pub(super) struct TakingAway<'t> {
+    pub(super) id: &'t InstanceId,
+    pub(super) balancer: &'t LoadBalancerId,
+    pub(super) compartment_id: &'t str,
+    /// The compartments of load balancers that must not send to it; `None` in runs of older versions, which do not look.
+    pub(super) elsewhere: Option<Vec<String>>,
+    /// Whether it is left alone if it serves. Otherwise its sets may be left with nothing.
+    pub(super) only_unused: bool,
+}
+
+/// Takes one instance out of service and deletes it.
+pub(super) async fn take_away(run: &mut Run<'_, World>, taking: TakingAway<'_>) -> Result<(), Stop> {
+    let TakingAway { id, balancer, compartment_id, elsewhere, only_unused } = taking;
+    let which = Which::Id(id.clone());
+    let find = FindOldInstance { which, pull_secrets: Confidential::new(Vec::new()), around: None };
+    let Some(old) = run.read(find).await? else { return Ok(()) };
+    let elsewhere = elsewhere.map(|compartments| Elsewhere {
+        compartments,
+        ipv6_addresses: old.ipv6_addresses.clone(),
+        is_kept: false,
+    });
+    let find = FindOldBackends {
+        load_balancer: balancer.clone(),
+        addresses: old.addresses.clone(),
+        wanted: Vec::new(),
+        may_leave_nothing: !only_unused,
+        elsewhere: elsewhere.clone(),
+    };
+    let found = run.read(find).await?;
+    if only_unused {
+        if found.old.iter().any(|old| old.backend.flags.serves()) {
+            return Ok(());
+        }
+        run.hold(&target::instance(id)).await?;
+    }
+    for backend in &found.old {
+        run.hold(&target::backend_set(balancer, &backend.backend_set)).await?;
+    }
+    let retiring = Retiring {
+        balancer,
+        backends: &found.old,
+        shifted: Vec::new(),
+        compartment_id,
+        mode: Disposal::Delete,
+        may_leave_nothing: !only_unused,
+        marks_kept: false,
+        takeover: None,
+        elsewhere,
+    };
+    retire(run, old, &retiring).await
 }

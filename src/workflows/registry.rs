@@ -5,6 +5,7 @@ use super::activities::{
     RemoveBackend, RetireInstance, ShiftSet,
 };
 use super::destroy::Destroy;
+use super::prune::Prune;
 use super::redeploy::Redeploy;
 use super::world::World;
 use crate::engine::Registry;
@@ -14,6 +15,7 @@ pub fn registry() -> Registry<World> {
     Registry::new()
         .workflow::<Redeploy>()
         .workflow::<Destroy>()
+        .workflow::<Prune>()
         .mutation::<AdmitBackend>()
         .mutation::<CreateBackendSet>()
         .mutation::<CreateInstance>()

@@ -82,4 +82,5 @@ mod tampering;
 mod terminal;
 mod told;
 mod unseen;
+mod unused;
 mod whole;

@@ -1,0 +1,107 @@
+//! `prune`: takes away what earlier runs of a deployment have left behind in the cloud.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::DeploymentArgs;
+use super::exit::Exit;
+use super::foresee::{Foreseen, foreseen};
+use super::problem::Report;
+use super::session::{Ready, Session};
+use super::ui::{plain, plural};
+use crate::engine::{Engine, Foresight, Started};
+use crate::journal::{Journal, Kin};
+use crate::oci::InstanceId;
+use crate::run::{RunId, RunState};
+use crate::workflows::{NEW_INSTANCE, OLD_INSTANCE, Prune, Pruning, RESTORED_INSTANCE, Unused, World, claim};
+
+pub(super) async fn run(
+    session: &Session<'_>,
+    args: &DeploymentArgs,
+    older_than: Duration,
+    is_meant: bool,
+) -> Result<Exit, Report> {
+    let Ready { deployment, context, world } = session.ready(args).await?;
+    let journal = if is_meant { Some(session.journal().await?) } else { session.journal_if_any().await? };
+    let (open, needed) = match &journal {
+        Some(journal) => in_use(journal).await?,
+        None => (Vec::new(), Vec::new()),
+    };
+    let pruning = Pruning { deployment, open, needed, older_than };
+    let look = async |foresight: &Foresight<'_, World>| pruning.unused(foresight).await;
+    let unused = match foreseen(session, &world, look).await? {
+        Foreseen::Seen(unused) => unused,
+        Foreseen::Stopped(stop) => return Err(stop.into()),
+        Foreseen::Signalled(exit) => return Ok(exit),
+    };
+    let exit = match &journal {
+        Some(journal) if is_meant && !unused.is_empty() => {
+            let name = pruning.deployment.name.clone();
+            let started = Started::new(&name, claim(&pruning.deployment))
+                .context(context.stored())
+                .on_failure(world.policy.on_failure);
+            let start = async |engine: &Engine<'_, World>| engine.start::<Prune>(started, &pruning).await;
+            session.drive(journal, &world, &name, start).await?
+        }
+        Some(_) | None => {
+            tell(session, &unused);
+            Exit::Done
+        }
+    };
+    if let Some(journal) = journal {
+        journal.close().await?;
+    }
+    Ok(exit)
+}
+
+/// The runs that are not over, and the instances that they, or a rollback of a newest success, may need.
+async fn in_use(journal: &Journal) -> Result<(Vec<RunId>, Vec<InstanceId>), Report> {
+    let (mut open, mut needed) = (Vec::new(), Vec::new());
+    let instances = |kin: &Kin| {
+        let facts = [OLD_INSTANCE, NEW_INSTANCE, RESTORED_INSTANCE];
+        facts.into_iter().filter_map(|name| kin.fact(name)).map(InstanceId::from).collect::<Vec<_>>()
+    };
+    for runs in journal.deployments().await? {
+        // Newest first: what came before the newest success has been replaced.
+        let newest = runs.iter().position(|kin| kin.state == RunState::Succeeded);
+        for (n, kin) in runs.iter().enumerate() {
+            if !kin.state.is_over() {
+                open.push(kin.run);
+                needed.extend(instances(kin));
+            } else if Some(n) == newest {
+                needed.extend(
+                    [NEW_INSTANCE, RESTORED_INSTANCE]
+                        .iter()
+                        .filter_map(|name| kin.fact(name))
+                        .map(InstanceId::from),
+                );
+            }
+        }
+    }
+    Ok((open, needed))
+}
+
+fn tell(session: &Session<'_>, unused: &[Unused]) {
+    if session.ui.is_json {
+        let unused: Vec<Value> = unused.iter().map(published).collect();
+        session.ui.json(&json!({"unused": unused, "deleted": false}));
+        return;
+    }
+    for Unused { id, name, state, created_at, run, shape, backends } in unused {
+        let head = format!("{id}\n  {name}, {state}, {shape}\n  made by run {run} at {created_at}");
+        let lines = std::iter::once(head).chain(backends.iter().map(|backend| format!("  {backend}")));
+        session.ui.out(&plain(&lines.collect::<Vec<_>>().join("\n")));
+    }
+    let n = plural(unused.len(), "instance");
+    let hint = if unused.is_empty() { "" } else { "; --yes takes them away" };
+    session.ui.note(&format!("{n} that nobody uses{hint}"));
+}
+
+fn published(unused: &Unused) -> Value {
+    let Unused { id, name, state, created_at, run, shape, backends } = unused;
+    json!({
+        "instance_id": id, "name": name, "status": state, "created_at": created_at, "run_id": run, "shape": shape,
+        "backends": backends,
+    })
+}

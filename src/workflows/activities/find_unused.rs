@@ -1,0 +1,138 @@
+//! Finds what earlier runs of a deployment have left behind: instances with our tags that serve nowhere.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::{Belongs, DEPLOYMENT_TAG, DeploymentTag};
+use crate::engine::{Activity, Cx, Read};
+use crate::oci::{InstanceId, LoadBalancerId, is_terminated, printable};
+use crate::run::{Failure, RunId, Timestamp};
+use crate::workflows::candidates::{Candidate, is_kept};
+use crate::workflows::{World, failure, instance};
+
+const DOING: &str = "looking for what earlier runs have left behind";
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::workflows) struct FindUnused {
+    pub(in crate::workflows) load_balancer: LoadBalancerId,
+    pub(in crate::workflows) compartments: Vec<String>,
+    /// The value of the deployment's tag.
+    pub(in crate::workflows) deployment: String,
+    /// Runs that are not over, whose instances are theirs.
+    pub(in crate::workflows) open: Vec<RunId>,
+    /// Instances that a run which is not over, or a rollback, may need.
+    pub(in crate::workflows) needed: Vec<InstanceId>,
+    /// An instance that is younger may be of a run that this machine does not know.
+    pub(in crate::workflows) older_than: Duration,
+}
+
+/// An instance that nobody uses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Unused {
+    /// Its OCID.
+    pub id: InstanceId,
+    /// Its display name.
+    pub name: String,
+    /// Its state in the cloud.
+    pub state: String,
+    /// When it was created, in RFC 3339.
+    pub created_at: String,
+    /// The run that created it, according to its tag.
+    pub run: String,
+    /// What it costs: its shape, its OCPUs and its memory.
+    pub shape: String,
+    /// Where it is registered, drained or offline.
+    pub backends: Vec<String>,
+}
+
+impl Activity for FindUnused {
+    const NAME: &'static str = "find-unused";
+    type World = World;
+    type Output = Vec<Unused>;
+
+    fn note(found: &Vec<Unused>) -> Option<String> {
+        let ids: Vec<&str> = found.iter().map(|unused| unused.id.as_str()).collect();
+        Some(if ids.is_empty() { "nothing".to_owned() } else { ids.join(" ") })
+    }
+
+    async fn execute(&self, cx: &Cx<'_, World>) -> Result<Vec<Unused>, Failure> {
+        let instances = cx.world.oci.container_instances();
+        let balancers = cx.world.oci.load_balancers();
+        let balancer = failure::must_look(cx, DOING, || balancers.get(&self.load_balancer)).await?.value;
+        let own = DeploymentTag::parse(&self.deployment);
+        // Without sets of its own, the deployment is known by its name only, and others may have that name. So an instance
+        // goes only if one with the very same tag serves.
+        let (mut unused, mut serving) = (Vec::new(), BTreeSet::new());
+        for compartment in &self.compartments {
+            let listed = failure::list_named(cx, DOING, instances.list(compartment)).await?;
+            for one in listed.iter().filter(|one| !is_terminated(one)) {
+                let Some(tag) = tag_of(&own, one) else { continue };
+                let candidate = Candidate::of(cx, Some(&balancer), one).await?;
+                if candidate.registered.iter().any(|place| place.backend.flags.serves()) {
+                    serving.insert(tag);
+                } else if self.is_free(cx, one) {
+                    unused.extend(described(one, &candidate).map(|unused| (tag, unused)));
+                }
+            }
+        }
+        if serving.is_empty() && !unused.is_empty() {
+            // The newest of them may be the version that is to serve again.
+            return Err(Failure::permanent(
+                DOING,
+                format!("no instance of {} serves: nothing is taken away while that is so", self.deployment),
+            ));
+        }
+        unused.retain(|(tag, _)| serving.contains(tag));
+        Ok(unused.into_iter().map(|(_, unused)| unused).collect())
+    }
+}
+
+impl Read for FindUnused {}
+
+impl FindUnused {
+    /// Whether nobody may need an instance that serves nowhere.
+    fn is_free(&self, cx: &Cx<'_, World>, listed: &Value) -> bool {
+        let run = instance::made_by(listed).unwrap_or_default();
+        let id = listed["id"].as_str().unwrap_or_default();
+        let is_of_an_open_run = self.open.iter().any(|open| open.to_string() == run);
+        let is_needed = self.needed.iter().any(|needed| needed.as_str() == id);
+        let is_old = created(listed)
+            .is_some_and(|at| (cx.clock.now() - at).to_std().is_ok_and(|age| age >= self.older_than));
+        !run.is_empty() && !is_of_an_open_run && !is_needed && is_old && !is_kept(listed) && !is_going(listed)
+    }
+}
+
+/// The tag of an instance that may be of the deployment.
+fn tag_of(own: &DeploymentTag, listed: &Value) -> Option<String> {
+    let tag = listed["freeformTags"][DEPLOYMENT_TAG].as_str()?;
+    (DeploymentTag::parse(tag).belongs_to(own) != Belongs::Not).then(|| tag.to_owned())
+}
+
+fn is_going(listed: &Value) -> bool {
+    matches!(listed["lifecycleState"].as_str(), Some("DELETING" | "DELETED"))
+}
+
+fn created(listed: &Value) -> Option<Timestamp> {
+    let at = listed["timeCreated"].as_str()?;
+    chrono::DateTime::parse_from_rfc3339(at).ok().map(|at| at.to_utc())
+}
+
+fn described(listed: &Value, candidate: &Candidate) -> Option<Unused> {
+    let text = |value: &Value| printable(value.as_str().unwrap_or_default());
+    let size = &listed["shapeConfig"];
+    let amount = |name: &str| size[name].as_f64().map_or_else(|| "?".to_owned(), |amount| amount.to_string());
+    Some(Unused {
+        id: InstanceId::from(listed["id"].as_str()?),
+        name: text(&listed["displayName"]),
+        state: text(&listed["lifecycleState"]),
+        created_at: text(&listed["timeCreated"]),
+        run: instance::made_by(listed).map(printable)?,
+        shape: format!("{}, {} OCPU, {} GB", text(&listed["shape"]), amount("ocpus"), amount("memoryInGBs")),
+        backends: candidate.registered.iter().map(ToString::to_string).collect(),
+    })
+}

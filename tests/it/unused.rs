@@ -1,0 +1,119 @@
+//! `prune`: what earlier runs left behind is found, and only that is taken away.
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+const INSTANCES: &str = "/20210415/containerInstances";
+
+/// A deployment of this version that keeps its predecessor.
+fn deployment(world: &World, version: &str) -> &'static str {
+    let mut deployment = world.deployment();
+    deployment["old-instance"] = json!("keep");
+    deployment["ci-filter"] = json!({"display-name": "webserver", "freeform-tags": {"env": "prod"}});
+    deployment["ci-config"]["containers"][0]["image-url"] =
+        json!(format!("docker.io/library/httpd:{version}"));
+    world.write_deployment(&deployment)
+}
+
+/// Version 3 serves, and version 2 of an earlier run was left behind without a mark.
+fn with_a_leftover() -> (World, &'static str, String) {
+    let mut world = World::hurried();
+    // The seeded instance stays, and so does what is not pruned.
+    world.expects_leftovers = true;
+    world.run(&["start", deployment(&world, "2")]).expect(0);
+    let file = deployment(&world, "3");
+    let started = world.run(&["start", file, "--output", "json"]).expect(0).json();
+    let left = started["old_instance_id"].as_str().expect("an id").to_owned();
+    let path = format!("{INSTANCES}/{left}");
+    let mut tags = world.get(&path)["freeformTags"].clone();
+    tags.as_object_mut().expect("tags").remove("deployctl-kept").expect("it was kept");
+    world.put(&path, &json!({"freeformTags": tags}));
+    world.wait_until("it has no mark", || world.get(&path)["freeformTags"]["deployctl-kept"].is_null());
+    (world, file, left)
+}
+
+fn found(world: &World, args: &[&str]) -> Vec<Value> {
+    let ran = world.run(&[&["prune"], args, &["--output", "json"]].concat()).expect(0).json();
+    assert_eq!(ran["deleted"], false);
+    ran["unused"].as_array().expect("a list").clone()
+}
+
+fn is_gone(world: &World, id: &str) -> bool {
+    world.web_servers().iter().all(|one| one["id"] != id || one["lifecycleState"] == "DELETED")
+}
+
+#[test]
+fn what_an_earlier_run_left_behind_is_listed_and_taken_away_when_that_is_meant() {
+    let (world, file, left) = with_a_leftover();
+    assert_eq!(found(&world, &[file]), Vec::<Value>::new(), "it is younger than a day");
+    let before = world.changes();
+    let listed = found(&world, &[file, "--older-than", "0s"]);
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["instance_id"], left);
+    assert_eq!(listed[0]["status"], "ACTIVE");
+    assert_eq!(listed[0]["shape"], "CI.Standard.E4.Flex, 1 OCPU, 2 GB");
+    let told = world.run(&["prune", file, "--older-than", "0s"]).expect(0);
+    assert!(told.stdout.contains(&left) && told.stdout.contains("made by run "), "{}", told.stdout);
+    assert!(told.stderr.contains("1 instance that nobody uses; --yes takes them away"), "{}", told.stderr);
+    assert_eq!(world.changes(), before, "listing changes nothing");
+    world.run(&["prune", file, "--older-than", "0s", "--yes"]).expect(0);
+    assert!(is_gone(&world, &left));
+    // The seeded instance has a mark.
+    assert_eq!(world.versions(), ["1", "3"]);
+    assert_eq!(world.backends("http").len(), 1);
+    let none = world.run(&["prune", file, "--older-than", "0s", "--yes"]).expect(0);
+    assert!(none.stderr.contains("0 instances that nobody uses"), "{}", none.stderr);
+}
+
+#[test]
+fn one_that_is_drained_is_removed_first_and_a_killed_pruning_goes_on() {
+    let (world, file, left) = with_a_leftover();
+    let address = {
+        let vnic = world.get(&format!("{INSTANCES}/{left}"))["vnics"][0]["vnicId"].clone();
+        let vnic = vnic.as_str().expect("an id");
+        world.get(&format!("/20160918/vnics/{vnic}"))["privateIp"].as_str().expect("an address").to_owned()
+    };
+    let backends = format!("{}/backendSets/http/backends", world.balancer());
+    world.post(&backends, &json!({"ipAddress": address, "port": 80, "drain": true}));
+    world.wait_until("it is registered", || world.backends("http").len() == 2);
+    let listed = found(&world, &[file, "--older-than", "0s"]);
+    let place = format!("is drained in `http` as {address}:80");
+    assert_eq!(listed[0]["backends"], json!([place]));
+    let args = ["prune", file, "--older-than", "0s", "--yes"];
+    world.killed_at(&args, "retire-instance/begun");
+    assert_eq!(world.backends("http").len(), 1);
+    world.run(&["resume", "latest"]).expect(0);
+    assert!(is_gone(&world, &left));
+    assert_eq!(world.backends("http").len(), 1);
+}
+
+#[test]
+fn what_a_run_that_is_not_over_has_made_stays() {
+    let mut world = World::hurried();
+    world.expects_leftovers = true;
+    let file = deployment(&world, "2");
+    world.run(&["start", file]).expect(0);
+    world.killed_at(&["start", deployment(&world, "3")], "register-backend/begun");
+    assert_eq!(found(&world, &[file, "--older-than", "0s"]), Vec::<Value>::new());
+    // A machine without the journal knows the age alone.
+    let elsewhere = found(&world, &[file, "--older-than", "0s", "--journal", "other.db"]);
+    assert_eq!(elsewhere.len(), 1, "{elsewhere:?}");
+    assert_eq!(found(&world, &[file, "--journal", "other.db"]), Vec::<Value>::new());
+    world.run(&["rollback", "latest"]).expect(0);
+}
+
+#[test]
+fn nothing_is_taken_away_while_no_version_serves() {
+    let (mut world, file, left) = with_a_leftover();
+    world.expects_violations = true;
+    let name = world.backends("http")[0]["name"].as_str().expect("a name").to_owned();
+    let backend = format!("{}/backendSets/http/backends/{name}", world.balancer());
+    world.put(&backend, &json!({"weight": 1, "backup": false, "drain": true, "offline": false}));
+    world.wait_until("it is drained", || world.backends("http")[0]["drain"] == true);
+    let before = world.changes();
+    let ran = world.run(&["prune", file, "--older-than", "0s", "--yes"]).expect(2);
+    assert!(ran.stderr.contains("serves: nothing is taken away while that is so"), "{}", ran.stderr);
+    assert_eq!(world.changes(), before);
+    assert!(!is_gone(&world, &left));
+}
