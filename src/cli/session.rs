@@ -24,9 +24,9 @@ use crate::engine::{End, Engine, Outcome};
 use crate::env::Env;
 use crate::journal::Journal;
 use crate::oci::sign_in::Notice;
-use crate::run::{EventKind, Holder, RunId, Update};
+use crate::run::{EventKind, Holder, RunId, RunRecord, Update};
 use crate::workflows::{
-    Context, NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, Process, World, complete_origin, registry,
+    Context, IN_SERVICE_AT, NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, Process, World, complete_origin, registry,
 };
 
 /// The time that a change may take after a signal, on top of the time limits of its request and of a read.
@@ -264,8 +264,9 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
     let head = format!("run {id} of {} {} ({took})", record.name, status(&record));
     Ok(match record.state {
         crate::run::RunState::Succeeded => format!(
-            "{head}\n  new instance  {}\n  old instance  {}{}",
+            "{head}\n  new instance  {}{}\n  old instance  {}{}",
             fact(NEW_INSTANCE),
+            in_service(&record).map(|after| format!("\n  in service    after {after}")).unwrap_or_default(),
             fact(OLD_INSTANCE),
             // A run that a person ended has no way back.
             match journal.abandoned(outcome.run).await? {
@@ -275,6 +276,12 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
         ),
         _ => head,
     })
+}
+
+/// How long the run took until its new version served.
+fn in_service(record: &RunRecord) -> Option<String> {
+    let at = chrono::DateTime::parse_from_rfc3339(record.facts.get(IN_SERVICE_AT)?).ok()?;
+    Some(super::ui::between(record.created_at, at.to_utc()))
 }
 
 fn locked(reporter: &Mutex<Reporter>) -> MutexGuard<'_, Reporter> {

@@ -37,7 +37,9 @@ pub use context::{Context, Process};
 pub use destroy::{Destroy, Destruction};
 pub use finders::{is_specified, locate, lost_runs, quiet};
 pub use instance::Watched;
-pub use kinship::{BACKEND_SET, KINSHIP, NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, RESTORED_INSTANCE, SERVICE};
+pub use kinship::{
+    BACKEND_SET, IN_SERVICE_AT, KINSHIP, NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, RESTORED_INSTANCE, SERVICE,
+};
 pub use lost::{LostRun, Phase};
 pub use prune::{Prune, Pruning};
 pub use redeploy::Redeploy;

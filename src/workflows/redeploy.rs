@@ -1,6 +1,7 @@
 //! Redeploy: the table of docs/design/redeploy.md, top to bottom. Reads come first, so that every error that can be found is
 //! found before anything is created.
 
+use super::activities::NoteService;
 use super::finders::{elsewhere, find_load_balancer, find_old_backends, find_old_instance};
 use super::joining::{self, Joining};
 use super::stages::{self, Retiring};
@@ -49,6 +50,9 @@ impl Workflow for Redeploy {
             joining::register(run, &joining).await?;
             stages::bring_up(run, deployment, created).await?;
             let shifted = joining::shift_each(run, &joining, &successor).await?;
+            if !new_sets.is_empty() {
+                run.read(NoteService {}).await?;
+            }
             (joining, shifted)
         } else {
             let joining = at(&stages::bring_up(run, deployment, created).await?.addresses);

@@ -78,6 +78,7 @@ fn scripts_find_each_field_by_its_name() {
         "old_instance_id",
         "new_instance_id",
         "restored_instance_id",
+        "in_service_at",
     ];
     assert_eq!(names(&run)[..head.len()], head);
     assert_eq!(names(&run)[head.len()..], ["warnings", "steps"]);

@@ -50,6 +50,7 @@ fn each_line_says_how_sure_it_is() {
         ("await-instance", "follows"),
         ("await-backends", "follows"),
         ("shift-set", "seen"),
+        ("note-service", "as-now"),
         ("await-drain", "follows"),
         ("remove-backend", "seen"),
         ("retire-instance", "in-doubt"),

@@ -31,6 +31,7 @@ fn a_redeploy_replaces_the_instance_and_leaves_nothing_behind() {
     await-backends
     shift-set
     await-shift
+    note-service
     await-drain
     remove-backend
     await-work-request
