@@ -27,6 +27,9 @@ pub(super) struct Habits {
     /// turn comes, which fails its work request. The version moves when a change is applied, so with `accepted` two
     /// changes that queue may both have the same.
     pub(super) if_match: IfMatch,
+    /// In which order changes of a load balancer that queue are applied: as they were accepted, or the last one first. No
+    /// client can be right with the latter: see docs/reliability.md.
+    pub(super) queue: Queue,
     /// Whether a deleted instance can still be read and listed, as DELETED.
     pub(super) deleted_instances: Deleted,
     /// What becomes of an update (PUT) in which every field is what it is already.
@@ -67,6 +70,7 @@ impl Default for Habits {
             health_nodes: Nodes::Agree,
             busy: Busy::Queued,
             if_match: IfMatch::Accepted,
+            queue: Queue::FirstFirst,
             deleted_instances: Deleted::Listed,
             no_change: NoChange::Accepted,
             backends_most: 512,
@@ -124,6 +128,7 @@ values! {
     Nodes { Agree, Disagree }
     Busy { Queued, Refused }
     IfMatch { Accepted, Applied }
+    Queue { FirstFirst, LastFirst }
     Deleted { Listed, Vanish }
     NoChange { Accepted, Refused, KeepsVersion }
     Vnic { WithActive, AfterActive, WithCreating }

@@ -67,6 +67,21 @@ impl Balancer {
 }
 
 #[test]
+fn changes_that_queue_are_applied_as_they_were_accepted_or_the_last_one_first() {
+    for (queue, order) in [("first-first", ["1", "2", "3"]), ("last-first", ["1", "3", "2"])] {
+        let balancer = Balancer::with(&json!({"queue": queue}));
+        balancer.slowly();
+        let accepted = [1, 2, 3].map(|port| (port.to_string(), balancer.register(port, &[])));
+        let mut ended: Vec<(Value, &str)> = accepted
+            .iter()
+            .map(|(port, accepted)| (balancer.ended(accepted)["timeFinished"].clone(), port.as_str()))
+            .collect();
+        ended.sort_by_key(|(at, _)| at.as_str().map(ToOwned::to_owned));
+        assert_eq!(ended.iter().map(|(_, port)| *port).collect::<Vec<&str>>(), order, "{queue}");
+    }
+}
+
+#[test]
 fn where_changes_queue_two_with_one_version_are_both_accepted() {
     let balancer = Balancer::with(&json!({}));
     balancer.slowly();

@@ -11,7 +11,7 @@ use super::apply::{Around, apply, full};
 use super::balancer_view::{body, etag};
 use super::replays::{replay, spent_token};
 use crate::sandbox::data;
-use crate::sandbox::habits::{Busy, Habits, IfMatch, NoChange, NoOp};
+use crate::sandbox::habits::{Busy, Habits, IfMatch, NoChange, NoOp, Queue};
 use crate::sandbox::pace::CHANGE;
 use crate::sandbox::scenery;
 use crate::sandbox::shared::Shared;
@@ -223,8 +223,13 @@ pub(in crate::sandbox) fn work_off(shared: &Arc<Shared>, id: &str) {
 /// The first change in the queue, and whether no task has taken it up yet.
 fn first_open(shared: &Shared, id: &str) -> Option<(String, bool)> {
     let state = shared.state();
-    let open = state.balancers.get(id)?.work.iter().find(|work| work.finished.is_none())?;
-    Some((open.id.clone(), open.state == "ACCEPTED"))
+    let mut open = state.balancers.get(id)?.work.iter().filter(|work| work.finished.is_none());
+    let is_under_way = |work: &&BalancerWork| work.state != "ACCEPTED";
+    let first = open.clone().find(is_under_way).or_else(|| match state.habits.queue {
+        Queue::FirstFirst => open.next(),
+        Queue::LastFirst => open.next_back(),
+    })?;
+    Some((first.id.clone(), !is_under_way(&first)))
 }
 
 fn with_work(state: &mut State, id: &str, work: &str, with: impl FnOnce(&mut BalancerWork)) {
