@@ -98,6 +98,10 @@ pub(super) enum Command {
         /// With --recover: do not wait until nothing has changed for a minute
         #[arg(long, requires = "recover")]
         now: bool,
+        /// Wait until another run of the deployment is over, and plan anew; at most an hour, or DURATION
+        #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, conflicts_with = "dry_run",
+              default_missing_value = "1h", value_parser = humantime::parse_duration)]
+        wait: Option<std::time::Duration>,
     },
     /// Show each call that `start` would make, changing nothing
     Plan {

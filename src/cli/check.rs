@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::DeploymentArgs;
 use super::exit::Exit;
-use super::foresee::{Foreseen, foreseen, unfound};
+use super::foresee::{Foreseen, foreseen, stopped, unfound};
 use super::problem::Report;
 use super::session::{Ready, Session};
 use super::ui::plain;
@@ -88,11 +88,11 @@ pub(super) async fn validate(
             }
             Foreseen::Seen((_, problems)) => return Err(unfound(&problems)),
             // A refusal that applies to every deployment is a problem like any other.
-            Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json => {
+            Foreseen::Stopped(Stop::Failed(failure)) if session.ui.is_json && !failure.is_held() => {
                 let problem = Unfound { path: None, message: failure.message };
                 return Ok(invalid(session, &[told_of_the_cloud(&problem)], &warnings));
             }
-            Foreseen::Stopped(stop) => return Err(stop.into()),
+            Foreseen::Stopped(stop) => return Err(stopped(session, stop).await),
             Foreseen::Signalled(exit) => return Ok(exit),
         }
     } else {

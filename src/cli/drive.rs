@@ -1,16 +1,19 @@
 //! The commands that drive runs: start, plan, resume, rollback, destroy.
 
+use std::time::Duration;
+
 use super::abandon::{Word, of_run};
 use super::args::DeploymentArgs;
 use super::confirm::{Confirmation, undoing};
 use super::detach::{hand_over, leave_the_terminal};
 use super::exit::Exit;
-use super::foresee::{Foreseen, foreseen, print_plan, table, unfound};
+use super::foresee::{Foreseen, foreseen, print_plan, stopped, table, unfound};
 use super::meant::{Meant, meant};
 use super::problem::Report;
 use super::recover::before_a_start;
 use super::session::{Ready, Session};
 use super::variables::is_detached;
+use super::wait::{Waited, Waiting, held};
 use crate::config::load_scope;
 use crate::engine::{Engine, Foresight, Outcome, Started, Stop};
 use crate::journal::{Claim, Journal, Purpose, TakeError};
@@ -27,6 +30,8 @@ pub(super) struct Starting {
     pub(super) recovers: bool,
     /// Whether their processes are gone for sure.
     pub(super) is_now: bool,
+    /// How long to wait for another run of the deployment.
+    pub(super) wait: Option<Duration>,
 }
 
 pub(super) async fn start(
@@ -47,12 +52,26 @@ pub(super) async fn start(
     }
     let Ready { deployment, context, world } = session.ready(args).await?;
     let journal = session.journal().await?;
+    session.say_what_a_lost_disk_means()?;
     let name = deployment.name.clone();
-    let started =
-        Started::new(&name, claim(&deployment)).context(context.stored()).on_failure(world.policy.on_failure);
-    let exit = session
-        .drive(&journal, &world, &name, async |engine| engine.start::<Redeploy>(started, &deployment).await)
-        .await?;
+    let waiting = way.wait.map(Waiting::begin);
+    let exit = loop {
+        let started = Started::new(&name, claim(&deployment))
+            .context(context.stored())
+            .on_failure(world.policy.on_failure);
+        let start = async |engine: &Engine<'_, World>| engine.start::<Redeploy>(started, &deployment).await;
+        let driven = session.driven(&journal, &world, &name, start).await;
+        match (&waiting, held(&driven)) {
+            (Some(waiting), Some(why)) => {
+                match waiting.until_free(session, &world, &deployment, why).await? {
+                    Waited::Free => {}
+                    Waited::TooLong => break session.report(&journal, driven?).await?,
+                    Waited::Signalled(exit) => break exit,
+                }
+            }
+            (None, _) | (_, None) => break session.report(&journal, driven?).await?,
+        }
+    };
     journal.close().await?;
     Ok(exit)
 }
@@ -79,7 +98,7 @@ pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result
             Ok(Exit::Done)
         }
         Foreseen::Seen((_, missing)) => Err(unfound(&missing)),
-        Foreseen::Stopped(stop) => Err(stop.into()),
+        Foreseen::Stopped(stop) => Err(stopped(session, stop).await),
         Foreseen::Signalled(exit) => Ok(exit),
     }
 }

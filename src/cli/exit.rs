@@ -3,7 +3,7 @@
 use std::process::{ExitCode, ExitStatus, Termination};
 
 use crate::engine::End;
-use crate::run::{Effect, Event, EventKind, RunRecord, RunState};
+use crate::run::{Effect, Event, EventKind, Failure, RunRecord, RunState};
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ impl Exit {
     pub(super) const fn of(end: &End) -> Self {
         match end {
             End::Succeeded | End::RolledBack(None) => Self::Done,
+            // A rollback that is suspended can be resumed, whoever was in its way.
+            End::Refused(failure) | End::RolledBack(Some(failure)) if failure.is_held() => Self::Refused,
             End::RolledBack(Some(_)) => Self::RolledBack,
             End::Refused(_) => Self::Usage,
             End::Halted(_) | End::NotAbandoned(_) => Self::Halted,
@@ -90,6 +92,7 @@ impl Exit {
             RunState::Suspended => Self::Suspended,
             RunState::Running | RunState::RollingBack => Self::Interrupted,
             RunState::RolledBack if !has_turned_back_by_itself(events) => Self::Done,
+            RunState::RolledBack if record.error.as_ref().is_some_and(Failure::is_held) => Self::Refused,
             RunState::RolledBack if record.steps.iter().any(|step| step.effect == Effect::Mutation) => {
                 Self::RolledBack
             }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
-use super::problem::Report;
+use super::problem::{Report, of_stop};
 use super::session::Session;
 use super::signals::beside_signals;
 use super::ui::{plain, plural, short};
@@ -48,6 +48,17 @@ pub(super) async fn foreseen<T>(
         Some(Err(stop)) => Foreseen::Stopped(stop),
         None => Foreseen::Signalled(signalled.unwrap_or(Exit::Interrupted)),
     })
+}
+
+/// The report for what stopped a look. If another run did, it says what this journal knows of that run.
+pub(super) async fn stopped(session: &Session<'_>, stop: Stop) -> Report {
+    if !matches!(&stop, Stop::Failed(failure) if failure.is_held()) {
+        return stop.into();
+    }
+    match session.journal_if_any().await {
+        Ok(journal) => of_stop(stop, journal.as_ref()).await,
+        Err(report) => report,
+    }
 }
 
 /// Prints a plan as the result.

@@ -32,6 +32,7 @@ mod status;
 mod ui;
 mod usage;
 mod variables;
+mod wait;
 
 pub use exit::Exit;
 pub use io::Io;

@@ -42,6 +42,20 @@ impl Session<'_> {
         Ok(journal)
     }
 
+    /// Warns, on a runner of a pipeline, that the journal is lost with the runner's disk.
+    pub(super) fn say_what_a_lost_disk_means(&self) -> Result<(), Report> {
+        if self.env.get("CI") == Some("true") {
+            let path = self.journal_path()?;
+            let path = path.display();
+            self.ui.warn(&format!(
+                "the journal {path} is on this runner's disk: if the runner is lost in the middle of a run, nobody can \
+                 resume it or roll it back from there, and `deployctl recover DEPLOYMENT` takes it up from the cloud; keep \
+                 {path}, its -wal and its .key as an artifact or in a cache"
+            ));
+        }
+        Ok(())
+    }
+
     /// Opens the journal in which a run is looked for. The journal must exist.
     pub(super) async fn existing_journal(&self, selector: &RunSelector) -> Result<Journal, Report> {
         self.journal_to_drive().await?.ok_or_else(|| self.no_journal(&selector.to_string()))

@@ -3,11 +3,13 @@
 mod access;
 mod end;
 mod kind;
+mod rival;
 
 use serde_json::json;
 
 pub(super) use end::of_end;
 pub(super) use kind::Kind;
+pub(super) use rival::{of_rival, of_stop};
 
 use super::exit::Exit;
 use super::ui::{Tone, Ui, plain};
@@ -335,6 +337,9 @@ impl From<Stop> for Report {
             exit,
         };
         match stop {
+            Stop::Failed(failure) if failure.is_held() => {
+                of(Kind::Held, &failure, Exit::Refused).hint("nothing was changed")
+            }
             Stop::Failed(failure) => of(Kind::Failed, &failure, Exit::Usage).hint("nothing was changed"),
             Stop::Suspended(failure) => {
                 of(Kind::Unreachable, &failure, Exit::Suspended).hint("try again later")

@@ -77,8 +77,8 @@ fn keep_out_of_core_dumps() {
 
 async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {
     match command {
-        Command::Start { deployment, dry_run: false, detach, recover, now } => {
-            let way = drive::Starting { is_detached: detach, recovers: recover, is_now: now };
+        Command::Start { deployment, dry_run: false, detach, recover, now, wait } => {
+            let way = drive::Starting { is_detached: detach, recovers: recover, is_now: now, wait };
             drive::start(session, &deployment, way).await
         }
         Command::Start { deployment, dry_run: true, .. } | Command::Plan { deployment } => {

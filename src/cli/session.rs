@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{DeploymentArgs, Global};
 use super::exit::Exit;
 use super::problem;
-use super::problem::{Kind, Report, of_end};
+use super::problem::{Kind, Report, of_end, of_rival};
 use super::reporter::Reporter;
 use super::signals::beside_signals;
 use super::status::status;
@@ -41,6 +41,14 @@ pub(super) struct Ready<D> {
     /// The data that is stored with a run of it.
     pub(super) context: Context,
     pub(super) world: World,
+}
+
+/// What became of driving a run.
+pub(super) enum Driven {
+    /// The process left it.
+    Left(Box<Outcome>, Exit),
+    /// The user did not want to wait. The run is not known if it was not taken up yet.
+    StoppedAtOnce(Option<RunId>, Exit),
 }
 
 /// The program as one command sees it.
@@ -170,6 +178,18 @@ impl Session<'_> {
         name: &str,
         go: impl AsyncFnOnce(&Engine<'_, World>) -> Result<Outcome, E>,
     ) -> Result<Exit, Report> {
+        let driven = self.driven(journal, world, name, go).await?;
+        self.report(journal, driven).await
+    }
+
+    /// Drives a run with `go` while listening for signals.
+    pub(super) async fn driven<E: Into<Report>>(
+        &self,
+        journal: &Journal,
+        world: &World,
+        name: &str,
+        go: impl AsyncFnOnce(&Engine<'_, World>) -> Result<Outcome, E>,
+    ) -> Result<Driven, Report> {
         let cancel = CancellationToken::new();
         // A std mutex suffices, because it is never held across an await.
         let reporter = Mutex::new(Reporter::new(self.ui, name));
@@ -197,14 +217,24 @@ impl Session<'_> {
         let (outcome, signalled) = beside_signals(self.ui, &cancel, working).await?;
         let Some(outcome) = outcome else {
             let exit = signalled.unwrap_or(Exit::Interrupted);
-            return Ok(self.stopped_at_once(journal, driven.get().copied(), exit).await);
+            return Ok(Driven::StoppedAtOnce(driven.get().copied(), exit));
         };
         let outcome = outcome.map_err(Into::into)?;
         let exit = match Exit::of(&outcome.end) {
             Exit::Interrupted => signalled.unwrap_or(Exit::Interrupted),
             exit => exit,
         };
-        match of_end(outcome.run, &outcome.end) {
+        Ok(Driven::Left(Box::new(outcome), exit))
+    }
+
+    /// Reports how a run was left.
+    pub(super) async fn report(&self, journal: &Journal, driven: Driven) -> Result<Exit, Report> {
+        let (outcome, exit) = match driven {
+            Driven::Left(outcome, exit) => (outcome, exit),
+            Driven::StoppedAtOnce(run, exit) => return Ok(self.stopped_at_once(journal, run, exit).await),
+        };
+        let report = of_end(outcome.run, &outcome.end);
+        match of_rival(report, &outcome.end, journal).await? {
             report if self.ui.is_json => {
                 self.ui
                     .json(&with_report(journal.run(outcome.run).await?.to_json(&PUBLISHED), report.as_ref()));

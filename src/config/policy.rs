@@ -47,6 +47,10 @@ pub struct Policy {
     /// not: they wait for all sets, admit all new backends, and then drain all old ones.
     #[serde(default)]
     pub shifts_sets: bool,
+    /// Whether the run gives way to other runs of its deployment, in whatever journal they are. Absent in runs of versions
+    /// that did not look for them.
+    #[serde(default)]
+    pub gives_way: bool,
 }
 
 const fn work_timeout() -> Duration {
@@ -77,6 +81,7 @@ impl Default for Policy {
             work_timeout: work_timeout(),
             lb_compartments: Vec::new(),
             shifts_sets: true,
+            gives_way: true,
         }
     }
 }

@@ -183,7 +183,9 @@ impl<'p> Attempts<'p> {
                     tried.retrying(&failure, self.number, delay).await?;
                     wait(ground, delay).await?;
                 }
-                Gave::Up if failure.kind == FailureKind::Permanent => return Ok(Ended::Refused(failure)),
+                Gave::Up if failure.kind == FailureKind::Permanent || failure.is_held() => {
+                    return Ok(Ended::Refused(failure));
+                }
                 Gave::Up if failure.kind == FailureKind::Blocked => return Ok(Ended::Blocked(failure)),
                 Gave::Up => return Ok(Ended::Spent(failure)),
             }
@@ -195,7 +197,7 @@ impl<'p> Attempts<'p> {
         let retry_after = match failure.kind {
             FailureKind::Transient { retry_after } => retry_after,
             FailureKind::Missing => None,
-            FailureKind::Permanent | FailureKind::Blocked => return Ok(Gave::Up),
+            FailureKind::Permanent | FailureKind::Blocked | FailureKind::Held { .. } => return Ok(Gave::Up),
             FailureKind::TakenOver => return Err(Stop::TakenOver(failure.clone())),
             FailureKind::Ours => return Err(Stop::Ours(failure.clone())),
         };

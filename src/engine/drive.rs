@@ -208,8 +208,8 @@ impl<W: Sync + 'static> Engine<'_, W> {
             return self.close_untouched(lease, end).await;
         }
         match on_failure {
-            OnFailure::Halt => self.let_go(lease, End::Halted(failure)).await,
-            OnFailure::Rollback => match lease.turn_back().await {
+            OnFailure::Halt if !failure.is_held() => self.let_go(lease, End::Halted(failure)).await,
+            OnFailure::Halt | OnFailure::Rollback => match lease.turn_back().await {
                 Ok(told) => {
                     self.ground.tell_all(&told);
                     self.backward(lease, taken, Some(failure)).await

@@ -115,6 +115,8 @@ impl<W: Sync + 'static> Run<'_, W> {
             Ended::Done(undone) => undone,
             // The undo is not given up: a resource that cannot be seen may still exist.
             Ended::Spent(failure) | Ended::Blocked(failure) => return Err(Stop::Suspended(failure)),
+            // The other run may be rolled back one day.
+            Ended::Refused(failure) if failure.is_held() => return Err(Stop::Suspended(failure)),
             Ended::Refused(failure) => {
                 let told = lease.fail(step.seq, Direction::Backward, &failure).await?;
                 ground.tell_all(&told);

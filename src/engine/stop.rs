@@ -200,6 +200,35 @@ pub enum End {
     Broken(JournalError),
 }
 
+impl End {
+    /// Why the run was not carried out, if another run has what it is for.
+    pub const fn held(&self) -> Option<&Failure> {
+        match self {
+            Self::Refused(failure) | Self::RolledBack(Some(failure)) | Self::Suspended(failure)
+                if failure.is_held() =>
+            {
+                Some(failure)
+            }
+            Self::Succeeded
+            | Self::RolledBack(_)
+            | Self::Refused(_)
+            | Self::TargetHeld(_)
+            | Self::Halted(_)
+            | Self::NotAbandoned(_)
+            | Self::Stuck { .. }
+            | Self::Deadly { .. }
+            | Self::Suspended(_)
+            | Self::Interrupted
+            | Self::LeaseLost(_)
+            | Self::TakenOver(_)
+            | Self::Diverged(_)
+            | Self::UnknownWorkflow(_)
+            | Self::Ours(_)
+            | Self::Broken(_) => None,
+        }
+    }
+}
+
 /// The end that corresponds to a stop.
 impl From<Stop> for End {
     fn from(stop: Stop) -> Self {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::id::RunId;
+
 /// Why an activity did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,6 +47,12 @@ pub enum FailureKind {
     /// Somebody else drives the run by now, where the journal cannot see it. The process stops at once: it sends nothing
     /// more, and undoes nothing.
     TakenOver,
+    /// Another run has what this one is for. A run that goes forwards fails and takes back what it changed, also if it is
+    /// set to halt, because there is nothing to look into. A run that goes backwards is suspended.
+    Held {
+        /// The other run, if it is known.
+        by: Option<RunId>,
+    },
     /// A defect of this program or of its machine. The run stops at once and sends nothing more.
     Ours,
 }
@@ -82,9 +90,19 @@ impl Failure {
         Self::of(FailureKind::TakenOver, doing, message)
     }
 
+    /// A failure because another run has what this one is for.
+    pub fn held(by: Option<RunId>, doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::Held { by }, doing, message)
+    }
+
     /// A defect of this program or of its machine.
     pub fn ours(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Ours, doing, message)
+    }
+
+    /// Whether another run has what this one is for.
+    pub const fn is_held(&self) -> bool {
+        matches!(self.kind, FailureKind::Held { .. })
     }
 
     fn of(kind: FailureKind, doing: impl Into<String>, message: impl Into<String>) -> Self {

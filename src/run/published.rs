@@ -154,6 +154,8 @@ enum PublishedEvent<'a> {
 #[serde(rename_all = "kebab-case")]
 struct PublishedFailure<'a> {
     kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_by: Option<RunId>,
     doing: &'a str,
     message: &'a str,
     request_id: Option<&'a str>,
@@ -234,10 +236,20 @@ impl<'a> From<&'a Failure> for PublishedFailure<'a> {
             FailureKind::Missing => "missing",
             FailureKind::Blocked => "blocked",
             FailureKind::TakenOver => "taken-over",
+            FailureKind::Held { .. } => "held",
             FailureKind::Ours => "ours",
         };
+        let held_by = match failure.kind {
+            FailureKind::Held { by } => by,
+            FailureKind::Transient { .. }
+            | FailureKind::Permanent
+            | FailureKind::Missing
+            | FailureKind::Blocked
+            | FailureKind::TakenOver
+            | FailureKind::Ours => None,
+        };
         let request_id = failure.request_id.as_deref();
-        Self { kind, doing: &failure.doing, message: &failure.message, request_id }
+        Self { kind, held_by, doing: &failure.doing, message: &failure.message, request_id }
     }
 }
 

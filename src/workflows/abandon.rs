@@ -87,6 +87,7 @@ impl Workflow for KeepNew {
                 marks_kept: leftover.is_there,
                 elsewhere: side.elsewhere.clone(),
                 takeover: None,
+                claim: None,
             };
             let old = OldInstance {
                 id: leftover.id,

@@ -35,6 +35,9 @@ pub(super) struct Around {
     pub(super) other_compartment: Option<String>,
     /// Whether the new instance may be put beside whatever exists.
     pub(super) may_be_missing: bool,
+    /// The compartments in which instances of other runs are looked for. Empty in runs of versions that did not look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) searched: Vec<String>,
 }
 
 impl Around {
@@ -45,6 +48,18 @@ impl Around {
         let read = failure::must_look(cx, "looking at the load balancer", || api.get(id)).await?;
         Ok(Some(read.value))
     }
+
+    /// Whether an instance belongs to the deployment, according to its tag.
+    pub(super) fn belongs(&self, instance: &Value) -> Belongs {
+        belongs(&self.deployment, instance)
+    }
+}
+
+/// Whether an instance belongs to the deployment with this tag, according to its own.
+pub(super) fn belongs(deployment: &str, instance: &Value) -> Belongs {
+    let tag = instance["freeformTags"][DEPLOYMENT_TAG].as_str();
+    let own = DeploymentTag::parse(deployment);
+    tag.map_or(Belongs::Not, |tag| DeploymentTag::parse(tag).belongs_to(&own))
 }
 
 /// Looks for signs of an old instance. `listed` are the instances among which the filter looked.
@@ -142,9 +157,7 @@ fn kin(around: &Around, filter: &Filter, instance: &Value) -> Kin {
     let name = instance["displayName"].as_str();
     let new_name = around.display_name.expose().as_deref();
     let wanted = filter.wanted("displayName").and_then(Value::as_str).or(new_name);
-    let tag = instance["freeformTags"][DEPLOYMENT_TAG].as_str();
-    let own = DeploymentTag::parse(&around.deployment);
-    let is_ours = tag.is_some_and(|tag| DeploymentTag::parse(tag).belongs_to(&own) != Belongs::Not);
+    let is_ours = around.belongs(instance) != Belongs::Not;
     // If there is no set, only the name can match.
     let is_new_name = name.is_some() && name == new_name;
     if is_ours || (name.is_some() && name == wanted) || (is_new_name && around.backend_sets.is_empty()) {

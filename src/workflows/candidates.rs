@@ -54,27 +54,33 @@ impl Candidate {
         balancer: Option<&LoadBalancer>,
         listed: &Value,
     ) -> Result<Self, Failure> {
-        let text = |name: &str| printable(listed[name].as_str().unwrap_or_default());
         let id = InstanceId::from(listed["id"].as_str().unwrap_or_default());
         let read = read(cx, &id).await?;
         let addresses = match &read {
             Some(read) => instance::addresses(cx, read).await?.unwrap_or_default(),
             None => Vec::new(),
         };
-        Ok(Self {
+        let containers = read.map(|read| read.containers).unwrap_or_default();
+        Ok(Self { containers, ..Self::at(balancer, listed, &addresses) })
+    }
+
+    /// An instance with these addresses. What runs in it is not known.
+    pub(super) fn at(balancer: Option<&LoadBalancer>, shown: &Value, addresses: &[String]) -> Self {
+        let text = |name: &str| printable(shown[name].as_str().unwrap_or_default());
+        Self {
+            id: InstanceId::from(shown["id"].as_str().unwrap_or_default()),
             name: text("displayName"),
             state: text("lifecycleState"),
-            registered: balancer.map(|balancer| places(balancer, &addresses)).unwrap_or_default(),
+            addresses: addresses.to_vec(),
+            registered: balancer.map(|balancer| places(balancer, addresses)).unwrap_or_default(),
             is_known: balancer.is_some(),
-            made_by: instance::made_by(listed).map(printable),
-            kept_by: kept_by(listed).map(printable),
-            containers: read.map(|read| read.containers).unwrap_or_default(),
+            made_by: instance::made_by(shown).map(printable),
+            kept_by: kept_by(shown).map(printable),
+            containers: Vec::new(),
             images: Vec::new(),
             elsewhere: None,
             differences: Vec::new(),
-            id,
-            addresses,
-        })
+        }
     }
 
     /// Reads the details that only a message needs.

@@ -113,6 +113,7 @@ pub(super) async fn take_away(run: &mut Run<'_, World>, taking: TakingAway<'_>) 
         may_leave_nothing: !only_unused,
         marks_kept: false,
         takeover: None,
+        claim: None,
         elsewhere,
     };
     retire(run, old, &retiring).await

@@ -38,6 +38,7 @@ where
                     FailureKind::Transient { .. }
                     | FailureKind::Blocked
                     | FailureKind::TakenOver
+                    | FailureKind::Held { .. }
                     | FailureKind::Ours => Err(of(doing, &error)),
                 },
             }

@@ -34,10 +34,11 @@ pub async fn lost_runs(
     deployment: &Deployment,
 ) -> Result<Vec<LostRun>, Stop> {
     let balancer = locate(foresight, deployment).await?;
-    let around = around(deployment, Some(&balancer), true);
+    let policy = Policy::default();
+    let around = around(deployment, &policy, Some(&balancer), true);
     let mut compartments = vec![deployment.compartment_id.clone()];
     compartments.extend(around.other_compartment.clone());
-    let FindOldInstance { which, .. } = find_old_instance(deployment, Some(&balancer));
+    let FindOldInstance { which, .. } = find_old_instance(deployment, &policy, Some(&balancer));
     let look = FindLostRuns { which, compartments, load_balancer: balancer, around };
     foresight.look(look, &Facts::new()).await
 }
@@ -57,6 +58,19 @@ pub fn is_specified(lost: &LostRun, deployment: &Deployment) -> bool {
     lost.specification.as_deref() == Some(&stages::digest(&deployment.told_apart()))
 }
 
+/// Finds the old instance of a deployment, unless another run is in the way.
+///
+/// # Errors
+/// [`Held`](crate::run::FailureKind::Held) if one is.
+pub async fn look_for_others(
+    foresight: &Foresight<'_, World>,
+    deployment: &Deployment,
+    policy: &Policy,
+) -> Result<(), Stop> {
+    let balancer = locate(foresight, deployment).await?;
+    foresight.look(find_old_instance(deployment, policy, Some(&balancer)), &Facts::new()).await.map(drop)
+}
+
 pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
     FindLoadBalancer {
         compartment_id: deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id).clone(),
@@ -67,6 +81,7 @@ pub(super) fn find_load_balancer(deployment: &Deployment) -> FindLoadBalancer {
 /// Finds the old instance, with its surroundings as far as they are known.
 pub(super) fn find_old_instance(
     deployment: &Deployment,
+    policy: &Policy,
     balancer: Option<&LoadBalancerId>,
 ) -> FindOldInstance {
     let secrets = deployment.instance.expose()["imagePullSecrets"].as_array().cloned().unwrap_or_default();
@@ -78,14 +93,27 @@ pub(super) fn find_old_instance(
         },
     };
     let around = match &deployment.predecessor {
-        Predecessor::AsBefore | Predecessor::Named(_) => None,
-        Predecessor::Expected => Some(around(deployment, balancer, false)),
-        Predecessor::MayBeMissing => Some(around(deployment, balancer, true)),
+        Predecessor::AsBefore => None,
+        Predecessor::Named(_) if !policy.gives_way => None,
+        Predecessor::Named(_) | Predecessor::Expected => Some(around(deployment, policy, balancer, false)),
+        Predecessor::MayBeMissing => Some(around(deployment, policy, balancer, true)),
     };
     FindOldInstance { which, pull_secrets: Confidential::new(secrets), around }
 }
 
-fn around(deployment: &Deployment, balancer: Option<&LoadBalancerId>, may_be_missing: bool) -> Around {
+/// The compartments in which instances of the deployment are.
+pub(super) fn compartments(deployment: &Deployment) -> Vec<String> {
+    let mut compartments = vec![deployment.compartment_id.clone(), instance_compartment(deployment)];
+    compartments.dedup();
+    compartments
+}
+
+fn around(
+    deployment: &Deployment,
+    policy: &Policy,
+    balancer: Option<&LoadBalancerId>,
+    may_be_missing: bool,
+) -> Around {
     let display_name = deployment.instance.expose()["displayName"].as_str().map(ToOwned::to_owned);
     let made_in = instance_compartment(deployment);
     let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
@@ -97,8 +125,9 @@ fn around(deployment: &Deployment, balancer: Option<&LoadBalancerId>, may_be_mis
         backend_sets: sets.iter().map(|set| (*set).to_owned()).collect(),
         deployment: target::tag(deployment, target.as_ref()),
         display_name: Confidential::new(display_name),
-        other_compartment: (made_in != deployment.compartment_id).then_some(made_in),
+        other_compartment: (made_in != deployment.compartment_id).then(|| made_in.clone()),
         may_be_missing,
+        searched: if policy.gives_way { compartments(deployment) } else { Vec::new() },
     }
 }
 

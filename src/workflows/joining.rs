@@ -8,13 +8,15 @@ use super::activities::{
     AdmitBackend, AwaitBackends, AwaitShift, Conditions, Flagged, NewBackend, OldBackend, PutBack,
     RegisterBackend, ShiftSet, Shifted,
 };
+use super::arbiter::Claim;
 use super::balancer::{Expected, Place};
+use super::rivals::Others;
 use super::stages::follow;
 use super::successor::Successor;
 use super::world::World;
 use crate::config::{MinReady, Register};
 use crate::engine::{Run, Stop};
-use crate::oci::LoadBalancerId;
+use crate::oci::{InstanceId, LoadBalancerId};
 
 /// The backends of an instance that joins, and what was in service before.
 pub(super) struct Joining<'j> {
@@ -22,6 +24,7 @@ pub(super) struct Joining<'j> {
     balancer: &'j LoadBalancerId,
     before: &'j [OldBackend],
     is_of_before: bool,
+    claim: Option<Claim>,
 }
 
 impl<'j> Joining<'j> {
@@ -40,7 +43,20 @@ impl<'j> Joining<'j> {
             port: target.port,
         };
         let at = |target: &'j NewBackend| new.iter().map(move |at| (place(target, at), target));
-        Self { backends: targets.iter().flat_map(at).collect(), balancer, before, is_of_before }
+        Self { backends: targets.iter().flat_map(at).collect(), balancer, before, is_of_before, claim: None }
+    }
+
+    /// The same, with a claim against other runs.
+    pub(super) fn claiming(mut self, others: Option<Others>, by: &InstanceId) -> Self {
+        let at: Vec<Place> = self.places().cloned().collect();
+        let replaced_at = self.before.iter().map(|old| old.backend.ip_address.clone()).collect();
+        let claim = others.filter(|_| !at.is_empty());
+        self.claim = claim.map(|others| Claim { others, by: by.clone(), at, replaced_at });
+        self
+    }
+
+    pub(super) const fn claim(&self) -> Option<&Claim> {
+        self.claim.as_ref()
     }
 
     /// The places that the instance takes.
@@ -92,6 +108,7 @@ impl<'j> Joining<'j> {
             coming,
             leaving,
             successor: successor.clone(),
+            claim: self.claim.clone(),
         })
     }
 }
@@ -130,7 +147,7 @@ pub(super) async fn admit_all(
 ) -> Result<(), Stop> {
     let waited = joining.backends.iter().filter(|(_, target)| target.is_checked || !joining.is_of_before);
     let places: Vec<Place> = waited.map(|(place, _)| place.clone()).collect();
-    ready(run, None, places, Vec::new(), successor).await?;
+    ready(run, None, places, Vec::new(), successor, joining.claim()).await?;
     for set in joining.sets() {
         admit(run, joining, set).await?;
     }
@@ -165,9 +182,12 @@ pub(super) async fn shift_each(
     for (n, set) in sets.iter().enumerate() {
         if is_soon {
             let next = sets.iter().skip(n + 1).take(AHEAD).flat_map(|set| joining.within(set));
-            ready(run, Some(set), joining.within(set), next.collect(), successor).await?;
+            // The other sets follow the first, whose admission decides.
+            let claim = joining.claim().filter(|_| n == 0);
+            ready(run, Some(set), joining.within(set), next.collect(), successor, claim).await?;
         } else if n == 0 {
-            ready(run, None, joining.places().cloned().collect(), Vec::new(), successor).await?;
+            let all = joining.places().cloned().collect();
+            ready(run, None, all, Vec::new(), successor, joining.claim()).await?;
         }
         let is_drained = run.world().policy.register == Register::Drained;
         match joining.shift(set, successor).filter(|_| is_drained) {
@@ -185,6 +205,7 @@ async fn shift_set(
     shift: ShiftSet,
 ) -> Result<Vec<Place>, Stop> {
     let (set, load_balancer) = (shift.backend_set.clone(), shift.load_balancer.clone());
+    let claim = joining.claim().cloned();
     let leaving = shift.leaving.iter().map(|old| old.place.clone()).collect();
     let (work_request, others, expected) = match run.change(shift).await? {
         Shifted::OneByOne => {
@@ -194,8 +215,9 @@ async fn shift_set(
         Shifted::Now { work_request: Some(work), others, expected } => (work, others, expected),
         Shifted::Nothing | Shifted::Before | Shifted::Now { work_request: None, .. } => return Ok(leaving),
     };
-    let overwritten =
-        run.wait(AwaitShift { work_request, load_balancer, backend_set: set, expected, others }).await?;
+    let overwritten = run
+        .wait(AwaitShift { work_request, load_balancer, backend_set: set, expected, others, claim })
+        .await?;
     for one in overwritten {
         let back = PutBack(one);
         let (subject, expected) = (back.0.place.subject(), back.expected());
@@ -212,13 +234,15 @@ async fn ready(
     places: Vec<Place>,
     next: Vec<Place>,
     successor: &Successor,
+    claim: Option<&Claim>,
 ) -> Result<(), Stop> {
     if places.is_empty() {
         return Ok(());
     }
     let min_ready = run.world().policy.min_ready;
     let ready = min_ready.map(|min_ready| Conditions { successor: successor.clone(), min_ready, next });
-    run.wait(AwaitBackends { set: set.map(ToOwned::to_owned), places, ready }).await
+    let set = set.map(ToOwned::to_owned);
+    run.wait(AwaitBackends { set, places, ready, claim: claim.cloned() }).await
 }
 
 /// Lets the new backends of a set take requests, one by one.
@@ -231,6 +255,7 @@ async fn admit(run: &mut Run<'_, World>, joining: &Joining<'_>, set: &str) -> Re
             flags: flags.clone(),
             replaces,
             predecessors: joining.predecessors(&place.backend_set),
+            claim: joining.claim().cloned(),
         };
         let admitted = run.change(admit).await?;
         let expected = Expected::Backend { place: place.clone(), flags };

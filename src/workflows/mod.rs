@@ -2,6 +2,7 @@
 
 mod abandon;
 mod activities;
+mod arbiter;
 mod balancer;
 mod beside;
 mod by_hand;
@@ -15,6 +16,7 @@ mod guards;
 mod instance;
 mod joining;
 mod kinship;
+mod looked;
 mod lost;
 mod predecessors;
 mod prune;
@@ -22,10 +24,12 @@ mod readiness;
 mod record;
 mod redeploy;
 mod registry;
+mod rivals;
 mod stages;
 mod successor;
 mod take_over;
 mod target;
+mod unfinished;
 mod validation;
 mod world;
 
@@ -35,11 +39,12 @@ pub use balancer::{Pace, Versions};
 pub use by_hand::{OldSpecification, RETIRES, Substitute};
 pub use context::{Context, Process};
 pub use destroy::{Destroy, Destruction};
-pub use finders::{is_specified, locate, lost_runs, quiet};
+pub use finders::{is_specified, locate, look_for_others, lost_runs, quiet};
 pub use instance::Watched;
 pub use kinship::{
     BACKEND_SET, IN_SERVICE_AT, KINSHIP, NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, RESTORED_INSTANCE, SERVICE,
 };
+pub use looked::Looked;
 pub use lost::{LostRun, Phase};
 pub use prune::{Prune, Pruning};
 pub use redeploy::Redeploy;

@@ -158,10 +158,7 @@ impl<'p> Watched<'p> {
             is_drained: place.find(balancer).is_some_and(|backend| backend.flags.drain),
             verdict_after: interval * retries.saturating_sub(1),
             unchecked_after: interval * retries,
-            hold: match min_ready {
-                MinReady::Interval => interval.min(INTERVAL_MOST),
-                MinReady::For(duration) => duration,
-            },
+            hold: hold(balancer, &place.backend_set, min_ready),
             well_since: cx.world.watched.well_since(&place.subject(), interval * retries),
             best: Seen::Nothing,
         }
@@ -219,6 +216,15 @@ impl<'p> Watched<'p> {
                 self.place.subject()
             ));
         }
+    }
+}
+
+/// How long a backend of a set must stay healthy.
+pub(super) fn hold(balancer: &LoadBalancer, set: &str, min_ready: MinReady) -> Duration {
+    let checker = balancer.backend_sets.get(set).and_then(|set| set.health_checker.as_ref());
+    match min_ready {
+        MinReady::Interval => interval_of(checker).min(INTERVAL_MOST),
+        MinReady::For(duration) => duration,
     }
 }
 

@@ -2,8 +2,9 @@
 //! found before anything is created.
 
 use super::activities::NoteService;
-use super::finders::{elsewhere, find_load_balancer, find_old_backends, find_old_instance};
+use super::finders::{compartments, elsewhere, find_load_balancer, find_old_backends, find_old_instance};
 use super::joining::{self, Joining};
+use super::rivals::Others;
 use super::stages::{self, Retiring};
 use super::successor::Takeover;
 use super::target;
@@ -26,7 +27,7 @@ impl Workflow for Redeploy {
         run.world().oci.mask(deployment.secret_texts());
         let balancer = run.read(find_load_balancer(deployment)).await?.id;
         let policy = run.world().policy.clone();
-        let old = run.read(find_old_instance(deployment, Some(&balancer))).await?;
+        let old = run.read(find_old_instance(deployment, &policy, Some(&balancer))).await?;
         let found = run.read(find_old_backends(deployment, &policy, &balancer, old.as_ref())).await?;
         let old_sets = found.old.iter().map(|old| &old.backend_set);
         for set in old_sets.chain(found.new.iter().map(|new| &new.backend_set)) {
@@ -40,22 +41,34 @@ impl Workflow for Redeploy {
         if let Some(held) = target.as_ref().and_then(target::held) {
             run.hold(&held).await?;
         }
-        stages::make_sets(run, &balancer, &found.missing_sets).await?;
+        let others = policy.gives_way.then(|| Others {
+            deployment: target::tag(deployment, target.as_ref()),
+            compartments: compartments(deployment),
+            filter: deployment.ci_filter.clone(),
+            replaced: old.as_ref().map(|old| old.id.clone()),
+        });
+        stages::make_sets(run, &balancer, &found.missing_sets, others.as_ref()).await?;
         let created = stages::create(run, deployment, &balancer, target.as_ref()).await?;
         let successor = stages::successor(deployment, &created.id);
         let is_of_before = policy.is_of_before();
-        let at = |new: &[String]| Joining::new(&balancer, new, &found.new, &found.old, is_of_before);
+        let by = created.id.clone();
+        let at = |new: &[String]| {
+            let joining = Joining::new(&balancer, new, &found.new, &found.old, is_of_before);
+            joining.claiming(others.clone(), &by)
+        };
         let (joining, shifted) = if policy.shifts_sets {
             let joining = at(&stages::locate(run, deployment, &created).await?);
             joining::register(run, &joining).await?;
-            stages::bring_up(run, deployment, created).await?;
+            // Without a backend, no load balancer decides.
+            let listed = others.clone().filter(|_| joining.claim().is_none());
+            stages::bring_up(run, deployment, created, listed).await?;
             let shifted = joining::shift_each(run, &joining, &successor).await?;
             if !new_sets.is_empty() {
                 run.read(NoteService {}).await?;
             }
             (joining, shifted)
         } else {
-            let joining = at(&stages::bring_up(run, deployment, created).await?.addresses);
+            let joining = at(&stages::bring_up(run, deployment, created, None).await?.addresses);
             joining::register(run, &joining).await?;
             joining::admit_all(run, &joining, &successor).await?;
             (joining, Vec::new())
@@ -71,6 +84,7 @@ impl Workflow for Redeploy {
             may_leave_nothing: false,
             marks_kept: deployment.predecessor != Predecessor::AsBefore,
             takeover: (!is_of_before).then_some(takeover),
+            claim: joining.claim().cloned(),
             elsewhere: elsewhere(deployment, &policy, Some(&old)),
         };
         stages::retire(run, old, &retiring).await

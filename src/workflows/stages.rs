@@ -12,9 +12,11 @@ use super::activities::{
     AwaitAddress, AwaitDrain, AwaitInstance, AwaitRetirement, AwaitWork, CreateBackendSet, CreateInstance,
     Created, DrainBackend, MarkKept, OldBackend, OldInstance, RemoveBackend, RetireInstance, Sent,
 };
+use super::arbiter::Claim;
 use super::balancer::{Expected, Place};
 use super::elsewhere::Elsewhere;
 use super::instance::Running;
+use super::rivals::Others;
 use super::successor::{Successor, Takeover};
 use super::target::{self, instance_compartment};
 use super::world::World;
@@ -28,11 +30,17 @@ pub(super) async fn make_sets(
     run: &mut Run<'_, World>,
     balancer: &LoadBalancerId,
     missing: &[BackendTarget],
+    others: Option<&Others>,
 ) -> Result<(), Stop> {
     for target in missing {
         let specification = target.create.clone().unwrap_or_default();
         let name = target.backend_set.clone();
-        let create = CreateBackendSet { load_balancer: balancer.clone(), name: name.clone(), specification };
+        let create = CreateBackendSet {
+            load_balancer: balancer.clone(),
+            name: name.clone(),
+            specification,
+            others: others.cloned(),
+        };
         let sent = run.change(create).await?;
         // A run of an older version keeps the waits that it began.
         let expected = if sent.is_of_before() {
@@ -64,13 +72,14 @@ pub(super) async fn locate(
     run.wait(AwaitAddress { created: created.clone(), secrets: secrets(deployment) }).await
 }
 
-/// Waits until it runs.
+/// Waits until it runs; and if no load balancer decides between this run and these others, until they have given way.
 pub(super) async fn bring_up(
     run: &mut Run<'_, World>,
     deployment: &Deployment,
     created: Created,
+    others: Option<Others>,
 ) -> Result<Running, Stop> {
-    run.wait(AwaitInstance { created, secrets: secrets(deployment) }).await
+    run.wait(AwaitInstance { created, secrets: secrets(deployment), others }).await
 }
 
 /// How an instance is retired.
@@ -86,6 +95,8 @@ pub(super) struct Retiring<'r> {
     pub(super) marks_kept: bool,
     /// The instance that serves instead, if there is one.
     pub(super) takeover: Option<Takeover>,
+    /// What the instance that serves instead claims.
+    pub(super) claim: Option<Claim>,
     /// Other load balancers that may send to it.
     pub(super) elsewhere: Option<Elsewhere>,
 }
@@ -112,6 +123,7 @@ pub(super) async fn retire(
             flags,
             may_leave_nothing: retiring.may_leave_nothing,
             takeover: retiring.takeover_in(&place.backend_set),
+            claim: retiring.claim.clone(),
         };
         let sent = run.change(drain).await?;
         let expected = Expected::Backend { place: place.clone(), flags: drained };

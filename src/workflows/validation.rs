@@ -26,7 +26,8 @@ impl Workflow for Validation {
         let mut problems = missing(run, deployment).await?;
         let balancer = kept(run.read(find_load_balancer(deployment)).await, &mut problems)?;
         let id = balancer.as_ref().map(|balancer| &balancer.id);
-        let old = kept(run.read(find_old_instance(deployment, id)).await, &mut problems)?;
+        let find = find_old_instance(deployment, &run.world().policy, id);
+        let old = kept(run.read(find).await, &mut problems)?;
         if let (Some(balancer), Some(old)) = (balancer, old) {
             let find = find_old_backends(deployment, &run.world().policy, &balancer.id, old.as_ref());
             kept(run.read(find).await, &mut problems)?;
@@ -67,7 +68,7 @@ fn kept<T>(result: Result<T, Stop>, problems: &mut Vec<Unfound>) -> Result<Optio
     match result {
         Ok(value) => Ok(Some(value)),
         // A refused key is refused everywhere, so one message is enough.
-        Err(Stop::Failed(failure)) if failure.kind != FailureKind::Blocked => {
+        Err(Stop::Failed(failure)) if failure.kind != FailureKind::Blocked && !failure.is_held() => {
             problems.push(Unfound { path: None, message: failure.to_string() });
             Ok(None)
         }

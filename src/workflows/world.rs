@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::balancer::{Pace, Versions};
 use super::instance::Watched;
+use super::looked::Looked;
 use super::lost::LostRun;
 use crate::config::{Policy, secret_texts};
 use crate::oci::Oci;
@@ -21,6 +22,8 @@ pub struct World {
     pub pace: Pace,
     /// What this process knows of the instances that it watches.
     pub watched: Watched,
+    /// When it first looked for other runs.
+    pub looked: Looked,
     /// The run whose journal is lost, while it is being inferred what that run has done.
     pub(super) lost: Option<LostRun>,
 }
@@ -29,7 +32,7 @@ impl World {
     /// The world of a process that has not learnt anything yet.
     pub fn new(oci: Oci, policy: Policy) -> Self {
         let (versions, pace, watched) = (Versions::default(), Pace::default(), Watched::default());
-        Self { oci, policy, versions, pace, watched, lost: None }
+        Self { oci, policy, versions, pace, watched, looked: Looked::default(), lost: None }
     }
 
     /// The same world, in which it is to be inferred what a run has done whose journal is lost.

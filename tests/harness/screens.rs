@@ -64,6 +64,11 @@ impl<'w> Screens<'w> {
         self.text.push_str(&screen);
     }
 
+    /// Names a run of another machine's journal.
+    pub(crate) fn know(&mut self, run: String) {
+        self.names.runs.push(run);
+    }
+
     pub(crate) fn text(self) -> String {
         self.text
     }

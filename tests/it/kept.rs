@@ -110,7 +110,12 @@ fn an_instance_whose_tags_are_full_is_kept_all_the_same() {
     let mut third = deployment(&world, "3", "keep");
     third["ci-config"]["freeform-tags"] = json!({"env": "prod", "a": "", "b": "", "c": "", "d": "", "e": ""});
     third["match"] = json!("subset");
+    // What serves is to be replaced; nothing is put beside it.
     third["replace"] = json!(id);
+    let ran = world.run(&["start", world.write_deployment(&third)]).expect(6);
+    assert!(ran.stderr.contains("(serving, since "), "{}", ran.stderr);
+    let servers = world.web_servers();
+    third["replace"] = servers.iter().find(|one| one["version"] == "2").expect("it serves")["id"].clone();
     let made = world.run(&["start", world.write_deployment(&third), "--output", "json"]).expect(0).json();
     assert_eq!(tags(&world, &made["new_instance_id"]).as_object().map(serde_json::Map::len), Some(10));
 }

@@ -24,6 +24,8 @@ mod matrix;
 mod old_journal;
 #[path = "../proof/power.rs"]
 mod power;
+#[path = "../proof/races.rs"]
+mod races;
 #[path = "../proof/signals.rs"]
 mod signals;
 #[path = "../proof/storms.rs"]
@@ -33,8 +35,10 @@ mod trials;
 
 mod abandon;
 mod api;
+mod arbiter;
 mod auth;
 mod by_hand;
+mod claims;
 mod clouds;
 mod conformance;
 mod control;

@@ -187,12 +187,16 @@ fn another_version_is_not_taken_for_the_one_that_was_lost() {
 
 #[test]
 fn of_several_runs_one_must_be_named() {
-    let world = lost_at("create-instance/completed");
+    let (world, file) = World::with_deployment();
     let machine = world.another_machine();
     let old = world.state()["seed"]["webserverId"].as_str().expect("an id").to_owned();
-    let start = ["start", "deployment.json", "--replace", &old];
-    world.killed_at(&start, "register-backend/completed");
+    // Both have looked for other runs before either has created anything.
+    let (third, path) = (world.machine("third"), world.path(file));
+    let start = ["start", path.to_str().expect("text"), "--replace", &old];
+    third.killed_at(&start, "find-old-backends/completed");
+    world.killed_at(&["start", file], "create-instance/completed");
     world.lose_the_disk();
+    third.killed_at(&["resume", "latest"], "register-backend/completed");
     let recover = ["recover", "deployment.json", "--now", "--replace", &old];
     let refused = machine.run(&recover).expect(2);
     let lines: Vec<&str> =
@@ -209,11 +213,14 @@ fn of_several_runs_one_must_be_named() {
 
 #[test]
 fn a_run_is_not_recovered_beside_another_one() {
-    let world = lost_at("create-instance/completed");
+    let (world, file) = World::with_deployment();
     let machine = world.another_machine();
     let old = world.state()["seed"]["webserverId"].as_str().expect("an id").to_owned();
-    let start = ["start", "deployment.json", "--replace", &old];
-    machine.killed_at(&start, "register-backend/completed");
+    // Both have looked for other runs before either has created anything.
+    machine.killed_at(&["start", "deployment.json", "--replace", &old], "find-old-backends/completed");
+    world.killed_at(&["start", file], "create-instance/completed");
+    world.lose_the_disk();
+    machine.killed_at(&["resume", "latest"], "register-backend/completed");
     let lines = machine.run(&["recover", "deployment.json", "--now", "--replace", &old]).expect(2).stderr;
     let first = lines.lines().rfind(|line| line.contains("the new instance is")).expect("the older one");
     let run = first.split_whitespace().next().expect("an id").to_owned();

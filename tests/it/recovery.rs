@@ -21,6 +21,8 @@ fn a_second_start_is_refused_while_the_first_is_not_over() {
     other["name"] = json!("another name, the same set");
     other["ci-filter"] = json!({"display-name": "nobody"});
     other["first"] = json!(true);
+    // It is another deployment, because it has one more set.
+    other["backends"] = json!([{"port": 80, "backend-set": "http"}, {"port": 80, "backend-set": "admin"}]);
     world.write("other.json", &other.to_string());
     let refused = world.run(&["start", "other.json"]).expect(6);
     assert!(refused.stderr.contains("backend-set:"), "{}", refused.stderr);

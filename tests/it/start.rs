@@ -246,7 +246,9 @@ fn destroy_drains_removes_and_deletes_one_instance() {
         world.write("second.json", &second.to_string());
         "second.json"
     };
-    let second = world.run(&["start", file_of_two, "--output", "json"]).expect(0).json();
+    // With another `--env` it is another deployment, which may serve beside the first one.
+    let start = ["start", file_of_two, "--env", "second", "--output", "json"];
+    let second = world.run(&start).expect(0).json();
     let id = second["new_instance_id"].as_str().expect("an id");
     world.run(&["destroy", file, "--id", id]).expect(0);
     assert_eq!(world.versions(), ["2"]);

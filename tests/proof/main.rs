@@ -20,6 +20,7 @@ mod lost_disk;
 mod matrix;
 mod old_journal;
 mod power;
+mod races;
 mod signals;
 mod storms;
 mod trials;

@@ -15,11 +15,15 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
     match end {
         End::Succeeded | End::RolledBack(None) => None,
         End::RolledBack(Some(failure)) => report(
-            Kind::RolledBack,
+            if failure.is_held() { Kind::Held } else { Kind::RolledBack },
             failure.to_string(),
             format!("everything that run {id} changed is changed back; `deployctl history {id}` shows how"),
         ),
-        End::Refused(failure) => report(Kind::Refused, failure.to_string(), "nothing was changed".to_owned()),
+        End::Refused(failure) => report(
+            if failure.is_held() { Kind::Held } else { Kind::Refused },
+            failure.to_string(),
+            "nothing was changed".to_owned(),
+        ),
         End::TargetHeld(target) => Some(held(target)),
         End::Halted(failure) => report(
             Kind::Halted,

@@ -12,9 +12,11 @@ use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
 use crate::run::{Facts, Failure};
+use crate::workflows::arbiter::Claim;
 use crate::workflows::balancer::{self, Expected, Place};
 use crate::workflows::guards::Predecessors;
 use crate::workflows::instance::mark;
+use crate::workflows::looked::Side;
 use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub(in crate::workflows) struct AdmitBackend {
     /// Where the old instance is in service in this set. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) predecessors: Option<Vec<Place>>,
+    /// What the new instance claims. Absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) claim: Option<Claim>,
 }
 
 impl AdmitBackend {
@@ -46,6 +51,10 @@ impl Activity for AdmitBackend {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
         const DOING: &str = "admitting the backend";
+        if let Some(claim) = &self.claim {
+            let read = Box::pin(claim.last_look(cx, Side::Start)).await?;
+            cx.world.pace.hand_on(&self.place.load_balancer, read);
+        }
         let (balancer, etag) = balancer::when_idle(cx, &self.place.load_balancer).await?;
         match self.place.find(&balancer) {
             // Reads may lag behind the registration. If somebody removed the backend, the run fails in the end.
@@ -77,8 +86,12 @@ impl Mutation for AdmitBackend {
         balancer::has_flags(cx, &self.place, &self.flags).await.map(Sent::before_if)
     }
 
-    async fn compensate(&self, _done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
+    async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
         let place = &self.place;
+        let is_in_doubt = self.claim.is_some() && done == Done::InDoubt && left::drained_at(cx).is_none();
+        if is_in_doubt && is_outrun(cx, &[(place, &self.flags)]).await? {
+            return Ok(Undone::whole());
+        }
         if let Some(since) = left::drained_at(cx) {
             drained_out(cx, since).await?;
             return Ok(Undone::whole());
@@ -90,6 +103,24 @@ impl Mutation for AdmitBackend {
     fn stays(&self) -> Facts {
         fact(&left::needed(&self.place.address), &Self::NAME)
     }
+}
+
+/// Whether an admission that is in doubt was not carried out, and cannot be any more: none of the backends is in service, and a
+/// change which says so once more has given the load balancer a new version. `false` if one is in service.
+pub(super) async fn is_outrun(cx: &Cx<'_, World>, backends: &[(&Place, &Flags)]) -> Result<bool, Failure> {
+    let Some((first, _)) = backends.first() else { return Ok(true) };
+    let id = &first.load_balancer;
+    let Some(read) = balancer::when_idle_unless_gone(cx, id).await? else { return Ok(true) };
+    let serves = |place: &Place| place.find(&read.0).is_some_and(|backend| backend.flags.serves());
+    if backends.iter().any(|(place, _)| serves(place)) {
+        return Ok(false);
+    }
+    // The cloud refuses the change if this read was stale.
+    cx.world.pace.hand_on(id, read);
+    for (place, flags) in backends {
+        balancer::set_flags(cx, place, &flags.drained(), "keeping the new backend out of service").await?;
+    }
+    Ok(true)
 }
 
 /// Takes a new backend out of service, once the one that it replaced serves. `None` if the backend is gone.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::MinReady;
 use crate::engine::{Activity, Cx, Wait};
 use crate::run::Failure;
+use crate::workflows::arbiter::Claim;
 use crate::workflows::balancer::{self, Place};
+use crate::workflows::looked::Side;
 use crate::workflows::successor::Successor;
 use crate::workflows::{World, readiness};
 
@@ -20,6 +22,9 @@ pub(in crate::workflows) struct AwaitBackends {
     /// check is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) ready: Option<Conditions>,
+    /// What the new instance claims, if this wait is the first after its registration. Absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) claim: Option<Claim>,
 }
 
 /// The conditions for being ready.
@@ -47,6 +52,10 @@ impl Activity for AwaitBackends {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        if let (Some(claim), Some(first)) = (&self.claim, self.places.first()) {
+            let read = claim.first_look(cx, Side::Start).await?;
+            cx.world.pace.hand_on(&first.load_balancer, read);
+        }
         match &self.ready {
             Some(Conditions { successor, min_ready, next }) => {
                 Box::pin(readiness::until_ready(cx, &self.places, next, successor, *min_ready)).await

@@ -7,6 +7,7 @@ use crate::engine::{Activity, Cx, Wait};
 use crate::run::{Confidential, Failure};
 use crate::workflows::World;
 use crate::workflows::instance::{self, Running};
+use crate::workflows::rivals::Others;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -15,6 +16,9 @@ pub(in crate::workflows) struct AwaitInstance {
     /// The secrets of the specification, to mask if the cloud or a container repeats them.
     #[serde(rename = "hidden")]
     pub(in crate::workflows) secrets: Confidential<Vec<String>>,
+    /// The other runs of the deployment, if no load balancer decides between them. Absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) others: Option<Others>,
 }
 
 impl Activity for AwaitInstance {
@@ -32,7 +36,11 @@ impl Activity for AwaitInstance {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Running, Failure> {
         let created = &self.created;
-        instance::until_running(cx, &created.id, created.work_request.as_ref()).await
+        let running = instance::until_running(cx, &created.id, created.work_request.as_ref()).await?;
+        if let Some(others) = &self.others {
+            Box::pin(others.give_way(cx, &created.id)).await?;
+        }
+        Ok(running)
     }
 }
 

@@ -9,9 +9,11 @@ use tokio::time::Instant;
 
 use crate::engine::{Activity, Cx, Looks, Wait};
 use crate::oci::load_balancers::{Backend, Flags};
+use crate::oci::network::is_same_address;
 use crate::oci::{LoadBalancerId, WorkRequestId};
 use crate::run::Failure;
 use crate::workflows::World;
+use crate::workflows::arbiter::Claim;
 use crate::workflows::balancer::{self, Expected, Place};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub(in crate::workflows) struct AwaitShift {
     pub(in crate::workflows) expected: Expected,
     /// The other backends that our change has kept.
     pub(in crate::workflows) others: Vec<Backend>,
+    /// What the new instance claims. Absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) claim: Option<Claim>,
 }
 
 /// A backend that somebody has changed, and what our change has made of that.
@@ -62,7 +67,10 @@ impl Activity for AwaitShift {
         };
         match balancer::failed(cx, &self.work_request, &self.expected).await? {
             Some(request) => Err(balancer::work_failure(cx, &request)),
-            None => Ok(theirs.map(|theirs| self.overwritten(&theirs)).unwrap_or_default()),
+            None => {
+                let overwritten = theirs.map(|theirs| self.overwritten(&theirs)).unwrap_or_default();
+                Box::pin(self.without_losers(cx, overwritten)).await
+            }
         }
     }
 }
@@ -112,6 +120,21 @@ impl AwaitShift {
         }
         let set = balancer.backend_sets.get(&self.backend_set);
         Ok(set.map(|set| set.backends.iter().filter(|one| !self.is_ours(one)).cloned().collect()))
+    }
+
+    /// Leaves out what another run of the deployment has registered, because it has lost and takes that away again. A backend
+    /// that is put back afterwards would stay.
+    async fn without_losers(
+        &self,
+        cx: &Cx<'_, World>,
+        overwritten: Vec<Overwritten>,
+    ) -> Result<Vec<Overwritten>, Failure> {
+        let Some(claim) = self.claim.as_ref().filter(|_| !overwritten.is_empty()) else {
+            return Ok(overwritten);
+        };
+        let losers = claim.others.addresses(cx).await?;
+        let is_losers = |one: &Overwritten| losers.iter().any(|at| is_same_address(at, &one.place.address));
+        Ok(overwritten.into_iter().filter(|one| one.flags.is_none() || !is_losers(one)).collect())
     }
 
     fn place(&self, backend: &Backend) -> Place {

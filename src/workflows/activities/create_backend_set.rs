@@ -16,6 +16,7 @@ use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{self, Expected};
 use crate::workflows::instance::mark;
+use crate::workflows::rivals::Others;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -23,6 +24,9 @@ pub(in crate::workflows) struct CreateBackendSet {
     pub(in crate::workflows) load_balancer: LoadBalancerId,
     pub(in crate::workflows) name: String,
     pub(in crate::workflows) specification: Value,
+    /// The other runs of the deployment, which may need the set as well. Absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) others: Option<Others>,
 }
 
 impl CreateBackendSet {
@@ -89,6 +93,15 @@ impl Mutation for CreateBackendSet {
             if balancer::finish(cx, id, self.sent(cx), &self.expected(), is_there).await? {
                 return Ok(Undone::Part { facts: fact(&finished, &true), note: "sent again".to_owned() });
             }
+        }
+        if let Some(others) = &self.others
+            && others.are_there(cx).await?
+        {
+            cx.warn(format!(
+                "another run of the deployment needs the backend set `{}`, which stays",
+                self.name
+            ));
+            return Ok(Undone::whole());
         }
         let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, id).await? else {
             return Ok(Undone::whole());

@@ -8,13 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::left::{self, fact};
 use super::sent::{Sent, preview_of};
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
-use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, update_backend};
+use crate::oci::network::is_same_address;
+use crate::oci::{Call, InstanceId};
 use crate::run::Failure;
+use crate::workflows::arbiter::Claim;
 use crate::workflows::balancer::{self, Expected, Place};
 use crate::workflows::instance::mark;
+use crate::workflows::kinship::RESTORED_INSTANCE;
+use crate::workflows::looked::Side;
 use crate::workflows::successor::Takeover;
-use crate::workflows::{World, guards};
+use crate::workflows::{World, failure, guards, instance};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,6 +31,9 @@ pub(in crate::workflows) struct DrainBackend {
     /// The new version in this set, which must already serve. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) takeover: Option<Takeover>,
+    /// What the new instance claims. Absent in runs of older versions, and if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) claim: Option<Claim>,
 }
 
 impl DrainBackend {
@@ -100,21 +107,78 @@ impl Mutation for DrainBackend {
         if !is_back && done == Done::Known(&Sent::NOTHING) {
             return Ok(Undone::Whole(facts));
         }
-        give_back(cx, &self.place, &self.flags).await?;
+        give_back(cx, &self.place, &self.flags, self.claim.as_ref()).await?;
         Ok(Undone::Whole(facts))
     }
 }
 
-/// Gives an old backend its flags back, at its instance's present address.
-pub(super) async fn give_back(cx: &Cx<'_, World>, place: &Place, flags: &Flags) -> Result<(), Failure> {
+/// Gives an old backend its flags back, at its instance's present address, unless another run goes on instead of this rollback.
+///
+/// # Errors
+/// [`Held`](crate::run::FailureKind::Held) if another run does. What this rollback has made again is taken away then.
+pub(super) async fn give_back(
+    cx: &Cx<'_, World>,
+    place: &Place,
+    flags: &Flags,
+    claim: Option<&Claim>,
+) -> Result<(), Failure> {
     let again = cx.fact(&left::registered_again(place));
     let place = left::restored(cx, place);
+    let remade = cx.fact(RESTORED_INSTANCE).map(InstanceId::from);
+    // Until a backend was removed, the new version serves, and every other run gives way to it.
+    let back = claim.filter(|_| flags.serves() && again.is_some());
+    let back = back.and_then(|claim| claim.taken_back(remade, vec![place.clone()]));
+    if let Some(back) = &back {
+        let id = &place.load_balancer;
+        let Some(read) = balancer::when_idle_unless_gone(cx, id).await? else { return Ok(()) };
+        cx.world.pace.hand_on(id, read);
+        or_taken_away(cx, &place, back.first_look(cx, Side::Rollback)).await?;
+    }
     if again.is_some() && flags.serves() {
         balancer::until_checked(cx, &place).await?;
     }
     if again != Some(left::IN_SERVICE) {
+        if let Some(back) = &back {
+            let look = back.last_look(cx, Side::Rollback);
+            let read = or_taken_away(cx, &place, look).await?;
+            cx.world.pace.hand_on(&place.load_balancer, read);
+        }
         // If somebody else removed the backend, we must not bring it back.
         balancer::set_flags(cx, &place, flags, "giving the old backend its flags back").await?;
     }
     Ok(())
+}
+
+/// What a look finds. If another run goes on, what this rollback has made again is taken away.
+async fn or_taken_away(
+    cx: &Cx<'_, World>,
+    place: &Place,
+    look: impl Future<Output = Result<balancer::Read, Failure>> + Send,
+) -> Result<balancer::Read, Failure> {
+    const DOING: &str = "looking at the instance that was created again";
+    let lost = match Box::pin(look).await {
+        Err(failure) if failure.is_held() => failure,
+        looked => return looked,
+    };
+    let (balancer, _) = balancer::when_idle(cx, &place.load_balancer).await?;
+    for set in balancer.backend_sets.values() {
+        for backend in set.backends.iter().filter(|one| is_same_address(&one.ip_address, &place.address)) {
+            let of_it = Place { backend_set: set.name.clone(), port: backend.port, ..place.clone() };
+            balancer::remove(cx, &of_it, "removing the old backend again").await?;
+        }
+    }
+    if let Some(id) = cx.fact(RESTORED_INSTANCE).map(InstanceId::from) {
+        let [run, _] = instance::own_tags(cx, "");
+        let api = cx.world.oci.container_instances();
+        match failure::look(cx, DOING, || api.get_raw(&id)).await? {
+            Ok(found) if instance::is_remade_here(cx, &found.value) => {
+                let compartment = found.value["compartmentId"].as_str().unwrap_or_default();
+                instance::delete(cx, compartment, &id, &[run]).await?;
+            }
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(failure::of(DOING, &error)),
+        }
+    }
+    Err(lost)
 }

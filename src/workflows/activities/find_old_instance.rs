@@ -13,6 +13,7 @@ use crate::workflows::beside::{self, Around};
 use crate::workflows::instance::kept;
 use crate::workflows::kinship::OLD_INSTANCE;
 use crate::workflows::lost::LostRun;
+use crate::workflows::unfinished::{self, Meant};
 use crate::workflows::{World, candidates, failure, instance, record};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,10 +75,12 @@ impl Activity for FindOldInstance {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Option<OldInstance>, Failure> {
-        match self.find(cx).await? {
-            Some(id) => self.described(cx, id).await.map(Some),
-            None => Ok(None),
+        let Some((id, listed)) = self.find(cx).await? else { return Ok(None) };
+        let old = self.described(cx, id).await?;
+        if let (Some((around, _)), Some(listed)) = (self.searched(), listed) {
+            unfinished::refuse_alone(cx, around, &listed, &old.addresses).await?;
         }
+        Ok(Some(old))
     }
 }
 
@@ -157,21 +160,43 @@ impl FindOldInstance {
         Ok(OldInstance { id, compartment_id, addresses, ipv6_addresses, specification })
     }
 
-    async fn find(&self, cx: &Cx<'_, World>) -> Result<Option<InstanceId>, Failure> {
+    /// The surroundings, with the first compartment in which instances of other runs are looked for. `None` in a run of an
+    /// older version, which does not look.
+    fn searched(&self) -> Option<(&Around, &String)> {
+        let around = self.around.as_ref()?;
+        Some((around, around.searched.first()?))
+    }
+
+    /// The instance, and how it is listed if it was found by the filter.
+    async fn find(&self, cx: &Cx<'_, World>) -> Result<Option<(InstanceId, Option<Value>)>, Failure> {
+        let api = cx.world.oci.container_instances();
         let (compartment_id, filter) = match &self.which {
-            Which::Id(id) => return Ok(Some(id.clone())),
+            Which::Id(id) => {
+                if let Some((around, first)) = self.searched() {
+                    let listed = failure::list_named(cx, DOING, api.list(first)).await?;
+                    unfinished::refuse(cx, around, &listed, Meant::Named(id)).await?;
+                }
+                return Ok(Some((id.clone(), None)));
+            }
             Which::Filter { compartment_id, filter } => (compartment_id, filter),
         };
         if let Some(doubt) = filter.doubt() {
             return Err(Failure::permanent(DOING, format!("ci-filter {filter} is not obeyed: {doubt}")));
         }
-        let api = cx.world.oci.container_instances();
         let mut listed = failure::list_named(cx, DOING, api.list(compartment_id)).await?;
         if self.around.is_some() && !listed.iter().any(|instance| filter.matches(instance)) {
             // One that moved from a page to the one before it was in neither.
             listed = failure::list_named(cx, DOING, api.list(compartment_id)).await?;
         }
-        let mut matching: Vec<&Value> = listed.iter().filter(|instance| filter.matches(instance)).collect();
+        let left = match self.searched() {
+            Some((around, _)) => {
+                Box::pin(unfinished::refuse(cx, around, &listed, Meant::Matching(filter))).await?
+            }
+            None => Vec::new(),
+        };
+        let is_left = |instance: &Value| left.iter().any(|id| instance["id"] == id.as_str());
+        let mut matching: Vec<&Value> =
+            listed.iter().filter(|instance| filter.matches(instance) && !is_left(instance)).collect();
         let mut balancer = None;
         let is_unclear = matching.len() > 1 || matching.iter().any(|instance| candidates::is_kept(instance));
         if let (Some(around), true) = (&self.around, is_unclear) {
@@ -186,12 +211,13 @@ impl FindOldInstance {
             ([], _) => Ok(None),
             ([only], around) => {
                 let id = InstanceId::from(only["id"].as_str().unwrap_or_default());
+                let listed = (*only).clone();
                 if around.as_ref().is_some_and(|around| around.may_be_missing) {
                     cx.warn(format!(
                         "ci-filter matches {id}, which is replaced: `first` is for when it matches none"
                     ));
                 }
-                Ok(Some(id))
+                Ok(Some((id, Some(listed))))
             }
             (several, _) => {
                 let told = candidates::told(cx, balancer.as_ref(), filter, compartment_id, several).await?;

@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::admit_backend::take_back;
+use super::admit_backend::{is_outrun, take_back};
 use super::drain_backend::give_back;
 use super::left::{self, fact};
 use super::sent::preview_of;
@@ -23,9 +23,11 @@ use crate::oci::load_balancers::{
 use crate::oci::network::is_same_address;
 use crate::oci::{Call, LoadBalancerId, WorkRequestId};
 use crate::run::{Facts, Failure};
+use crate::workflows::arbiter::Claim;
 use crate::workflows::balancer::{self, Expected, Place, Replaced};
 use crate::workflows::guards::Predecessors;
 use crate::workflows::instance::mark;
+use crate::workflows::looked::Side;
 use crate::workflows::successor::Successor;
 use crate::workflows::{World, guards};
 
@@ -39,6 +41,9 @@ pub(in crate::workflows) struct ShiftSet {
     /// The old backends in service, with their flags as they were found.
     pub(in crate::workflows) leaving: Vec<Flagged>,
     pub(in crate::workflows) successor: Successor,
+    /// What the new instance claims. Absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) claim: Option<Claim>,
 }
 
 /// A backend and flags for it.
@@ -105,7 +110,10 @@ impl ShiftSet {
         let deadline = Instant::now() + cx.world.policy.backend_timeout;
         for wait in Looks::at_most(cx.world.policy.poll_interval) {
             let mut waiting: Vec<String> = self.successor.runs_now(cx).await?.into_iter().collect();
-            let read = balancer::when_surely_idle(cx, &self.load_balancer).await?;
+            let read = match &self.claim {
+                Some(claim) => Box::pin(claim.last_look(cx, Side::Start)).await?,
+                None => balancer::when_surely_idle(cx, &self.load_balancer).await?,
+            };
             for new in &self.coming {
                 if new.place.find(&read.0).is_none() {
                     let name = new.place.subject();
@@ -200,10 +208,18 @@ impl Mutation for ShiftSet {
         if done == Done::Known(&Shifted::OneByOne) {
             return Ok(Undone::whole());
         }
+        // The old backends are drained in the same change. Meanwhile another run may have drained them, and serve.
+        if self.claim.is_some() && done == Done::InDoubt {
+            let coming: Vec<(&Place, &Flags)> =
+                self.coming.iter().map(|new| (&new.place, &new.flags)).collect();
+            if is_outrun(cx, &coming).await? {
+                return Ok(Undone::whole());
+            }
+        }
         for old in &self.leaving {
             let given_back = left::given_back(cx, &old.place);
             if cx.fact(&given_back).is_none() {
-                give_back(cx, &old.place, &old.flags).await?;
+                give_back(cx, &old.place, &old.flags, self.claim.as_ref()).await?;
                 let note = format!("{} has its flags back", left::restored(cx, &old.place).name());
                 return Ok(Undone::Part { facts: fact(&given_back, &true), note });
             }

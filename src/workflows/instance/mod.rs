@@ -11,7 +11,9 @@ mod watched;
 
 pub(super) use create::{TokenOf, create, is_refusal};
 pub(super) use mark::{SPECIFICATION_TAG, specification_of};
-pub(super) use own::{OF_THE_UNDO, carries, find_tagged, is_remade, made_by, own_tags, tagged};
+pub(super) use own::{
+    OF_THE_UNDO, carries, find_tagged, is_remade, is_remade_here, made_by, own_tags, tagged,
+};
 pub(super) use running::{
     Reached, Running, addresses, only_ipv6, reached, still_runs, until_located, until_running,
 };

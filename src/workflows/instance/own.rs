@@ -32,6 +32,11 @@ pub(in crate::workflows) fn own_tags(cx: &Cx<'_, World>, purpose: &str) -> [(&'s
     [(RUN_TAG, cx.run().to_string()), (STEP_TAG, format!("{}{purpose}", cx.id()))]
 }
 
+/// Whether a rollback of this run created an instance.
+pub(in crate::workflows) fn is_remade_here(cx: &Cx<'_, World>, instance: &Value) -> bool {
+    is_remade(instance) && made_by(instance).is_some_and(|run| run == cx.run().to_string())
+}
+
 /// The run that created an instance, according to its tag.
 pub(in crate::workflows) fn made_by(instance: &Value) -> Option<&str> {
     instance["freeformTags"][RUN_TAG].as_str()

@@ -63,6 +63,28 @@ fn a_run_that_waits_for_somebody() {
 }
 
 #[test]
+fn a_run_of_another_machine_that_has_the_deployment() {
+    let (world, file) = World::with_deployment();
+    let other = world.machine("other");
+    let mut deployment = world.deployment();
+    deployment["ci-config"]["containers"][0]["image-url"] = json!("docker.io/library/httpd:3");
+    other.write_deployment(&deployment);
+    // Both have looked and found nobody. The other one's instance is older.
+    world.killed_at(&["start", file], "find-old-backends/completed");
+    other.killed_at(&["start", file], "await-backends/begun");
+    let mut screens = Screens::of(&world);
+    screens.know(other.latest());
+    screens.take(&["plan", file]).expect(6);
+    screens.take(&["resume", "latest"]).expect(6);
+    screens.take(&["start", file, "--quiet"]).expect(6);
+    screens.take(&["start", file, "--quiet", "--wait=1ms"]).expect(6);
+    screens.of_command(&["plan", file], other.command(&["plan", file])).expect(6);
+    other.run(&["resume", "latest"]).expect(0);
+    screens.take(&["history"]).expect(0);
+    insta::assert_snapshot!(screens.text());
+}
+
+#[test]
 fn a_run_that_is_stuck() {
     let (world, file) = World::with_deployment();
     let mut screens = Screens::of(&world);
