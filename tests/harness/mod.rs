@@ -29,7 +29,7 @@ pub(crate) use http::Answer;
 pub(crate) use load::Traffic;
 pub(crate) use machine::Machine;
 pub(crate) use pool::each;
-pub(crate) use portion::{portion, spread};
+pub(crate) use portion::{portion, rotation, spread};
 pub(crate) use process::{Ran, hearing_hang_ups};
 pub(crate) use screens::Screens;
 

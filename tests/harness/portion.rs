@@ -21,7 +21,7 @@ pub(crate) fn spread<C>(cases: impl IntoIterator<Item = C>, few: usize) -> Vec<C
 
 /// A number that differs from commit to commit, and is the same whenever a commit is tested. `PROOF_PART` overrides it.
 #[expect(clippy::disallowed_methods, reason = "the tests' own environment chooses the part")]
-fn rotation() -> usize {
+pub(crate) fn rotation() -> usize {
     if let Ok(part) = std::env::var("PROOF_PART") {
         return part.parse().expect("PROOF_PART is a number");
     }
