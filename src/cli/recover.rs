@@ -9,8 +9,8 @@ use super::session::{Ready, Session};
 use super::status::status;
 use crate::config::Deployment;
 use crate::engine::{Engine, Foresight, Started, Stop};
-use crate::journal::{Journal, JournalError, Recollection};
-use crate::run::{FailureKind, RunRecord, RunSelector, stamp};
+use crate::journal::{Journal, JournalError, Recollection, StartError};
+use crate::run::{FailureKind, RunRecord, RunSelector, Target, stamp};
 use crate::workflows::{
     LostRun, PUBLISHED, Phase, Redeploy, World, claim, is_specified, lost_runs, quiet, registry, take_over,
 };
@@ -140,6 +140,9 @@ async fn take_up(
     let run = lost.run;
     let world = world.of_lost(lost.clone());
     let Some(foreseen) = recalled(session, &world, &deployment, &lost).await? else { return Ok(None) };
+    // A run that cannot be recorded is not taken from anybody.
+    let targets: Vec<Target> = foreseen.targets.iter().cloned().chain([claim(&deployment)]).collect();
+    journal.can_hold(run, &targets).await.map_err(StartError::from).map_err(Report::from)?;
     let done = foreseen.steps.iter().filter_map(|recalled| recalled.done.as_ref());
     done.flat_map(|done| &done.warnings).for_each(|warning| session.ui.warn(warning));
     if !is_specified(&lost, &deployment) {

@@ -25,7 +25,7 @@ use crate::run::{
 pub struct Engine<'e, W> {
     pub(super) journal: &'e Journal,
     registry: &'e Registry<W>,
-    holder: Holder,
+    pub(super) holder: Holder,
     pub(super) ground: Ground<'e, W>,
 }
 
@@ -71,11 +71,6 @@ impl<'e, W: Sync + 'static> Engine<'e, W> {
     pub fn trial(mut self, trial: Trial) -> Self {
         self.ground.trial = trial;
         self
-    }
-
-    /// What other processes are told about the holder of the runs.
-    pub(super) const fn holder_of_runs(&self) -> &Holder {
-        &self.holder
     }
 
     /// Returns at the instant of a [`Trial::CrashAt`].

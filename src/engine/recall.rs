@@ -60,7 +60,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         let (new, _) = started.run_of::<F>(input)?;
         crash::within("run", None, crash::Place::Itself);
         self.ground.at("not started").await;
-        let events = self.journal.recover(new, recollection, self.holder_of_runs()).await?;
+        let events = self.journal.recover(new, recollection, &self.holder).await?;
         self.ground.at("started").await;
         self.ground.tell_all(&events);
         Ok(())

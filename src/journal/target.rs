@@ -3,9 +3,50 @@
 use sqlx::SqliteConnection;
 
 use super::error::{JournalError, TargetHeld, WriteError};
-use super::handle::Inner;
+use super::handle::{Inner, Journal};
 use super::row::Column;
 use crate::run::{RunId, Target};
+
+impl Journal {
+    /// Makes sure that `run`, which may not be in this journal, can hold these targets now.
+    ///
+    /// # Errors
+    /// [`WriteError::TargetHeld`] when another run holds one of them.
+    pub async fn can_hold(&self, run: RunId, targets: &[Target]) -> Result<(), WriteError> {
+        let mut connection = self.0.connection().await;
+        for target in targets {
+            refuse_held(&self.0, &mut connection, run, target).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes sure that no other run than `run` holds `target`.
+async fn refuse_held(
+    inner: &Inner,
+    tx: &mut SqliteConnection,
+    run: RunId,
+    target: &Target,
+) -> Result<(), WriteError> {
+    let (id, name) = (run.to_string(), target.as_str());
+    let other = sqlx::query!(
+        "SELECT runs.id, runs.state FROM targets JOIN runs ON runs.id = targets.run_id
+         WHERE targets.target = ?1 AND targets.held = 1 AND targets.run_id <> ?2",
+        name,
+        id
+    )
+    .fetch_optional(tx)
+    .await
+    .map_err(|error| inner.failed(error))?;
+    match other {
+        None => Ok(()),
+        Some(other) => Err(WriteError::TargetHeld(TargetHeld {
+            target: target.clone(),
+            run: Column("runs", "id").parse(&other.id)?,
+            state: Column("runs", "state").parse(&other.state)?,
+        })),
+    }
+}
 
 /// Holds `target` for `run`, or says which run holds it.
 pub(super) async fn hold(
@@ -14,24 +55,8 @@ pub(super) async fn hold(
     run: RunId,
     target: &Target,
 ) -> Result<(), WriteError> {
-    let failed = |error| inner.failed(error);
+    refuse_held(inner, tx, run, target).await?;
     let (id, name) = (run.to_string(), target.as_str());
-    let other = sqlx::query!(
-        "SELECT runs.id, runs.state FROM targets JOIN runs ON runs.id = targets.run_id
-         WHERE targets.target = ?1 AND targets.held = 1 AND targets.run_id <> ?2",
-        name,
-        id
-    )
-    .fetch_optional(&mut *tx)
-    .await
-    .map_err(failed)?;
-    if let Some(other) = other {
-        return Err(WriteError::TargetHeld(TargetHeld {
-            target: target.clone(),
-            run: Column("runs", "id").parse(&other.id)?,
-            state: Column("runs", "state").parse(&other.state)?,
-        }));
-    }
     sqlx::query!(
         "INSERT INTO targets (run_id, target, held) VALUES (?1, ?2, 1)
          ON CONFLICT (run_id, target) DO UPDATE SET held = 1",
@@ -40,7 +65,7 @@ pub(super) async fn hold(
     )
     .execute(tx)
     .await
-    .map_err(failed)?;
+    .map_err(|error| inner.failed(error))?;
     Ok(())
 }
 

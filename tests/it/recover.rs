@@ -225,8 +225,10 @@ fn a_run_is_not_recovered_beside_another_one() {
     let first = lines.lines().rfind(|line| line.contains("the new instance is")).expect("the older one");
     let run = first.split_whitespace().next().expect("an id").to_owned();
     let recover = ["recover", "deployment.json", "--now", "--replace", &old, "--run", &run];
+    let n_before = world.changes().len();
     let refused = machine.run(&recover).expect(6);
     assert!(refused.stderr.contains("is held by run"), "{}", refused.stderr);
+    assert_eq!(world.changes().len(), n_before, "what cannot be recorded is not taken from anybody");
     machine.run(&["rollback", "latest"]).expect(0);
     machine.run(&recover).expect(0);
     machine.run(&["rollback", &run]).expect(0);

@@ -9,6 +9,7 @@ use crate::oci::network::is_same_address;
 use crate::run::Failure;
 use crate::workflows::World;
 use crate::workflows::balancer::{SURE_AFTER, was_there_before, when_idle_unless_gone};
+use crate::workflows::instance::mark;
 
 /// Makes sure that no set of the load balancer has a backend at one of these addresses. The cloud may still show a backend
 /// for a while after its removal.
@@ -30,6 +31,8 @@ pub(in crate::workflows) async fn is_no_backend(
             return Ok(());
         };
         if started.elapsed() > SURE_AFTER {
+            // Who has taken the run over may have put it into service again.
+            mark::is_ours(cx).await?;
             return Err(Failure::permanent(
                 DOING,
                 format!("it is still the backend {name} of the set `{set}`"),

@@ -38,7 +38,9 @@ pub(in crate::workflows) async fn delete(
                     carries(id, &standing.tags, own, cx)?;
                 }
                 cx.assure_lease().await?;
-                match cx.world.oci.send(&api::delete(id)).await {
+                // If somebody has taken the run over since, the instance has another version.
+                let version = standing.and_then(|standing| standing.etag);
+                match cx.world.oci.send(&api::delete(id).only_if(version)).await {
                     Ok(_) => is_accepted = true,
                     Err(error) if error.is_not_found() && state.is_none() => {}
                     Err(error) if error.is_not_found() && started.elapsed() <= SURE_AFTER => {}
