@@ -11,11 +11,11 @@ use super::foresee::{Foreseen, foreseen, print_plan, stopped, table, unfound};
 use super::meant::{Meant, meant};
 use super::problem::Report;
 use super::recover::before_a_start;
-use super::session::{Ready, Session};
+use super::session::{Ready, Session, started};
 use super::variables::is_detached;
 use super::wait::{Waited, Waiting, held};
 use crate::config::load_scope;
-use crate::engine::{Engine, Foresight, Outcome, Started, Stop};
+use crate::engine::{Engine, Foresight, Outcome, Stop};
 use crate::journal::{Claim, Journal, Purpose, TakeError};
 use crate::oci::InstanceId;
 use crate::run::{RunId, RunSelector, RunState};
@@ -56,9 +56,7 @@ pub(super) async fn start(
     let name = deployment.name.clone();
     let waiting = way.wait.map(Waiting::begin);
     let exit = loop {
-        let started = Started::new(&name, claim(&deployment))
-            .context(context.stored())
-            .on_failure(world.policy.on_failure);
+        let started = started(&name, claim(&deployment), &context, &world);
         let start = async |engine: &Engine<'_, World>| engine.start::<Redeploy>(started, &deployment).await;
         let driven = session.driven(&journal, &world, &name, start).await;
         match (&waiting, held(&driven)) {
@@ -206,9 +204,7 @@ pub(super) async fn destroy(
         way.confirmation.ask(session.ui, &table(&steps), &format!("destroy {id}?"))?;
     }
     let journal = session.journal().await?;
-    let started = Started::new(id, instance_target(&destruction.id))
-        .context(context.stored())
-        .on_failure(world.policy.on_failure);
+    let started = started(id, instance_target(&destruction.id), &context, &world);
     let exit = session
         .drive(&journal, &world, id, async |engine| engine.start::<Destroy>(started, &destruction).await)
         .await?;

@@ -8,9 +8,9 @@ use super::args::DeploymentArgs;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
 use super::problem::Report;
-use super::session::{Ready, Session};
+use super::session::{Ready, Session, started};
 use super::ui::{plain, plural};
-use crate::engine::{Engine, Foresight, Started};
+use crate::engine::{Engine, Foresight};
 use crate::journal::{Journal, Kin};
 use crate::oci::InstanceId;
 use crate::run::{RunId, RunState};
@@ -38,9 +38,7 @@ pub(super) async fn run(
     let exit = match &journal {
         Some(journal) if is_meant && !unused.is_empty() => {
             let name = pruning.deployment.name.clone();
-            let started = Started::new(&name, claim(&pruning.deployment))
-                .context(context.stored())
-                .on_failure(world.policy.on_failure);
+            let started = started(&name, claim(&pruning.deployment), &context, &world);
             let start = async |engine: &Engine<'_, World>| engine.start::<Prune>(started, &pruning).await;
             session.drive(journal, &world, &name, start).await?
         }

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
 use super::problem::{Kind, Report};
 use super::recovered::{published, screen};
-use super::session::{Ready, Session};
+use super::session::{Ready, Session, started};
 use super::status::status;
 use crate::config::Deployment;
 use crate::engine::{Engine, Foresight, Started, Stop};
@@ -173,9 +173,7 @@ async fn take_up(
     let world = world.of_lost(lost.clone());
     let Some(recollection) = recalled(session, &world, &deployment, &lost).await? else { return Ok(None) };
     let recollection = Recollection { goes_back, ..recollection };
-    let started = Started::new(&deployment.name, claim(&deployment))
-        .context(context.stored())
-        .on_failure(world.policy.on_failure);
+    let started = started(&deployment.name, claim(&deployment), &context, &world);
     record(session, journal, &world, &deployment, &recollection, started).await?;
     Ok(Some((world, recollection)))
 }

@@ -20,11 +20,11 @@ use crate::clock::Clock;
 use crate::config::{
     Credentials, CredentialsSource, Deployment, Loaded, Overrides, Policy, Predecessor, Sources, load,
 };
-use crate::engine::{End, Engine, Outcome};
+use crate::engine::{End, Engine, Outcome, Started};
 use crate::env::Env;
 use crate::journal::Journal;
 use crate::oci::sign_in::Notice;
-use crate::run::{EventKind, Holder, RunId, RunRecord, Update};
+use crate::run::{EventKind, Holder, RunId, RunRecord, Target, Update, time_of};
 use crate::workflows::{
     Context, IN_SERVICE_AT, NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, Process, World, complete_origin, registry,
 };
@@ -285,6 +285,11 @@ fn with_report(mut run: serde_json::Value, report: Option<&Report>) -> serde_jso
     run
 }
 
+/// A run of this name that is about to start, which holds `target` from its first moment.
+pub(super) fn started(name: &str, target: Target, context: &Context, world: &World) -> Started {
+    Started::new(name, target).context(context.stored()).on_failure(world.policy.on_failure)
+}
+
 /// The summary of a run that ended as asked.
 async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report> {
     let record = journal.run(outcome.run).await?;
@@ -310,8 +315,8 @@ async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report>
 
 /// How long the run took until its new version served.
 fn in_service(record: &RunRecord) -> Option<String> {
-    let at = chrono::DateTime::parse_from_rfc3339(record.facts.get(IN_SERVICE_AT)?).ok()?;
-    Some(super::ui::between(record.created_at, at.to_utc()))
+    let at = time_of(record.facts.get(IN_SERVICE_AT)?)?;
+    Some(super::ui::between(record.created_at, at))
 }
 
 fn locked(reporter: &Mutex<Reporter>) -> MutexGuard<'_, Reporter> {

@@ -27,7 +27,7 @@ pub use fold::{Folded, FoldedStep, Unfoldable};
 pub use half::Half;
 pub use id::{Fence, RetryToken, RunId, RunSelector, SelectorError, Seq, StepId, Target};
 pub use kinship::Kinship;
-pub use published::stamp;
+pub use published::{stamp, time_of};
 pub use record::{RunRecord, StepRecord, UndoRecord};
 #[cfg(test)]
 pub(crate) use samples::one_event_of_each_kind;

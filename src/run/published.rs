@@ -83,6 +83,11 @@ pub fn stamp(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
+/// A time that [`stamp`] or the cloud has written, in RFC 3339. `None` if it is none.
+pub fn time_of(text: &str) -> Option<Timestamp> {
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
+}
+
 #[derive(Serialize)]
 struct PublishedRun<'a> {
     run_id: RunId,

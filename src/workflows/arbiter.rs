@@ -193,21 +193,21 @@ fn winner(own: &Seniority, side: Side, claimants: Vec<Claimant>) -> Option<Claim
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::RunId;
+    use crate::run::{RunId, time_of};
 
     fn run(n: u8) -> RunId {
         format!("{n:08}-0000-4000-8000-000000000000").parse().expect("an id")
     }
 
     fn claimant(n: u8, second: u8, serves: bool, is_remade: bool) -> Claimant {
-        let seniority = Seniority::of(&format!("2026-03-01T09:00:{second:02}Z"), Some(run(n)));
+        let seniority = Seniority::of(time_of(&format!("2026-03-01T09:00:{second:02}Z")), Some(run(n)));
         let rival = Rival { id: InstanceId::from("ocid1.x"), run: Some(run(n)), seniority, is_remade };
         Claimant { rival, serves }
     }
 
     /// Which of two claimants with these traits beats run 5, whose instance was created in second 5.
     fn beaten(side: Side, claimants: Vec<Claimant>) -> Option<RunId> {
-        winner(&Seniority::of("2026-03-01T09:00:05Z", Some(run(5))), side, claimants)
+        winner(&Seniority::of(time_of("2026-03-01T09:00:05Z"), Some(run(5))), side, claimants)
             .and_then(|one| one.rival.run)
     }
 

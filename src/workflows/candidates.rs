@@ -19,6 +19,22 @@ const TOLD_LIMIT: usize = 5;
 /// How many instances are listed.
 const SEVERAL_LIMIT: usize = 10;
 
+/// How the instance to replace is named.
+#[derive(Clone, Copy)]
+pub(super) enum Named<'n> {
+    Matching(&'n Filter),
+    Id(&'n InstanceId),
+}
+
+impl Named<'_> {
+    pub(super) fn is(self, instance: &Value) -> bool {
+        match self {
+            Self::Matching(filter) => filter.matches(instance),
+            Self::Id(id) => instance["id"] == id.as_str(),
+        }
+    }
+}
+
 /// An instance that may be the old one.
 #[derive(Debug)]
 pub(super) struct Candidate {
@@ -81,6 +97,11 @@ impl Candidate {
             elsewhere: None,
             differences: Vec::new(),
         }
+    }
+
+    /// Whether requests reach it.
+    pub(super) fn serves(&self) -> bool {
+        self.registered.iter().any(|place| place.backend.flags.serves())
     }
 
     /// Reads the details that only a message needs.

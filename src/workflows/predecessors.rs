@@ -1,32 +1,16 @@
 //! Which instance a run replaces whose journal is lost. It is looked for as at the start of the run, but behind what the run
 //! itself has changed since.
 
-use chrono::DateTime;
 use serde_json::Value;
 
-use super::candidates::{self, Candidate};
+use super::candidates::{self, Candidate, Named};
 use super::lost::LostRun;
 use super::{World, instance};
-use crate::config::{Disposal, Filter};
+use crate::config::Disposal;
 use crate::engine::Cx;
+use crate::oci::is_terminated;
 use crate::oci::load_balancers::LoadBalancer;
-use crate::oci::{InstanceId, is_terminated};
-use crate::run::{Failure, Timestamp};
-
-/// How the instance is named.
-pub(super) enum Named<'n> {
-    Filter(&'n Filter),
-    Id(&'n InstanceId),
-}
-
-impl Named<'_> {
-    fn is(&self, instance: &Value) -> bool {
-        match self {
-            Self::Filter(filter) => filter.matches(instance),
-            Self::Id(id) => instance["id"] == id.as_str(),
-        }
-    }
-}
+use crate::run::Failure;
 
 /// The instances among `listed` that the run may replace. An instance that a rollback of the run has created in place of the
 /// old one is that one now.
@@ -66,12 +50,6 @@ pub(super) fn is_retired(
     is_left && is_kept_by(instance, lost) && candidate.registered.is_empty()
 }
 
-/// When the instance was created.
-pub(super) fn created_at(instance: &Value) -> Option<Timestamp> {
-    let at = DateTime::parse_from_rfc3339(instance["timeCreated"].as_str()?);
-    at.ok().map(|at| at.to_utc())
-}
-
 fn is_kept_by(instance: &Value, lost: &LostRun) -> bool {
     let by = instance["freeformTags"].as_object().and_then(instance::kept::by);
     by == Some(&lost.run.to_string())
@@ -80,5 +58,5 @@ fn is_kept_by(instance: &Value, lost: &LostRun) -> bool {
 /// A run does not replace what a later run has created.
 fn is_of_a_later_run(one: &Value, lost: &LostRun) -> bool {
     instance::made_by(one).is_some()
-        && created_at(one).zip(lost.since).is_some_and(|(theirs, ours)| theirs > ours)
+        && instance::created_at(one).zip(lost.since).is_some_and(|(theirs, ours)| theirs > ours)
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use super::{World, failure, instance};
 use crate::config::{Belongs, Filter, MinReady};
 use crate::engine::Cx;
 use crate::oci::{InstanceId, is_terminated, printable};
-use crate::run::{Failure, RunId};
+use crate::run::{Failure, RunId, Timestamp};
 
 const DOING: &str = "looking for other runs of the deployment";
 
@@ -35,12 +34,12 @@ pub(super) struct Others {
 
 /// What decides between instances that do not serve yet: when an instance was created, and if that is the same, its run's id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Seniority(Option<DateTime<FixedOffset>>, Option<RunId>);
+pub(super) struct Seniority(Option<Timestamp>, Option<RunId>);
 
 impl Seniority {
     /// That of an instance that was created then, by a run.
-    pub(super) fn of(created: &str, run: Option<RunId>) -> Self {
-        Self(DateTime::parse_from_rfc3339(created).ok(), run)
+    pub(super) fn of(created: Option<Timestamp>, run: Option<RunId>) -> Self {
+        Self(created, run)
     }
 
     /// That of a run whose instance need not be compared.
@@ -49,7 +48,7 @@ impl Seniority {
     }
 
     fn shown(instance: &Value, run: Option<RunId>) -> Self {
-        Self::of(instance["timeCreated"].as_str().unwrap_or_default(), run)
+        Self::of(instance::created_at(instance), run)
     }
 }
 
@@ -65,7 +64,7 @@ pub(super) struct Rival {
 
 impl Rival {
     fn of(shown: &Value) -> Option<Self> {
-        let run = instance::made_by(shown).and_then(|run| run.parse().ok());
+        let run = instance::run_of(shown);
         Some(Self {
             id: InstanceId::from(shown["id"].as_str()?),
             run,
@@ -192,7 +191,7 @@ impl Others {
     }
 
     fn is_of_another_run(&self, cx: &Cx<'_, World>, one: &Value) -> bool {
-        let is_own = instance::made_by(one).is_some_and(|run| run == cx.run().to_string());
+        let is_own = instance::is_made_here(cx, one);
         let is_replaced = self.replaced.as_ref().is_some_and(|id| one["id"] == id.as_str());
         let is_made = instance::made_by(one).is_some() && belongs(&self.deployment, one) != Belongs::Not;
         !is_own && !is_replaced && (is_made || self.filter.matches(one))

@@ -6,37 +6,20 @@
 
 use std::fmt;
 
-use chrono::{DateTime, FixedOffset};
 use serde_json::Value;
 
 use super::beside::Around;
-use super::candidates::{Candidate, is_kept};
+use super::candidates::{Candidate, Named, is_kept};
 use super::world::World;
 use super::{balancer, failure, instance};
-use crate::config::{Belongs, Filter};
+use crate::config::Belongs;
 use crate::engine::Cx;
 use crate::oci::load_balancers::LoadBalancer;
 use crate::oci::{InstanceId, is_terminated, printable};
-use crate::run::{Failure, RunId};
+use crate::run::{Failure, Timestamp};
 
 /// How many instances are read. Each read takes two calls.
 const LOOKS_LIMIT: usize = 50;
-
-/// How the instance to replace is named.
-#[derive(Clone, Copy)]
-pub(super) enum Meant<'m> {
-    Matching(&'m Filter),
-    Named(&'m InstanceId),
-}
-
-impl Meant<'_> {
-    fn is(self, instance: &Value) -> bool {
-        match self {
-            Self::Matching(filter) => filter.matches(instance),
-            Self::Named(id) => instance["id"] == id.as_str(),
-        }
-    }
-}
 
 /// How far a run has come, as its instances show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +52,7 @@ impl fmt::Display for Phase {
 struct Standing<'v> {
     instance: &'v Value,
     candidate: Candidate,
-    created: Option<DateTime<FixedOffset>>,
+    created: Option<Timestamp>,
     is_meant: bool,
     /// Whether another run has made it.
     is_made: bool,
@@ -80,13 +63,12 @@ impl<'v> Standing<'v> {
         cx: &Cx<'_, World>,
         balancer: &LoadBalancer,
         instance: &'v Value,
-        meant: Meant<'_>,
+        meant: Named<'_>,
     ) -> Result<Self, Failure> {
-        let created = instance["timeCreated"].as_str();
         Ok(Self {
             instance,
             candidate: Candidate::of(cx, Some(balancer), instance).await?,
-            created: created.and_then(|at| DateTime::parse_from_rfc3339(at).ok()),
+            created: instance::created_at(instance),
             is_meant: meant.is(instance),
             is_made: is_of_another_run(cx, instance),
         })
@@ -94,10 +76,6 @@ impl<'v> Standing<'v> {
 
     fn is_registered(&self) -> bool {
         !self.candidate.registered.is_empty()
-    }
-
-    fn serves(&self) -> bool {
-        self.candidate.registered.iter().any(|place| place.backend.flags.serves())
     }
 
     fn is_older_than(&self, other: &Self) -> bool {
@@ -115,7 +93,7 @@ impl<'v> Standing<'v> {
     fn is_left_behind(&self, all: &[Self]) -> bool {
         self.counts()
             && !self.is_registered()
-            && all.iter().any(|one| one.serves() && self.is_older_than(one))
+            && all.iter().any(|one| one.candidate.serves() && self.is_older_than(one))
     }
 }
 
@@ -127,10 +105,6 @@ struct Unfinished<'v> {
 }
 
 impl Unfinished<'_> {
-    fn run(&self) -> Option<RunId> {
-        instance::made_by(self.by)?.parse().ok()
-    }
-
     fn told(&self) -> String {
         let run = instance::made_by(self.by).map_or_else(|| "of an unknown id".to_owned(), printable);
         let since = self.by["timeCreated"].as_str().map(printable).unwrap_or_default();
@@ -149,7 +123,7 @@ pub(super) async fn refuse(
     cx: &Cx<'_, World>,
     around: &Around,
     listed: &[Value],
-    meant: Meant<'_>,
+    meant: Named<'_>,
 ) -> Result<Vec<InstanceId>, Failure> {
     let elsewhere = elsewhere(cx, around).await?;
     let is_relevant = |one: &&Value| {
@@ -208,7 +182,7 @@ pub(super) async fn refuse_alone(
     let candidate = Candidate::at(Some(&read.0), listed, addresses);
     let is_meant_to_serve = !around.backend_sets.is_empty() || !candidate.registered.is_empty();
     let phase = if candidate.registered.is_empty() { Phase::Creating } else { Phase::Registered };
-    if is_meant_to_serve && !candidate.registered.iter().any(|place| place.backend.flags.serves()) {
+    if is_meant_to_serve && !candidate.serves() {
         let failure = refusal(&[Unfinished { phase, by: listed }], [&candidate].into_iter());
         let message =
             format!("{}; it is replaced as it stands with `--replace {}`", failure.message, candidate.id);
@@ -230,9 +204,9 @@ fn unfinished<'v>(
     if !one.is_made {
         return None;
     }
-    if one.serves() {
+    if one.candidate.serves() {
         let older = || others().filter(|other| other.is_registered() && other.is_older_than(one));
-        return if older().any(|other| other.serves()) {
+        return if older().any(|other| other.candidate.serves()) {
             of_its_run(Phase::BothServing)
         } else if older().next().is_some() {
             of_its_run(Phase::Draining)
@@ -244,7 +218,7 @@ fn unfinished<'v>(
     }
     if one.is_registered() {
         // What serves tells of itself, if a run has made it.
-        let is_replaced = others().any(|other| other.serves() && one.is_older_than(other));
+        let is_replaced = others().any(|other| other.candidate.serves() && one.is_older_than(other));
         return if is_replaced { None } else { of_its_run(Phase::Registered) };
     }
     // Without a load balancer, the oldest is what serves.
@@ -258,7 +232,7 @@ fn refusal<'c>(unfinished: &[Unfinished<'_>], candidates: impl Iterator<Item = &
     let stand: Vec<String> = candidates.map(|one| format!("\n  {one}")).collect();
     let (is, was) = if runs.len() == 1 { ("is", "was") } else { ("are", "were") };
     Failure::held(
-        unfinished.iter().find_map(Unfinished::run),
+        unfinished.iter().find_map(|one| instance::run_of(one.by)),
         DOING,
         format!("{} {is} open, or {was} lost{}", runs.join(" and "), stand.concat()),
     )
@@ -281,5 +255,5 @@ fn is_in(around: &Around, candidate: &Candidate) -> bool {
 }
 
 fn is_of_another_run(cx: &Cx<'_, World>, instance: &Value) -> bool {
-    instance::made_by(instance).is_some_and(|run| run != cx.run().to_string())
+    instance::made_by(instance).is_some() && !instance::is_made_here(cx, instance)
 }

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Which;
-use crate::config::{Belongs, DEPLOYMENT_TAG, DeploymentTag};
+use crate::config::Belongs;
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::load_balancers::LoadBalancer;
 use crate::oci::{LoadBalancerId, is_terminated};
-use crate::run::{Failure, RunId};
+use crate::run::Failure;
 use crate::workflows::beside::Around;
-use crate::workflows::candidates::Candidate;
+use crate::workflows::candidates::{Candidate, Named};
 use crate::workflows::lost::{LostRun, Phase};
-use crate::workflows::predecessors::{self, Named, created_at};
+use crate::workflows::predecessors;
 use crate::workflows::{World, failure, instance};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl Read for FindLostRuns {}
 impl FindLostRuns {
     fn named(&self) -> Named<'_> {
         match &self.which {
-            Which::Filter { filter, .. } => Named::Filter(filter),
+            Which::Filter { filter, .. } => Named::Matching(filter),
             Which::Id(id) => Named::Id(id),
         }
     }
@@ -105,15 +105,10 @@ impl FindLostRuns {
         balancer: Option<&LoadBalancer>,
         listed: &[Value],
     ) -> Result<Vec<Made>, Failure> {
-        let own = DeploymentTag::parse(&self.around.deployment);
         let mut all = Vec::new();
         for one in listed.iter().filter(|one| !is_terminated(one) && !instance::is_remade(one)) {
-            let tags = &one["freeformTags"];
-            let is_ours = |tag| DeploymentTag::parse(tag).belongs_to(&own) != Belongs::Not;
-            let run = instance::made_by(one).and_then(|run| run.parse::<RunId>().ok());
-            let Some(run) = run.filter(|_| tags[DEPLOYMENT_TAG].as_str().is_some_and(is_ours)) else {
-                continue;
-            };
+            let may_be_ours = self.around.belongs(one) != Belongs::Not;
+            let Some(run) = instance::run_of(one).filter(|_| may_be_ours) else { continue };
             let candidate = Candidate::of(cx, balancer, one).await?;
             let sets = |serves: bool| {
                 let places = candidate.registered.iter();
@@ -123,7 +118,7 @@ impl FindLostRuns {
             let (serving, registered) = (sets(true), sets(false));
             let lost = LostRun {
                 run,
-                since: created_at(one),
+                since: instance::created_at(one),
                 phase: Phase::Creating,
                 replaces: Vec::new(),
                 old_addresses: Vec::new(),

@@ -10,10 +10,11 @@ use crate::oci::InstanceId;
 use crate::oci::container_instances::{ContainerInstance, InstanceState};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::beside::{self, Around};
+use crate::workflows::candidates::Named;
 use crate::workflows::instance::kept;
 use crate::workflows::kinship::OLD_INSTANCE;
 use crate::workflows::lost::LostRun;
-use crate::workflows::unfinished::{self, Meant};
+use crate::workflows::unfinished;
 use crate::workflows::{World, candidates, failure, instance, record};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -174,7 +175,7 @@ impl FindOldInstance {
             Which::Id(id) => {
                 if let Some((around, first)) = self.searched() {
                     let listed = failure::list_named(cx, DOING, api.list(first)).await?;
-                    unfinished::refuse(cx, around, &listed, Meant::Named(id)).await?;
+                    unfinished::refuse(cx, around, &listed, Named::Id(id)).await?;
                 }
                 return Ok(Some((id.clone(), None)));
             }
@@ -190,7 +191,7 @@ impl FindOldInstance {
         }
         let left = match self.searched() {
             Some((around, _)) => {
-                Box::pin(unfinished::refuse(cx, around, &listed, Meant::Matching(filter))).await?
+                Box::pin(unfinished::refuse(cx, around, &listed, Named::Matching(filter))).await?
             }
             None => Vec::new(),
         };

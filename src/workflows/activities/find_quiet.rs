@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::{InstanceId, LoadBalancerId};
-use crate::run::{Failure, RunId, Timestamp, stamp};
+use crate::run::{Failure, RunId, Timestamp, stamp, time_of};
 use crate::workflows::{World, balancer, failure};
 
 /// Nothing must have changed for this long. A process that is alive changes something, or looks at it, more often than that,
@@ -72,8 +71,7 @@ impl FindQuiet {
         for id in &self.instances {
             let Ok(answer) = failure::look(cx, DOING, || api.get_raw(id)).await? else { continue };
             now = answer.date.unwrap_or(now);
-            let updated = answer.value["timeUpdated"].as_str().map(DateTime::parse_from_rfc3339);
-            changes.extend(updated.and_then(Result::ok).map(|at| at.to_utc()));
+            changes.extend(answer.value["timeUpdated"].as_str().and_then(time_of));
         }
         changes.extend(balancer::last_change(cx, &self.load_balancer, now).await?);
         Ok((changes.into_iter().max(), now))

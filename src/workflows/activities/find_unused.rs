@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::{Belongs, DEPLOYMENT_TAG, DeploymentTag};
+use crate::config::{Belongs, DEPLOYMENT_TAG};
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::{InstanceId, LoadBalancerId, is_terminated, printable};
-use crate::run::{Failure, RunId, Timestamp};
+use crate::run::{Failure, RunId};
+use crate::workflows::beside::belongs;
 use crate::workflows::candidates::{Candidate, is_kept};
 use crate::workflows::{World, failure, instance};
 
@@ -64,16 +65,16 @@ impl Activity for FindUnused {
         let instances = cx.world.oci.container_instances();
         let balancers = cx.world.oci.load_balancers();
         let balancer = failure::must_look(cx, DOING, || balancers.get(&self.load_balancer)).await?.value;
-        let own = DeploymentTag::parse(&self.deployment);
         // Without sets of its own, the deployment is known by its name only, and others may have that name. So an instance
         // goes only if one with the very same tag serves.
         let (mut unused, mut serving) = (Vec::new(), BTreeSet::new());
         for compartment in &self.compartments {
             let listed = failure::list_named(cx, DOING, instances.list(compartment)).await?;
-            for one in listed.iter().filter(|one| !is_terminated(one)) {
-                let Some(tag) = tag_of(&own, one) else { continue };
+            let may_be_ours = |one: &&Value| belongs(&self.deployment, one) != Belongs::Not;
+            for one in listed.iter().filter(|one| !is_terminated(one)).filter(may_be_ours) {
+                let tag = one["freeformTags"][DEPLOYMENT_TAG].as_str().map(ToOwned::to_owned);
                 let candidate = Candidate::of(cx, Some(&balancer), one).await?;
-                if candidate.registered.iter().any(|place| place.backend.flags.serves()) {
+                if candidate.serves() {
                     serving.insert(tag);
                 } else if self.is_free(cx, one) {
                     unused.extend(described(one, &candidate).map(|unused| (tag, unused)));
@@ -101,25 +102,14 @@ impl FindUnused {
         let id = listed["id"].as_str().unwrap_or_default();
         let is_of_an_open_run = self.open.iter().any(|open| open.to_string() == run);
         let is_needed = self.needed.iter().any(|needed| needed.as_str() == id);
-        let is_old = created(listed)
+        let is_old = instance::created_at(listed)
             .is_some_and(|at| (cx.clock.now() - at).to_std().is_ok_and(|age| age >= self.older_than));
         !run.is_empty() && !is_of_an_open_run && !is_needed && is_old && !is_kept(listed) && !is_going(listed)
     }
 }
 
-/// The tag of an instance that may be of the deployment.
-fn tag_of(own: &DeploymentTag, listed: &Value) -> Option<String> {
-    let tag = listed["freeformTags"][DEPLOYMENT_TAG].as_str()?;
-    (DeploymentTag::parse(tag).belongs_to(own) != Belongs::Not).then(|| tag.to_owned())
-}
-
 fn is_going(listed: &Value) -> bool {
     matches!(listed["lifecycleState"].as_str(), Some("DELETING" | "DELETED"))
-}
-
-fn created(listed: &Value) -> Option<Timestamp> {
-    let at = listed["timeCreated"].as_str()?;
-    chrono::DateTime::parse_from_rfc3339(at).ok().map(|at| at.to_utc())
 }
 
 fn described(listed: &Value, candidate: &Candidate) -> Option<Unused> {

@@ -2,7 +2,7 @@
 
 use crate::engine::Cx;
 use crate::oci::InstanceId;
-use crate::run::{Facts, Timestamp, stamp};
+use crate::run::{Facts, Timestamp, stamp, time_of};
 use crate::workflows::World;
 use crate::workflows::balancer::Place;
 use crate::workflows::kinship::RESTORED_INSTANCE;
@@ -73,8 +73,7 @@ pub(super) fn drained_now(cx: &Cx<'_, World>) -> Facts {
 
 /// Until when the requests of the backend that this compensation drained may go on; `None` if it drained none.
 pub(super) fn drained_at(cx: &Cx<'_, World>) -> Option<Timestamp> {
-    let at = cx.fact(&format!("drained:{}", cx.id()))?;
-    chrono::DateTime::parse_from_rfc3339(at).ok().map(|at| at.to_utc())
+    time_of(cx.fact(&format!("drained:{}", cx.id()))?)
 }
 
 /// That the request of this step is no longer in doubt.

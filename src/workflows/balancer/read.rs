@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset};
 use tokio::time::Instant;
 
 use super::pace::Read;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{LoadBalancer, WorkRequest};
 use crate::oci::{LoadBalancerId, WorkRequestId, is_terminated, printable};
-use crate::run::{Failure, Timestamp};
+use crate::run::{Failure, Timestamp, time_of};
 use crate::workflows::{World, failure};
 
 /// How long something must look gone, or untouched, until it counts as that: reads may lag a little behind writes, and
@@ -146,11 +145,10 @@ pub(in crate::workflows) async fn last_change(
     if open_among(listing.items()).is_some() {
         return Ok(Some(now));
     }
-    let finished =
-        |request: &WorkRequest| DateTime::parse_from_rfc3339(request.time_finished.as_deref()?).ok();
+    let finished = |request: &WorkRequest| time_of(request.time_finished.as_deref()?);
     let times =
         listing.items().iter().filter_map(|request| finished(request).or_else(|| time_accepted(request)));
-    Ok(times.max().map(|at| at.to_utc()))
+    Ok(times.max())
 }
 
 /// What is open and was accepted before this work of ours.
@@ -189,8 +187,8 @@ pub(in crate::workflows) async fn is_open(cx: &Cx<'_, World>, work: &WorkRequest
     }
 }
 
-fn time_accepted(request: &WorkRequest) -> Option<DateTime<FixedOffset>> {
-    DateTime::parse_from_rfc3339(request.time_accepted.as_deref()?).ok()
+fn time_accepted(request: &WorkRequest) -> Option<Timestamp> {
+    time_of(request.time_accepted.as_deref()?)
 }
 
 fn open_among(requests: &[WorkRequest]) -> Option<&WorkRequest> {

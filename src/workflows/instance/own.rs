@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::mark;
 use crate::engine::Cx;
 use crate::oci::{InstanceId, is_terminated};
-use crate::run::Failure;
+use crate::run::{Failure, RunId, Timestamp, time_of};
 use crate::workflows::{World, failure};
 
 const RUN_TAG: &str = "deployctl-run";
@@ -34,12 +34,27 @@ pub(in crate::workflows) fn own_tags(cx: &Cx<'_, World>, purpose: &str) -> [(&'s
 
 /// Whether a rollback of this run created an instance.
 pub(in crate::workflows) fn is_remade_here(cx: &Cx<'_, World>, instance: &Value) -> bool {
-    is_remade(instance) && made_by(instance).is_some_and(|run| run == cx.run().to_string())
+    is_remade(instance) && is_made_here(cx, instance)
+}
+
+/// Whether this run created an instance.
+pub(in crate::workflows) fn is_made_here(cx: &Cx<'_, World>, instance: &Value) -> bool {
+    made_by(instance).is_some_and(|run| run == cx.run().to_string())
 }
 
 /// The run that created an instance, according to its tag.
 pub(in crate::workflows) fn made_by(instance: &Value) -> Option<&str> {
     instance["freeformTags"][RUN_TAG].as_str()
+}
+
+/// The same, as an id. `None` also if somebody has written something else into the tag.
+pub(in crate::workflows) fn run_of(instance: &Value) -> Option<RunId> {
+    made_by(instance)?.parse().ok()
+}
+
+/// When the instance was created, by the cloud's clock.
+pub(in crate::workflows) fn created_at(instance: &Value) -> Option<Timestamp> {
+    time_of(instance["timeCreated"].as_str()?)
 }
 
 /// Whether the instance was created by a compensation, in place of one that a run had retired.
