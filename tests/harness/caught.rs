@@ -69,10 +69,15 @@ pub(crate) fn continued(paused: Child, code: i32) -> String {
     ended.stderr
 }
 
-/// Lets a command that is paused go on to its end.
-pub(crate) fn ended(paused: Child) -> Ran {
+/// Lets a command that is paused go on.
+pub(crate) fn go_on(paused: &Child) {
     let sent = Command::new("kill").args(["-CONT", &paused.id().to_string()]).status();
     assert!(sent.expect("kill runs").success());
+}
+
+/// Lets a command that is paused go on to its end.
+pub(crate) fn ended(paused: Child) -> Ran {
+    go_on(&paused);
     Ran::of(&paused.wait_with_output().expect("ends"))
 }
 

@@ -13,6 +13,7 @@ mod process;
 mod screens;
 mod terminal;
 
+use std::fmt::Display;
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
-pub(crate) use caught::{continued, ended, is_paused, paused_at};
+pub(crate) use caught::{continued, ended, go_on, is_paused, paused_at};
 pub(crate) use http::Answer;
 pub(crate) use load::Traffic;
 pub(crate) use machine::Machine;
@@ -211,6 +212,14 @@ impl World {
         deployment["min-ready"] = json!("0s");
         deployment["retry"] =
             json!({"initial-interval": "20ms", "max-interval": "100ms", "max-elapsed": "10s"});
+        deployment
+    }
+
+    /// The same of another version.
+    pub(crate) fn deployment_of(&self, version: impl Display) -> Value {
+        let mut deployment = self.deployment();
+        deployment["ci-config"]["containers"][0]["image-url"] =
+            json!(format!("docker.io/library/httpd:{version}"));
         deployment
     }
 

@@ -4,16 +4,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Machine, Ran, World};
-
-/// The deployment of a version.
-fn version(world: &World, version: &str) -> Value {
-    let mut deployment = world.deployment();
-    deployment["poll-interval"] = json!("10ms");
-    deployment["ci-config"]["containers"][0]["image-url"] =
-        json!(format!("docker.io/library/httpd:{version}"));
-    deployment
-}
+use crate::claims::version;
+use crate::harness::{Machine, World, ended, go_on, paused_at};
 
 /// Where a start has found nobody else, and has created nothing.
 const FOUND: &str = "find-old-backends/completed";
@@ -86,11 +78,12 @@ fn a_run_looks_once_more_before_it_admits_its_version() {
     // Its instance is older, and not registered yet: the first look of the other one does not see it.
     let winner = stopped(&world, "winner", "3", "register-backend/not begun");
     let mut late = loser.command(&["resume", "latest"]);
-    late.env("FAILPOINTS", "shift-set/begun=1*sleep(3000)");
+    late.env("FAILPOINTS", "shift-set/begun=1*return(STOP)");
     let late = late.stderr(std::process::Stdio::piped()).spawn().expect("it starts");
-    world.wait_until("it has looked once", || is_done(&loser, "await-backends"));
+    paused_at(&world, &late);
+    assert!(is_done(&loser, "await-backends"), "it has looked once");
     winner.run(&["resume", "latest"]).expect(0);
-    let ended = Ran::of(&late.wait_with_output().expect("it ends")).expect(6);
+    let ended = ended(late).expect(6);
     assert!(ended.stderr.contains(", which serves already"), "{}", ended.stderr);
     world.expect_serving("3");
 }
@@ -200,10 +193,12 @@ fn a_start_that_has_lost_waits_and_plans_anew() {
     let file = loser.write_deployment(&version(&world, "2"));
     // It has found nobody, and is held up until the other one serves.
     let mut late = loser.command(&["start", file, "--wait", "--output", "json"]);
-    late.env("FAILPOINTS", "create-instance/begun=1*sleep(3000)");
+    late.env("FAILPOINTS", "create-instance/begun=1*return(STOP)");
     let late = late.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
-    world.wait_until("it has looked", || is_done(&loser, "find-old-backends"));
+    paused_at(&world, &late);
+    assert!(is_done(&loser, "find-old-backends"), "it has looked");
     let winner = stopped(&world, "winner", "3", "await-drain/begun");
+    go_on(&late);
     world.wait_until("it has given way", || {
         let ran = loser.run(&["history", "--output", "json"]);
         ran.stdout.contains("failed-and-undone")

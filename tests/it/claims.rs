@@ -5,11 +5,9 @@ use serde_json::{Value, json};
 use crate::harness::{Machine, World};
 
 /// The deployment of a version.
-fn version(world: &World, version: &str) -> Value {
-    let mut deployment = world.deployment();
+pub(crate) fn version(world: &World, version: &str) -> Value {
+    let mut deployment = world.deployment_of(version);
     deployment["poll-interval"] = json!("10ms");
-    deployment["ci-config"]["containers"][0]["image-url"] =
-        json!(format!("docker.io/library/httpd:{version}"));
     deployment
 }
 

@@ -8,11 +8,9 @@ const INSTANCES: &str = "/20210415/containerInstances";
 
 /// The deployment of a version that keeps or stops its predecessor.
 fn deployment(world: &World, version: &str, mode: &str) -> Value {
-    let mut deployment = world.deployment();
+    let mut deployment = world.deployment_of(version);
     deployment["old-instance"] = json!(mode);
     deployment["ci-filter"] = json!({"display-name": "webserver", "freeform-tags": {"env": "prod"}});
-    deployment["ci-config"]["containers"][0]["image-url"] =
-        json!(format!("docker.io/library/httpd:{version}"));
     deployment
 }
 

@@ -8,10 +8,8 @@ const INSTANCES: &str = "/20210415/containerInstances";
 
 /// The deployment of a version, with another filter.
 fn deployment(world: &World, version: &str, filter: Value) -> Value {
-    let mut deployment = world.deployment();
+    let mut deployment = world.deployment_of(version);
     deployment["ci-filter"] = filter;
-    deployment["ci-config"]["containers"][0]["image-url"] =
-        json!(format!("docker.io/library/httpd:{version}"));
     deployment
 }
 

@@ -8,11 +8,9 @@ const INSTANCES: &str = "/20210415/containerInstances";
 
 /// A deployment of this version that keeps its predecessor.
 fn deployment(world: &World, version: &str) -> &'static str {
-    let mut deployment = world.deployment();
+    let mut deployment = world.deployment_of(version);
     deployment["old-instance"] = json!("keep");
     deployment["ci-filter"] = json!({"display-name": "webserver", "freeform-tags": {"env": "prod"}});
-    deployment["ci-config"]["containers"][0]["image-url"] =
-        json!(format!("docker.io/library/httpd:{version}"));
     world.write_deployment(&deployment)
 }
 

@@ -56,11 +56,9 @@ impl Case {
 
     /// Writes the deployment of a version.
     fn write(&self, world: &World, version: &str) -> &'static str {
-        let mut deployment = world.deployment();
+        let mut deployment = world.deployment_of(version);
         deployment["poll-interval"] = json!("20ms");
         deployment["drain-delay"] = json!("500ms");
-        deployment["ci-config"]["containers"][0]["image-url"] =
-            json!(format!("docker.io/library/httpd:{version}"));
         for (name, value) in self.options.as_object().expect("options") {
             deployment[name] = value.clone();
         }

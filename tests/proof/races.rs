@@ -38,11 +38,9 @@ fn races() -> Vec<Race> {
 
 /// The deployment of a version.
 fn deployment(world: &World, version: usize) -> Value {
-    let mut deployment = world.deployment();
+    let mut deployment = world.deployment_of(version);
     deployment["poll-interval"] = json!("20ms");
     deployment["min-ready"] = json!(APART);
-    deployment["ci-config"]["containers"][0]["image-url"] =
-        json!(format!("docker.io/library/httpd:{version}"));
     deployment
 }
 
