@@ -161,6 +161,24 @@ fn a_process_that_was_taken_for_dead_stops() {
 }
 
 #[test]
+fn a_run_that_cannot_be_recorded_is_not_taken_over() {
+    let (world, file) = World::with_deployment();
+    let machine = world.another_machine();
+    // It has sent nothing, and holds the deployment in this machine's journal.
+    machine.killed_at(&["start", file], "run/started");
+    world.killed_at(&["start", file], "await-backends/begun");
+    world.lose_the_disk();
+    let before = world.changes();
+    let refused = machine.run(&["recover", file, "--now"]).expect(6);
+    assert!(refused.stderr.contains(&machine.latest()[..8]), "{}", refused.stderr);
+    assert_eq!(world.changes(), before, "nothing is marked");
+    machine.run(&["rollback", "latest"]).expect(0);
+    machine.run(&["recover", file, "--now"]).expect(0);
+    machine.run(&["resume", "latest"]).expect(0);
+    world.expect_serving("2");
+}
+
+#[test]
 fn a_run_of_this_journal_is_not_lost() {
     let (world, file) = World::with_deployment();
     world.killed_at(&["start", file], "shift-set/completed");
