@@ -11,11 +11,11 @@ use super::exit::Exit;
 use super::problem::Report;
 use super::reporter::Reporter;
 use super::session::Session;
-use super::status::status;
+use super::status::{image, status, with_image};
 use super::ui::{Tone, Ui, between, plain, short};
 use crate::journal::{JournalError, LEASE_LENGTH, Purpose};
 use crate::run::{Event, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
-use crate::workflows::{NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, RESTORED_INSTANCE};
+use crate::workflows::{NEW_IMAGE, NEW_INSTANCE, OLD_IMAGE, OLD_INSTANCE, PUBLISHED, RESTORED_INSTANCE};
 
 /// The interval at which a run of another process is polled.
 const LOOK: Duration = Duration::from_millis(250);
@@ -115,7 +115,14 @@ fn runs_table(runs: &[RunRecord]) -> String {
             fact(NEW_INSTANCE),
         ]);
     }
-    table.trim_fmt()
+    // Each run has a row. Images are too long for a column.
+    let images = std::iter::once(None).chain(runs.iter().map(image));
+    let lines = table.trim_fmt();
+    let lines = lines.lines().zip(images).map(|(row, image)| match image {
+        Some(image) => format!("{row}\n    {}", plain(&image)),
+        None => row.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn run_screen(ui: &Ui, record: &RunRecord) -> String {
@@ -135,9 +142,13 @@ fn run_screen(ui: &Ui, record: &RunRecord) -> String {
     if let Some(holder) = &record.holder {
         lines.push(format!("held by {holder}"));
     }
-    for (label, name) in [("old", OLD_INSTANCE), ("new", NEW_INSTANCE), ("restored", RESTORED_INSTANCE)] {
+    for (label, name, image) in [
+        ("old", OLD_INSTANCE, OLD_IMAGE),
+        ("new", NEW_INSTANCE, NEW_IMAGE),
+        ("restored", RESTORED_INSTANCE, OLD_IMAGE),
+    ] {
         if let Some(id) = record.facts.get(name) {
-            lines.push(format!("{label:<9}{id}"));
+            lines.push(format!("{label:<9}{}", with_image(record, id, image)));
         }
     }
     let mut table = Table::new();

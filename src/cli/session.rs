@@ -13,7 +13,7 @@ use super::problem;
 use super::problem::{Kind, Report, of_end, of_rival};
 use super::reporter::Reporter;
 use super::signals::beside_signals;
-use super::status::status;
+use super::status::{status, with_image};
 use super::ui::{Ui, plain};
 use super::variables::is_detached;
 use crate::clock::Clock;
@@ -26,7 +26,8 @@ use crate::journal::Journal;
 use crate::oci::sign_in::Notice;
 use crate::run::{EventKind, Holder, RunId, RunRecord, Target, Update, time_of};
 use crate::workflows::{
-    Context, IN_SERVICE_AT, NEW_INSTANCE, OLD_INSTANCE, PUBLISHED, Process, World, complete_origin, registry,
+    Context, IN_SERVICE_AT, NEW_IMAGE, NEW_INSTANCE, OLD_IMAGE, OLD_INSTANCE, PUBLISHED, Process, World,
+    complete_origin, registry,
 };
 
 /// The time that a change may take after a signal, on top of the time limits of its request and of a read.
@@ -293,16 +294,19 @@ pub(super) fn started(name: &str, target: Target, context: &Context, world: &Wor
 /// The summary of a run that ended as asked.
 async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report> {
     let record = journal.run(outcome.run).await?;
-    let fact = |name: &str| record.facts.get(name).map_or("none", String::as_str);
+    let fact = |name: &str, image: &str| match record.facts.get(name) {
+        Some(id) => with_image(&record, id, image),
+        None => "none".to_owned(),
+    };
     let took = record.finished_at.map(|at| super::ui::between(record.created_at, at)).unwrap_or_default();
     let id = record.id.short();
     let head = format!("run {id} of {} {} ({took})", record.name, status(&record));
     Ok(match record.state {
         crate::run::RunState::Succeeded => format!(
             "{head}\n  new instance  {}{}\n  old instance  {}{}",
-            fact(NEW_INSTANCE),
+            fact(NEW_INSTANCE, NEW_IMAGE),
             in_service(&record).map(|after| format!("\n  in service    after {after}")).unwrap_or_default(),
-            fact(OLD_INSTANCE),
+            fact(OLD_INSTANCE, OLD_IMAGE),
             // A run that a person ended has no way back.
             match journal.abandoned(outcome.run).await? {
                 Some(_) => String::new(),

@@ -40,4 +40,4 @@ pub use policy::{Disposal, MinReady, Policy, Register};
 pub use predecessor::Predecessor;
 pub use problem::{Position, Problem, Problems};
 pub use schema::json_schema;
-pub use secrecy::{Secrecy, masked_instance, masked_places, secret_texts};
+pub use secrecy::{Secrecy, images, masked_instance, masked_places, secret_texts};

@@ -116,6 +116,13 @@ pub fn masked_instance(instance: &Value, from_environment: &[String]) -> Value {
     masked
 }
 
+/// The images of a specification, as they are written there; a digest is known where the reference has it. Passwords within
+/// URLs are masked.
+pub fn images(instance: &Value) -> Vec<String> {
+    let containers = instance["containers"].as_array().into_iter().flatten();
+    containers.filter_map(|container| container["imageUrl"].as_str()).map(without_passwords).collect()
+}
+
 /// The places at which `masked` differs from the specification: `containers[0].command[1]`.
 pub fn masked_places(instance: &Value, masked: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -240,6 +247,7 @@ mod tests {
             "imagePullSecrets": [{"registryEndpoint": "r", "username": MASK, "password": MASK}],
         });
         assert_eq!(masked_instance(&instance, &told), expected);
+        assert_eq!(images(&instance), ["https://ann:***@registry/httpd:2-tag"]);
         assert_eq!(masked_places(&instance, &instance), Vec::<String>::new());
         let mut places = masked_places(&instance, &expected);
         places.sort_unstable();

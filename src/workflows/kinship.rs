@@ -16,11 +16,17 @@ pub const NEW_INSTANCE: &str = "new-instance-id";
 /// The fact that holds the instance in the old one's place after a rollback.
 pub const RESTORED_INSTANCE: &str = "restored-instance-id";
 
+/// The fact that holds the images of the instance to replace, as they are referred to.
+pub const OLD_IMAGE: &str = "old-image";
+/// The fact that holds the images of the instance that the run created.
+pub const NEW_IMAGE: &str = "new-image";
+
 /// The fact that holds the time at which the new version took over all requests, in RFC 3339.
 pub const IN_SERVICE_AT: &str = "in-service-at";
 
 /// The facts that are published with a run.
-pub const PUBLISHED: [&str; 4] = [OLD_INSTANCE, NEW_INSTANCE, RESTORED_INSTANCE, IN_SERVICE_AT];
+pub const PUBLISHED: [&str; 6] =
+    [OLD_INSTANCE, OLD_IMAGE, NEW_INSTANCE, NEW_IMAGE, RESTORED_INSTANCE, IN_SERVICE_AT];
 
 /// How the runs of this room are related.
 pub const KINSHIP: Kinship = Kinship {

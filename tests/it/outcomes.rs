@@ -76,7 +76,9 @@ fn scripts_find_each_field_by_its_name() {
         "finished_at",
         "error",
         "old_instance_id",
+        "old_image",
         "new_instance_id",
+        "new_image",
         "restored_instance_id",
         "in_service_at",
     ];

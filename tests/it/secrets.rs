@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use crate::harness::World;
+use crate::harness::{Ran, World};
 
 const SECRET: &str = "hunter2-planted-secret";
 /// The secret in base64, as in a pull secret.
@@ -116,4 +116,35 @@ fn a_lost_key_is_said_plainly_and_the_history_stays_readable() {
     let ran = world.run(&["rollback", "latest"]).expect(1);
     assert!(ran.stderr.contains("journal's key file"), "{}", ran.stderr);
     assert_eq!(world.versions(), ["2"]);
+}
+
+#[test]
+fn the_images_are_told_wherever_they_come_from() {
+    let world = World::hurried();
+    let edn = world.deployment().to_string().replace("\":", "\" ");
+    let image = "#join [\"https://ann:\" #env TOKEN \"@docker.io/library/httpd:\" #env TAG]";
+    world.write("web.edn", &edn.replace("\"docker.io/library/httpd:2\"", image));
+    let run = |args: &[&str]| {
+        let output = world.command(args).envs([("TAG", "2-rc1"), ("TOKEN", SECRET)]).output();
+        Ran::of(&output.expect("starts")).expect(0)
+    };
+    let (old, new) = ("docker.io/library/httpd:1", "https://ann:***@docker.io/library/httpd:2-rc1");
+    for args in [
+        &["plan", "web.edn"][..],
+        &["plan", "web.edn", "--output", "json"],
+        &["start", "web.edn"],
+        &["history"],
+        &["history", "latest"],
+        &["history", "latest", "--events"],
+        &["history", "latest", "--events", "--output", "json"],
+    ] {
+        let Ran { stdout, stderr, .. } = run(args);
+        assert!(stdout.contains(old) && stdout.contains(new), "{args:?}: {stdout}");
+        assert!(!stdout.contains(SECRET) && !stderr.contains(SECRET), "{args:?}: {stdout}{stderr}");
+    }
+    let listed = run(&["history", "--output", "json"]).json();
+    let newest = &listed["runs"][0];
+    assert_eq!((newest["old_image"].as_str(), newest["new_image"].as_str()), (Some(old), Some(new)));
+    let journal = std::fs::read(world.path(".local/state/deployctl/journal.db")).expect("the journal");
+    assert!(!journal.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()));
 }

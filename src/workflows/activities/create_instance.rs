@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::image::{image, with_image};
 use super::left::{self, fact};
 use super::sent::preview_of;
 use super::timing::token_counts;
@@ -15,7 +16,7 @@ use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::instance::{self, TokenOf, mark};
-use crate::workflows::kinship::NEW_INSTANCE;
+use crate::workflows::kinship::{NEW_IMAGE, NEW_INSTANCE};
 use crate::workflows::{World, failure, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,9 +45,16 @@ pub(in crate::workflows) struct Created {
     /// The mark under which the run goes on, if it was recovered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) mark: Option<String>,
+    /// Its images. Absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) image: Option<String>,
 }
 
 impl CreateInstance {
+    fn created(&self, id: InstanceId, work_request: Option<WorkRequestId>) -> Created {
+        Created { id, work_request, mark: None, image: image(self.specification.expose()) }
+    }
+
     fn tagged(&self, cx: &Cx<'_, World>) -> Value {
         let [run, step] = instance::own_tags(cx, "");
         let tags = [
@@ -96,12 +104,13 @@ impl Activity for CreateInstance {
     type Output = Created;
 
     fn note(created: &Created) -> Option<String> {
-        Some(created.id.to_string())
+        Some(with_image(created.id.to_string(), created.image.as_deref()))
     }
 
     fn facts(created: &Created) -> Facts {
         let mut facts = fact(NEW_INSTANCE, &created.id);
         facts.extend(created.mark.iter().flat_map(|mark| fact(mark::FACT, mark)));
+        facts.extend(created.image.iter().flat_map(|image| fact(NEW_IMAGE, image)));
         facts
     }
 
@@ -112,7 +121,7 @@ impl Activity for CreateInstance {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Created, Failure> {
         match instance::create(cx, &self.tagged(cx), TokenOf::TheStep).await? {
-            Some((id, work_request)) => Ok(Created { id, work_request, mark: None }),
+            Some((id, work_request)) => Ok(self.created(id, work_request)),
             None => Err(Failure::permanent(
                 "creating the container instance",
                 "somebody has deleted the instance that this step created",
@@ -123,7 +132,7 @@ impl Activity for CreateInstance {
 
 impl Mutation for CreateInstance {
     fn foresee(&self) -> Created {
-        Created { id: InstanceId::from("(new instance)"), work_request: None, mark: None }
+        self.created(InstanceId::from("(new instance)"), None)
     }
 
     fn preview(&self) -> Preview {
@@ -132,7 +141,7 @@ impl Mutation for CreateInstance {
 
     async fn adopt(&self, cx: &Cx<'_, World>) -> Result<Option<Created>, Failure> {
         let found = self.find(cx).await?;
-        Ok(found.into_iter().next().map(|id| Created { id, work_request: None, mark: None }))
+        Ok(found.into_iter().next().map(|id| self.created(id, None)))
     }
 
     async fn recall(&self, cx: &Cx<'_, World>) -> Result<Option<Created>, Failure> {

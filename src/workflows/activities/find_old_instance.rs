@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::image::{image, with_image};
 use super::left::fact;
 use crate::config::Filter;
 use crate::engine::{Activity, Cx, Read};
@@ -12,7 +13,7 @@ use crate::run::{Confidential, Facts, Failure};
 use crate::workflows::beside::{self, Around};
 use crate::workflows::candidates::Named;
 use crate::workflows::instance::kept;
-use crate::workflows::kinship::OLD_INSTANCE;
+use crate::workflows::kinship::{OLD_IMAGE, OLD_INSTANCE};
 use crate::workflows::lost::LostRun;
 use crate::workflows::unfinished;
 use crate::workflows::{World, candidates, failure, instance, record};
@@ -60,13 +61,19 @@ impl Activity for FindOldInstance {
 
     fn note(found: &Option<OldInstance>) -> Option<String> {
         Some(match found {
-            Some(old) => format!("{} {}", old.id, old.addresses.join(" ")),
+            Some(old) => {
+                let image = image(old.specification.expose());
+                with_image(format!("{} {}", old.id, old.addresses.join(" ")), image.as_deref())
+            }
             None => "none: nothing will be drained or deleted".to_owned(),
         })
     }
 
     fn facts(found: &Option<OldInstance>) -> Facts {
-        found.as_ref().map(|old| fact(OLD_INSTANCE, &old.id)).unwrap_or_default()
+        let Some(old) = found else { return Facts::new() };
+        let mut facts = fact(OLD_INSTANCE, &old.id);
+        facts.extend(image(old.specification.expose()).iter().flat_map(|image| fact(OLD_IMAGE, image)));
+        facts
     }
 
     fn mask_output(found: &Option<OldInstance>, world: &World) {

@@ -21,6 +21,7 @@ mod find_old_backends;
 mod find_old_instance;
 mod find_quiet;
 mod find_unused;
+mod image;
 mod left;
 mod look_up;
 mod mark_kept;
