@@ -102,6 +102,9 @@ pub(super) enum Command {
         #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, conflicts_with = "dry_run",
               default_missing_value = "1h", value_parser = humantime::parse_duration)]
         wait: Option<std::time::Duration>,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT", conflicts_with = "dry_run")]
+        reason: Option<String>,
     },
     /// Show each call that `start` would make, changing nothing
     Plan {
@@ -144,6 +147,9 @@ pub(super) enum Command {
         /// Do not ask before a run that succeeded is rolled back
         #[arg(short, long)]
         yes: bool,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         #[command(flatten)]
         lease: LeaseArgs,
     },

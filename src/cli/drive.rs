@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::abandon::{Word, of_run};
 use super::args::DeploymentArgs;
+use super::cause;
 use super::confirm::{Confirmation, undoing};
 use super::detach::{hand_over, leave_the_terminal};
 use super::exit::Exit;
@@ -23,7 +24,7 @@ use crate::workflows::{Destroy, Destruction, Lookups, Redeploy, World, claim, in
 
 /// How a deployment is started.
 #[derive(Clone, Copy)]
-pub(super) struct Starting {
+pub(super) struct Starting<'a> {
     /// Whether the run goes on without a terminal.
     pub(super) is_detached: bool,
     /// Whether runs whose journal is lost are ended first.
@@ -32,12 +33,14 @@ pub(super) struct Starting {
     pub(super) is_now: bool,
     /// How long to wait for another run of the deployment.
     pub(super) wait: Option<Duration>,
+    /// Why it is started.
+    pub(super) reason: Option<&'a str>,
 }
 
 pub(super) async fn start(
     session: &Session<'_>,
     args: &DeploymentArgs,
-    way: Starting,
+    way: Starting<'_>,
 ) -> Result<Exit, Report> {
     if way.is_detached && !is_detached(session.env) {
         return hand_over(session).await;
@@ -56,7 +59,8 @@ pub(super) async fn start(
     let name = deployment.name.clone();
     let waiting = way.wait.map(Waiting::begin);
     let exit = loop {
-        let started = started(&name, claim(&deployment), &context, &world);
+        let cause = cause::of_start(session, way.reason);
+        let started = started(&name, claim(&deployment), &context, &world).facts(cause);
         let start = async |engine: &Engine<'_, World>| engine.start::<Redeploy>(started, &deployment).await;
         let driven = session.driven(&journal, &world, &name, start).await;
         match (&waiting, held(&driven)) {
@@ -149,9 +153,9 @@ async fn go_on(
 pub(super) async fn rollback(
     session: &Session<'_>,
     args: &DeploymentArgs,
-    confirmation: Confirmation,
-    claim: Claim,
+    way: Undoing<'_>,
 ) -> Result<Exit, Report> {
+    let claim = way.claim;
     let (journal, run) = match meant(session, args).await? {
         Meant::Run(journal, run) => (journal.claiming(claim), run),
         Meant::Signalled(exit) => return Ok(exit),
@@ -160,10 +164,11 @@ pub(super) async fn rollback(
     let world = session.world_of(&session.context_of(&journal, run).await?).await?;
     let record = journal.run(run).await?;
     if record.state == RunState::Succeeded {
-        confirmation.ask(session.ui, &undoing(&record), "roll it back?")?;
+        way.confirmation.ask(session.ui, &undoing(&record), "roll it back?")?;
     }
-    let exit =
-        session.drive(&journal, &world, &record.name, async |engine| engine.rollback(run).await).await?;
+    let cause = cause::of_rollback(session, way.reason);
+    let undo = async |engine: &Engine<'_, World>| engine.rollback_with(run, cause).await;
+    let exit = session.drive(&journal, &world, &record.name, undo).await?;
     journal.close().await?;
     Ok(exit)
 }
@@ -204,12 +209,22 @@ pub(super) async fn destroy(
         way.confirmation.ask(session.ui, &table(&steps), &format!("destroy {id}?"))?;
     }
     let journal = session.journal().await?;
-    let started = started(id, instance_target(&destruction.id), &context, &world);
+    let cause = cause::of_start(session, None);
+    let started = started(id, instance_target(&destruction.id), &context, &world).facts(cause);
     let exit = session
         .drive(&journal, &world, id, async |engine| engine.start::<Destroy>(started, &destruction).await)
         .await?;
     journal.close().await?;
     Ok(exit)
+}
+
+/// How a run is rolled back.
+#[derive(Clone, Copy)]
+pub(super) struct Undoing<'a> {
+    pub(super) confirmation: Confirmation,
+    pub(super) claim: Claim,
+    /// Why it is rolled back.
+    pub(super) reason: Option<&'a str>,
 }
 
 /// How an instance is to be destroyed.

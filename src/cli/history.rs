@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::cause;
 use super::exit::Exit;
 use super::problem::Report;
 use super::reporter::Reporter;
@@ -15,7 +16,9 @@ use super::status::{image, status, with_image};
 use super::ui::{Tone, Ui, between, plain, short};
 use crate::journal::{JournalError, LEASE_LENGTH, Purpose};
 use crate::run::{Event, RunRecord, RunSelector, RunState, StepStatus, UndoStatus, Update, stamp};
-use crate::workflows::{NEW_IMAGE, NEW_INSTANCE, OLD_IMAGE, OLD_INSTANCE, PUBLISHED, RESTORED_INSTANCE};
+use crate::workflows::{
+    NEW_IMAGE, NEW_INSTANCE, OLD_IMAGE, OLD_INSTANCE, PUBLISHED, RESTORED_INSTANCE, START_REASON,
+};
 
 /// The interval at which a run of another process is polled.
 const LOOK: Duration = Duration::from_millis(250);
@@ -115,11 +118,13 @@ fn runs_table(runs: &[RunRecord]) -> String {
             fact(NEW_INSTANCE),
         ]);
     }
-    // Each run has a row. Images are too long for a column.
-    let images = std::iter::once(None).chain(runs.iter().map(image));
+    // Each run has a row. Images and reasons are too long for a column.
+    let reason = |run: &RunRecord| run.facts.get(START_REASON).map(|reason| format!("\n    {reason}"));
+    let more = |run| Some(format!("{}{}", image(run)?, reason(run).unwrap_or_default()));
+    let more = std::iter::once(None).chain(runs.iter().map(more));
     let lines = table.trim_fmt();
-    let lines = lines.lines().zip(images).map(|(row, image)| match image {
-        Some(image) => format!("{row}\n    {}", plain(&image)),
+    let lines = lines.lines().zip(more).map(|(row, more)| match more {
+        Some(more) => format!("{row}\n    {}", plain(&more)),
         None => row.to_owned(),
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -188,7 +193,8 @@ fn run_screen(ui: &Ui, record: &RunRecord) -> String {
     lines.extend(
         record.warnings.iter().map(|text| format!("{} {}", ui.out_tone(Tone::Busy, "warning:"), plain(text))),
     );
-    lines.push(format!("started {}", stamp(record.created_at)));
+    lines.push(format!("started {}{}", stamp(record.created_at), cause::of_started(record)));
+    lines.extend(cause::of_rolled_back(record).map(|by| format!("rolled back{by}")));
     if let Some(next) = next_command(record) {
         lines.push(format!("next: {next}"));
     }

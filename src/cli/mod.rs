@@ -2,6 +2,7 @@
 
 mod abandon;
 mod args;
+mod cause;
 mod check;
 mod confirm;
 #[cfg(all(feature = "probe", feature = "sandbox"))]

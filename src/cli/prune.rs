@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::DeploymentArgs;
+use super::cause;
 use super::exit::Exit;
 use super::foresee::{Foreseen, foreseen};
 use super::problem::Report;
@@ -38,7 +39,8 @@ pub(super) async fn run(
     let exit = match &journal {
         Some(journal) if is_meant && !unused.is_empty() => {
             let name = pruning.deployment.name.clone();
-            let started = started(&name, claim(&pruning.deployment), &context, &world);
+            let started = started(&name, claim(&pruning.deployment), &context, &world)
+                .facts(cause::of_start(session, None));
             let start = async |engine: &Engine<'_, World>| engine.start::<Prune>(started, &pruning).await;
             session.drive(journal, &world, &name, start).await?
         }

@@ -77,8 +77,9 @@ fn keep_out_of_core_dumps() {
 
 async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {
     match command {
-        Command::Start { deployment, dry_run: false, detach, recover, now, wait } => {
-            let way = drive::Starting { is_detached: detach, recovers: recover, is_now: now, wait };
+        Command::Start { deployment, dry_run: false, detach, recover, now, wait, reason } => {
+            let reason = reason.as_deref();
+            let way = drive::Starting { is_detached: detach, recovers: recover, is_now: now, wait, reason };
             drive::start(session, &deployment, way).await
         }
         Command::Start { deployment, dry_run: true, .. } | Command::Plan { deployment } => {
@@ -90,8 +91,10 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             recover::recover(session, &deployment, wanted).await
         }
         Command::Retry { run, lease } => drive::retry(session, &run, lease.into()).await,
-        Command::Rollback { deployment, yes, lease } => {
-            drive::rollback(session, &deployment, Confirmation::of(yes), lease.into()).await
+        Command::Rollback { deployment, yes, reason, lease } => {
+            let (confirmation, reason) = (Confirmation::of(yes), reason.as_deref());
+            let way = drive::Undoing { confirmation, claim: lease.into(), reason };
+            drive::rollback(session, &deployment, way).await
         }
         Command::History { run: None, limit, .. } => history::list(session, NonZeroU32::new(limit)).await,
         Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,

@@ -23,7 +23,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         input: &F::Input,
     ) -> Result<Outcome, TakeError> {
         let way = Take::Abandon(Abandonment { keep: Keep::New, reason });
-        let (lease, history, events) = self.take(run, way).await?;
+        let (lease, history, events) = self.take(run, way, Facts::new()).await?;
         let mut taken = Taken::from(history);
         (taken.on_failure, taken.next) = (OnFailure::Halt, from(&events));
         let stored = match through(input) {
@@ -48,7 +48,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         new_side: &'static [&'static str],
     ) -> Result<Outcome, TakeError> {
         let way = Take::Abandon(Abandonment { keep: Keep::Old, reason });
-        let (lease, history, events) = self.take(run, way).await?;
+        let (lease, history, events) = self.take(run, way, Facts::new()).await?;
         let mut taken = Taken::from(history);
         taken.walk = Walk::Side(new_side, from(&events));
         Ok(self.backward(lease, taken, None).await)

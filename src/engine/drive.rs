@@ -93,7 +93,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         started: Started,
         input: &F::Input,
     ) -> Result<Outcome, StartError> {
-        let on_failure = started.on_failure;
+        let (on_failure, facts) = (started.on_failure, started.facts.clone());
         let (new, stored) = started.run_of::<F>(input)?;
         crash::within("run", None, crash::Place::Itself);
         self.ground.at("not started").await;
@@ -103,7 +103,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
         let history = Taken {
             on_failure,
             steps: Vec::new(),
-            facts: Facts::new(),
+            facts,
             forget_retries: false,
             next: Seq::FIRST,
             walk: Walk::Everything,
@@ -114,7 +114,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
     /// Goes on from the last checkpoint, in the direction in which the run was going. To go forwards, the registry must
     /// have the run's workflow in the version that the journal names.
     pub async fn resume(&self, run: RunId) -> Result<Outcome, TakeError> {
-        let (lease, history, _) = self.take(run, Take::Resume).await?;
+        let (lease, history, _) = self.take(run, Take::Resume, Facts::new()).await?;
         if let Some(deadly) = deadly(&history) {
             return Ok(self.stuck(lease, deadly).await);
         }
@@ -128,7 +128,7 @@ impl<W: Sync + 'static> Engine<'_, W> {
     /// Retries the step at which a halted run failed, or in which its processes have died, and drives the run on from
     /// there.
     pub async fn retry(&self, run: RunId) -> Result<Outcome, TakeError> {
-        let (lease, history, _) = self.take(run, Take::Retry).await?;
+        let (lease, history, _) = self.take(run, Take::Retry, Facts::new()).await?;
         Ok(self.go_on(lease, history).await)
     }
 
@@ -144,7 +144,12 @@ impl<W: Sync + 'static> Engine<'_, W> {
 
     /// Replays the compensations of a run in reverse. Works on every run that is not rolled back already.
     pub async fn rollback(&self, run: RunId) -> Result<Outcome, TakeError> {
-        let (lease, history, _) = self.take(run, Take::Rollback).await?;
+        self.rollback_with(run, Facts::new()).await
+    }
+
+    /// The same, and adds `facts` to what is known of the run, such as who asked for it. They must not contain a secret.
+    pub async fn rollback_with(&self, run: RunId, facts: Facts) -> Result<Outcome, TakeError> {
+        let (lease, history, _) = self.take(run, Take::Rollback, facts).await?;
         // Only deaths on the way back count: a rollback undoes the step in which processes died on the way forwards.
         if let Some(deadly) = deadly(&history).filter(|deadly| deadly.direction == Direction::Backward) {
             return Ok(self.stuck(lease, deadly).await);
@@ -156,10 +161,11 @@ impl<W: Sync + 'static> Engine<'_, W> {
         &self,
         run: RunId,
         way: Take,
+        facts: Facts,
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
         crash::within("run", None, crash::Place::Itself);
         self.ground.at("not taken").await;
-        let (lease, history, events) = self.journal.take(run, way, &self.holder).await?;
+        let (lease, history, events) = self.journal.take(run, way, &self.holder, facts).await?;
         self.ground.at("taken").await;
         self.ground.tell_all(&events);
         Ok((lease, history, events))

@@ -8,7 +8,7 @@ use super::codec::through;
 use super::run::Run;
 use super::stop::Stop;
 use crate::journal::{NewRun, StartError};
-use crate::run::{OnFailure, Target};
+use crate::run::{Facts, OnFailure, Target};
 
 /// A sequence of steps with a name and a version.
 pub trait Workflow {
@@ -46,18 +46,28 @@ pub struct Started {
     pub on_failure: OnFailure,
     /// The target that the run holds from its first moment.
     pub target: Target,
+    /// What is known of the run from its first moment, such as who started it. It must not contain a secret.
+    pub facts: Facts,
 }
 
 impl Started {
     /// A run of this name that holds `target` from its first moment, and is rolled back when a step fails for good.
     pub fn new(name: impl Into<String>, target: Target) -> Self {
-        Self { name: name.into(), context: Value::Null, on_failure: OnFailure::Rollback, target }
+        let (context, facts) = (Value::Null, Facts::new());
+        Self { name: name.into(), context, on_failure: OnFailure::Rollback, target, facts }
     }
 
     /// Sets what the caller needs to resume the run. It must not contain a secret.
     #[must_use]
     pub fn context(mut self, context: Value) -> Self {
         self.context = context;
+        self
+    }
+
+    /// Sets what is known of the run from its first moment. It must not contain a secret.
+    #[must_use]
+    pub fn facts(mut self, facts: Facts) -> Self {
+        self.facts = facts;
         self
     }
 
@@ -73,6 +83,7 @@ impl Started {
             context: self.context,
             on_failure: self.on_failure,
             target: self.target,
+            facts: self.facts,
         };
         Ok((new, stored))
     }

@@ -19,7 +19,7 @@ use super::mac::Mac;
 use super::patience::begin;
 use super::row::millis;
 use super::seal::Spot;
-use crate::run::{Event, EventKind, Fence, Holder, OnFailure, RunId, RunStanding, Target};
+use crate::run::{Event, EventKind, Facts, Fence, Holder, OnFailure, RunId, RunStanding, Target};
 
 /// The fence of a run that nobody has advanced yet.
 const UNFENCED: Fence = Fence::new(0);
@@ -41,6 +41,8 @@ pub struct NewRun {
     pub on_failure: OnFailure,
     /// The target that the run holds from its first moment.
     pub target: Target,
+    /// What is known of it from its first moment. It must not contain a secret.
+    pub facts: Facts,
 }
 
 impl Journal {
@@ -117,6 +119,7 @@ pub(super) async fn begin_run(
     });
     change.tenure = Tenure::Taken(holder.clone());
     change.holds.push(new.target);
+    change.facts = new.facts;
     change.holds.extend(targets);
     let Applied { events, written, lasts } = apply(inner, tx, &change, &known).await?;
     known.learn(written);

@@ -26,7 +26,9 @@ use super::patience::begin;
 use super::read::History;
 use super::step::StoredStep;
 use super::{abandon, kin, retry, target, wal};
-use crate::run::{Direction, Event, EventKind, Holder, Keep, OnFailure, RunId, RunState, StepStanding};
+use crate::run::{
+    Direction, Event, EventKind, Facts, Holder, Keep, OnFailure, RunId, RunState, StepStanding,
+};
 
 /// The direction in which a run is taken.
 #[derive(Clone, Debug)]
@@ -84,7 +86,7 @@ impl Journal {
         taken
     }
 
-    /// Takes a run that another process drove before.
+    /// Takes a run that another process drove before, and adds `facts` to what is known of it.
     ///
     /// # Errors
     /// [`TakeError::Held`] while a live process drives it; [`TakeError::Over`] when nothing is left to do;
@@ -94,8 +96,9 @@ impl Journal {
         run: RunId,
         way: Take,
         holder: &Holder,
+        facts: Facts,
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
-        self.announced(self.take_announced(run, way, holder)).await
+        self.announced(self.take_announced(run, way, holder, facts)).await
     }
 
     async fn take_announced(
@@ -103,6 +106,7 @@ impl Journal {
         run: RunId,
         way: Take,
         holder: &Holder,
+        facts: Facts,
     ) -> Result<(Lease, History, Vec<Event>), TakeError> {
         let inner = &self.0;
         let lock = lock_patiently(inner, run).await?;
@@ -122,6 +126,7 @@ impl Journal {
             change = change.and(event, &standings).map_err(WriteError::from)?;
         }
         change.tenure = Tenure::Taken(holder.clone());
+        change.facts = facts;
         change.holds = target::ever_held(inner, &mut tx, run).await?;
         let applied = apply(inner, &mut tx, &change, &known).await?;
         for (seq, changed) in &change.steps {

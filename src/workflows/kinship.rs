@@ -24,9 +24,31 @@ pub const NEW_IMAGE: &str = "new-image";
 /// The fact that holds the time at which the new version took over all requests, in RFC 3339.
 pub const IN_SERVICE_AT: &str = "in-service-at";
 
+/// The fact that holds who started the run.
+pub const STARTED_BY: &str = "started-by";
+/// The fact that holds why it was started.
+pub const START_REASON: &str = "start-reason";
+/// The fact that holds who asked for its rollback.
+pub const ROLLED_BACK_BY: &str = "rolled-back-by";
+/// The fact that holds why it was rolled back.
+pub const ROLLBACK_REASON: &str = "rollback-reason";
+/// The fact that holds the page of the CI job that started the run.
+pub const JOB_URL: &str = "job-url";
+
 /// The facts that are published with a run.
-pub const PUBLISHED: [&str; 6] =
-    [OLD_INSTANCE, OLD_IMAGE, NEW_INSTANCE, NEW_IMAGE, RESTORED_INSTANCE, IN_SERVICE_AT];
+pub const PUBLISHED: [&str; 11] = [
+    OLD_INSTANCE,
+    OLD_IMAGE,
+    NEW_INSTANCE,
+    NEW_IMAGE,
+    RESTORED_INSTANCE,
+    IN_SERVICE_AT,
+    STARTED_BY,
+    START_REASON,
+    JOB_URL,
+    ROLLED_BACK_BY,
+    ROLLBACK_REASON,
+];
 
 /// How the runs of this room are related.
 pub const KINSHIP: Kinship = Kinship {

@@ -42,8 +42,8 @@ pub use destroy::{Destroy, Destruction};
 pub use finders::{is_specified, locate, look_for_others, lost_runs, quiet};
 pub use instance::Watched;
 pub use kinship::{
-    BACKEND_SET, IN_SERVICE_AT, KINSHIP, NEW_IMAGE, NEW_INSTANCE, OLD_IMAGE, OLD_INSTANCE, PUBLISHED,
-    RESTORED_INSTANCE, SERVICE,
+    BACKEND_SET, IN_SERVICE_AT, JOB_URL, KINSHIP, NEW_IMAGE, NEW_INSTANCE, OLD_IMAGE, OLD_INSTANCE,
+    PUBLISHED, RESTORED_INSTANCE, ROLLBACK_REASON, ROLLED_BACK_BY, SERVICE, START_REASON, STARTED_BY,
 };
 pub use looked::Looked;
 pub use lost::{LostRun, Phase};

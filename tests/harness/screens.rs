@@ -90,7 +90,7 @@ impl<'w> Screens<'w> {
         let home = self.world.path("").display().to_string();
         let mut text = text.replace('\u{1b}', "ESC").replace(self.world.url(), "http://SANDBOX");
         text = text.replace(home.trim_end_matches('/'), "HOME");
-        for end in [" ", ","] {
+        for end in [" ", ",", ":", "\"", "\n"] {
             text = text.replace(&format!("@{}{end}", host()), &format!("@HOST{end}"));
         }
         for (n, run) in self.names.runs.iter().enumerate() {

@@ -66,3 +66,33 @@ fn a_journal_that_cannot_be_used_says_why_and_nothing_is_sent() {
     }
     assert_eq!(world.changes(), Vec::<String>::new());
 }
+
+#[test]
+fn who_asked_for_a_run_and_why_is_told_also_of_a_pipeline() {
+    let (mut world, file) = World::with_deployment();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    world.set_environment([("USER", "ann".to_owned())]);
+    let run =
+        world.run(&["start", file, "--reason", "new certificates", "--output", "json"]).expect(0).json();
+    assert_eq!(run["started_by"], format!("ann@{host}"));
+    assert_eq!((&run["start_reason"], &run["job_url"]), (&json!("new certificates"), &json!(null)));
+    let runner = [
+        ("USER", "runner"),
+        ("GITHUB_ACTOR", "bob"),
+        ("GITHUB_SERVER_URL", "https://github.com"),
+        ("GITHUB_REPOSITORY", "acme/web"),
+        ("GITHUB_RUN_ID", "42"),
+    ];
+    world.set_environment(runner.map(|(name, value)| (name, value.to_owned())));
+    let run = world.run(&["start", file, "--output", "json"]).expect(0).json();
+    let page = "https://github.com/acme/web/actions/runs/42";
+    assert_eq!((&run["start_reason"], &run["job_url"]), (&json!(null), &json!(page)));
+    let told = world.run(&["history", "latest"]).expect(0).stdout;
+    assert!(told.contains(&format!(" by bob@{host} ({page})\n")), "{told}");
+    world.set_environment([("USER", "eve\u{1b}[31m".to_owned())]);
+    world.run(&["rollback", "latest", "--reason", "it is slow"]).expect(0);
+    let told = world.run(&["history", "latest"]).expect(0).stdout;
+    assert!(told.contains(&format!("rolled back by eve [31m@{host}: it is slow\n")), "{told}");
+    let listed = world.run(&["history"]).expect(0).stdout;
+    assert!(listed.contains("\n    new certificates"), "{listed}");
+}

@@ -81,6 +81,11 @@ fn scripts_find_each_field_by_its_name() {
         "new_image",
         "restored_instance_id",
         "in_service_at",
+        "started_by",
+        "start_reason",
+        "job_url",
+        "rolled_back_by",
+        "rollback_reason",
     ];
     assert_eq!(names(&run)[..head.len()], head);
     assert_eq!(names(&run)[head.len()..], ["warnings", "steps"]);

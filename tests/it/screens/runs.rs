@@ -8,7 +8,7 @@ use crate::harness::{Screens, World};
 fn a_run_that_succeeds_and_is_rolled_back() {
     let (world, file) = World::with_deployment();
     let mut screens = Screens::of(&world);
-    screens.take(&["start", file]).expect(0);
+    screens.take(&["start", file, "--reason", "newer certificates"]).expect(0);
     screens.take(&["history"]).expect(0);
     screens.take(&["history", "latest"]).expect(0);
     screens.take(&["history", "latest", "--events"]).expect(0);
@@ -16,7 +16,7 @@ fn a_run_that_succeeds_and_is_rolled_back() {
     screens.take(&["watch", "latest", "--quiet"]).expect(0);
     screens.take(&["resume", "latest"]).expect(2);
     screens.take(&["show", "latest", "--old"]).expect(0);
-    screens.take(&["rollback", "latest"]).expect(0);
+    screens.take(&["rollback", "latest", "--reason", "it is slow"]).expect(0);
     screens.take(&["history", "latest"]).expect(0);
     screens.take(&["rollback", "latest"]).expect(2);
     screens.take(&["resolve", "latest", "create-instance", "--as", "done", "--reason", "so"]).expect(2);
