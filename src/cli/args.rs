@@ -31,7 +31,10 @@ runs are of one deployment), a deployment's file with the arguments that it is s
 (`web`, or `web@1f3a9c02` where two share it), whose newest run that changed anything is meant. What ends in .edn, \
 .yaml, .yml or .json, or has a slash, is a file.
 
-On a terminal the rollback of a run that succeeded is shown and asked for.";
+With --to, nothing is undone: a new run rolls out what the run of an earlier revision was started with, secrets and all, \
+also when the instances of that revision are long gone. `deployctl revisions` lists the revisions.
+
+On a terminal the rollback of a run that succeeded, or to an earlier revision, is shown and asked for.";
 
 const RECOVER: &str = "\
 Take up a run of the deployment whose process and disk are gone.
@@ -41,6 +44,8 @@ Nothing is created, drained or deleted. The run is recorded in this journal unde
 `resume` goes on with it, `rollback` takes it back.";
 
 const WHAT: &str = "A run: an id, the beginning of one, or `latest`; or a deployment: its file or its name";
+
+const KNOWN: &str = "A deployment: its file, or its name, `web` or `web@1f3a9c02`";
 
 const SHOWN: &str = "The deployment file: .edn, .yaml, .yml or .json; with --old a run: an id, the beginning of one, or `latest`";
 
@@ -65,6 +70,8 @@ pub(super) fn command_line() -> clap::Command {
         .mut_subcommand("rollback", |rollback| {
             rollback.mut_arg("file", |file| file.value_name("RUN|DEPLOYMENT").help(WHAT))
         })
+        .mut_subcommand("revisions", |revisions| revisions.mut_arg("file", |file| file.help(KNOWN)))
+        .mut_subcommand("restart", |restart| restart.mut_arg("file", |file| file.help(KNOWN)))
         .mut_subcommand("show", |show| {
             show.mut_arg("file", |file| file.value_name("DEPLOYMENT|RUN").help(SHOWN))
         })
@@ -144,6 +151,13 @@ pub(super) enum Command {
     Rollback {
         #[command(flatten)]
         deployment: DeploymentArgs,
+        /// Instead, roll out an earlier revision once more, as a run of its own: its number, or its run
+        #[arg(long, value_name = "REVISION", conflicts_with = "force_lease")]
+        to: Option<String>,
+        /// With --to: wait until another run of the deployment is over; at most an hour, or DURATION
+        #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, requires = "to",
+              default_missing_value = "1h", value_parser = humantime::parse_duration)]
+        wait: Option<std::time::Duration>,
         /// Do not ask before a run that succeeded is rolled back
         #[arg(short, long)]
         yes: bool,
@@ -152,6 +166,18 @@ pub(super) enum Command {
         reason: Option<String>,
         #[command(flatten)]
         lease: LeaseArgs,
+    },
+    /// Roll out the current revision once more, for a moving tag or a sick instance
+    Restart {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Wait until another run of the deployment is over; at most an hour, or DURATION
+        #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true,
+              default_missing_value = "1h", value_parser = humantime::parse_duration)]
+        wait: Option<std::time::Duration>,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
     /// Show the runs, or one run step by step
     History {
@@ -163,6 +189,11 @@ pub(super) enum Command {
         /// How many runs, the newest first; 0 for all
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: u32,
+    },
+    /// Show which versions have served, who deployed them and why, and what replaced them
+    Revisions {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
     },
     /// Drain and remove the backends of one instance, and delete it
     #[command(mut_arg("first", |arg| arg.hide(true)), mut_arg("replace", |arg| arg.hide(true)))]

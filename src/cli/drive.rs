@@ -15,11 +15,11 @@ use super::recover::before_a_start;
 use super::session::{Ready, Session, started};
 use super::variables::is_detached;
 use super::wait::{Waited, Waiting, held};
-use crate::config::load_scope;
+use crate::config::{Deployment, load_scope};
 use crate::engine::{Engine, Foresight, Outcome, Stop};
 use crate::journal::{Claim, Journal, Purpose, TakeError};
 use crate::oci::InstanceId;
-use crate::run::{RunId, RunSelector, RunState};
+use crate::run::{Facts, RunId, RunSelector, RunState};
 use crate::workflows::{Destroy, Destruction, Lookups, Redeploy, World, claim, instance_target};
 
 /// How a deployment is started.
@@ -53,29 +53,40 @@ pub(super) async fn start(
     {
         return Ok(exit);
     }
-    let Ready { deployment, context, world } = session.ready(args).await?;
+    let ready = session.ready(args).await?;
     let journal = session.journal().await?;
     session.say_what_a_lost_disk_means()?;
-    let name = deployment.name.clone();
-    let waiting = way.wait.map(Waiting::begin);
-    let exit = loop {
-        let cause = cause::of_start(session, way.reason);
-        let started = started(&name, claim(&deployment), &context, &world).facts(cause);
-        let start = async |engine: &Engine<'_, World>| engine.start::<Redeploy>(started, &deployment).await;
-        let driven = session.driven(&journal, &world, &name, start).await;
-        match (&waiting, held(&driven)) {
-            (Some(waiting), Some(why)) => {
-                match waiting.until_free(session, &world, &deployment, why).await? {
-                    Waited::Free => {}
-                    Waited::TooLong => break session.report(&journal, driven?).await?,
-                    Waited::Signalled(exit) => break exit,
-                }
-            }
-            (None, _) | (_, None) => break session.report(&journal, driven?).await?,
-        }
-    };
+    let cause = cause::of_start(session, way.reason);
+    let exit = roll_out(session, &journal, &ready, &cause, way.wait).await?;
     journal.close().await?;
     Ok(exit)
+}
+
+/// Starts a run of the deployment, of which these facts are known, and drives it. If another run has the deployment, waits so
+/// long for its end.
+pub(super) async fn roll_out(
+    session: &Session<'_>,
+    journal: &Journal,
+    ready: &Ready<Deployment>,
+    facts: &Facts,
+    wait: Option<Duration>,
+) -> Result<Exit, Report> {
+    let Ready { deployment, context, world } = ready;
+    let name = &deployment.name;
+    let waiting = wait.map(Waiting::begin);
+    loop {
+        let started = started(name, claim(deployment), context, world).facts(facts.clone());
+        let start = async |engine: &Engine<'_, World>| engine.start::<Redeploy>(started, deployment).await;
+        let driven = session.driven(journal, world, name, start).await;
+        match (&waiting, held(&driven)) {
+            (Some(waiting), Some(why)) => match waiting.until_free(session, world, deployment, why).await? {
+                Waited::Free => {}
+                Waited::TooLong => return session.report(journal, driven?).await,
+                Waited::Signalled(exit) => return Ok(exit),
+            },
+            (None, _) | (_, None) => return session.report(journal, driven?).await,
+        }
+    }
 }
 
 pub(super) async fn plan(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {

@@ -1,4 +1,4 @@
-//! Finds the run that a rollback means: a run by its id, or the newest run of a deployment by its file or its name.
+//! Finds what a command means: a run by its id, or a deployment by its file or its name.
 //!
 //! An argument that ends in .edn, .yaml, .yml or .json, or has a slash, is a file, unless there is no such file and a
 //! deployment has that name. `latest` and the beginning of an id mean runs. Everything else is a name, alone or with
@@ -48,7 +48,7 @@ pub(super) async fn meant(session: &Session<'_>, args: &DeploymentArgs) -> Resul
         Ok(selector @ RunSelector::Prefix(_)) => {
             match (journal.find(&selector, Purpose::Undo).await, &named[..]) {
                 (found, []) => found?,
-                (Err(FindError::None { .. }), _) => only(named, &text)?,
+                (Err(FindError::None { .. }), _) => newest(&only(named, &text)?, &text)?,
                 (Ok(run), _) => return Err(both(&text, &[run], &named)),
                 (Err(FindError::Ambiguous { candidates, .. }), _) => {
                     return Err(both(&text, &candidates, &named));
@@ -57,7 +57,7 @@ pub(super) async fn meant(session: &Session<'_>, args: &DeploymentArgs) -> Resul
             }
         }
         Err(_) if named.is_empty() => return Err(nobody(&text, &journal.deployments().await?)),
-        Err(_) => only(named, &text)?,
+        Err(_) => newest(&only(named, &text)?, &text)?,
     };
     Ok(Meant::Run(journal, run))
 }
@@ -76,19 +76,23 @@ fn called(deployments: Vec<Vec<Kin>>, text: &str) -> Vec<Vec<Kin>> {
     deployments.into_iter().filter(|runs| runs.iter().any(is_meant)).collect()
 }
 
-/// The newest run of the only deployment.
-fn only(mut deployments: Vec<Vec<Kin>>, text: &str) -> Result<RunId, Report> {
-    match (deployments.pop().and_then(|runs| runs.into_iter().next()), deployments.is_empty()) {
-        (Some(newest), true) => Ok(newest.run),
+/// The runs of the only deployment.
+fn only(mut deployments: Vec<Vec<Kin>>, text: &str) -> Result<Vec<Kin>, Report> {
+    match (deployments.pop(), deployments.is_empty()) {
+        (Some(runs), true) => Ok(runs),
         (None, _) => Err(nobody(text, &[])),
         (Some(last), false) => {
-            let all = deployments.iter().filter_map(|runs| runs.first()).chain([&last]);
+            let all = deployments.iter().chain([&last]).filter_map(|runs| runs.first());
             let lines: Vec<String> = all.map(|kin| format!("\n  {}", of_kin(kin))).collect();
             let n = lines.len();
             Err(Report::usage(format!("`{text}` is the name of {n} deployments:{}", lines.concat()))
                 .hint("say which: the name with its digest, as it stands there, or the run"))
         }
     }
+}
+
+fn newest(runs: &[Kin], text: &str) -> Result<RunId, Report> {
+    runs.first().map(|newest| newest.run).ok_or_else(|| nobody(text, &[]))
 }
 
 fn both(text: &str, runs: &[RunId], named: &[Vec<Kin>]) -> Report {
@@ -115,31 +119,83 @@ fn nobody(text: &str, deployments: &[Vec<Kin>]) -> Report {
 
 /// The newest run of the deployment that the arguments describe.
 async fn by_target(session: &Session<'_>, args: &DeploymentArgs) -> Result<Meant, Report> {
-    let Ready { deployment, world, .. } = session.ready(args).await?;
-    let deployment = &deployment;
-    let name = &deployment.name;
+    let ready = session.ready(args).await?;
+    let name = &ready.deployment.name;
     let Some(journal) = session.journal_to_drive().await? else { return Err(session.no_journal(name)) };
+    Ok(match described(session, &ready, &journal).await? {
+        Runs::Of(runs) => Meant::Run(journal, newest(&runs, name)?),
+        Runs::Signalled(exit) => Meant::Signalled(exit),
+    })
+}
+
+/// The runs of a deployment.
+pub(super) enum Runs {
+    /// Those that have changed something, the newest first.
+    Of(Vec<Kin>),
+    /// The user stopped the search.
+    Signalled(Exit),
+}
+
+/// Whether the arguments describe a deployment, by its file or by flags. Otherwise they name one that the journal knows.
+pub(super) fn is_described(args: &DeploymentArgs) -> bool {
+    args.file.as_deref().is_none_or(|path| is_file_name(path) && path.exists())
+}
+
+/// The runs of the deployment that the user names or describes.
+pub(super) async fn runs_of(
+    session: &Session<'_>,
+    args: &DeploymentArgs,
+    journal: &Journal,
+) -> Result<Runs, Report> {
+    let Some(path) = args.file.as_deref().filter(|_| !is_described(args)) else {
+        return described(session, &session.ready(args).await?, journal).await;
+    };
+    let text = path.display().to_string();
+    let all = journal.deployments().await?;
+    let named = called(all.clone(), &text);
+    if named.is_empty() {
+        return Err(nobody(&text, &all));
+    }
+    Ok(Runs::Of(only(named, &text)?))
+}
+
+/// The runs of a deployment that was read.
+async fn described(
+    session: &Session<'_>,
+    ready: &Ready<Deployment>,
+    journal: &Journal,
+) -> Result<Runs, Report> {
+    let Ready { deployment, world, .. } = ready;
     let look = async |foresight: &Foresight<'_, World>| locate(foresight, deployment).await;
-    let balancer = match foreseen(session, &world, look).await? {
+    let balancer = match foreseen(session, world, look).await? {
         Foreseen::Seen(balancer) => balancer,
         Foreseen::Stopped(stop) => return Err(stop.into()),
-        Foreseen::Signalled(exit) => return Ok(Meant::Signalled(exit)),
+        Foreseen::Signalled(exit) => return Ok(Runs::Signalled(exit)),
     };
-    let mut found = journal.deployments().await?;
-    found.retain(|runs| runs.iter().any(|kin| goes_there(kin, deployment, &balancer)));
+    let all = journal.deployments().await?;
+    let found = going_there(all.clone(), deployment, &balancer);
+    if found.is_empty() {
+        return Err(nobody(&deployment.name, &all));
+    }
+    Ok(Runs::Of(only(found, &deployment.name)?))
+}
+
+/// The deployments that go where this one goes.
+fn going_there(
+    mut found: Vec<Vec<Kin>>,
+    deployment: &Deployment,
+    balancer: &LoadBalancerId,
+) -> Vec<Vec<Kin>> {
+    found.retain(|runs| runs.iter().any(|kin| goes_there(kin, deployment, balancer)));
     if found.len() > 1 {
         // Without `backends`, the file says less than its runs know, so the name decides.
-        let so_called: Vec<Vec<Kin>> =
-            found.iter().filter(|runs| runs.iter().any(|kin| kin.name == *name)).cloned().collect();
+        let is_so_called = |runs: &&Vec<Kin>| runs.iter().any(|kin| kin.name == deployment.name);
+        let so_called: Vec<Vec<Kin>> = found.iter().filter(is_so_called).cloned().collect();
         if !so_called.is_empty() {
             found = so_called;
         }
     }
-    if found.is_empty() {
-        return Err(nobody(name, &journal.deployments().await?));
-    }
-    let run = only(found, name)?;
-    Ok(Meant::Run(journal, run))
+    found
 }
 
 /// Whether a run and this deployment have the same target.

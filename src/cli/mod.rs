@@ -1,6 +1,7 @@
 //! The command line: it formats, and never decides.
 
 mod abandon;
+mod again;
 mod args;
 mod cause;
 mod check;
@@ -24,6 +25,7 @@ mod recover;
 mod recovered;
 mod reporter;
 mod resolve;
+mod revisions;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use clap::FromArgMatches as _;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use super::again::{Again, Which, roll_out_again};
 use super::args::{Cli, Command, command_line};
 use super::confirm::Confirmation;
 #[cfg(all(feature = "probe", feature = "sandbox"))]
@@ -19,7 +20,7 @@ use super::sandbox;
 use super::session::Session;
 use super::ui::Ui;
 use super::variables::expect_text;
-use super::{abandon, check, drive, history, journal, key, log, prune, recover, resolve, usage};
+use super::{abandon, check, drive, history, journal, key, log, prune, recover, resolve, revisions, usage};
 use crate::clock::Clock;
 use crate::config::json_schema;
 use crate::env::Env;
@@ -91,13 +92,24 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             recover::recover(session, &deployment, wanted).await
         }
         Command::Retry { run, lease } => drive::retry(session, &run, lease.into()).await,
-        Command::Rollback { deployment, yes, reason, lease } => {
+        Command::Rollback { deployment, to: Some(to), wait, yes, reason, lease: _ } => {
+            let (confirmation, reason) = (Confirmation::of(yes), reason.as_deref());
+            let way = Again { which: Which::Named(&to), confirmation, reason, wait };
+            roll_out_again(session, &deployment, way).await
+        }
+        Command::Restart { deployment, wait, reason } => {
+            let (confirmation, reason) = (Confirmation::Given, reason.as_deref());
+            let way = Again { which: Which::Current, confirmation, reason, wait };
+            roll_out_again(session, &deployment, way).await
+        }
+        Command::Rollback { deployment, to: None, yes, reason, lease, .. } => {
             let (confirmation, reason) = (Confirmation::of(yes), reason.as_deref());
             let way = drive::Undoing { confirmation, claim: lease.into(), reason };
             drive::rollback(session, &deployment, way).await
         }
         Command::History { run: None, limit, .. } => history::list(session, NonZeroU32::new(limit)).await,
         Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,
+        Command::Revisions { deployment } => revisions::list(session, &deployment).await,
         Command::Destroy { deployment, id, dry_run, yes } => {
             let way = Destroying { is_dry: dry_run, confirmation: Confirmation::of(yes) };
             drive::destroy(session, &deployment, &id, way).await

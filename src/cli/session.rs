@@ -73,10 +73,7 @@ impl Session<'_> {
             ci_filter: args.ci_filter.clone(),
             lb_filter: args.lb_filter.clone(),
             backends: args.backends.clone(),
-            predecessor: match &args.replace {
-                Some(id) => Some(Predecessor::Named(id.clone())),
-                None => args.first.then_some(Predecessor::MayBeMissing),
-            },
+            predecessor: predecessor(args),
         };
         Sources {
             deployment: args.file.as_deref(),
@@ -284,6 +281,14 @@ fn with_report(mut run: serde_json::Value, report: Option<&Report>) -> serde_jso
         run["hint"] = report.hint.as_deref().into();
     }
     run
+}
+
+/// What the arguments say of the old instance.
+pub(super) fn predecessor(args: &DeploymentArgs) -> Option<Predecessor> {
+    match &args.replace {
+        Some(id) => Some(Predecessor::Named(id.clone())),
+        None => args.first.then_some(Predecessor::MayBeMissing),
+    }
 }
 
 /// A run of this name that is about to start, which holds `target` from its first moment.

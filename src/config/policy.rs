@@ -63,6 +63,13 @@ impl Policy {
     pub const fn is_of_before(&self) -> bool {
         self.min_ready.is_none()
     }
+
+    /// The same settings for a new run, which goes the ways of this version.
+    #[must_use]
+    pub fn renewed(self) -> Self {
+        let Self { min_ready, shifts_sets, gives_way, .. } = Self::default();
+        Self { min_ready: self.min_ready.or(min_ready), shifts_sets, gives_way, ..self }
+    }
 }
 
 impl Default for Policy {

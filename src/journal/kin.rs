@@ -4,6 +4,8 @@
 //! A run's targets, and the things that it found and made, show what it changed. A claim is no change, and names say
 //! nothing: two services may share one. Which targets and facts count is the program's to say: [`Kinship`].
 
+mod revisions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::SqliteConnection;
@@ -12,6 +14,8 @@ use super::error::JournalError;
 use super::handle::Inner;
 use super::row::Column;
 use crate::run::{Kinship, RunId, RunState, Target};
+
+pub use revisions::{Fate, Revision, revisions, serving};
 
 /// What the journal knows of a run in relation to others.
 #[derive(Clone, Debug)]

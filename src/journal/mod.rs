@@ -65,7 +65,7 @@ pub use guard::{LEASE_LENGTH, LeaseGuard};
 pub use handle::{Claim, Journal};
 pub use kept::Kept;
 pub use key::{GivenKey, KeyOrigin, KeySource};
-pub use kin::Kin;
+pub use kin::{Fate, Kin, Revision, revisions, serving};
 pub use lease::Lease;
 pub use lock::boot_id;
 pub use read::History;

@@ -71,6 +71,16 @@ impl Context {
         Ok(context)
     }
 
+    /// Aero's profile with which the deployment was read.
+    pub(super) fn profile(&self) -> &str {
+        &self.env
+    }
+
+    /// The context of a new run with the same settings.
+    pub(super) fn renewed(self) -> Self {
+        Self { policy: self.policy.renewed(), ..self }
+    }
+
     /// How the run behaves.
     pub const fn policy(&self) -> &Policy {
         &self.policy

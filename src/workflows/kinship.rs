@@ -34,9 +34,11 @@ pub const ROLLED_BACK_BY: &str = "rolled-back-by";
 pub const ROLLBACK_REASON: &str = "rollback-reason";
 /// The fact that holds the page of the CI job that started the run.
 pub const JOB_URL: &str = "job-url";
+/// The fact that holds the run whose specification it has rolled out again.
+pub const REPEATS: &str = "repeats-run-id";
 
 /// The facts that are published with a run.
-pub const PUBLISHED: [&str; 11] = [
+pub const PUBLISHED: [&str; 12] = [
     OLD_INSTANCE,
     OLD_IMAGE,
     NEW_INSTANCE,
@@ -48,6 +50,7 @@ pub const PUBLISHED: [&str; 11] = [
     JOB_URL,
     ROLLED_BACK_BY,
     ROLLBACK_REASON,
+    REPEATS,
 ];
 
 /// How the runs of this room are related.

@@ -2,6 +2,7 @@
 
 mod abandon;
 mod activities;
+mod again;
 mod arbiter;
 mod balancer;
 mod beside;
@@ -35,6 +36,7 @@ mod world;
 
 pub use abandon::{KeepNew, NEW_SIDE, NewSide, Side, old_side};
 pub use activities::{Unfound, Unused};
+pub use again::again;
 pub use balancer::{Pace, Versions};
 pub use by_hand::{OldSpecification, RETIRES, Substitute};
 pub use context::{Context, Process};
@@ -43,7 +45,8 @@ pub use finders::{is_specified, locate, look_for_others, lost_runs, quiet};
 pub use instance::Watched;
 pub use kinship::{
     BACKEND_SET, IN_SERVICE_AT, JOB_URL, KINSHIP, NEW_IMAGE, NEW_INSTANCE, OLD_IMAGE, OLD_INSTANCE,
-    PUBLISHED, RESTORED_INSTANCE, ROLLBACK_REASON, ROLLED_BACK_BY, SERVICE, START_REASON, STARTED_BY,
+    PUBLISHED, REPEATS, RESTORED_INSTANCE, ROLLBACK_REASON, ROLLED_BACK_BY, SERVICE, START_REASON,
+    STARTED_BY,
 };
 pub use looked::Looked;
 pub use lost::{LostRun, Phase};

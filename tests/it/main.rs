@@ -74,6 +74,7 @@ mod recover;
 mod recovery;
 mod refusals;
 mod repeated;
+mod revisions;
 mod rollback;
 mod screens;
 mod secrets;

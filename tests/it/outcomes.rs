@@ -86,6 +86,7 @@ fn scripts_find_each_field_by_its_name() {
         "job_url",
         "rolled_back_by",
         "rollback_reason",
+        "repeats_run_id",
     ];
     assert_eq!(names(&run)[..head.len()], head);
     assert_eq!(names(&run)[head.len()..], ["warnings", "steps"]);

@@ -89,3 +89,20 @@ fn a_run_that_two_versions_have_driven_is_rolled_back() {
     }
     world.run(&["rollback", &run_of(&world, "halted"), "--endpoint", world.url()]).expect(0);
 }
+
+#[test]
+fn what_an_earlier_version_deployed_is_rolled_out_again_by_a_run_of_this_version() {
+    let world = world();
+    let listed = world.run(&["revisions", "webserver", "--output", "json"]).expect(0).json();
+    let revision = &listed["revisions"][0];
+    assert_eq!((&revision["status"], &revision["images"]), (&"current".into(), &serde_json::json!([])));
+    let run =
+        world.run(&["restart", "webserver", "--endpoint", world.url(), "--output", "json"]).expect(0).json();
+    assert_eq!(
+        (&run["repeats_run_id"], &run["old_instance_id"]),
+        (&revision["run_id"], &revision["instance_id"])
+    );
+    assert_eq!(run["new_image"], "docker.io/library/httpd:2");
+    assert!(run["in_service_at"].is_string(), "it goes the ways of this version: {run}");
+    expect_serving(&world, "webserver", "2");
+}

@@ -6,4 +6,5 @@ mod help;
 mod looks;
 mod printed;
 mod questions;
+mod revisions;
 mod runs;

@@ -20,6 +20,7 @@ fn what_takes_something_away_asks_first() {
     take(&mut screens, &world, &["destroy", file, "--id", &id, "--quiet"], "nonsense\n").expect(2);
     world.run(&["start", file]).expect(0);
     take(&mut screens, &world, &["rollback", "latest", "--quiet"], "nonsense\n").expect(2);
+    take(&mut screens, &world, &["rollback", "webserver", "--to", "1", "--quiet"], "nonsense\n").expect(2);
     take(&mut screens, &world, &["rollback", "latest", "--quiet"], "yes\n").expect(0);
     insta::assert_snapshot!(screens.text());
 }
