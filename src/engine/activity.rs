@@ -148,6 +148,14 @@ pub enum Undone {
         /// A word or two on what was done.
         note: String,
     },
+    /// What this compensation and those of all later steps have done is taken back again, because something else goes
+    /// first. The run is suspended for this failure. When it goes on, all of them are made anew.
+    Withdrawn {
+        /// The facts that it leaves.
+        facts: Facts,
+        /// What goes first.
+        failure: Failure,
+    },
 }
 
 impl Undone {

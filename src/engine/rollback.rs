@@ -87,6 +87,7 @@ impl<W: Sync + 'static> Run<'_, W> {
             match self.undo_part(mutations, step, &mut entry).await? {
                 Ok(Undone::Whole(_)) => return Ok(Ok(())),
                 Ok(Undone::Part { .. }) => {}
+                Ok(Undone::Withdrawn { failure, .. }) => return Err(Stop::Suspended(failure)),
                 Err(failure) => return Ok(Err(failure)),
             }
         }
@@ -134,17 +135,18 @@ impl<W: Sync + 'static> Run<'_, W> {
         let told = match &undone {
             Undone::Whole(facts) => lease.complete_undo(seq, facts, warnings).await.map(|()| Vec::new())?,
             Undone::Part { facts, note } => lease.advance_undo(seq, facts, warnings, note).await?,
+            Undone::Withdrawn { facts, .. } => lease.withdraw_undo(seq, facts, warnings).await?,
         };
         self.ground.at("completed").await;
         self.ground.tell_all(&told);
-        let (Undone::Whole(facts) | Undone::Part { facts, .. }) = &undone;
+        let (Undone::Whole(facts) | Undone::Part { facts, .. } | Undone::Withdrawn { facts, .. }) = &undone;
         self.facts.extend(facts.clone());
         Ok(undone)
     }
 }
 
-/// The most parts that a compensation can have. Real ones have a few.
-const PARTS_MOST: u32 = 20;
+/// The most parts that a compensation can have. Real ones have a few, or a few for each thing that they take back.
+const PARTS_MOST: u32 = 200;
 
 /// The attempts of one part of a compensation.
 struct Undoing<'u, W> {

@@ -140,6 +140,25 @@ impl Lease {
         self.flush().await
     }
 
+    /// Checkpoints that what was done to undo this step and all later ones is taken back again. They are to be undone
+    /// anew.
+    pub async fn withdraw_undo(
+        &self,
+        seq: Seq,
+        facts: &Facts,
+        warnings: Vec<String>,
+    ) -> Result<Vec<Event>, WriteError> {
+        let mut told = self.flush().await?;
+        let later = self.undone().await.into_iter().filter(|undone| *undone > seq);
+        let withdrawn = [seq].into_iter().chain(later).map(|seq| EventKind::UndoWithdrawn { seq });
+        let left = |change: &mut Change| {
+            change.facts.extend(facts.clone());
+            Ok(())
+        };
+        told.extend(self.write_with(warned(seq, warnings).chain(withdrawn), left).await?);
+        Ok(told)
+    }
+
     async fn settle_undo(
         &self,
         seq: Seq,

@@ -19,7 +19,9 @@ use super::known::Known;
 use super::lock::Lock;
 use super::patience::begin;
 use super::wal;
-use crate::run::{Event, EventKind, Failure, IllegalTransition, RunId, RunState, Seq, Target};
+use crate::run::{
+    Event, EventKind, Failure, IllegalTransition, RunId, RunState, Seq, StepStanding, Target, UndoStatus,
+};
 
 /// The right of this process to advance one run. Release it by [`Lease::release`]; a dropped lease only expires.
 ///
@@ -70,6 +72,14 @@ impl Lease {
         let desk = self.desk.lock().await;
         Seq::new(u32::try_from(desk.standing.steps.len() + 1).unwrap_or(0))
             .expect("a run has fewer than 2^32 steps")
+    }
+
+    /// The steps that are undone.
+    pub(super) async fn undone(&self) -> Vec<Seq> {
+        let desk = self.desk.lock().await;
+        let is_undone = |step: &StepStanding| step.state.undo == Some(UndoStatus::Completed);
+        let steps = desk.standing.steps.iter().zip(1..).filter(|(step, _)| is_undone(step));
+        steps.filter_map(|(_, n)| Seq::new(n)).collect()
     }
 
     /// A handle that renews this lease and checks that this process still has it.

@@ -142,6 +142,11 @@ pub enum EventKind {
         /// The step.
         seq: Seq,
     },
+    /// What a compensation had done was taken back again. It is made anew when the run goes on.
+    UndoWithdrawn {
+        /// The step.
+        seq: Seq,
+    },
     /// A compensation failed for good. The run is stuck.
     UndoFailed {
         /// The step.
@@ -215,6 +220,7 @@ impl EventKind {
             Self::UndoRetrying { .. } => "undo-retrying",
             Self::UndoAdvanced { .. } => "undo-advanced",
             Self::UndoCompleted { .. } => "undo-completed",
+            Self::UndoWithdrawn { .. } => "undo-withdrawn",
             Self::UndoFailed { .. } => "undo-failed",
             Self::StepResolved { .. } => "step-resolved",
             Self::RunFinished { .. } => "run-finished",
@@ -234,6 +240,7 @@ impl EventKind {
             | Self::UndoRetrying { seq, .. }
             | Self::UndoAdvanced { seq, .. }
             | Self::UndoCompleted { seq }
+            | Self::UndoWithdrawn { seq }
             | Self::UndoFailed { seq, .. }
             | Self::RunStuck { seq, .. }
             | Self::RunRetried { seq, .. }

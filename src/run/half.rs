@@ -45,7 +45,7 @@ impl Half {
         (self.failure, self.retry_since, self.next_attempt_at) = (None, None, None);
     }
 
-    /// Starts over because a person asked for a retry: earlier failures do not count.
+    /// Starts over, because a person asked for a retry, or what it had done was taken back: earlier failures do not count.
     pub(super) fn begun_again(&mut self) {
         (self.failure, self.finished_at, self.retry_since, self.next_attempt_at) = (None, None, None, None);
     }

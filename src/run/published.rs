@@ -147,6 +147,7 @@ enum PublishedEvent<'a> {
     UndoRetrying { seq: Seq, failure: PublishedFailure<'a>, attempt: u32, delay: f64 },
     UndoAdvanced { seq: Seq, note: &'a str },
     UndoCompleted { seq: Seq },
+    UndoWithdrawn { seq: Seq },
     UndoFailed { seq: Seq, failure: PublishedFailure<'a> },
     RunStuck { seq: Seq, failure: PublishedFailure<'a> },
     RunRetried { seq: Seq, by: &'a str },
@@ -219,6 +220,7 @@ impl<'a> From<&'a EventKind> for PublishedEvent<'a> {
             },
             EventKind::UndoAdvanced { seq, note } => Self::UndoAdvanced { seq: *seq, note },
             EventKind::UndoCompleted { seq } => Self::UndoCompleted { seq: *seq },
+            EventKind::UndoWithdrawn { seq } => Self::UndoWithdrawn { seq: *seq },
             EventKind::UndoFailed { seq, failure } => Self::UndoFailed { seq: *seq, failure: failure.into() },
             EventKind::RunStuck { seq, failure } => Self::RunStuck { seq: *seq, failure: failure.into() },
             EventKind::RunRetried { seq, by } => Self::RunRetried { seq: *seq, by },
@@ -281,7 +283,7 @@ mod tests {
             assert_eq!(event.to_json()["event"], event.kind.name());
         }
         let names: BTreeSet<_> = events.iter().map(|event| event.kind.name()).collect();
-        assert_eq!(names.len(), 22, "of each kind there is one: {names:?}");
+        assert_eq!(names.len(), 23, "of each kind there is one: {names:?}");
     }
 
     fn at(second: u8) -> Timestamp {

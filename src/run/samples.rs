@@ -87,6 +87,9 @@ fn kinds(since: Timestamp) -> Vec<EventKind> {
         EventKind::RunAbandoned { keep: Keep::New, from: seq(4), reason: None, by: text("ann") },
         undo(1, "create-instance", None),
         EventKind::UndoCompleted { seq: seq(1) },
+        EventKind::UndoWithdrawn { seq: seq(1) },
+        undo(1, "create-instance", None),
+        EventKind::UndoCompleted { seq: seq(1) },
         EventKind::RunFinished { state: RunState::RolledBack },
     ]
 }

@@ -89,6 +89,7 @@ impl RunStanding {
             | E::UndoRetrying { .. }
             | E::UndoAdvanced { .. }
             | E::UndoCompleted { .. }
+            | E::UndoWithdrawn { .. }
             | E::StepResolved { .. } => {}
         }
         Ok(after)
@@ -126,6 +127,7 @@ impl StepStanding {
             }
             (E::UndoAdvanced { .. }, Some(undo)) => undo.advanced(),
             (E::UndoCompleted { .. }, Some(undo)) => undo.succeeded(at),
+            (E::UndoWithdrawn { .. }, Some(undo)) => undo.begun_again(),
             (E::UndoFailed { failure, .. }, Some(undo)) => undo.failed(failure, at),
             (E::StepResolved { .. }, Some(undo)) => undo.finished_at = Some(at),
             // The table has refused all of these already: nothing was begun.
@@ -133,6 +135,7 @@ impl StepStanding {
                 E::UndoRetrying { .. }
                 | E::UndoAdvanced { .. }
                 | E::UndoCompleted { .. }
+                | E::UndoWithdrawn { .. }
                 | E::UndoFailed { .. }
                 | E::StepResolved { .. },
                 None,

@@ -54,6 +54,7 @@ impl RunState {
                 | E::UndoRetrying { .. }
                 | E::UndoAdvanced { .. }
                 | E::UndoCompleted { .. }
+                | E::UndoWithdrawn { .. }
                 | E::Warned { .. }
                 | E::RollbackStarted,
             ) => Ok(Self::RollingBack),
@@ -103,6 +104,7 @@ impl StepState {
                 E::UndoBegun { .. } | E::UndoRetrying { .. } | E::UndoAdvanced { .. } | E::Warned { .. },
             ) => to(status, Some(U::Begun)),
             (status, Some(U::Begun), E::UndoCompleted { .. }) => to(status, Some(U::Completed)),
+            (status, Some(U::Begun | U::Completed), E::UndoWithdrawn { .. }) => to(status, Some(U::Begun)),
             (status, Some(U::Begun), E::UndoFailed { .. }) => to(status, Some(U::Failed)),
             (status, Some(U::Failed), E::StepResolved { resolution: Resolution::Done, .. }) => {
                 to(status, Some(U::Skipped))
@@ -166,10 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_is_undone_is_not_undone_again() {
+    fn a_step_that_is_undone_is_undone_again_only_if_that_was_withdrawn() {
         let undone = StepState { status: StepStatus::Completed, undo: Some(UndoStatus::Completed) };
         assert!(undone.after(&undo_begun()).is_err());
+        let withdrawn = undone.after(&EventKind::UndoWithdrawn { seq: Seq::FIRST });
+        assert_eq!(withdrawn.map(|state| state.undo), Ok(Some(UndoStatus::Begun)));
         let stuck = StepState { undo: Some(UndoStatus::Failed), ..undone };
+        assert!(stuck.after(&EventKind::UndoWithdrawn { seq: Seq::FIRST }).is_err());
         assert_eq!(stuck.after(&undo_begun()).map(|state| state.undo), Ok(Some(UndoStatus::Begun)));
     }
 

@@ -8,15 +8,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::balancer::{Place, Read, SURE_AFTER, when_surely_idle};
+use super::balancer::{Place, Read, SURE_AFTER, when_idle_unless_gone, when_surely_idle};
 use super::looked::Side;
 use super::rivals::{Alive, Others, Rival, Seniority};
 use super::{World, readiness};
 use crate::config::{MinReady, Register};
 use crate::engine::{Cx, Looks};
-use crate::oci::InstanceId;
 use crate::oci::load_balancers::{Backend, LoadBalancer};
 use crate::oci::network::is_same_address;
+use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::Failure;
 
 /// How far apart the looks are at least, unless `min-ready` says otherwise.
@@ -33,6 +33,9 @@ pub(super) struct Claim {
     pub(super) at: Vec<Place>,
     /// The addresses of the instance that is replaced.
     pub(super) replaced_at: Vec<String>,
+    /// Only of an instance that a rollback brings back: all its addresses, and the sets in which it may be.
+    #[serde(skip)]
+    wider: (Vec<String>, Vec<String>),
 }
 
 /// A backend of another run.
@@ -49,12 +52,48 @@ impl Claimant {
 }
 
 impl Claim {
-    /// The claim of the instance that a rollback brings back, against which the new instance of the run counts for nothing.
-    pub(super) fn taken_back(&self, by: Option<InstanceId>, at: Vec<Place>) -> Option<Self> {
+    pub(super) fn new(others: Others, by: InstanceId, at: Vec<Place>, replaced_at: Vec<String>) -> Self {
+        Self { others, by, at, replaced_at, wider: (Vec::new(), Vec::new()) }
+    }
+
+    /// The claim to this place of the instance that a rollback brings back at these addresses. The new instance of the run
+    /// counts for nothing against it.
+    pub(super) fn taken_back(
+        &self,
+        by: Option<InstanceId>,
+        place: Place,
+        addresses: Vec<String>,
+    ) -> Option<Self> {
         let by = by.or_else(|| self.others.replaced.clone())?;
         let others = Others { replaced: Some(self.by.clone()), ..self.others.clone() };
         let replaced_at = self.at.iter().map(|place| place.address.clone()).collect();
-        Some(Self { others, by, at, replaced_at })
+        let sets = self.at.iter().map(|place| place.backend_set.clone()).collect();
+        Some(Self { others, by, at: vec![place], replaced_at, wider: (addresses, sets) })
+    }
+
+    /// The load balancer that decides.
+    pub(super) fn load_balancer(&self) -> &LoadBalancerId {
+        &self.at.first().expect("an instance claims some place").load_balancer
+    }
+
+    /// Makes sure that no other version is in service, before a rollback brings anything back.
+    ///
+    /// # Errors
+    /// [`Held`](crate::run::FailureKind::Held) if one is.
+    pub(super) async fn is_free(&self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        let id = self.load_balancer();
+        // A load balancer that is gone serves nobody.
+        let Some(read) = when_idle_unless_gone(cx, id).await? else { return Ok(()) };
+        let serving: Vec<&Backend> =
+            self.unknown(&read.0).into_iter().filter(|backend| backend.flags.serves()).collect();
+        if !serving.is_empty() && !self.is_decided(cx, &read.0) {
+            let rivals = self.others.rivals(cx).await?;
+            if let Some(winner) = among(cx, rivals, &serving).await?.first() {
+                return Err(winner.lost_to());
+            }
+        }
+        cx.world.pace.hand_on(id, read);
+        Ok(())
     }
 
     /// The first look, once the run's own registration has ended.
@@ -91,12 +130,9 @@ impl Claim {
     }
 
     async fn look(&self, cx: &Cx<'_, World>, side: Side) -> Result<Read, Failure> {
-        let Some(first) = self.at.first() else {
-            return Err(Failure::ours(DOING, "there is no place to look at"));
-        };
         let started = Instant::now();
         for wait in Looks::at_most(cx.world.policy.poll_interval) {
-            let read = when_surely_idle(cx, &first.load_balancer).await?;
+            let read = when_surely_idle(cx, self.load_balancer()).await?;
             let is_shown = self.at.iter().all(|place| place.find(&read.0).is_some());
             // What is not there by then has been removed by somebody, which whoever changes it finds out.
             let counts = is_shown || started.elapsed() > SURE_AFTER;
@@ -115,8 +151,8 @@ impl Claim {
 
     /// Whether this run has been admitted somewhere: then the others give way to it. What is registered in service has not.
     fn is_decided(&self, cx: &Cx<'_, World>, balancer: &LoadBalancer) -> bool {
-        let serves = |place: &Place| place.find(balancer).is_some_and(|backend| backend.flags.serves());
-        cx.world.policy.register == Register::Drained && self.at.iter().any(serves)
+        let mut own = self.backends(balancer).filter(|backend| self.is_own(backend));
+        cx.world.policy.register == Register::Drained && own.any(|backend| backend.flags.serves())
     }
 
     /// The claimant that goes on instead of this run.
@@ -145,28 +181,27 @@ impl Claim {
             return Ok((Vec::new(), Seniority::unknown(cx)));
         }
         let Alive { rivals, own, .. } = self.others.alive(cx, &self.by).await?;
-        let mut claimants = Vec::new();
-        for rival in rivals {
-            let addresses = rival.addresses(cx).await?;
-            let is_its = |one: &&&Backend| addresses.iter().any(|at| is_same_address(at, &one.ip_address));
-            let mut backends = unknown.iter().filter(is_its).peekable();
-            if backends.peek().is_some() {
-                let serves = backends.any(|backend| backend.flags.serves());
-                claimants.push(Claimant { rival, serves });
-            }
-        }
-        Ok((claimants, own))
+        Ok((among(cx, rivals, &unknown).await?, own))
     }
 
     /// The backends in this run's sets that are neither its own nor the replaced instance's.
     fn unknown<'b>(&self, balancer: &'b LoadBalancer) -> Vec<&'b Backend> {
-        let known = self.at.iter().map(|place| &place.address).chain(&self.replaced_at);
-        let known: Vec<&String> = known.collect();
-        let is_ours = |name: &str| self.at.iter().any(|place| place.backend_set == name);
-        let sets = balancer.backend_sets.iter().filter(|(name, _)| is_ours(name));
+        let is_replaced = |backend: &Backend| is_at(backend, &self.replaced_at);
+        self.backends(balancer).filter(|backend| !self.is_own(backend) && !is_replaced(backend)).collect()
+    }
+
+    /// The backends in this run's sets.
+    fn backends<'b>(&self, balancer: &'b LoadBalancer) -> impl Iterator<Item = &'b Backend> {
+        let is_ours = |name: &String| {
+            self.wider.1.contains(name) || self.at.iter().any(|place| place.backend_set == *name)
+        };
+        let sets = balancer.backend_sets.iter().filter(move |(name, _)| is_ours(name));
         sets.flat_map(|(_, set)| &set.backends)
-            .filter(|backend| !known.iter().any(|at| is_same_address(at, &backend.ip_address)))
-            .collect()
+    }
+
+    fn is_own(&self, backend: &Backend) -> bool {
+        let is_there = |place: &Place| is_same_address(&place.address, &backend.ip_address);
+        self.at.iter().any(is_there) || is_at(backend, &self.wider.0)
     }
 
     fn apart(&self, cx: &Cx<'_, World>, balancer: &LoadBalancer) -> Duration {
@@ -176,6 +211,28 @@ impl Claim {
             Some(MinReady::Interval) | None => self.at.iter().map(hold).max().unwrap_or_default().max(APART),
         }
     }
+}
+
+/// Those of the rivals to which some of these backends belong.
+async fn among(
+    cx: &Cx<'_, World>,
+    rivals: Vec<Rival>,
+    backends: &[&Backend],
+) -> Result<Vec<Claimant>, Failure> {
+    let mut claimants = Vec::new();
+    for rival in rivals {
+        let addresses = rival.addresses(cx).await?;
+        let mut its = backends.iter().filter(|backend| is_at(backend, &addresses)).peekable();
+        if its.peek().is_some() {
+            let serves = its.any(|backend| backend.flags.serves());
+            claimants.push(Claimant { rival, serves });
+        }
+    }
+    Ok(claimants)
+}
+
+fn is_at(backend: &Backend, addresses: &[String]) -> bool {
+    addresses.iter().any(|at| is_same_address(at, &backend.ip_address))
 }
 
 /// The claimant that goes on instead of this run: one that serves; or, as long as none does, a rollback before a start, and then

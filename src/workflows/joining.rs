@@ -51,7 +51,7 @@ impl<'j> Joining<'j> {
         let at: Vec<Place> = self.places().cloned().collect();
         let replaced_at = self.before.iter().map(|old| old.backend.ip_address.clone()).collect();
         let claim = others.filter(|_| !at.is_empty());
-        self.claim = claim.map(|others| Claim { others, by: by.clone(), at, replaced_at });
+        self.claim = claim.map(|others| Claim::new(others, by.clone(), at, replaced_at));
         self
     }
 

@@ -102,47 +102,43 @@ pub(super) struct Alive {
 }
 
 impl Others {
-    pub(super) async fn alive(&self, cx: &Cx<'_, World>, own: &InstanceId) -> Result<Alive, Failure> {
+    /// What the lists of all compartments show.
+    async fn listed(&self, cx: &Cx<'_, World>) -> Result<Vec<Value>, Failure> {
         let api = cx.world.oci.container_instances();
-        let (mut rivals, mut seniority): (Vec<Rival>, _) = (Vec::new(), None);
+        let mut all = Vec::new();
         for compartment in &self.compartments {
-            for one in failure::must_look_all(cx, DOING, api.list(compartment)).await? {
-                if one["id"] == own.as_str() {
-                    seniority = Some(Seniority::shown(&one, Some(cx.run())));
-                } else if self.is_rival(cx, &one) {
-                    rivals.extend(Rival::of(&one));
-                }
-            }
+            all.extend(failure::must_look_all(cx, DOING, api.list(compartment)).await?);
         }
-        if let Some(own) = seniority {
-            return Ok(Alive { rivals, own, is_own_listed: true });
-        }
-        let own = failure::must_look(cx, DOING, || api.get_raw(own)).await?.value;
-        Ok(Alive { rivals, own: Seniority::shown(&own, Some(cx.run())), is_own_listed: false })
+        Ok(all)
     }
 
-    /// Whether another run has an instance, besides the one that is replaced.
-    pub(super) async fn are_there(&self, cx: &Cx<'_, World>) -> Result<bool, Failure> {
-        let api = cx.world.oci.container_instances();
-        for compartment in &self.compartments {
-            let listed = failure::must_look_all(cx, DOING, api.list(compartment)).await?;
-            if listed.iter().any(|one| self.is_rival(cx, one)) {
-                return Ok(true);
-            }
+    pub(super) async fn alive(&self, cx: &Cx<'_, World>, own: &InstanceId) -> Result<Alive, Failure> {
+        let listed = self.listed(cx).await?;
+        let rivals = self.rivals_among(cx, &listed);
+        let seniority = |shown: &Value| Seniority::shown(shown, Some(cx.run()));
+        if let Some(shown) = listed.iter().find(|one| one["id"] == own.as_str()) {
+            return Ok(Alive { rivals, own: seniority(shown), is_own_listed: true });
         }
-        Ok(false)
+        let api = cx.world.oci.container_instances();
+        let read = failure::must_look(cx, DOING, || api.get_raw(own)).await?.value;
+        Ok(Alive { rivals, own: seniority(&read), is_own_listed: false })
+    }
+
+    /// The instances that other runs have, besides the one that is replaced.
+    pub(super) async fn rivals(&self, cx: &Cx<'_, World>) -> Result<Vec<Rival>, Failure> {
+        Ok(self.rivals_among(cx, &self.listed(cx).await?))
+    }
+
+    fn rivals_among(&self, cx: &Cx<'_, World>, listed: &[Value]) -> Vec<Rival> {
+        listed.iter().filter(|one| self.is_rival(cx, one)).filter_map(Rival::of).collect()
     }
 
     /// The addresses of all instances that other runs have made, in any state.
     pub(super) async fn addresses(&self, cx: &Cx<'_, World>) -> Result<Vec<String>, Failure> {
-        let api = cx.world.oci.container_instances();
+        let listed = self.listed(cx).await?;
         let mut addresses = Vec::new();
-        for compartment in &self.compartments {
-            for one in failure::must_look_all(cx, DOING, api.list(compartment)).await? {
-                if let Some(rival) = Rival::of(&one).filter(|_| self.is_of_another_run(cx, &one)) {
-                    addresses.extend(rival.addresses(cx).await?);
-                }
-            }
+        for rival in listed.iter().filter(|one| self.is_of_another_run(cx, one)).filter_map(Rival::of) {
+            addresses.extend(rival.addresses(cx).await?);
         }
         Ok(addresses)
     }

@@ -144,6 +144,7 @@ pub(super) async fn retire(
             flags,
             may_leave_nothing: retiring.may_leave_nothing,
             takeover: retiring.takeover_in(&place.backend_set),
+            claim: retiring.claim.clone(),
         };
         let sent = run.change(remove).await?;
         follow(run, sent, place.subject(), Expected::NoBackend(place.clone())).await?;
@@ -154,7 +155,12 @@ pub(super) async fn retire(
     if retiring.marks_kept && matches!(retiring.mode, Disposal::Keep | Disposal::Stop) {
         let tags = old.specification.expose()["freeformTags"].as_object().cloned().unwrap_or_default();
         let tags = Confidential::new(tags);
-        let mark = MarkKept { id: id.clone(), compartment_id: compartment_id.clone(), tags };
+        let mark = MarkKept {
+            id: id.clone(),
+            compartment_id: compartment_id.clone(),
+            tags,
+            claim: retiring.claim.clone(),
+        };
         run.change(mark).await?;
     }
     if retiring.mode == Disposal::Keep {
@@ -169,6 +175,7 @@ pub(super) async fn retire(
         load_balancer: retiring.balancer.clone(),
         takeover: retiring.takeover.clone(),
         elsewhere: retiring.elsewhere.clone(),
+        claim: retiring.claim.clone(),
     };
     run.change(retire).await?;
     run.wait(AwaitRetirement { id, compartment_id, mode: retiring.mode }).await

@@ -89,3 +89,4 @@ mod told;
 mod unseen;
 mod unused;
 mod whole;
+mod withdrawn;

@@ -89,6 +89,7 @@ impl Plain {
             | EventKind::RunFailed { .. }
             | EventKind::RollbackStarted
             | EventKind::UndoCompleted { .. }
+            | EventKind::UndoWithdrawn { .. }
             | EventKind::UndoFailed { .. }
             | EventKind::StepResolved { .. }
             | EventKind::RunStuck { .. }
@@ -179,6 +180,9 @@ pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> Stri
         EventKind::UndoBegun { .. } => format!("undo {step} started"),
         EventKind::UndoAdvanced { note, .. } => format!("undo {step}: {note}"),
         EventKind::UndoCompleted { .. } => format!("undo {step} completed {took}"),
+        // A process that takes a run up has not seen the step begin.
+        EventKind::UndoWithdrawn { seq } if step.is_empty() => format!("undo of step {seq} taken back again"),
+        EventKind::UndoWithdrawn { .. } => format!("undo {step} taken back again"),
         EventKind::UndoFailed { failure, .. } => format!("undo {step} FAILED {took}: {failure}"),
         EventKind::StepResolved { seq, resolution, reason, by } => {
             format!("step {seq} resolved by {by} as {resolution:?}: {reason}").to_lowercase()

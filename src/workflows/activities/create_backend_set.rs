@@ -95,7 +95,7 @@ impl Mutation for CreateBackendSet {
             }
         }
         if let Some(others) = &self.others
-            && others.are_there(cx).await?
+            && !others.rivals(cx).await?.is_empty()
         {
             cx.warn(format!(
                 "another run of the deployment needs the backend set `{}`, which stays",

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::left::{self, fact};
 use super::sent::{Sent, preview_of};
+use super::withdrawal;
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::load_balancers::{Flags, update_backend};
-use crate::oci::network::is_same_address;
 use crate::oci::{Call, InstanceId};
 use crate::run::Failure;
 use crate::workflows::arbiter::Claim;
@@ -18,7 +18,7 @@ use crate::workflows::instance::mark;
 use crate::workflows::kinship::RESTORED_INSTANCE;
 use crate::workflows::looked::Side;
 use crate::workflows::successor::Takeover;
-use crate::workflows::{World, failure, guards, instance};
+use crate::workflows::{World, guards};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -99,6 +99,9 @@ impl Mutation for DrainBackend {
     }
 
     async fn compensate(&self, done: Done<&Sent>, cx: &Cx<'_, World>) -> Result<Undone, Failure> {
+        if let Some(part) = withdrawal::next(cx, self.claim.as_ref()).await? {
+            return Ok(part);
+        }
         let set = &self.place.backend_set;
         let facts =
             fact(&if self.flags.serves() { left::served_before(set) } else { left::idle_before(set) }, &true);
@@ -107,78 +110,55 @@ impl Mutation for DrainBackend {
         if !is_back && done == Done::Known(&Sent::NOTHING) {
             return Ok(Undone::Whole(facts));
         }
-        give_back(cx, &self.place, &self.flags, self.claim.as_ref()).await?;
-        Ok(Undone::Whole(facts))
+        match give_back(cx, &self.place, &self.flags, self.claim.as_ref()).await? {
+            Some(part) => Ok(part),
+            None => Ok(Undone::Whole(facts)),
+        }
     }
 }
 
-/// Gives an old backend its flags back, at its instance's present address, unless another run goes on instead of this rollback.
-///
-/// # Errors
-/// [`Held`](crate::run::FailureKind::Held) if another run does. What this rollback has made again is taken away then.
+/// Gives an old backend its flags back, at its instance's present address. If another run goes on instead of this rollback,
+/// this is the part in which it begins to give way.
 pub(super) async fn give_back(
     cx: &Cx<'_, World>,
     place: &Place,
     flags: &Flags,
     claim: Option<&Claim>,
-) -> Result<(), Failure> {
+) -> Result<Option<Undone>, Failure> {
     let again = cx.fact(&left::registered_again(place));
-    let place = left::restored(cx, place);
-    let remade = cx.fact(RESTORED_INSTANCE).map(InstanceId::from);
     // Until a backend was removed, the new version serves, and every other run gives way to it.
-    let back = claim.filter(|_| flags.serves() && again.is_some());
-    let back = back.and_then(|claim| claim.taken_back(remade, vec![place.clone()]));
+    let claim = claim.filter(|_| flags.serves() && again.is_some());
+    let back = claim.and_then(|claim| {
+        let now = |old: &String| cx.fact(&left::restored_address(old)).unwrap_or(old).to_owned();
+        let addresses = claim.replaced_at.iter().map(now).collect();
+        claim.taken_back(
+            cx.fact(RESTORED_INSTANCE).map(InstanceId::from),
+            left::restored(cx, place),
+            addresses,
+        )
+    });
+    let place = left::restored(cx, place);
     if let Some(back) = &back {
         let id = &place.load_balancer;
-        let Some(read) = balancer::when_idle_unless_gone(cx, id).await? else { return Ok(()) };
+        let Some(read) = balancer::when_idle_unless_gone(cx, id).await? else { return Ok(None) };
         cx.world.pace.hand_on(id, read);
-        or_taken_away(cx, &place, back.first_look(cx, Side::Rollback)).await?;
+        if let Err(failure) = Box::pin(back.first_look(cx, Side::Rollback)).await {
+            return if failure.is_held() { withdrawal::begin(&failure).map(Some) } else { Err(failure) };
+        }
     }
     if again.is_some() && flags.serves() {
         balancer::until_checked(cx, &place).await?;
     }
     if again != Some(left::IN_SERVICE) {
         if let Some(back) = &back {
-            let look = back.last_look(cx, Side::Rollback);
-            let read = or_taken_away(cx, &place, look).await?;
-            cx.world.pace.hand_on(&place.load_balancer, read);
+            match Box::pin(back.last_look(cx, Side::Rollback)).await {
+                Ok(read) => cx.world.pace.hand_on(&place.load_balancer, read),
+                Err(failure) if failure.is_held() => return withdrawal::begin(&failure).map(Some),
+                Err(failure) => return Err(failure),
+            }
         }
         // If somebody else removed the backend, we must not bring it back.
         balancer::set_flags(cx, &place, flags, "giving the old backend its flags back").await?;
     }
-    Ok(())
-}
-
-/// What a look finds. If another run goes on, what this rollback has made again is taken away.
-async fn or_taken_away(
-    cx: &Cx<'_, World>,
-    place: &Place,
-    look: impl Future<Output = Result<balancer::Read, Failure>> + Send,
-) -> Result<balancer::Read, Failure> {
-    const DOING: &str = "looking at the instance that was created again";
-    let lost = match Box::pin(look).await {
-        Err(failure) if failure.is_held() => failure,
-        looked => return looked,
-    };
-    let (balancer, _) = balancer::when_idle(cx, &place.load_balancer).await?;
-    for set in balancer.backend_sets.values() {
-        for backend in set.backends.iter().filter(|one| is_same_address(&one.ip_address, &place.address)) {
-            let of_it = Place { backend_set: set.name.clone(), port: backend.port, ..place.clone() };
-            balancer::remove(cx, &of_it, "removing the old backend again").await?;
-        }
-    }
-    if let Some(id) = cx.fact(RESTORED_INSTANCE).map(InstanceId::from) {
-        let [run, _] = instance::own_tags(cx, "");
-        let api = cx.world.oci.container_instances();
-        match failure::look(cx, DOING, || api.get_raw(&id)).await? {
-            Ok(found) if instance::is_remade_here(cx, &found.value) => {
-                let compartment = found.value["compartmentId"].as_str().unwrap_or_default();
-                instance::delete(cx, compartment, &id, &[run]).await?;
-            }
-            Ok(_) => {}
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(failure::of(DOING, &error)),
-        }
-    }
-    Err(lost)
+    Ok(None)
 }

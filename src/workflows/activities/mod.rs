@@ -34,6 +34,7 @@ mod sent;
 mod shift_set;
 mod surroundings;
 mod timing;
+mod withdrawal;
 
 pub(super) use admit_backend::AdmitBackend;
 pub(super) use await_address::AwaitAddress;

@@ -9,11 +9,13 @@ use tokio::time::Instant;
 
 use super::left::{self, fact};
 use super::sent::{Sent, preview_of};
+use super::withdrawal;
 use crate::config::Register;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::Call;
 use crate::oci::load_balancers::{Flags, create_backend, delete_backend};
 use crate::run::Failure;
+use crate::workflows::arbiter::Claim;
 use crate::workflows::balancer::{self, Expected, Place, SURE_AFTER};
 use crate::workflows::successor::Takeover;
 use crate::workflows::{World, guards};
@@ -29,6 +31,9 @@ pub(in crate::workflows) struct RemoveBackend {
     /// The new version in this set, which must already serve. Absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) takeover: Option<Takeover>,
+    /// What the new instance claims. Absent in runs of older versions, and if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) claim: Option<Claim>,
 }
 
 impl RemoveBackend {
@@ -100,6 +105,10 @@ impl Mutation for RemoveBackend {
         if cx.fact(&left::stays_away(&self.place.address)).is_some() {
             cx.warn(format!("{} is not registered again, as its instance stays away", place.subject()));
             return Ok(Undone::whole());
+        }
+        let registers = withdrawal::registers(cx, &place)?;
+        if let Some(part) = withdrawal::before(cx, self.claim.as_ref(), registers).await? {
+            return Ok(part);
         }
         let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, &place.load_balancer).await? else {
             return Ok(Undone::whole());

@@ -11,11 +11,13 @@ use tokio::time::Instant;
 
 use super::left;
 use super::sent::preview_of;
+use super::withdrawal;
 use crate::config::Disposal;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::container_instances::{self as api, InstanceState};
 use crate::oci::{Call, InstanceId, LoadBalancerId, WorkRequestId};
 use crate::run::{Confidential, Facts, Failure, FailureKind};
+use crate::workflows::arbiter::Claim;
 use crate::workflows::balancer::SURE_AFTER;
 use crate::workflows::elsewhere::Elsewhere;
 use crate::workflows::instance::{self, Standing, TokenOf, mark};
@@ -37,6 +39,9 @@ pub(in crate::workflows) struct RetireInstance {
     /// Other load balancers that may send to it. Absent in runs of older versions, which do not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::workflows) elsewhere: Option<Elsewhere>,
+    /// What the new instance claims. Absent in runs of older versions, and if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::workflows) claim: Option<Claim>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +158,13 @@ impl Mutation for RetireInstance {
         if let Done::Known(Retirement { was_sent: false, .. }) = done {
             return Ok(Undone::whole());
         }
+        let brings_back = match self.mode {
+            Disposal::Stop => withdrawal::brings_back(&self.id, &self.compartment_id),
+            Disposal::Delete | Disposal::Keep => Facts::new(),
+        };
+        if let Some(part) = withdrawal::before(cx, self.claim.as_ref(), brings_back).await? {
+            return Ok(part);
+        }
         match self.mode {
             Disposal::Keep => Ok(Undone::whole()),
             Disposal::Stop => self.start_again(cx, done).await,
@@ -187,11 +199,11 @@ impl Remade {
     fn of(cx: &Cx<'_, World>) -> Self {
         let [id, work, generation] =
             Self::NAMES.map(|name| cx.fact(&format!("{name}:{}", cx.id())).filter(|value| !value.is_empty()));
-        Self {
-            id: id.map(InstanceId::from),
-            work: work.map(WorkRequestId::from),
-            generation: generation.and_then(|text| text.parse().ok()).unwrap_or(0),
+        let generation = generation.and_then(|text| text.parse().ok()).unwrap_or(0);
+        if id.is_some_and(|id| withdrawal::has_taken_away(cx, id)) {
+            return Self { generation: generation + 1, ..Self::default() };
         }
+        Self { id: id.map(InstanceId::from), work: work.map(WorkRequestId::from), generation }
     }
 
     fn facts(&self, cx: &Cx<'_, World>) -> Facts {
@@ -344,6 +356,9 @@ impl RetireInstance {
 
     /// The new address of the instance for each old one.
     fn restored(&self, running: &instance::Running) -> Facts {
-        left::restored_as(&running.id, &self.addresses, &running.addresses)
+        let mut facts = left::restored_as(&running.id, &self.addresses, &running.addresses);
+        // An earlier attempt may have created it, whose answer was lost.
+        facts.extend(withdrawal::brings_back(&running.id, &self.compartment_id));
+        facts
     }
 }

@@ -16,6 +16,7 @@ use super::drain_backend::give_back;
 use super::left::{self, fact};
 use super::sent::preview_of;
 use super::timing::drained_out;
+use super::withdrawal;
 use crate::engine::{Activity, Cx, Done, Looks, Mutation, Preview, Undone};
 use crate::oci::load_balancers::{
     Backend, BackendSet, Flags, HealthStatus, LoadBalancer, backend, update_backend_set,
@@ -208,6 +209,9 @@ impl Mutation for ShiftSet {
         if done == Done::Known(&Shifted::OneByOne) {
             return Ok(Undone::whole());
         }
+        if let Some(part) = withdrawal::next(cx, self.claim.as_ref()).await? {
+            return Ok(part);
+        }
         // The old backends are drained in the same change. Meanwhile another run may have drained them, and serve.
         if self.claim.is_some() && done == Done::InDoubt {
             let coming: Vec<(&Place, &Flags)> =
@@ -219,7 +223,9 @@ impl Mutation for ShiftSet {
         for old in &self.leaving {
             let given_back = left::given_back(cx, &old.place);
             if cx.fact(&given_back).is_none() {
-                give_back(cx, &old.place, &old.flags, self.claim.as_ref()).await?;
+                if let Some(part) = give_back(cx, &old.place, &old.flags, self.claim.as_ref()).await? {
+                    return Ok(part);
+                }
                 let note = format!("{} has its flags back", left::restored(cx, &old.place).name());
                 return Ok(Undone::Part { facts: fact(&given_back, &true), note });
             }

@@ -2,6 +2,7 @@
 //! the end.
 
 mod create;
+pub(super) mod keeping;
 pub(super) mod kept;
 pub(super) mod mark;
 mod own;
@@ -12,8 +13,7 @@ mod watched;
 pub(super) use create::{TokenOf, create, is_refusal};
 pub(super) use mark::{SPECIFICATION_TAG, specification_of};
 pub(super) use own::{
-    OF_THE_UNDO, carries, created_at, find_tagged, is_made_here, is_remade, is_remade_here, made_by,
-    own_tags, run_of, tagged,
+    OF_THE_UNDO, carries, created_at, find_tagged, is_made_here, is_remade, made_by, own_tags, run_of, tagged,
 };
 pub(super) use running::{
     Reached, Running, addresses, only_ipv6, reached, still_runs, until_located, until_running,

@@ -32,11 +32,6 @@ pub(in crate::workflows) fn own_tags(cx: &Cx<'_, World>, purpose: &str) -> [(&'s
     [(RUN_TAG, cx.run().to_string()), (STEP_TAG, format!("{}{purpose}", cx.id()))]
 }
 
-/// Whether a rollback of this run created an instance.
-pub(in crate::workflows) fn is_remade_here(cx: &Cx<'_, World>, instance: &Value) -> bool {
-    is_remade(instance) && is_made_here(cx, instance)
-}
-
 /// Whether this run created an instance.
 pub(in crate::workflows) fn is_made_here(cx: &Cx<'_, World>, instance: &Value) -> bool {
     made_by(instance).is_some_and(|run| run == cx.run().to_string())

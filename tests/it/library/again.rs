@@ -53,6 +53,32 @@ async fn only_what_has_stopped_at_a_step_is_tried_again() {
     assert!(matches!(outcome.end, End::RolledBack(None)), "{outcome:?}");
 }
 
+#[tokio::test]
+async fn what_was_undone_and_taken_back_is_undone_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(folder.path()).await;
+    let (shelf, registry) = (Shelf::default(), registry());
+    let engine = Engine::new(&journal, &shelf, &registry);
+    let things = names(&["cup", "lent cup", "plate", "spoon"]);
+    let run = engine.start::<Fill>(started("a"), &things).await.expect("free").run;
+    let outcome = engine.rollback(run).await.expect("nobody holds it");
+    assert!(matches!(&outcome.end, End::Suspended(failure) if failure.is_held()), "{outcome:?}");
+    assert_eq!(shelf.things(), ["cup", "lent cup", "plate"]);
+    let undone = async || -> Vec<Option<UndoStatus>> {
+        let steps = journal.run(run).await.expect("it is there").steps;
+        steps.into_iter().map(|step| step.compensation.map(|undo| undo.status)).collect()
+    };
+    let begun = Some(UndoStatus::Begun);
+    assert_eq!(undone().await, [None, begun, begun, begun]);
+    assert!(journal.doubt(run).await.expect("it can be read").is_none());
+
+    let outcome = engine.resume(run).await.expect("nobody holds it");
+    assert!(matches!(outcome.end, End::RolledBack(None)), "{outcome:?}");
+    assert_eq!(shelf.things(), Vec::<String>::new());
+    assert_eq!(undone().await, [Some(UndoStatus::Completed); 4]);
+    assert!(journal.doubt(run).await.expect("it can be read").is_none());
+}
+
 /// Drives a run in a process that dies when such an event has happened. `None` if it died.
 async fn die_at(
     journal: &Journal,

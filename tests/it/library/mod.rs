@@ -32,7 +32,7 @@ use deployctl::engine::{
 };
 use deployctl::journal::{Journal, KeySource};
 use deployctl::retry::RetryPolicy;
-use deployctl::run::{EventKind, Failure, Target, Update};
+use deployctl::run::{EventKind, Facts, Failure, Target, Update};
 use serde::{Deserialize, Serialize};
 
 use crate::harness::Ran;
@@ -56,7 +56,7 @@ impl Shelf {
 }
 
 /// Puts one thing on the shelf. Its name says how that goes: `hang…` never ends; `slow…` ends at the second attempt, also on
-/// the way back; `away…` cannot be had; `locked…` is refused once; `trap…` ends, there or back, when the shelf knows `free`;
+/// the way back; `away…` cannot be had; `lent…` is taken away at the second attempt, until when a `plate` is back; `locked…` is refused once; `trap…` ends, there or back, when the shelf knows `free`;
 /// and `here…` is done at once.
 #[derive(Debug, Serialize, Deserialize)]
 struct Put {
@@ -124,6 +124,12 @@ impl Mutation for Put {
         let is_slow = self.name.starts_with("slow") && cx.world.is_new(&format!("no {}", self.name));
         if is_slow || self.is_trapped(cx.world) {
             std::future::pending::<()>().await;
+        }
+        if self.name.starts_with("lent") && cx.world.is_new(&format!("no {}", self.name)) {
+            // What was taken from the shelf since goes back.
+            cx.world.things.lock().expect("no panic holds it").insert("plate".to_owned());
+            let failure = Failure::held(None, "taking it", "somebody else has it");
+            return Ok(Undone::Withdrawn { facts: Facts::new(), failure });
         }
         cx.world.things.lock().expect("no panic holds it").remove(&self.name);
         Ok(Undone::whole())
