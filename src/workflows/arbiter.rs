@@ -12,7 +12,7 @@ use super::balancer::{Place, Read, SURE_AFTER, when_idle_unless_gone, when_surel
 use super::looked::Side;
 use super::rivals::{Alive, Others, Rival, Seniority};
 use super::{World, readiness};
-use crate::config::{MinReady, Register};
+use crate::config::MinReady;
 use crate::engine::{Cx, Looks};
 use crate::oci::load_balancers::{Backend, LoadBalancer};
 use crate::oci::network::is_same_address;
@@ -86,7 +86,7 @@ impl Claim {
         let Some(read) = when_idle_unless_gone(cx, id).await? else { return Ok(()) };
         let serving: Vec<&Backend> =
             self.unknown(&read.0).into_iter().filter(|backend| backend.flags.serves()).collect();
-        if !serving.is_empty() && !self.is_decided(cx, &read.0) {
+        if !serving.is_empty() && !self.is_decided(&read.0) {
             let rivals = self.others.rivals(cx).await?;
             if let Some(winner) = among(cx, rivals, &serving).await?.first() {
                 return Err(winner.lost_to());
@@ -117,7 +117,7 @@ impl Claim {
             let before = cx.world.looked.looks(cx.run(), side);
             let apart = self.apart(cx, &read.0);
             let left = match before {
-                _ if self.is_decided(cx, &read.0) => return Ok(read),
+                _ if self.is_decided(&read.0) => return Ok(read),
                 Some(before) => apart.saturating_sub(before.elapsed()),
                 None => apart,
             };
@@ -149,10 +149,9 @@ impl Claim {
         unreachable!("looks never end")
     }
 
-    /// Whether this run has been admitted somewhere: then the others give way to it. What is registered in service has not.
-    fn is_decided(&self, cx: &Cx<'_, World>, balancer: &LoadBalancer) -> bool {
-        let mut own = self.backends(balancer).filter(|backend| self.is_own(backend));
-        cx.world.policy.register == Register::Drained && own.any(|backend| backend.flags.serves())
+    /// Whether this run has been admitted somewhere: then the others give way to it.
+    fn is_decided(&self, balancer: &LoadBalancer) -> bool {
+        self.backends(balancer).any(|backend| self.is_own(backend) && backend.flags.serves())
     }
 
     /// The claimant that goes on instead of this run.
@@ -162,7 +161,7 @@ impl Claim {
         balancer: &LoadBalancer,
         side: Side,
     ) -> Result<Option<Claimant>, Failure> {
-        if self.is_decided(cx, balancer) {
+        if self.is_decided(balancer) {
             return Ok(None);
         }
         let (claimants, own) = self.claimants(cx, balancer).await?;

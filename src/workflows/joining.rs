@@ -123,8 +123,8 @@ pub(super) async fn register(run: &mut Run<'_, World>, joining: &Joining<'_>) ->
         let next =
             if is_last && run.world().policy.shifts_sets { joining.within(sets[0]) } else { Vec::new() };
         let flags = match register {
-            Register::Drained => target.flags.drained(),
-            Register::Active => target.flags.clone(),
+            Register::Active if joining.claim.is_none() => target.flags.clone(),
+            Register::Active | Register::Drained => target.flags.drained(),
         };
         let register = RegisterBackend {
             place: place.clone(),
@@ -178,20 +178,29 @@ pub(super) async fn shift_each(
         Some(MinReady::Interval) | None => true,
     };
     let sets = joining.sets();
+    let is_drained = run.world().policy.register == Register::Drained;
+    // Where drained backends are not checked, they are admitted unchecked, as soon as no other run goes first.
+    let is_unchecked = !is_drained && joining.claim().is_some();
+    if is_unchecked {
+        for set in &sets {
+            admit(run, joining, set).await?;
+        }
+    }
     let mut shifted = Vec::new();
     for (n, set) in sets.iter().enumerate() {
         if is_soon {
             let next = sets.iter().skip(n + 1).take(AHEAD).flat_map(|set| joining.within(set));
             // The other sets follow the first, whose admission decides.
-            let claim = joining.claim().filter(|_| n == 0);
+            let claim = joining.claim().filter(|_| n == 0 && !is_unchecked);
             ready(run, Some(set), joining.within(set), next.collect(), successor, claim).await?;
         } else if n == 0 {
             let all = joining.places().cloned().collect();
-            ready(run, None, all, Vec::new(), successor, joining.claim()).await?;
+            let claim = joining.claim().filter(|_| !is_unchecked);
+            ready(run, None, all, Vec::new(), successor, claim).await?;
         }
-        let is_drained = run.world().policy.register == Register::Drained;
         match joining.shift(set, successor).filter(|_| is_drained) {
             Some(shift) => shifted.extend(shift_set(run, joining, shift).await?),
+            None if is_unchecked => {}
             None => admit(run, joining, set).await?,
         }
     }

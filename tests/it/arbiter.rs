@@ -89,6 +89,33 @@ fn a_run_looks_once_more_before_it_admits_its_version() {
 }
 
 #[test]
+fn of_two_runs_that_are_admitted_unchecked_one_goes_on() {
+    let world = World::hurried();
+    world.post("/sandbox/habits", &json!({"drained-backends": "unchecked"}));
+    let active = |n: &str| {
+        let mut deployment = version(&world, n);
+        deployment["register"] = json!("active");
+        deployment
+    };
+    let (younger, older) = (world.machine("younger"), world.machine("older"));
+    younger.killed_at(&["start", younger.write_deployment(&active("2"))], FOUND);
+    let registered = "await-work-request[register-backend]/completed";
+    older.killed_at(&["start", older.write_deployment(&active("3"))], registered);
+    // The younger one gives way, and has not taken anything back when the older one looks.
+    let mut late = younger.command(&["resume", "latest"]);
+    late.env("FAILPOINTS", "run/not failed=1*return(STOP)");
+    let late = late.stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    paused_at(&world, &late);
+    older.run(&["resume", "latest"]).expect(0);
+    let ended = ended(late).expect(6);
+    assert!(ended.stderr.contains(", which goes first"), "{}", ended.stderr);
+    world.expect_serving("3");
+    // The way back is the same.
+    older.run(&["rollback", "latest"]).expect(0);
+    world.expect_serving("1");
+}
+
+#[test]
 fn a_rollback_goes_before_a_start() {
     for is_registered in [false, true] {
         let world = World::hurried();

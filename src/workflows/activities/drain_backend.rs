@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::left::{self, fact};
 use super::sent::{Sent, preview_of};
 use super::withdrawal;
+use crate::config::Register;
 use crate::engine::{Activity, Cx, Done, Mutation, Preview, Undone};
 use crate::oci::load_balancers::{Flags, update_backend};
 use crate::oci::{Call, InstanceId};
@@ -146,7 +147,10 @@ pub(super) async fn give_back(
             return if failure.is_held() { withdrawal::begin(&failure).map(Some) } else { Err(failure) };
         }
     }
-    if again.is_some() && flags.serves() {
+    let is_to_serve = again.is_some() && flags.serves();
+    // Where drained backends are not checked, it is checked once it is in service.
+    let is_checked_first = again == Some(left::IN_SERVICE) || cx.world.policy.register == Register::Drained;
+    if is_to_serve && is_checked_first {
         balancer::until_checked(cx, &place).await?;
     }
     if again != Some(left::IN_SERVICE) {
@@ -159,6 +163,9 @@ pub(super) async fn give_back(
         }
         // If somebody else removed the backend, we must not bring it back.
         balancer::set_flags(cx, &place, flags, "giving the old backend its flags back").await?;
+    }
+    if is_to_serve && !is_checked_first {
+        balancer::until_checked(cx, &place).await?;
     }
     Ok(None)
 }

@@ -114,9 +114,11 @@ impl Mutation for RemoveBackend {
             return Ok(Undone::whole());
         };
         guards::old_instance_is_there(cx, &place).await?;
-        // If drained backends are not checked, waiting for its checks would never end.
+        // If drained backends are not checked, it is checked once it is in service.
         let (flags, how) = match cx.world.policy.register {
-            Register::Active if self.flags.serves() => (self.flags.clone(), left::IN_SERVICE),
+            Register::Active if self.flags.serves() && self.claim.is_none() => {
+                (self.flags.clone(), left::IN_SERVICE)
+            }
             Register::Active | Register::Drained => (self.flags.drained(), "drained"),
         };
         if place.find(&balancer).is_some() {
