@@ -71,7 +71,7 @@ impl Live {
             EventKind::UndoAdvanced { note, .. } => self.line(Tone::Dim, "·", &plain(note)),
             EventKind::UndoCompleted { seq } => self.end(*seq, Tone::Busy, "↩", "", at),
             EventKind::UndoWithdrawn { .. } => {
-                self.line(Tone::Busy, "·", "taken back again, to be made anew")
+                self.line(Tone::Busy, "·", "taken back again, to be made anew");
             }
             EventKind::StepFailed { seq, failure } | EventKind::UndoFailed { seq, failure } => {
                 self.end(*seq, Tone::Bad, "✖", &plain(&failure.to_string()), at);
