@@ -12,8 +12,9 @@ use super::meant::{Runs, runs_of};
 use super::problem::Report;
 use super::revisions::name_of;
 use super::session::{Ready, Session, predecessor};
+use crate::config::{Deployment, Predecessor};
 use crate::engine::{Foresight, Past};
-use crate::journal::{Fate, Kin, Revision, revisions};
+use crate::journal::{Fate, Journal, Kin, Revision, revisions};
 use crate::run::RunId;
 use crate::workflows::{REPEATS, Redeploy, World, again, complete_origin};
 
@@ -52,15 +53,11 @@ pub(super) async fn roll_out_again(
         Runs::Signalled(exit) => return Ok(exit),
     };
     let revision = chosen(&runs, way.which)?;
-    let context = session.context_of(&journal, revision.run).await?;
-    let past = Past::from(journal.history(revision.run).await?);
-    let (mut deployment, context) =
-        again(&past, context, predecessor(args)).map_err(|failure| Report::usage(failure.to_string()))?;
-    let world = session.world_of(&context).await?;
-    complete_origin(&mut deployment, &world).await;
+    let ready = ready_again(session, &journal, revision.run, predecessor(args)).await?;
+    let Ready { deployment, world, .. } = &ready;
     if way.confirmation.asks(session.ui) {
-        let plan = async |foresight: &Foresight<'_, World>| foresight.plan::<Redeploy>(&deployment).await;
-        let steps = match foreseen(session, &world, plan).await? {
+        let plan = async |foresight: &Foresight<'_, World>| foresight.plan::<Redeploy>(deployment).await;
+        let steps = match foreseen(session, world, plan).await? {
             Foreseen::Seen((steps, ())) => steps,
             Foreseen::Stopped(stop) => return Err(stopped(session, stop).await),
             Foreseen::Signalled(exit) => return Ok(exit),
@@ -70,9 +67,25 @@ pub(super) async fn roll_out_again(
     }
     let mut facts = cause::of_start(session, way.reason);
     facts.insert(REPEATS.to_owned(), revision.run.to_string());
-    let exit = roll_out(session, &journal, &Ready { deployment, context, world }, &facts, way.wait).await?;
+    let exit = roll_out(session, &journal, &ready, &facts, way.wait).await?;
     journal.close().await?;
     Ok(exit)
+}
+
+/// What a run has deployed, ready to be deployed again.
+pub(super) async fn ready_again(
+    session: &Session<'_>,
+    journal: &Journal,
+    run: RunId,
+    predecessor: Option<Predecessor>,
+) -> Result<Ready<Deployment>, Report> {
+    let context = session.context_of(journal, run).await?;
+    let past = Past::from(journal.history(run).await?);
+    let (mut deployment, context) =
+        again(&past, context, predecessor).map_err(|failure| Report::usage(failure.to_string()))?;
+    let world = session.world_of(&context).await?;
+    complete_origin(&mut deployment, &world).await;
+    Ok(Ready { deployment, context, world })
 }
 
 fn chosen(runs: &[Kin], which: Which<'_>) -> Result<Revision, Report> {

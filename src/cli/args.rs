@@ -71,6 +71,7 @@ pub(super) fn command_line() -> clap::Command {
             rollback.mut_arg("file", |file| file.value_name("RUN|DEPLOYMENT").help(WHAT))
         })
         .mut_subcommand("revisions", |revisions| revisions.mut_arg("file", |file| file.help(KNOWN)))
+        .mut_subcommand("status", |status| status.mut_arg("file", |file| file.help(KNOWN)))
         .mut_subcommand("restart", |restart| restart.mut_arg("file", |file| file.help(KNOWN)))
         .mut_subcommand("show", |show| {
             show.mut_arg("file", |file| file.value_name("DEPLOYMENT|RUN").help(SHOWN))
@@ -189,6 +190,14 @@ pub(super) enum Command {
         /// How many runs, the newest first; 0 for all
         #[arg(long, default_value_t = 20, value_name = "N")]
         limit: u32,
+    },
+    /// Show what serves a deployment now, and what differs from what its runs have left
+    Status {
+        #[command(flatten)]
+        deployment: DeploymentArgs,
+        /// Show it again each time that something has changed, until Ctrl-C
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Show which versions have served, who deployed them and why, and what replaced them
     Revisions {

@@ -165,6 +165,20 @@ async fn described(
     ready: &Ready<Deployment>,
     journal: &Journal,
 ) -> Result<Runs, Report> {
+    match runs_at(session, ready, journal).await? {
+        Runs::Of(runs) if runs.is_empty() => {
+            Err(nobody(&ready.deployment.name, &journal.deployments().await?))
+        }
+        found => Ok(found),
+    }
+}
+
+/// The same, and nothing if the journal does not know the deployment.
+pub(super) async fn runs_at(
+    session: &Session<'_>,
+    ready: &Ready<Deployment>,
+    journal: &Journal,
+) -> Result<Runs, Report> {
     let Ready { deployment, world, .. } = ready;
     let look = async |foresight: &Foresight<'_, World>| locate(foresight, deployment).await;
     let balancer = match foreseen(session, world, look).await? {
@@ -172,12 +186,8 @@ async fn described(
         Foreseen::Stopped(stop) => return Err(stop.into()),
         Foreseen::Signalled(exit) => return Ok(Runs::Signalled(exit)),
     };
-    let all = journal.deployments().await?;
-    let found = going_there(all.clone(), deployment, &balancer);
-    if found.is_empty() {
-        return Err(nobody(&deployment.name, &all));
-    }
-    Ok(Runs::Of(only(found, &deployment.name)?))
+    let found = going_there(journal.deployments().await?, deployment, &balancer);
+    Ok(Runs::Of(if found.is_empty() { Vec::new() } else { only(found, &deployment.name)? }))
 }
 
 /// The deployments that go where this one goes.

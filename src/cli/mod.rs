@@ -29,6 +29,7 @@ mod revisions;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod serving;
 mod session;
 mod signals;
 mod status;

@@ -20,7 +20,9 @@ use super::sandbox;
 use super::session::Session;
 use super::ui::Ui;
 use super::variables::expect_text;
-use super::{abandon, check, drive, history, journal, key, log, prune, recover, resolve, revisions, usage};
+use super::{
+    abandon, check, drive, history, journal, key, log, prune, recover, resolve, revisions, serving, usage,
+};
 use crate::clock::Clock;
 use crate::config::json_schema;
 use crate::env::Env;
@@ -109,6 +111,7 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
         }
         Command::History { run: None, limit, .. } => history::list(session, NonZeroU32::new(limit)).await,
         Command::History { run: Some(run), events, .. } => history::one(session, &run, events).await,
+        Command::Status { deployment, watch } => serving::show(session, &deployment, watch).await,
         Command::Revisions { deployment } => revisions::list(session, &deployment).await,
         Command::Destroy { deployment, id, dry_run, yes } => {
             let way = Destroying { is_dry: dry_run, confirmation: Confirmation::of(yes) };

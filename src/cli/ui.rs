@@ -227,6 +227,12 @@ pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     duration((to - from).to_std().unwrap_or_default())
 }
 
+/// How long ago something was: as [`between`], and in days from two days on.
+pub(super) fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let days = (now - since).num_days();
+    if days < 2 { between(since, now) } else { format!("{days}d") }
+}
+
 /// The end of an OCID, which distinguishes it from others.
 pub(super) fn short(ocid: &str) -> String {
     let n_chars = ocid.chars().count();

@@ -39,18 +39,18 @@ impl Named<'_> {
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) id: InstanceId,
-    name: String,
-    state: String,
+    pub(super) name: String,
+    pub(super) state: String,
     pub(super) addresses: Vec<String>,
     /// Where it is registered on the load balancer.
     pub(super) registered: Vec<Registered>,
     /// Whether the load balancer could be read.
     is_known: bool,
-    made_by: Option<String>,
-    kept_by: Option<String>,
+    pub(super) made_by: Option<String>,
+    pub(super) kept_by: Option<String>,
     containers: Vec<ContainerRef>,
     /// Its images, which distinguish one version from another; empty until they are read.
-    images: Vec<String>,
+    pub(super) images: Vec<String>,
     /// Its compartment, if it is not the one that was searched.
     elsewhere: Option<String>,
     differences: Vec<Difference>,
@@ -104,6 +104,12 @@ impl Candidate {
         self.registered.iter().any(|place| place.backend.flags.serves())
     }
 
+    /// Reads what runs in it.
+    pub(super) async fn look_at_images(&mut self, cx: &Cx<'_, World>) -> Result<(), Failure> {
+        self.images = images(cx, &self.containers).await?;
+        Ok(())
+    }
+
     /// Reads the details that only a message needs.
     pub(super) async fn look_closer(
         &mut self,
@@ -112,7 +118,7 @@ impl Candidate {
         compartment_id: &str,
         listed: &Value,
     ) -> Result<(), Failure> {
-        self.images = images(cx, &self.containers).await?;
+        self.look_at_images(cx).await?;
         self.differences = filter.differences(listed);
         let compartment = listed["compartmentId"].as_str().filter(|id| *id != compartment_id);
         self.elsewhere = compartment.map(printable);

@@ -81,6 +81,7 @@ mod secrets;
 mod shifting;
 mod specification;
 mod start;
+mod status;
 mod substitutes;
 mod takeover;
 mod tampering;
