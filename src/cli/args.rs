@@ -110,6 +110,9 @@ pub(super) enum Command {
         #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, conflicts_with = "dry_run",
               default_missing_value = "1h", value_parser = humantime::parse_duration)]
         wait: Option<std::time::Duration>,
+        /// Do nothing, and exit with 0, if what serves is already as the deployment describes it
+        #[arg(long, conflicts_with_all = ["dry_run", "detach"])]
+        if_changed: bool,
         /// Why, for those who read the history
         #[arg(long, value_name = "TEXT", conflicts_with = "dry_run")]
         reason: Option<String>,

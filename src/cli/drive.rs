@@ -13,6 +13,7 @@ use super::meant::{Meant, meant};
 use super::problem::Report;
 use super::recover::before_a_start;
 use super::session::{Ready, Session, started};
+use super::unchanged::unchanged;
 use super::variables::is_detached;
 use super::wait::{Waited, Waiting, held};
 use crate::config::{Deployment, load_scope};
@@ -27,14 +28,25 @@ use crate::workflows::{Destroy, Destruction, Lookups, Redeploy, World, claim, in
 pub(super) struct Starting<'a> {
     /// Whether the run goes on without a terminal.
     pub(super) is_detached: bool,
-    /// Whether runs whose journal is lost are ended first.
-    pub(super) recovers: bool,
-    /// Whether their processes are gone for sure.
-    pub(super) is_now: bool,
+    /// What becomes of runs whose journal is lost.
+    pub(super) lost: Lost,
     /// How long to wait for another run of the deployment.
     pub(super) wait: Option<Duration>,
+    /// Whether nothing is done if nothing would change.
+    pub(super) only_if_changed: bool,
     /// Why it is started.
     pub(super) reason: Option<&'a str>,
+}
+
+/// What becomes of runs whose journal is lost before a deployment is started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// They are left alone.
+    Left,
+    /// They are ended, once it has been made sure that their processes are gone.
+    Ended,
+    /// They are ended at once: their processes are gone for sure.
+    EndedNow,
 }
 
 pub(super) async fn start(
@@ -48,14 +60,20 @@ pub(super) async fn start(
     if way.is_detached {
         leave_the_terminal()?;
     }
-    if way.recovers
-        && let Some(exit) = before_a_start(session, args, way.is_now).await?
+    if way.lost != Lost::Left
+        && let Some(exit) = before_a_start(session, args, way.lost == Lost::EndedNow).await?
     {
         return Ok(exit);
     }
     let ready = session.ready(args).await?;
     let journal = session.journal().await?;
     session.say_what_a_lost_disk_means()?;
+    if way.only_if_changed
+        && let Some(exit) = unchanged(session, &journal, &ready).await?
+    {
+        journal.close().await?;
+        return Ok(exit);
+    }
     let cause = cause::of_start(session, way.reason);
     let exit = roll_out(session, &journal, &ready, &cause, way.wait).await?;
     journal.close().await?;

@@ -34,6 +34,7 @@ mod session;
 mod signals;
 mod status;
 mod ui;
+mod unchanged;
 mod usage;
 mod variables;
 mod wait;

@@ -11,7 +11,7 @@ use super::args::{Cli, Command, command_line};
 use super::confirm::Confirmation;
 #[cfg(all(feature = "probe", feature = "sandbox"))]
 use super::demo;
-use super::drive::Destroying;
+use super::drive::{Destroying, Lost};
 use super::exit::Exit;
 use super::io::Io;
 use super::problem::Report;
@@ -80,9 +80,19 @@ fn keep_out_of_core_dumps() {
 
 async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {
     match command {
-        Command::Start { deployment, dry_run: false, detach, recover, now, wait, reason } => {
+        Command::Start { deployment, dry_run: false, detach, recover, now, wait, if_changed, reason } => {
             let reason = reason.as_deref();
-            let way = drive::Starting { is_detached: detach, recovers: recover, is_now: now, wait, reason };
+            let way = drive::Starting {
+                is_detached: detach,
+                lost: match (recover, now) {
+                    (false, _) => Lost::Left,
+                    (true, false) => Lost::Ended,
+                    (true, true) => Lost::EndedNow,
+                },
+                wait,
+                only_if_changed: if_changed,
+                reason,
+            };
             drive::start(session, &deployment, way).await
         }
         Command::Start { deployment, dry_run: true, .. } | Command::Plan { deployment } => {

@@ -5,6 +5,7 @@
 mod aero;
 mod backends;
 mod casing;
+mod changes;
 mod credentials;
 mod deployment;
 mod deps;
@@ -30,6 +31,7 @@ mod secrecy;
 mod shape;
 
 pub use backends::BACKENDS_LIMIT;
+pub use changes::{Change, changes};
 pub use credentials::{Credentials, CredentialsSource};
 pub use deployment::{BackendTarget, Deployment};
 pub use filter::Filter;

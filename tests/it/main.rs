@@ -87,6 +87,7 @@ mod takeover;
 mod tampering;
 mod terminal;
 mod told;
+mod unchanged;
 mod unseen;
 mod unused;
 mod whole;

@@ -29,6 +29,9 @@ fn every_field_of_the_api_is_taken_and_sent_in_its_words() {
     assert_eq!(body["imagePullSecrets"][1]["secretId"], "ocid1.vaultsecret.oc1.iad.sandbox");
     world.run(&["start", file]).expect(0);
     assert_eq!(world.versions(), ["2"]);
+    // Nothing of it is lost or altered when it is read back.
+    let again = world.run(&["start", file, "--if-changed", "--output", "json"]).expect(0);
+    assert_eq!(again.json()["status"], "unchanged", "{}", again.stderr);
 }
 
 #[test]
