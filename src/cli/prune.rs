@@ -15,7 +15,10 @@ use crate::engine::{Engine, Foresight};
 use crate::journal::{Journal, Kin};
 use crate::oci::InstanceId;
 use crate::run::{RunId, RunState};
-use crate::workflows::{NEW_INSTANCE, OLD_INSTANCE, Prune, Pruning, RESTORED_INSTANCE, Unused, World, claim};
+use crate::workflows::{
+    BACKEND_SET, DeadBackend, Leftovers, NEW_INSTANCE, OLD_INSTANCE, Prune, Pruning, REGISTERS,
+    RESTORED_INSTANCE, Registration, Unused, World, claim,
+};
 
 pub(super) async fn run(
     session: &Session<'_>,
@@ -29,7 +32,11 @@ pub(super) async fn run(
         Some(journal) => in_use(journal).await?,
         None => (Vec::new(), Vec::new()),
     };
-    let pruning = Pruning { deployment, open, needed, older_than };
+    let registrations = match &journal {
+        Some(journal) => registrations(journal, &deployment.name).await?,
+        None => Vec::new(),
+    };
+    let pruning = Pruning { deployment, open, needed, registrations, older_than };
     let look = async |foresight: &Foresight<'_, World>| pruning.unused(foresight).await;
     let unused = match foreseen(session, &world, look).await? {
         Foreseen::Seen(unused) => unused,
@@ -37,7 +44,7 @@ pub(super) async fn run(
         Foreseen::Signalled(exit) => return Ok(exit),
     };
     let exit = match &journal {
-        Some(journal) if is_meant && !unused.is_empty() => {
+        Some(journal) if is_meant && !(unused.instances.is_empty() && unused.backends.is_empty()) => {
             let name = pruning.deployment.name.clone();
             let started = started(&name, claim(&pruning.deployment), &context, &world)
                 .facts(cause::of_start(session, None));
@@ -82,26 +89,63 @@ async fn in_use(journal: &Journal) -> Result<(Vec<RunId>, Vec<InstanceId>), Repo
     Ok((open, needed))
 }
 
-fn tell(session: &Session<'_>, unused: &[Unused]) {
+/// What the runs of this deployment have registered, unless they are open.
+async fn registrations(journal: &Journal, name: &str) -> Result<Vec<Registration>, Report> {
+    let mut registrations = Vec::new();
+    for kin in journal.deployments().await?.into_iter().flatten() {
+        let Some(instance) = kin.fact(NEW_INSTANCE).filter(|_| kin.state.is_over() && kin.name == name)
+        else {
+            continue;
+        };
+        let record = journal.run(kin.run).await?;
+        for step in record.steps.iter().filter(|step| step.name == REGISTERS) {
+            let Some(subject) = step.subject.clone() else { continue };
+            let set = subject.rsplit_once('/').map_or(subject.as_str(), |(set, _)| set);
+            let of_set = kin.targets_of(BACKEND_SET).filter(|held| held.ends_with(&format!("/{set}")));
+            registrations.extend(of_set.map(|held| Registration {
+                backend_set: held.to_owned(),
+                subject: subject.clone(),
+                instance: InstanceId::from(instance),
+                at: step.started_at,
+            }));
+        }
+    }
+    Ok(registrations)
+}
+
+fn tell(session: &Session<'_>, unused: &Leftovers) {
+    let Leftovers { instances, backends } = unused;
     if session.ui.is_json {
-        let unused: Vec<Value> = unused.iter().map(published).collect();
-        session.ui.json(&json!({"unused": unused, "deleted": false}));
+        let unused: Vec<Value> = instances.iter().map(published).collect();
+        let dead: Vec<Value> = backends.iter().map(published_backend).collect();
+        session.ui.json(&json!({"unused": unused, "dead_backends": dead, "deleted": false}));
         return;
     }
-    for Unused { id, name, state, created_at, run, shape, backends } in unused {
+    for Unused { id, name, state, created_at, run, shape, backends, .. } in instances {
         let head = format!("{id}\n  {name}, {state}, {shape}\n  made by run {run} at {created_at}");
         let lines = std::iter::once(head).chain(backends.iter().map(|backend| format!("  {backend}")));
         session.ui.out(&plain(&lines.collect::<Vec<_>>().join("\n")));
     }
-    let n = plural(unused.len(), "instance");
-    let hint = if unused.is_empty() { "" } else { "; --yes takes them away" };
+    for backend in backends {
+        let line = format!("backend {}\n  of {}, which is gone", backend.subject(), backend.instance);
+        session.ui.out(&plain(&line));
+    }
+    let mut n = plural(instances.len(), "instance");
+    if !backends.is_empty() {
+        n = format!("{n} and {}", plural(backends.len(), "backend"));
+    }
+    let hint = if instances.is_empty() && backends.is_empty() { "" } else { "; --yes takes them away" };
     session.ui.note(&format!("{n} that nobody uses{hint}"));
 }
 
+fn published_backend(backend: &DeadBackend) -> Value {
+    json!({"backend": backend.subject(), "instance_id": backend.instance, "in_service": backend.is_in_service()})
+}
+
 fn published(unused: &Unused) -> Value {
-    let Unused { id, name, state, created_at, run, shape, backends } = unused;
+    let Unused { id, name, state, created_at, run, shape, backends, is_dead } = unused;
     json!({
         "instance_id": id, "name": name, "status": state, "created_at": created_at, "run_id": run, "shape": shape,
-        "backends": backends,
+        "backends": backends, "dead": is_dead,
     })
 }

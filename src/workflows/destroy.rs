@@ -60,6 +60,7 @@ impl Workflow for Destroy {
             compartment_id: &destruction.compartment_id,
             elsewhere,
             only_unused: false,
+            is_dead: false,
         };
         take_away(run, taking).await
     }
@@ -74,11 +75,13 @@ pub(super) struct TakingAway<'t> {
     pub(super) elsewhere: Option<Vec<String>>,
     /// Whether it is left alone if it serves. Otherwise its sets may be left with nothing.
     pub(super) only_unused: bool,
+    /// Whether it does not serve although it is in service.
+    pub(super) is_dead: bool,
 }
 
 /// Takes one instance out of service and deletes it.
 pub(super) async fn take_away(run: &mut Run<'_, World>, taking: TakingAway<'_>) -> Result<(), Stop> {
-    let TakingAway { id, balancer, compartment_id, elsewhere, only_unused } = taking;
+    let TakingAway { id, balancer, compartment_id, elsewhere, only_unused, is_dead } = taking;
     let which = Which::Id(id.clone());
     let find = FindOldInstance { which, pull_secrets: Confidential::new(Vec::new()), around: None };
     let Some(old) = run.read(find).await? else { return Ok(()) };
@@ -96,7 +99,7 @@ pub(super) async fn take_away(run: &mut Run<'_, World>, taking: TakingAway<'_>) 
     };
     let found = run.read(find).await?;
     if only_unused {
-        if found.old.iter().any(|old| old.backend.flags.serves()) {
+        if !is_dead && found.old.iter().any(|old| old.backend.flags.serves()) {
             return Ok(());
         }
         run.hold(&target::instance(id)).await?;

@@ -37,7 +37,7 @@ mod validation;
 mod world;
 
 pub use abandon::{KeepNew, NEW_SIDE, NewSide, Side, old_side};
-pub use activities::{Seen, Service, ServiceSet, Serving, Unfound, Unused};
+pub use activities::{DeadBackend, Registration, Seen, Service, ServiceSet, Serving, Unfound, Unused};
 pub use again::again;
 pub use balancer::{Pace, Versions};
 pub use by_hand::{OldSpecification, RETIRES, Substitute};
@@ -52,7 +52,7 @@ pub use kinship::{
 };
 pub use looked::Looked;
 pub use lost::{LostRun, Phase};
-pub use prune::{Prune, Pruning};
+pub use prune::{Leftovers, Prune, Pruning, REGISTERS};
 pub use redeploy::Redeploy;
 pub use registry::registry;
 pub use service::{Drift, Expected};

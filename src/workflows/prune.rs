@@ -1,19 +1,28 @@
-//! Prune: takes away the instances of a deployment that earlier runs have left behind and that serve nowhere.
+//! Prune: takes away what earlier runs of a deployment have left behind and what serves nowhere: instances, and backends
+//! whose instances are gone.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::activities::{FindUnused, Unused};
+use super::activities::{
+    DeadBackend, DrainBackend, FindDeadBackends, FindUnused, RegisterBackend, Registration, RemoveBackend,
+    Unused,
+};
+use super::balancer::Expected;
 use super::destroy::{TakingAway, take_away};
 use super::elsewhere::Elsewhere;
 use super::finders::find_load_balancer;
+use super::stages::follow;
 use super::target::{self, instance_compartment};
 use super::world::World;
 use crate::config::Deployment;
-use crate::engine::{Foresight, Run, Stop, Workflow};
+use crate::engine::{Activity as _, Foresight, Run, Stop, Workflow};
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{Facts, RunId};
+
+/// The step that registers a backend.
+pub const REGISTERS: &str = RegisterBackend::NAME;
 
 /// Takes away what earlier runs have left behind.
 #[derive(Debug)]
@@ -29,8 +38,19 @@ pub struct Pruning {
     pub open: Vec<RunId>,
     /// Instances that a run which is not over, or a rollback, may need.
     pub needed: Vec<InstanceId>,
-    /// How old an instance must be.
+    /// The backends that runs of this journal have registered, unless they are open.
+    pub registrations: Vec<Registration>,
+    /// How old an instance, or a registration, must be.
     pub older_than: Duration,
+}
+
+/// What nobody uses.
+#[derive(Debug)]
+pub struct Leftovers {
+    /// Instances that serve nowhere.
+    pub instances: Vec<Unused>,
+    /// Backends whose instances are gone.
+    pub backends: Vec<DeadBackend>,
 }
 
 impl Pruning {
@@ -38,10 +58,24 @@ impl Pruning {
     ///
     /// # Errors
     /// When there is something, and no instance of the deployment serves.
-    pub async fn unused(&self, foresight: &Foresight<'_, World>) -> Result<Vec<Unused>, Stop> {
+    pub async fn unused(&self, foresight: &Foresight<'_, World>) -> Result<Leftovers, Stop> {
         let nothing = Facts::new();
         let balancer = foresight.look(find_load_balancer(&self.deployment), &nothing).await?.id;
-        foresight.look(self.find(&balancer), &nothing).await
+        let backends = foresight.look(self.find_backends(&balancer), &nothing).await?;
+        Ok(Leftovers { backends, instances: foresight.look(self.find(&balancer), &nothing).await? })
+    }
+
+    fn find_backends(&self, balancer: &LoadBalancerId) -> FindDeadBackends {
+        FindDeadBackends {
+            load_balancer: balancer.clone(),
+            compartments: self.compartments(),
+            registrations: self.registrations.clone(),
+            older_than: self.older_than,
+        }
+    }
+
+    fn compartments(&self) -> Vec<String> {
+        Elsewhere::among(&self.deployment.compartment_id, &[instance_compartment(&self.deployment)])
     }
 
     fn find(&self, balancer: &LoadBalancerId) -> FindUnused {
@@ -50,7 +84,7 @@ impl Pruning {
         let target = target::of(deployment, balancer, &sets).filter(|_| !sets.is_empty());
         FindUnused {
             load_balancer: balancer.clone(),
-            compartments: Elsewhere::among(&deployment.compartment_id, &[instance_compartment(deployment)]),
+            compartments: self.compartments(),
             deployment: target::tag(deployment, target.as_ref()),
             open: self.open.clone(),
             needed: self.needed.clone(),
@@ -72,6 +106,9 @@ impl Workflow for Prune {
         let balancer = run.read(find_load_balancer(deployment)).await?.id;
         let own = deployment.lb_compartment.as_ref().unwrap_or(&deployment.compartment_id);
         let elsewhere = Elsewhere::among(own, &run.world().policy.lb_compartments);
+        for dead in run.read(pruning.find_backends(&balancer)).await? {
+            remove(run, &balancer, dead).await?;
+        }
         for unused in run.read(pruning.find(&balancer)).await? {
             let taking = TakingAway {
                 id: &unused.id,
@@ -79,9 +116,34 @@ impl Workflow for Prune {
                 compartment_id: &deployment.compartment_id,
                 elsewhere: Some(elsewhere.clone()),
                 only_unused: true,
+                is_dead: unused.is_dead,
             };
             take_away(run, taking).await?;
         }
         Ok(())
     }
+}
+
+/// Removes a backend whose instance is gone, and drains it first.
+async fn remove(run: &mut Run<'_, World>, balancer: &LoadBalancerId, dead: DeadBackend) -> Result<(), Stop> {
+    let DeadBackend { place, flags, .. } = dead;
+    run.hold(&target::backend_set(balancer, &place.backend_set)).await?;
+    let may_leave_nothing = false;
+    let (takeover, claim) = (None, None);
+    if !flags.drain {
+        let drained = flags.drained();
+        let drain = DrainBackend {
+            place: place.clone(),
+            flags: flags.clone(),
+            may_leave_nothing,
+            takeover: takeover.clone(),
+            claim: claim.clone(),
+        };
+        let sent = run.change(drain).await?;
+        let expected = Expected::Backend { place: place.clone(), flags: drained };
+        follow(run, sent, place.subject(), expected).await?;
+    }
+    let remove = RemoveBackend { place: place.clone(), flags, may_leave_nothing, takeover, claim };
+    let sent = run.change(remove).await?;
+    follow(run, sent, place.subject(), Expected::NoBackend(place)).await
 }

@@ -31,6 +31,21 @@ fn with_a_leftover() -> (World, &'static str, String) {
     (world, file, left)
 }
 
+/// The address of an instance.
+fn address(world: &World, id: &str) -> String {
+    let vnic = world.get(&format!("{INSTANCES}/{id}"))["vnics"][0]["vnicId"].clone();
+    let vnic = vnic.as_str().expect("an id");
+    world.get(&format!("/20160918/vnics/{vnic}"))["privateIp"].as_str().expect("an address").to_owned()
+}
+
+/// Registers a backend by hand.
+fn register(world: &World, address: &str, drain: bool) {
+    let backends = format!("{}/backendSets/http/backends", world.balancer());
+    let n_before = world.backends("http").len();
+    world.post(&backends, &json!({"ipAddress": address, "port": 80, "drain": drain}));
+    world.wait_until("it is registered", || world.backends("http").len() == n_before + 1);
+}
+
 fn found(world: &World, args: &[&str]) -> Vec<Value> {
     let ran = world.run(&[&["prune"], args, &["--output", "json"]].concat()).expect(0).json();
     assert_eq!(ran["deleted"], false);
@@ -67,14 +82,8 @@ fn what_an_earlier_run_left_behind_is_listed_and_taken_away_when_that_is_meant()
 #[test]
 fn one_that_is_drained_is_removed_first_and_a_killed_pruning_goes_on() {
     let (world, file, left) = with_a_leftover();
-    let address = {
-        let vnic = world.get(&format!("{INSTANCES}/{left}"))["vnics"][0]["vnicId"].clone();
-        let vnic = vnic.as_str().expect("an id");
-        world.get(&format!("/20160918/vnics/{vnic}"))["privateIp"].as_str().expect("an address").to_owned()
-    };
-    let backends = format!("{}/backendSets/http/backends", world.balancer());
-    world.post(&backends, &json!({"ipAddress": address, "port": 80, "drain": true}));
-    world.wait_until("it is registered", || world.backends("http").len() == 2);
+    let address = address(&world, &left);
+    register(&world, &address, true);
     let listed = found(&world, &[file, "--older-than", "0s"]);
     let place = format!("is drained in `http` as {address}:80");
     assert_eq!(listed[0]["backends"], json!([place]));
@@ -114,4 +123,52 @@ fn nothing_is_taken_away_while_no_version_serves() {
     assert!(ran.stderr.contains("serves: nothing is taken away while that is so"), "{}", ran.stderr);
     assert_eq!(world.changes(), before);
     assert!(!is_gone(&world, &left));
+}
+
+#[test]
+fn one_that_is_in_service_and_does_not_run_is_drained_and_taken_away() {
+    let (world, file, left) = with_a_leftover();
+    let address = address(&world, &left);
+    world.post(&format!("{INSTANCES}/{left}/actions/stop"), &json!({}));
+    world.wait_until("it is stopped", || {
+        world.get(&format!("{INSTANCES}/{left}"))["lifecycleState"] == "INACTIVE"
+    });
+    register(&world, &address, false);
+    let listed = found(&world, &[file, "--older-than", "0s"]);
+    assert_eq!((&listed[0]["instance_id"], &listed[0]["dead"]), (&json!(left), &json!(true)), "{listed:?}");
+    world.run(&["prune", file, "--older-than", "0s", "--yes"]).expect(0);
+    assert!(is_gone(&world, &left));
+    assert_eq!(world.backends("http").len(), 1);
+    let drained = world.changes().iter().any(|change| change.contains("PUT") && change.contains(&address));
+    assert!(drained, "{:?}", world.changes());
+}
+
+#[test]
+fn a_backend_whose_instance_is_gone_is_taken_away_if_a_run_registered_it() {
+    for drain in [true, false] {
+        let mut world = World::hurried();
+        world.expects_leftovers = true;
+        let first = world.run(&["start", deployment(&world, "2"), "--output", "json"]).expect(0).json();
+        let of_first = address(&world, first["new_instance_id"].as_str().expect("an id"));
+        let mut third = world.deployment_of("3");
+        third["ci-filter"] = json!({"display-name": "webserver", "freeform-tags": {"env": "prod"}});
+        let file = world.write_deployment(&third);
+        world.run(&["start", file]).expect(0);
+        register(&world, &of_first, drain);
+        // Nobody of ours has ever registered this one.
+        register(&world, "127.0.0.77", true);
+        let dead = |args: &[&str]| {
+            let ran = world.run(&[&["prune", file, "--output", "json"], args].concat()).expect(0).json();
+            ran["dead_backends"].as_array().expect("a list").clone()
+        };
+        assert_eq!(dead(&[]), Vec::<Value>::new(), "it is younger than a day");
+        let found = dead(&["--older-than", "0s"]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0]["backend"], format!("http/{of_first}:80"));
+        assert_eq!(dead(&["--older-than", "0s", "--journal", "other.db"]), Vec::<Value>::new());
+        world.run(&["prune", file, "--older-than", "0s", "--yes"]).expect(0);
+        let left: Vec<Value> = world.backends("http").iter().map(|one| one["ipAddress"].clone()).collect();
+        assert!(!left.contains(&json!(of_first)) && left.contains(&json!("127.0.0.77")), "{left:?}");
+        assert_eq!(left.len(), 2);
+    }
 }

@@ -8,10 +8,12 @@ use serde_json::Value;
 
 use crate::config::{Belongs, DEPLOYMENT_TAG};
 use crate::engine::{Activity, Cx, Read};
+use crate::oci::load_balancers::HealthStatus;
 use crate::oci::{InstanceId, LoadBalancerId, is_terminated, printable};
 use crate::run::{Failure, RunId};
+use crate::workflows::balancer::{self, Place};
 use crate::workflows::beside::belongs;
-use crate::workflows::candidates::{Candidate, is_kept};
+use crate::workflows::candidates::{Candidate, Registered, is_kept};
 use crate::workflows::{World, failure, instance};
 
 const DOING: &str = "looking for what earlier runs have left behind";
@@ -47,8 +49,11 @@ pub struct Unused {
     pub run: String,
     /// What it costs: its shape, its OCPUs and its memory.
     pub shape: String,
-    /// Where it is registered, drained or offline.
+    /// Where it is registered, drained, offline or dead.
     pub backends: Vec<String>,
+    /// Whether it is in service, and does not run or is unhealthy.
+    #[serde(default)]
+    pub is_dead: bool,
 }
 
 impl Activity for FindUnused {
@@ -74,7 +79,7 @@ impl Activity for FindUnused {
             for one in listed.iter().filter(|one| !is_terminated(one)).filter(may_be_ours) {
                 let tag = one["freeformTags"][DEPLOYMENT_TAG].as_str().map(ToOwned::to_owned);
                 let candidate = Candidate::of(cx, Some(&balancer), one).await?;
-                if candidate.serves() {
+                if self.serves(cx, one, &candidate).await? {
                     serving.insert(tag);
                 } else if self.is_free(cx, one) {
                     unused.extend(described(one, &candidate).map(|unused| (tag, unused)));
@@ -96,6 +101,30 @@ impl Activity for FindUnused {
 impl Read for FindUnused {}
 
 impl FindUnused {
+    /// Whether requests reach an instance: it is in service somewhere, runs, and is not unhealthy everywhere.
+    async fn serves(
+        &self,
+        cx: &Cx<'_, World>,
+        listed: &Value,
+        candidate: &Candidate,
+    ) -> Result<bool, Failure> {
+        if matches!(listed["lifecycleState"].as_str(), Some("INACTIVE" | "FAILED")) {
+            return Ok(false);
+        }
+        for Registered { backend_set, backend } in &candidate.registered {
+            let place = Place {
+                load_balancer: self.load_balancer.clone(),
+                backend_set: backend_set.clone(),
+                address: backend.ip_address.clone(),
+                port: backend.port,
+            };
+            if backend.flags.serves() && balancer::health(cx, &place).await?.0 != HealthStatus::Critical {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether nobody may need an instance that serves nowhere.
     fn is_free(&self, cx: &Cx<'_, World>, listed: &Value) -> bool {
         let run = instance::made_by(listed).unwrap_or_default();
@@ -124,5 +153,6 @@ fn described(listed: &Value, candidate: &Candidate) -> Option<Unused> {
         run: instance::made_by(listed).map(printable)?,
         shape: format!("{}, {} OCPU, {} GB", text(&listed["shape"]), amount("ocpus"), amount("memoryInGBs")),
         backends: candidate.registered.iter().map(ToString::to_string).collect(),
+        is_dead: candidate.serves(),
     })
 }
