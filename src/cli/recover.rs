@@ -98,7 +98,7 @@ async fn ended(session: &Session<'_>, args: &DeploymentArgs, is_now: bool) -> Re
         if is_here(&journal, &lost).await?.is_some() {
             continue;
         }
-        let (run, serves_alone) = (lost.run, lost.phase == Phase::ServesAlone);
+        let (run, serves_alone) = (lost.run, lost.phase == Phase::Draining);
         let ready = session.ready(args).await?;
         let name = ready.deployment.name.clone();
         let Some((world, _)) = take_up(session, &journal, ready, lost, !serves_alone, is_now).await? else {
@@ -241,7 +241,7 @@ fn chosen(mut found: Vec<LostRun>, wanted: Option<&RunSelector>) -> Result<LostR
 /// A run in one line.
 fn told(lost: &LostRun) -> String {
     let since = lost.since.map(|at| format!(" since {}", stamp(at))).unwrap_or_default();
-    format!("{} ({}{since}): {}", lost.run.short(), lost.instance, lost.phase)
+    format!("{} ({}{since}): {}", lost.run.short(), lost.instance, lost.phase.told())
 }
 
 fn nothing() -> Report {

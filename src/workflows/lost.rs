@@ -1,10 +1,9 @@
 //! A run whose journal is lost, as the cloud shows it: by the tags of the instance that it created, and by the backends at
 //! that instance's addresses.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
+use super::phase::Phase;
 use crate::oci::{InstanceId, LoadBalancerId};
 use crate::run::{RunId, Timestamp};
 
@@ -32,29 +31,4 @@ pub struct LostRun {
     pub mark: Option<String>,
     /// The digest of the specification of which the instance was made.
     pub specification: Option<String>,
-}
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Its instance is registered nowhere.
-    Creating,
-    /// Its instance is registered and takes no requests.
-    Registered,
-    /// Its instance takes requests, but not yet alone, or not yet everywhere.
-    BothServe,
-    /// Its instance takes all requests, and the old one is still there.
-    ServesAlone,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Creating => "the new instance is registered nowhere",
-            Self::Registered => "the new instance is registered, and takes no requests",
-            Self::BothServe => "both versions take requests",
-            Self::ServesAlone => "the new version serves alone, and the old one is to be retired",
-        })
-    }
 }

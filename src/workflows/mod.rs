@@ -19,6 +19,7 @@ mod joining;
 mod kinship;
 mod looked;
 mod lost;
+mod phase;
 mod predecessors;
 mod prune;
 mod readiness;
@@ -51,7 +52,8 @@ pub use kinship::{
     STARTED_BY,
 };
 pub use looked::Looked;
-pub use lost::{LostRun, Phase};
+pub use lost::LostRun;
+pub use phase::Phase;
 pub use prune::{Leftovers, Prune, Pruning, REGISTERS};
 pub use redeploy::Redeploy;
 pub use registry::registry;

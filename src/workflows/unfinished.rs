@@ -4,12 +4,11 @@
 //! A run that has ended leaves one instance in service, and nothing that is younger or registered. So the instances themselves
 //! show that a run is open or was lost, in whatever journal it is.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use super::beside::Around;
 use super::candidates::{Candidate, Named, is_kept};
+use super::phase::Phase;
 use super::world::World;
 use super::{balancer, failure, instance};
 use crate::config::Belongs;
@@ -20,33 +19,6 @@ use crate::run::{Failure, Timestamp};
 
 /// How many instances are read. Each read takes two calls.
 const LOOKS_LIMIT: usize = 50;
-
-/// How far a run has come, as its instances show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Its instance is not on the load balancer yet, or not any more.
-    Creating,
-    /// Its instance is on the load balancer, and no request reaches it.
-    Registered,
-    /// The old instance and the new one take requests.
-    BothServing,
-    /// The new instance takes requests, and the old one is not gone yet.
-    Draining,
-    /// The new instance takes requests alone, and is not what is to be replaced.
-    Serving,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Creating => "creating",
-            Self::Registered => "registered",
-            Self::BothServing => "both serving",
-            Self::Draining => "draining",
-            Self::Serving => "serving",
-        })
-    }
-}
 
 /// An instance of the deployment.
 struct Standing<'v> {

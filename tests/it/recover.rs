@@ -38,7 +38,7 @@ fn each_line_says_how_sure_it_is() {
     assert_eq!(sent.iter().filter(|change| change.contains("/backendSets/http/backends/")).count(), 1);
     assert!(sent.len() == 3 && sent.iter().all(|change| change.starts_with("PUT")), "{sent:?}");
     assert_eq!(recovered["status"], "suspended");
-    assert_eq!(recovered["recovered"]["phase"], "serves-alone");
+    assert_eq!(recovered["recovered"]["phase"], "draining");
     assert_eq!(recovered["recovered"]["same_specification"], true);
     let expected = [
         ("find-load-balancer", "as-now"),

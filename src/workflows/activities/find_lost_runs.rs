@@ -14,7 +14,8 @@ use crate::oci::{LoadBalancerId, is_terminated};
 use crate::run::Failure;
 use crate::workflows::beside::Around;
 use crate::workflows::candidates::{Candidate, Named};
-use crate::workflows::lost::{LostRun, Phase};
+use crate::workflows::lost::LostRun;
+use crate::workflows::phase::Phase;
 use crate::workflows::predecessors;
 use crate::workflows::{World, failure, instance};
 
@@ -78,9 +79,9 @@ impl Activity for FindLostRuns {
             } else if made.serving.is_empty() {
                 Phase::Registered
             } else if is_everywhere && !places().any(|place| place.backend.flags.serves()) {
-                Phase::ServesAlone
+                Phase::Draining
             } else {
-                Phase::BothServe
+                Phase::BothServing
             };
             found.push(made.lost);
         }
