@@ -16,6 +16,8 @@ pub(super) struct Habits {
     pub(super) read_lag_ms: u64,
     /// So many real milliseconds pass until a load balancer's work request is there, or is shown as ended.
     pub(super) work_request_lag_ms: u64,
+    /// A list shows a container instance only once it is so many real milliseconds old.
+    pub(super) list_lag_ms: u64,
     /// What a well backend is called.
     pub(super) health: Well,
     /// Whether both of the nodes that check see a change at the same time. Otherwise one is late: until it has seen
@@ -27,8 +29,7 @@ pub(super) struct Habits {
     /// turn comes, which fails its work request. The version moves when a change is applied, so with `accepted` two
     /// changes that queue may both have the same.
     pub(super) if_match: IfMatch,
-    /// In which order changes of a load balancer that queue are applied: as they were accepted, or the last one first. No
-    /// client can be right with the latter: see docs/reliability.md.
+    /// In which order changes of a load balancer that queue are applied: as they were accepted, or the last one first.
     pub(super) queue: Queue,
     /// Whether a deleted instance can still be read and listed, as DELETED.
     pub(super) deleted_instances: Deleted,
@@ -66,6 +67,7 @@ impl Default for Habits {
             drained_backends: Drained::Checked,
             read_lag_ms: 0,
             work_request_lag_ms: 0,
+            list_lag_ms: 0,
             health: Well::Ok,
             health_nodes: Nodes::Agree,
             busy: Busy::Queued,

@@ -201,3 +201,49 @@ fn an_instance_of_another_run_is_seen_in_the_compartment_where_it_is_made() {
     one.run(&["rollback", "latest"]).expect(0);
     world.expect_serving("1");
 }
+
+#[test]
+fn an_instance_that_has_failed_is_seen_and_one_that_is_being_deleted_stands_in_nobodys_way() {
+    let world = World::hurried();
+    let (one, other) = (world.machine("one"), world.machine("other"));
+    let create =
+        json!({"method": "POST", "path": "/containerInstances", "times": 1, "effect": "work-request-failed"});
+    world.fault(&create);
+    one.killed_at(&["start", one.write_deployment(&version(&world, "2"))], "create-instance/completed");
+    let failed = || world.web_servers().iter().any(|one| one["lifecycleState"] == "FAILED");
+    world.wait_until("it has failed", failed);
+    let words = lost(&one.latest(), "creating");
+    refused(&world, &other, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    // Slowly enough that the other one looks while it is being deleted.
+    world.post("/sandbox/pace", &json!({"scale": 4}));
+    one.killed_at(&["rollback", "latest"], "undo create-instance/DeleteContainerInstance unread");
+    let states =
+        || world.web_servers().iter().map(|one| one["lifecycleState"].clone()).collect::<Vec<Value>>();
+    assert!(states().contains(&json!("DELETING")), "{:?}", states());
+    other.run(&["plan", "deployment.json"]).expect(0);
+    assert!(states().contains(&json!("DELETING")), "{:?}", states());
+    world.post("/sandbox/pace", &json!({"scale": 1000}));
+    one.run(&["rollback", "latest"]).expect(0);
+    other.run(&["start", "deployment.json"]).expect(0);
+    world.expect_serving("3");
+}
+
+#[test]
+fn an_instance_that_the_lists_do_not_show_yet_is_seen_before_the_admission() {
+    let world = World::hurried();
+    let (older, younger) = (world.machine("older"), world.machine("younger"));
+    older.killed_at(&["start", older.write_deployment(&version(&world, "2"))], "await-backends/begun");
+    // No list has shown the older one when the younger one looks for others; later ones do.
+    world.post("/sandbox/habits", &json!({"list-lag-ms": 600_000}));
+    let file = younger.write_deployment(&version(&world, "3"));
+    younger.killed_at(&["start", file, "--replace", &seeded(&world)], "create-instance/not begun");
+    world.post("/sandbox/habits", &json!({"list-lag-ms": 0}));
+    let ran = younger.run(&["resume", "latest"]).expect(6);
+    assert!(ran.stderr.contains(", which goes first"), "{}", ran.stderr);
+    older.run(&["resume", "latest"]).expect(0);
+    world.expect_serving("2");
+}
+
+fn seeded(world: &World) -> String {
+    world.state()["seed"]["webserverId"].as_str().expect("an id").to_owned()
+}

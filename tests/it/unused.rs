@@ -1,8 +1,10 @@
 //! `prune`: what earlier runs left behind is found, and only that is taken away.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{Ran, World};
 
 const INSTANCES: &str = "/20210415/containerInstances";
 
@@ -171,4 +173,41 @@ fn a_backend_whose_instance_is_gone_is_taken_away_if_a_run_registered_it() {
         assert!(!left.contains(&json!(of_first)) && left.contains(&json!("127.0.0.77")), "{left:?}");
         assert_eq!(left.len(), 2);
     }
+}
+
+#[test]
+fn two_machines_may_prune_at_the_same_time() {
+    for _ in 0..3 {
+        let (world, file, left) = with_a_leftover();
+        register(&world, &address(&world, &left), true);
+        let args = ["prune", file, "--older-than", "0s", "--yes", "--output", "json", "--journal"];
+        let begin = |journal: &str| {
+            let mut command = world.command(&[&args[..], &[journal]].concat());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+        };
+        let ran =
+            ["one.db", "two.db"].map(begin).map(|child| Ran::of(&child.wait_with_output().expect("it ends")));
+        for one in &ran {
+            assert_eq!(one.code, 0, "{}\n{}", one.stdout, one.stderr);
+        }
+        assert!(is_gone(&world, &left));
+        let serving = world.backends("http").into_iter().filter(|one| one["drain"] == false).count();
+        assert_eq!((serving, world.backends("http").len()), (1, 1));
+        assert_eq!(world.versions(), ["1", "3"]);
+    }
+}
+
+#[test]
+fn what_a_start_on_another_machine_has_just_made_stays() {
+    let (world, file, left) = with_a_leftover();
+    let other = world.machine("other");
+    let mut fourth = world.deployment_of("4");
+    fourth["ci-filter"] = json!({"display-name": "webserver", "freeform-tags": {"env": "prod"}});
+    fourth["poll-interval"] = json!("10ms");
+    // The leftover has no mark, and is older than what serves.
+    other.killed_at(&["start", other.write_deployment(&fourth)], "await-backends/begun");
+    world.run(&["prune", file, "--yes"]).expect(0);
+    assert!(!is_gone(&world, &left), "it is younger than a day");
+    other.run(&["resume", "latest"]).expect(0);
+    assert!(world.running().contains(&"4".to_owned()), "{:?}", world.running());
 }

@@ -1,5 +1,6 @@
 //! The container instances' API (docs/oci.md 1.3) over the state.
 
+use chrono::TimeDelta;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -112,10 +113,12 @@ fn no_network() -> String {
 fn list(shared: &Shared, request: &Request) -> Result<Reply, Reply> {
     let compartment = compartment(request)?;
     let state = shared.state();
+    let lag = TimeDelta::milliseconds(i64::try_from(state.habits.list_lag_ms).unwrap_or(i64::MAX));
+    let now = shared.now();
     let mut found: Vec<&Instance> = state
         .instances
         .values()
-        .filter(|instance| is_seen(&state.habits, instance))
+        .filter(|instance| is_seen(&state.habits, instance) && now - instance.created >= lag)
         .filter(|instance| instance.specification["compartmentId"] == compartment)
         .collect();
     found.sort_by_key(|instance| instance.number);
