@@ -14,10 +14,10 @@ use super::ui::{plain, plural};
 use crate::engine::{Engine, Foresight};
 use crate::journal::{Journal, Kin};
 use crate::oci::InstanceId;
-use crate::run::{RunId, RunState};
+use crate::run::{RunId, RunState, StepRecord};
 use crate::workflows::{
-    BACKEND_SET, DeadBackend, Leftovers, NEW_INSTANCE, OLD_INSTANCE, Prune, Pruning, REGISTERS,
-    RESTORED_INSTANCE, Registration, Unused, World, claim,
+    BACKEND_SET, DeadBackend, Leftovers, MAKES_SETS, MadeSet, NEW_INSTANCE, OLD_INSTANCE, Prune, Pruning,
+    REGISTERS, RESTORED_INSTANCE, Registration, Unused, World, claim,
 };
 
 pub(super) async fn run(
@@ -36,7 +36,11 @@ pub(super) async fn run(
         Some(journal) => registrations(journal, &deployment.name).await?,
         None => Vec::new(),
     };
-    let pruning = Pruning { deployment, open, needed, registrations, older_than };
+    let made = match &journal {
+        Some(journal) => made_sets(journal, &deployment.name).await?,
+        None => Vec::new(),
+    };
+    let pruning = Pruning { deployment, open, needed, registrations, made, older_than };
     let look = async |foresight: &Foresight<'_, World>| pruning.unused(foresight).await;
     let unused = match foreseen(session, &world, look).await? {
         Foreseen::Seen(unused) => unused,
@@ -44,7 +48,7 @@ pub(super) async fn run(
         Foreseen::Signalled(exit) => return Ok(exit),
     };
     let exit = match &journal {
-        Some(journal) if is_meant && !(unused.instances.is_empty() && unused.backends.is_empty()) => {
+        Some(journal) if is_meant && !unused.is_empty() => {
             let name = pruning.deployment.name.clone();
             let started = started(&name, claim(&pruning.deployment), &context, &world)
                 .facts(cause::of_start(session, None));
@@ -113,12 +117,45 @@ async fn registrations(journal: &Journal, name: &str) -> Result<Vec<Registration
     Ok(registrations)
 }
 
+/// The backend sets that runs of this deployment have made, unless an open run or a rollback of the newest success needs them.
+async fn made_sets(journal: &Journal, name: &str) -> Result<Vec<MadeSet>, Report> {
+    let (mut made, mut needed) = (Vec::new(), Vec::new());
+    for runs in journal.deployments().await? {
+        let newest = runs.iter().position(|kin| kin.state == RunState::Succeeded);
+        for (n, kin) in runs.iter().enumerate() {
+            let sets = || kin.targets_of(BACKEND_SET).map(ToOwned::to_owned);
+            if !kin.state.is_over() || Some(n) == newest {
+                needed.extend(sets());
+            }
+            if !kin.state.is_over() || kin.name != name {
+                continue;
+            }
+            let record = journal.run(kin.run).await?;
+            let is_made = |step: &&StepRecord| {
+                step.name == MAKES_SETS
+                    && step.compensation.is_none()
+                    && step.result.as_ref().is_some_and(|result| result["was-sent"] == true)
+            };
+            for step in record.steps.iter().filter(is_made) {
+                let end = format!("/{}", step.subject.as_deref().unwrap_or_default());
+                let of_it = sets().filter(|held| held.ends_with(&end));
+                made.extend(of_it.map(|backend_set| MadeSet { backend_set, at: step.started_at }));
+            }
+        }
+    }
+    made.retain(|one| !needed.contains(&one.backend_set));
+    Ok(made)
+}
+
 fn tell(session: &Session<'_>, unused: &Leftovers) {
-    let Leftovers { instances, backends } = unused;
+    let Leftovers { instances, backends, sets } = unused;
     if session.ui.is_json {
         let unused: Vec<Value> = instances.iter().map(published).collect();
         let dead: Vec<Value> = backends.iter().map(published_backend).collect();
-        session.ui.json(&json!({"unused": unused, "dead_backends": dead, "deleted": false}));
+        let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+        session
+            .ui
+            .json(&json!({"unused": unused, "dead_backends": dead, "unused_sets": names, "deleted": false}));
         return;
     }
     for Unused { id, name, state, created_at, run, shape, backends, .. } in instances {
@@ -130,11 +167,18 @@ fn tell(session: &Session<'_>, unused: &Leftovers) {
         let line = format!("backend {}\n  of {}, which is gone", backend.subject(), backend.instance);
         session.ui.out(&plain(&line));
     }
-    let mut n = plural(instances.len(), "instance");
-    if !backends.is_empty() {
-        n = format!("{n} and {}", plural(backends.len(), "backend"));
+    for set in sets {
+        session
+            .ui
+            .out(&plain(&format!("backend set {}\n  without backends, and used by no listener", set.name)));
     }
-    let hint = if instances.is_empty() && backends.is_empty() { "" } else { "; --yes takes them away" };
+    let mut n = plural(instances.len(), "instance");
+    for (count, what) in [(backends.len(), "backend"), (sets.len(), "backend set")] {
+        if count > 0 {
+            n = format!("{n}, {}", plural(count, what));
+        }
+    }
+    let hint = if unused.is_empty() { "" } else { "; --yes takes them away" };
     session.ui.note(&format!("{n} that nobody uses{hint}"));
 }
 

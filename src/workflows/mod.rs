@@ -38,7 +38,9 @@ mod validation;
 mod world;
 
 pub use abandon::{KeepNew, NEW_SIDE, NewSide, Side, old_side};
-pub use activities::{DeadBackend, Registration, Seen, Service, ServiceSet, Serving, Unfound, Unused};
+pub use activities::{
+    DeadBackend, MadeSet, Registration, Seen, Service, ServiceSet, Serving, Unfound, Unused, UnusedSet,
+};
 pub use again::again;
 pub use balancer::{Pace, Versions};
 pub use by_hand::{OldSpecification, RETIRES, Substitute};
@@ -54,7 +56,7 @@ pub use kinship::{
 pub use looked::Looked;
 pub use lost::LostRun;
 pub use phase::Phase;
-pub use prune::{Leftovers, Prune, Pruning, REGISTERS};
+pub use prune::{Leftovers, MAKES_SETS, Prune, Pruning, REGISTERS};
 pub use redeploy::Redeploy;
 pub use registry::registry;
 pub use service::{Drift, Expected};

@@ -1,13 +1,13 @@
-//! Prune: takes away what earlier runs of a deployment have left behind and what serves nowhere: instances, and backends
-//! whose instances are gone.
+//! Prune: takes away what earlier runs of a deployment have left behind and what serves nowhere: instances, backends whose
+//! instances are gone, and backend sets that nobody uses.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::activities::{
-    DeadBackend, DrainBackend, FindDeadBackends, FindUnused, RegisterBackend, Registration, RemoveBackend,
-    Unused,
+    CreateBackendSet, DeadBackend, DeleteBackendSet, DrainBackend, FindDeadBackends, FindUnused,
+    FindUnusedSets, MadeSet, RegisterBackend, Registration, RemoveBackend, Unused, UnusedSet,
 };
 use super::balancer::Expected;
 use super::destroy::{TakingAway, take_away};
@@ -23,6 +23,9 @@ use crate::run::{Facts, RunId};
 
 /// The step that registers a backend.
 pub const REGISTERS: &str = RegisterBackend::NAME;
+
+/// The step that makes a backend set.
+pub const MAKES_SETS: &str = CreateBackendSet::NAME;
 
 /// Takes away what earlier runs have left behind.
 #[derive(Debug)]
@@ -40,7 +43,9 @@ pub struct Pruning {
     pub needed: Vec<InstanceId>,
     /// The backends that runs of this journal have registered, unless they are open.
     pub registrations: Vec<Registration>,
-    /// How old an instance, or a registration, must be.
+    /// The backend sets that runs of this journal have made, and that no run of it needs.
+    pub made: Vec<MadeSet>,
+    /// How old an instance, a set or a registration, must be.
     pub older_than: Duration,
 }
 
@@ -51,6 +56,15 @@ pub struct Leftovers {
     pub instances: Vec<Unused>,
     /// Backends whose instances are gone.
     pub backends: Vec<DeadBackend>,
+    /// Backend sets that nobody uses.
+    pub sets: Vec<UnusedSet>,
+}
+
+impl Leftovers {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty() && self.backends.is_empty() && self.sets.is_empty()
+    }
 }
 
 impl Pruning {
@@ -62,7 +76,8 @@ impl Pruning {
         let nothing = Facts::new();
         let balancer = foresight.look(find_load_balancer(&self.deployment), &nothing).await?.id;
         let backends = foresight.look(self.find_backends(&balancer), &nothing).await?;
-        Ok(Leftovers { backends, instances: foresight.look(self.find(&balancer), &nothing).await? })
+        let sets = foresight.look(self.find_sets(&balancer), &nothing).await?;
+        Ok(Leftovers { backends, sets, instances: foresight.look(self.find(&balancer), &nothing).await? })
     }
 
     fn find_backends(&self, balancer: &LoadBalancerId) -> FindDeadBackends {
@@ -78,14 +93,28 @@ impl Pruning {
         Elsewhere::among(&self.deployment.compartment_id, &[instance_compartment(&self.deployment)])
     }
 
-    fn find(&self, balancer: &LoadBalancerId) -> FindUnused {
+    fn find_sets(&self, balancer: &LoadBalancerId) -> FindUnusedSets {
+        FindUnusedSets {
+            load_balancer: balancer.clone(),
+            compartments: self.compartments(),
+            deployment: self.tag(balancer),
+            made: self.made.clone(),
+            older_than: self.older_than,
+        }
+    }
+
+    fn tag(&self, balancer: &LoadBalancerId) -> String {
         let deployment = &self.deployment;
         let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
         let target = target::of(deployment, balancer, &sets).filter(|_| !sets.is_empty());
+        target::tag(deployment, target.as_ref())
+    }
+
+    fn find(&self, balancer: &LoadBalancerId) -> FindUnused {
         FindUnused {
             load_balancer: balancer.clone(),
             compartments: self.compartments(),
-            deployment: target::tag(deployment, target.as_ref()),
+            deployment: self.tag(balancer),
             open: self.open.clone(),
             needed: self.needed.clone(),
             older_than: self.older_than,
@@ -119,6 +148,14 @@ impl Workflow for Prune {
                 is_dead: unused.is_dead,
             };
             take_away(run, taking).await?;
+        }
+        for UnusedSet { name, specification } in run.read(pruning.find_sets(&balancer)).await? {
+            run.hold(&target::backend_set(&balancer, &name)).await?;
+            let delete =
+                DeleteBackendSet { load_balancer: balancer.clone(), name: name.clone(), specification };
+            let expected = delete.expected();
+            let sent = run.change(delete).await?;
+            follow(run, sent, name, expected).await?;
         }
         Ok(())
     }

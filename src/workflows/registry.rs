@@ -1,8 +1,8 @@
 //! The workflows and mutations, by the names under which the journal knows them.
 
 use super::activities::{
-    AdmitBackend, CreateBackendSet, CreateInstance, DrainBackend, MarkKept, PutBack, RegisterBackend,
-    RemoveBackend, RetireInstance, ShiftSet,
+    AdmitBackend, CreateBackendSet, CreateInstance, DeleteBackendSet, DrainBackend, MarkKept, PutBack,
+    RegisterBackend, RemoveBackend, RetireInstance, ShiftSet,
 };
 use super::destroy::Destroy;
 use super::prune::Prune;
@@ -19,6 +19,7 @@ pub fn registry() -> Registry<World> {
         .mutation::<AdmitBackend>()
         .mutation::<CreateBackendSet>()
         .mutation::<CreateInstance>()
+        .mutation::<DeleteBackendSet>()
         .mutation::<DrainBackend>()
         .mutation::<MarkKept>()
         .mutation::<PutBack>()

@@ -178,7 +178,9 @@ fn a_backend_whose_instance_is_gone_is_taken_away_if_a_run_registered_it() {
 #[test]
 fn two_machines_may_prune_at_the_same_time() {
     for _ in 0..3 {
-        let (world, file, left) = with_a_leftover();
+        let (mut world, file, left) = with_a_leftover();
+        // Their changes queue.
+        world.expects_violations = true;
         register(&world, &address(&world, &left), true);
         let args = ["prune", file, "--older-than", "0s", "--yes", "--output", "json", "--journal"];
         let begin = |journal: &str| {
@@ -210,4 +212,47 @@ fn what_a_start_on_another_machine_has_just_made_stays() {
     assert!(!is_gone(&world, &left), "it is younger than a day");
     other.run(&["resume", "latest"]).expect(0);
     assert!(world.running().contains(&"4".to_owned()), "{:?}", world.running());
+}
+
+#[test]
+fn a_set_that_a_run_has_made_and_nobody_uses_is_taken_away() {
+    let mut world = World::hurried();
+    world.expects_leftovers = true;
+    let checker = json!({"protocol": "HTTP", "url-path": "/", "return-code": 200});
+    let in_sets = |n: &str, sets: &[&str]| {
+        let mut deployment = world.deployment_of(n);
+        deployment["ci-filter"] = json!({"display-name": "webserver", "freeform-tags": {"env": "prod"}});
+        let create = json!({"policy": "ROUND_ROBIN", "health-checker": checker});
+        let target = |set: &&str| match *set {
+            "http" => json!({"port": 80, "backend-set": "http"}),
+            fresh => json!({"port": 70, "backend-set": fresh, "create": create}),
+        };
+        deployment["backends"] = sets.iter().map(target).collect();
+        world.write_deployment(&deployment)
+    };
+    world.run(&["start", in_sets("2", &["http", "fresh"])]).expect(0);
+    world.run(&["start", in_sets("3", &["http"])]).expect(0);
+    let is_there = |set: &str| !world.state()["loadBalancers"][0]["backendSets"][set].is_null();
+    let unused = |args: &[&str]| {
+        let ran = world.run(&[&["prune", "deployment.json", "--output", "json"], args].concat());
+        ran.expect(0).json()["unused_sets"].clone()
+    };
+    let old = ["--older-than", "0s"];
+    assert_eq!(unused(&old), json!([]), "a rollback to version 2 needs it");
+    world.run(&["start", in_sets("4", &["http"])]).expect(0);
+    assert_eq!(unused(&[]), json!([]), "it is younger than a day");
+    assert_eq!(
+        unused(&[&old[..], &["--journal", "other.db"]].concat()),
+        json!([]),
+        "who made it is not known"
+    );
+    assert_eq!(unused(&old), json!(["fresh"]));
+    let args = ["prune", "deployment.json", "--older-than", "0s", "--yes"];
+    world.killed_at(&args, "delete-backend-set/DeleteBackendSet unread");
+    world.run(&["resume", "latest"]).expect(0);
+    assert!(!is_there("fresh") && is_there("http"));
+    assert_eq!(world.backends("http").len(), 1);
+    // Taken back, it is as it was.
+    world.run(&["rollback", "latest"]).expect(0);
+    assert!(is_there("fresh"));
 }
