@@ -6,16 +6,38 @@ use serde_json::Value;
 
 use super::World;
 use crate::engine::Cx;
-use crate::oci::{Listing, OciError};
+use crate::oci::{Listing, OciError, Service};
 use crate::run::{Failure, FailureKind};
 
 /// The failure of a call made while `doing` something.
 pub(super) fn of(doing: impl Into<String>, error: &OciError) -> Failure {
+    let message = match statement(error) {
+        Some(statement) => format!(
+            "{error}; if it is there, this user may not do that to it, which takes `{statement}` in its compartment"
+        ),
+        None => error.to_string(),
+    };
     Failure {
         kind: kind(error),
         doing: doing.into(),
-        message: error.to_string(),
+        message,
         request_id: error.request_id().map(ToOwned::to_owned),
+    }
+}
+
+/// The policy statement that may be missing when the cloud answers 404, which means "not there" as well as "not allowed"
+/// (docs/oci.md 2.7). The README lists them all.
+const fn statement(error: &OciError) -> Option<&'static str> {
+    let OciError::Service { status: 404, service, .. } = error else { return None };
+    match service {
+        Service::ContainerInstances => Some("manage compute-container-family"),
+        Service::LoadBalancer => Some("use load-balancers"),
+        Service::VirtualNetwork => Some("use virtual-network-family"),
+        Service::Identity
+        | Service::Vaults
+        | Service::FileStorage
+        | Service::Auth
+        | Service::InstanceMetadata => None,
     }
 }
 
@@ -210,7 +232,7 @@ fn is_about_certificates(detail: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Service, TransportKind};
+    use crate::oci::TransportKind;
     use std::time::Duration;
 
     fn answered(status: u16, code: Option<&str>, message: &str) -> OciError {
@@ -269,6 +291,8 @@ mod tests {
             "StartContainerInstance",
         ] {
             assert_eq!(of("x", &missing(name)).kind, FailureKind::Missing, "{name}");
+            let told = of("x", &missing(name)).message;
+            assert!(told.contains("takes `use load-balancers` in its compartment"), "{told}");
             assert_eq!(of_named("x", &missing(name)).kind, FailureKind::Permanent, "{name}");
         }
         for name in ["CreateBackend", "CreateBackendSet", "CreateContainerInstance"] {

@@ -55,13 +55,6 @@ impl Taking<'_> {
             error if error.is_stale() => {
                 Failure::taken_over(DOING, format!("{id} was changed by somebody else just now"))
             }
-            error if error.is_not_found() => Failure::missing(
-                DOING,
-                format!(
-                    "{error}; if {id} is there, this user may not update it: that needs `manage \
-                     compute-container-family` in its compartment"
-                ),
-            ),
             error => failure::of(DOING, error),
         };
         let api = self.world.oci.container_instances();

@@ -252,3 +252,20 @@ fn a_run_is_not_recovered_beside_another_one() {
     machine.run(&["rollback", &run]).expect(0);
     world.expect_serving("1");
 }
+
+#[test]
+fn a_user_who_may_not_update_the_instance_is_told_which_statement_is_missing() {
+    let world = World::hurried();
+    let lost = world.machine("lost");
+    let mut deployment = world.deployment_of("2");
+    deployment["poll-interval"] = json!("10ms");
+    lost.killed_at(&["start", lost.write_deployment(&deployment)], "await-drain/begun");
+    let other = world.machine("other");
+    let file = other.write_deployment(&deployment);
+    world.fault(&json!({"method": "PUT", "path": "/containerInstances/", "effect": "not-found"}));
+    let ran = other.run(&["recover", file, "--now"]);
+    assert!(ran.code != 0 && ran.stderr.contains("`manage compute-container-family`"), "{}", ran.stderr);
+    world.clear_faults();
+    lost.run(&["resume", "latest"]).expect(0);
+    world.expect_serving("2");
+}
