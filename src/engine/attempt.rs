@@ -187,6 +187,7 @@ impl<'p> Attempts<'p> {
                     return Ok(Ended::Refused(failure));
                 }
                 Gave::Up if failure.kind == FailureKind::Blocked => return Ok(Ended::Blocked(failure)),
+                Gave::Up if failure.waits().is_some() => return Err(Stop::Suspended(failure)),
                 Gave::Up => return Ok(Ended::Spent(failure)),
             }
         }
@@ -197,7 +198,11 @@ impl<'p> Attempts<'p> {
         let retry_after = match failure.kind {
             FailureKind::Transient { retry_after } => retry_after,
             FailureKind::Missing => None,
-            FailureKind::Permanent | FailureKind::Blocked | FailureKind::Held { .. } => return Ok(Gave::Up),
+            FailureKind::Permanent
+            | FailureKind::Blocked
+            | FailureKind::Held { .. }
+            | FailureKind::Gate
+            | FailureKind::Paused => return Ok(Gave::Up),
             FailureKind::TakenOver => return Err(Stop::TakenOver(failure.clone())),
             FailureKind::Ours => return Err(Stop::Ours(failure.clone())),
         };

@@ -59,6 +59,14 @@ impl<'e, W: Sync + 'static> Engine<'e, W> {
         self
     }
 
+    /// Sets whether the process waits at a gate that only a person opens, which is the default. If it does not wait, it leaves
+    /// the run suspended there.
+    #[must_use]
+    pub fn holds(mut self, holds: bool) -> Self {
+        self.ground.holds = holds;
+        self
+    }
+
     /// Sets what other processes are told about the holder of the runs.
     #[must_use]
     pub fn holder(mut self, holder: Holder) -> Self {
@@ -179,13 +187,21 @@ impl<W: Sync + 'static> Engine<'_, W> {
         input: &Value,
     ) -> Outcome {
         let (run_id, on_failure) = (lease.run(), taken.on_failure);
+        let ground = self.ground.of_one_run();
         let done = {
-            let mut run = taken.run(self, &lease);
+            let mut run = taken.run(self, &ground, &lease);
             let going = async {
                 let done = steps(&mut run, input).await;
                 run.end(done).await
             };
-            heartbeat::beside(&lease, &self.ground, going).await
+            heartbeat::beside(&lease, &ground, Direction::Forward, going).await
+        };
+        let (lease, done) = match ground.inbox.take_abort() {
+            Some(sent) => match self.abort(lease, &sent, done).await {
+                Ok(refused) => refused,
+                Err(outcome) => return outcome,
+            },
+            None => (lease, done),
         };
         let failure = match done {
             Ok(output) => {
@@ -210,21 +226,27 @@ impl<W: Sync + 'static> Engine<'_, W> {
         }
         match on_failure {
             OnFailure::Halt if !failure.is_held() => self.let_go(lease, End::Halted(failure)).await,
-            OnFailure::Halt | OnFailure::Rollback => match lease.turn_back().await {
-                Ok(told) => {
-                    self.ground.tell_all(&told);
-                    self.backward(lease, taken, Some(failure)).await
-                }
-                Err(error) => self.leave(lease, error.into()).await,
-            },
+            OnFailure::Halt | OnFailure::Rollback => self.turn_back(lease, taken, failure).await,
+        }
+    }
+
+    pub(super) async fn turn_back(&self, lease: Lease, taken: Taken, failure: Failure) -> Outcome {
+        match lease.turn_back().await {
+            Ok(told) => {
+                self.ground.tell_all(&told);
+                self.backward(lease, taken, Some(failure)).await
+            }
+            Err(error) => self.leave(lease, error.into()).await,
         }
     }
 
     pub(super) async fn backward(&self, lease: Lease, taken: Taken, failure: Option<Failure>) -> Outcome {
+        let ground = self.ground.of_one_run();
         let walked = {
             let walk = taken.walk;
-            let mut run = taken.run(self, &lease);
-            heartbeat::beside(&lease, &self.ground, run.walk_back(&self.registry.mutations, walk)).await
+            let mut run = taken.run(self, &ground, &lease);
+            let walking = run.walk_back(&self.registry.mutations, walk);
+            heartbeat::beside(&lease, &ground, Direction::Backward, walking).await
         };
         match walked {
             Ok(Walked::ToTheBeginning) => {
@@ -251,10 +273,15 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    fn run<'r, W>(self, engine: &'r Engine<'r, W>, lease: &'r Lease) -> Run<'r, W> {
+    fn run<'r, W>(
+        self,
+        engine: &'r Engine<'r, W>,
+        ground: &'r Ground<'r, W>,
+        lease: &'r Lease,
+    ) -> Run<'r, W> {
         let (mutations, forget_retries) = (&engine.registry.mutations, self.forget_retries);
         let live = Live { lease, mutations, recorded: self.steps, forget_retries };
-        Run::new(&engine.ground, Mode::Live(live), self.facts, self.next)
+        Run::new(ground, Mode::Live(live), self.facts, self.next)
     }
 
     /// Whether any step that changes something was begun.
@@ -263,7 +290,7 @@ impl Taken {
     }
 
     /// Whether any request that changes something succeeded, or may have been carried out.
-    fn may_have_changed_anything(&self) -> bool {
+    pub(super) fn may_have_changed_anything(&self) -> bool {
         self.steps.iter().any(|step| {
             let is_refused = step.state.status == StepStatus::Failed && step.forward.attempt == 1;
             step.effect == Effect::Mutation && !is_refused

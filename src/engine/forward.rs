@@ -290,6 +290,11 @@ pub(super) async fn enter<W: Sync>(
     if ground.cancel.is_cancelled() {
         return Err(Stop::Interrupted);
     }
+    let activity = match intent {
+        Intent::New(_, step) => &step.activity,
+        Intent::Again { step, .. } | Intent::Undo { step, .. } => &step.activity,
+    };
+    ground.reach(activity, lease).await?;
     ground.at("not begun").await;
     let (step, before, told, forget_retries) = match intent {
         Intent::New(seq, step) => {

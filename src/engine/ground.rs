@@ -1,12 +1,13 @@
 //! What every step needs, in a run and in a plan.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::inbox::Inbox;
 use super::trial::Trial;
 use crate::clock::Clock;
 use crate::crash;
@@ -27,10 +28,14 @@ pub(super) struct Ground<'e, W> {
     pub(super) cancel: CancellationToken,
     /// How long a change that is under way may take after an interruption.
     pub(super) grace: Duration,
+    /// Whether a process waits at a gate that only a person opens.
+    pub(super) holds: bool,
     pub(super) trial: Trial,
-    listeners: Vec<Box<Listener<'e>>>,
-    n_instants: AtomicU32,
-    crashed: Notify,
+    /// What persons ask of the run.
+    pub(super) inbox: Inbox,
+    listeners: Vec<Arc<Listener<'e>>>,
+    n_instants: Arc<AtomicU32>,
+    crashed: Arc<Notify>,
 }
 
 impl<'e, W> Ground<'e, W> {
@@ -41,10 +46,25 @@ impl<'e, W> Ground<'e, W> {
             retry: RetryPolicy::default(),
             cancel: CancellationToken::new(),
             grace: GRACE,
+            holds: true,
             trial: Trial::None,
+            inbox: Inbox::default(),
             listeners: Vec::new(),
-            n_instants: AtomicU32::new(0),
-            crashed: Notify::new(),
+            n_instants: Arc::default(),
+            crashed: Arc::default(),
+        }
+    }
+
+    /// The same for one run in one direction, which can be stopped by itself.
+    pub(super) fn of_one_run(&self) -> Self {
+        Self {
+            retry: self.retry.clone(),
+            cancel: self.cancel.child_token(),
+            inbox: Inbox::default(),
+            listeners: self.listeners.clone(),
+            n_instants: Arc::clone(&self.n_instants),
+            crashed: Arc::clone(&self.crashed),
+            ..*self
         }
     }
 
@@ -68,7 +88,7 @@ impl<'e, W> Ground<'e, W> {
     pub(super) fn listen(&mut self, listener: impl FnMut(Update<'_>) + Send + 'e) {
         // A std mutex suffices, because it is never held across an await.
         let listener = Mutex::new(listener);
-        self.listeners.push(Box::new(move |update| {
+        self.listeners.push(Arc::new(move |update| {
             listener.lock().unwrap_or_else(PoisonError::into_inner)(update);
         }));
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::ground::Ground;
+use super::mail::Mail;
 use super::stop::Stop;
 use crate::clock::Clock;
 use crate::journal::{LEASE_LENGTH, Lease, LeaseGuard, WriteError};
-use crate::run::{Event, Failure};
+use crate::run::{Direction, Event, Failure};
 
 /// How often the lease is renewed. Two renewals may fail before it expires.
 const INTERVAL: Duration = Duration::from_secs(LEASE_LENGTH.as_secs() / 3);
@@ -22,12 +23,14 @@ const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 pub(super) async fn beside<T, W>(
     lease: &Lease,
     ground: &Ground<'_, W>,
+    direction: Direction,
     work: impl Future<Output = Result<T, Stop>>,
 ) -> Result<T, Stop> {
     let guard = lease.guard();
     let mut beating = Beating(guard.beside(beat(guard.clone(), ground.clock)).map_err(Stop::Broken)?);
+    let mail = Mail::open(lease, ground, direction).await?;
     let mut work = std::pin::pin!(work);
-    let mut flushing = std::pin::pin!(flush(lease));
+    let mut aside = std::pin::pin!(serve(lease, ground, mail));
     let done = loop {
         tokio::select! {
             biased;
@@ -38,16 +41,16 @@ pub(super) async fn beside<T, W>(
                 beating.0.abort();
                 drop((&mut beating.0).await);
                 // A commit that was dropped would be made or not, and nobody would know.
-                let flushed = if lease.is_writing() { flushing.as_mut().await } else { Ok(Vec::new()) };
-                break flushed.map_err(Stop::from).and_then(|told| {
+                let served = if lease.is_writing() { aside.as_mut().await.map(|served| served.1) } else { Ok(Vec::new()) };
+                break served.map_err(Stop::from).and_then(|told| {
                     ground.tell_all(&told);
                     done
                 });
             }
-            flushed = flushing.as_mut() => match flushed {
-                Ok(told) => {
+            served = aside.as_mut() => match served {
+                Ok((mail, told)) => {
                     ground.tell_all(&told);
-                    flushing.set(flush(lease));
+                    aside.set(serve(lease, ground, mail));
                 }
                 Err(error) => break Err(error.into()),
             },
@@ -65,10 +68,20 @@ pub(super) async fn beside<T, W>(
     }
 }
 
-/// Commits what waits, once nothing has followed it for a moment.
-async fn flush(lease: &Lease) -> Result<Vec<Event>, WriteError> {
-    lease.idle().await;
-    lease.flush_if_idle().await
+/// Commits what waits, once nothing has followed it for a moment, or takes in what persons ask of the run.
+async fn serve<W>(
+    lease: &Lease,
+    ground: &Ground<'_, W>,
+    mut mail: Mail,
+) -> Result<(Mail, Vec<Event>), WriteError> {
+    let guard = lease.guard();
+    let sent = tokio::select! {
+        () = lease.idle() => Vec::new(),
+        sent = mail.wait(&guard, ground) => sent,
+    };
+    let mut told = mail.take_in(sent, lease, ground).await?;
+    told.extend(lease.flush_if_idle().await?);
+    Ok((mail, told))
 }
 
 /// Ends with the work beside which it beats.

@@ -10,6 +10,7 @@ use super::attempt::{Attempt, Attempts};
 use super::cx::Cx;
 use super::entry::{Entry, Noted};
 use super::forward::{Changing, Reading, Waiting};
+use super::gate::{Gate, Opened, Opens};
 use super::mutations::unregistered;
 use super::run::{Mode, PlannedStep, Run};
 use super::sleep::Sleep;
@@ -59,6 +60,11 @@ impl<W: Sync + 'static> Run<'_, W> {
         self.set_out()?;
         let done = Box::pin(self.step::<_, Waiting>(name, &sleep)).await;
         self.come_back(done)
+    }
+
+    /// Waits at a gate of this name, across processes. A plan does not wait.
+    pub async fn gate(&mut self, name: &str, opens: Opens) -> Result<Opened, Stop> {
+        self.wait(Gate::<W>::new(name, opens)).await
     }
 
     /// Changes the world in a way that can be undone.

@@ -74,6 +74,10 @@ impl LeaseGuard {
         Self { inner, run, fence, lasts, lock: Arc::downgrade(lock) }
     }
 
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// A share in the kernel lock for code that blocks a thread and cannot be cancelled: no process of this machine
     /// takes the run before that code ends.
     pub(crate) fn kernel_lock(&self) -> KernelLock {

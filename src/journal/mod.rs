@@ -22,6 +22,7 @@ mod guard;
 mod handle;
 mod heart;
 mod held;
+mod inbox;
 mod inspect;
 mod kept;
 mod key;

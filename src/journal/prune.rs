@@ -79,6 +79,7 @@ impl Journal {
                 "DELETE FROM steps WHERE run_id = ?1"
                 "DELETE FROM facts WHERE run_id = ?1"
                 "DELETE FROM targets WHERE run_id = ?1"
+                "DELETE FROM signals WHERE run_id = ?1"
                 "DELETE FROM runs WHERE id = ?1"
             }
             deleted.push(*run);

@@ -39,7 +39,7 @@ impl Journal {
             seq: wanted.seq,
             resolution,
             reason: reason.to_owned(),
-            by: format!("{}@{}", holder.user, holder.host),
+            by: holder.person(),
         };
         Ok(self.announced(self.resolve_announced(run, resolved, facts)).await?)
     }

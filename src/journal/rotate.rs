@@ -19,7 +19,7 @@ use super::patience::begin;
 use super::reseal::Resealing;
 use super::row::Column;
 use super::seal::{SealError, Sealer};
-use super::{open, wal};
+use super::{inbox, open, wal};
 use crate::clock::Clock;
 use crate::crash;
 use crate::run::{Holder, RunId};
@@ -150,6 +150,7 @@ async fn reseal(inner: &Inner, new: &Key, in_file: bool) -> Result<Rotated, Rota
             unopened.push(run);
         }
         Rows::new(&inner.path, &rows, &mut tx).write_all(id).await?;
+        inbox::attest_anew(inner, &mut tx, id, &rows).await?;
     }
     let canary = sealer.canary();
     sqlx::query!("UPDATE canary SET sealed = ?1", canary).execute(&mut *tx).await.map_err(failed)?;

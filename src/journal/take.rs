@@ -173,19 +173,15 @@ async fn turned(
         Take::Resume => None,
         Take::Retry => Some(EventKind::RunRetried {
             seq: retry::at(inner, tx, run, &row.standing).await?,
-            by: by(holder),
+            by: holder.person(),
         }),
         Take::Abandon(Abandonment { keep, reason }) => Some(EventKind::RunAbandoned {
             keep,
             from: abandon::ends_from(inner, tx, run, keep).await?,
             reason,
-            by: by(holder),
+            by: holder.person(),
         }),
     })
-}
-
-fn by(holder: &Holder) -> String {
-    format!("{}@{}", holder.user, holder.host)
 }
 
 /// Whether a run in `state` can be taken in this way.

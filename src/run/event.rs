@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::id::{Fence, RunId, Seq};
+use super::signal::Signal;
 use super::state::RunState;
 use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
@@ -190,6 +191,19 @@ pub enum EventKind {
         /// The person.
         by: String,
     },
+    /// The process that drives the run took up what a person asks of it.
+    Signalled {
+        /// The number of the signal within the run.
+        n: u32,
+        /// What was asked.
+        signal: Signal,
+        /// The person's reason.
+        reason: Option<String>,
+        /// The person.
+        by: String,
+        /// Why nothing came of it, if nothing did.
+        refused: Option<String>,
+    },
     /// The run is over.
     RunFinished {
         /// The final state, `succeeded` or `rolled-back`.
@@ -223,6 +237,7 @@ impl EventKind {
             Self::UndoWithdrawn { .. } => "undo-withdrawn",
             Self::UndoFailed { .. } => "undo-failed",
             Self::StepResolved { .. } => "step-resolved",
+            Self::Signalled { .. } => "signalled",
             Self::RunFinished { .. } => "run-finished",
         }
     }
@@ -252,6 +267,7 @@ impl EventKind {
             | Self::RunFailed { .. }
             | Self::RollbackStarted
             | Self::RunAbandoned { .. }
+            | Self::Signalled { .. }
             | Self::RunFinished { .. } => None,
         }
     }

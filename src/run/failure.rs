@@ -53,6 +53,10 @@ pub enum FailureKind {
         /// The other run, if it is known.
         by: Option<RunId>,
     },
+    /// Nothing failed: the run waits at a gate that a person opens, and needs no process meanwhile. It is suspended.
+    Gate,
+    /// Nothing failed: a person has paused the run, and it needs no process meanwhile. It is suspended.
+    Paused,
     /// A defect of this program or of its machine. The run stops at once and sends nothing more.
     Ours,
 }
@@ -95,6 +99,16 @@ impl Failure {
         Self::of(FailureKind::Held { by }, doing, message)
     }
 
+    /// A wait at a gate, without a process.
+    pub fn gate(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::Gate, doing, message)
+    }
+
+    /// A pause, without a process.
+    pub fn paused(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::of(FailureKind::Paused, doing, message)
+    }
+
     /// A defect of this program or of its machine.
     pub fn ours(doing: impl Into<String>, message: impl Into<String>) -> Self {
         Self::of(FailureKind::Ours, doing, message)
@@ -103,6 +117,21 @@ impl Failure {
     /// Whether another run has what this one is for.
     pub const fn is_held(&self) -> bool {
         matches!(self.kind, FailureKind::Held { .. })
+    }
+
+    /// What the run waits for, if nothing failed: a `gate`, or the end of a pause.
+    pub const fn waits(&self) -> Option<&'static str> {
+        match self.kind {
+            FailureKind::Gate => Some("gate"),
+            FailureKind::Paused => Some("paused"),
+            FailureKind::Transient { .. }
+            | FailureKind::Permanent
+            | FailureKind::Missing
+            | FailureKind::Blocked
+            | FailureKind::TakenOver
+            | FailureKind::Held { .. }
+            | FailureKind::Ours => None,
+        }
     }
 
     fn of(kind: FailureKind, doing: impl Into<String>, message: impl Into<String>) -> Self {

@@ -15,6 +15,7 @@ mod record;
 #[cfg(test)]
 mod samples;
 mod secrets;
+mod signal;
 mod standing;
 mod state;
 mod transitions;
@@ -32,6 +33,7 @@ pub use record::{RunRecord, StepRecord, UndoRecord};
 #[cfg(test)]
 pub(crate) use samples::one_event_of_each_kind;
 pub use secrets::{Cut, Secrets, passwords};
+pub use signal::{GATE, Sent, Signal};
 pub use standing::{RunStanding, StepStanding};
 pub use state::{Outcome, RunState, StepState, StepStatus, UndoStatus};
 pub use transitions::IllegalTransition;

@@ -11,6 +11,7 @@ use super::event::{Event, EventKind};
 use super::failure::{Failure, FailureKind};
 use super::id::{RunId, Seq};
 use super::record::{RunRecord, StepRecord};
+use super::signal::Signal;
 use super::state::{Outcome, RunState, StepStatus, UndoStatus};
 use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
@@ -25,6 +26,7 @@ impl RunRecord {
 
     /// The published JSON of the run, for a list of runs. A fact that the run has not learned is `null`.
     pub fn to_json_without_steps(&self, facts: &[&str]) -> Value {
+        let waits = self.waits();
         let head = PublishedRun {
             run_id: self.id,
             workflow: &self.workflow,
@@ -35,7 +37,8 @@ impl RunRecord {
             outcome: self.outcome,
             created_at: stamp(self.created_at),
             finished_at: self.finished_at.map(stamp),
-            error: self.error.as_ref().map(Failure::to_string),
+            why: waits,
+            error: self.error.as_ref().filter(|_| waits.is_none()).map(Failure::to_string),
             facts: facts.iter().map(|name| (name.replace('-', "_"), json!(self.facts.get(*name)))).collect(),
         };
         serde_json::to_value(head).expect("strings, numbers and booleans serialise")
@@ -99,6 +102,9 @@ struct PublishedRun<'a> {
     outcome: Option<Outcome>,
     created_at: String,
     finished_at: Option<String>,
+    /// Why it is suspended, if nothing failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
     error: Option<String>,
     #[serde(flatten)]
     facts: Map<String, Value>,
@@ -153,6 +159,7 @@ enum PublishedEvent<'a> {
     RunRetried { seq: Seq, by: &'a str },
     RunAbandoned { keep: Keep, from: Seq, reason: Option<&'a str>, by: &'a str },
     StepResolved { seq: Seq, resolution: Resolution, reason: &'a str, by: &'a str },
+    Signalled { n: u32, signal: Signal, reason: Option<&'a str>, by: &'a str, refused: Option<&'a str> },
     RunFinished { state: RunState },
 }
 
@@ -230,6 +237,13 @@ impl<'a> From<&'a EventKind> for PublishedEvent<'a> {
             EventKind::StepResolved { seq, resolution, reason, by } => {
                 Self::StepResolved { seq: *seq, resolution: *resolution, reason, by }
             }
+            EventKind::Signalled { n, signal, reason, by, refused } => Self::Signalled {
+                n: *n,
+                signal: *signal,
+                reason: reason.as_deref(),
+                by,
+                refused: refused.as_deref(),
+            },
             EventKind::RunFinished { state } => Self::RunFinished { state: *state },
         }
     }
@@ -244,6 +258,8 @@ impl<'a> From<&'a Failure> for PublishedFailure<'a> {
             FailureKind::Blocked => "blocked",
             FailureKind::TakenOver => "taken-over",
             FailureKind::Held { .. } => "held",
+            FailureKind::Gate => "gate",
+            FailureKind::Paused => "paused",
             FailureKind::Ours => "ours",
         };
         let held_by = match failure.kind {
@@ -253,6 +269,8 @@ impl<'a> From<&'a Failure> for PublishedFailure<'a> {
             | FailureKind::Missing
             | FailureKind::Blocked
             | FailureKind::TakenOver
+            | FailureKind::Gate
+            | FailureKind::Paused
             | FailureKind::Ours => None,
         };
         let request_id = failure.request_id.as_deref();
@@ -283,7 +301,7 @@ mod tests {
             assert_eq!(event.to_json()["event"], event.kind.name());
         }
         let names: BTreeSet<_> = events.iter().map(|event| event.kind.name()).collect();
-        assert_eq!(names.len(), 23, "of each kind there is one: {names:?}");
+        assert_eq!(names.len(), 24, "of each kind there is one: {names:?}");
     }
 
     fn at(second: u8) -> Timestamp {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::id::{RunId, Seq};
+use super::signal::GATE;
 use super::state::{Outcome, RunState, StepStatus, UndoStatus};
 use super::words::{Direction, Effect, Facts, Holder, Timestamp};
 
@@ -40,6 +41,21 @@ pub struct RunRecord {
     pub outcome: Option<Outcome>,
     /// Its warnings, in order; empty in a list of runs.
     pub warnings: Vec<String>,
+}
+
+impl RunRecord {
+    /// What it waits for without a process, if nothing failed: a `gate`, or the end of a pause.
+    pub fn waits(&self) -> Option<&'static str> {
+        let error = self.error.as_ref().filter(|_| self.state == RunState::Suspended);
+        error.and_then(Failure::waits)
+    }
+
+    /// The gate that it has reached and not passed.
+    pub fn gate(&self) -> Option<&str> {
+        let is_open = |step: &&StepRecord| step.status == StepStatus::Begun && step.compensation.is_none();
+        let last = self.steps.last().filter(|step| step.name == GATE);
+        last.filter(is_open).and_then(|step| step.subject.as_deref())
+    }
 }
 
 /// One step of a run. Confidential values are masked.

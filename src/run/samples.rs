@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use super::event::{Event, EventKind};
 use super::failure::Failure;
 use super::id::{Fence, Seq};
+use super::signal::Signal;
 use super::state::RunState;
 use super::words::{Effect, Holder, Keep, Resolution, Timestamp};
 
@@ -58,6 +59,13 @@ fn kinds(since: Timestamp) -> Vec<EventKind> {
         EventKind::Warned { seq: seq(2), message: text("its container has restarted once") },
         EventKind::StepCompleted { seq: seq(2), note: None },
         EventKind::RunInterrupted,
+        EventKind::Signalled {
+            n: 1,
+            signal: Signal::Promote,
+            reason: Some(text("looks well")),
+            by: text("ann"),
+            refused: Some(text("it waits at no gate")),
+        },
         EventKind::LeaseTaken { from: Some(by(7)), by: by(8), fence: Fence::new(3) },
         EventKind::RunStuck {
             seq: seq(2),

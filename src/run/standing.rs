@@ -79,6 +79,7 @@ impl RunStanding {
             }
             E::RunStarted { .. }
             | E::RunInterrupted
+            | E::Signalled { .. }
             | E::StepBegun { .. }
             | E::StepRetrying { .. }
             | E::StepAdopted { .. }
@@ -151,6 +152,7 @@ impl StepStanding {
                 | E::RunFailed { .. }
                 | E::RollbackStarted
                 | E::RunAbandoned { .. }
+                | E::Signalled { .. }
                 | E::RunFinished { .. },
                 _,
             ) => {}

@@ -65,6 +65,8 @@ impl RunState {
                 Keep::New => Self::Running,
                 Keep::Old => Self::RollingBack,
             }),
+            // It only tells what was asked. What follows from it are events of their own.
+            (state @ (Self::Running | Self::RollingBack), E::Signalled { .. }) => Ok(state),
             (Self::RollingBack, E::UndoFailed { .. }) => Ok(Self::Stuck),
             (Self::Stuck, E::StepResolved { .. }) => Ok(Self::Stuck),
             (Self::Running, E::RunFinished { state: Self::Succeeded }) => Ok(Self::Succeeded),

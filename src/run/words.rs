@@ -120,6 +120,13 @@ pub struct Holder {
     pub user: String,
 }
 
+impl Holder {
+    /// The person who started the process.
+    pub fn person(&self) -> String {
+        format!("{}@{}", self.user, self.host)
+    }
+}
+
 impl std::fmt::Display for Holder {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(

@@ -61,6 +61,8 @@ where
                     | FailureKind::Blocked
                     | FailureKind::TakenOver
                     | FailureKind::Held { .. }
+                    | FailureKind::Gate
+                    | FailureKind::Paused
                     | FailureKind::Ours => Err(of(doing, &error)),
                 },
             }

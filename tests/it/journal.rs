@@ -43,7 +43,7 @@ fn expect_refused(world: &World, args: &[&str], message: &str) -> Ran {
 #[test]
 fn a_full_disk_stops_the_run_before_anything_is_sent_and_it_resumes_once_there_is_room() {
     let (world, file) = World::with_deployment();
-    let mount = "mount -t tmpfs -o size=320k,mode=700 none \"$STATE\"";
+    let mount = "mount -t tmpfs -o size=352k,mode=700 none \"$STATE\"";
     let can_mount =
         Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
     if !can_mount {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::plain::with_subject;
+use super::plain::{describe, with_subject};
 use crate::cli::ui::{Tone, Ui, between, cut, duration, plain, short_ids};
 use crate::run::{EventKind, Failure, Seq, Timestamp, Update};
 
@@ -82,6 +82,7 @@ impl Live {
                 self.line(Tone::Busy, "·", &format!("keeping the {} side", keep.as_str()));
             }
             EventKind::RunFinished { state } => self.line(Tone::Good, "●", &format!("run {run} {state}")),
+            EventKind::Signalled { .. } => self.line(Tone::Busy, "·", &describe(kind, "", "")),
             EventKind::RunSuspended { .. }
             | EventKind::RunInterrupted
             | EventKind::RunFailed { .. }

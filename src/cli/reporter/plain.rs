@@ -75,6 +75,7 @@ impl Plain {
             | EventKind::UndoRetrying { .. }
             | EventKind::UndoAdvanced { .. }
             | EventKind::StepAdopted { .. }
+            | EventKind::Signalled { .. }
             | EventKind::Warned { .. } => {
                 if let Some(beat) = &mut self.beat {
                     beat.said_at = event.at;
@@ -165,6 +166,7 @@ pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> Stri
         EventKind::StepCompleted { note: None, .. } => format!("{step} completed {took}"),
         EventKind::StepFailed { failure, .. } => format!("{step} FAILED {took}: {failure}"),
         EventKind::Warned { message, .. } => format!("warning: {message}"),
+        EventKind::RunSuspended { failure } if failure.waits().is_some() => format!("waits: {failure}"),
         EventKind::RunSuspended { failure } => format!("suspended: {failure}"),
         EventKind::RunInterrupted => "interrupted".to_owned(),
         EventKind::RunFailed { failure } => format!("failed: {failure}"),
@@ -186,6 +188,11 @@ pub(in crate::cli) fn describe(kind: &EventKind, step: &str, took: &str) -> Stri
         EventKind::UndoFailed { failure, .. } => format!("undo {step} FAILED {took}: {failure}"),
         EventKind::StepResolved { seq, resolution, reason, by } => {
             format!("step {seq} resolved by {by} as {resolution:?}: {reason}").to_lowercase()
+        }
+        EventKind::Signalled { signal, by, reason, refused, .. } => {
+            let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let refused = refused.as_ref().map(|why| format!(": refused, {why}")).unwrap_or_default();
+            format!("{signal}, by {by}{reason}{refused}")
         }
         EventKind::RunFinished { state } => state.to_string(),
     }
