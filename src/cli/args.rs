@@ -2,15 +2,16 @@
 
 mod deployment;
 mod global;
+mod of_run;
 #[cfg(feature = "sandbox")]
 mod stand_in;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::journal::Claim;
-use crate::run::{Keep, Resolution, RunSelector};
+use crate::run::RunSelector;
 pub(super) use deployment::DeploymentArgs;
 pub(super) use global::{Color, Global, Output};
+use of_run::{HoldArgs, KeepArg, LeaseArgs, ResolutionArg, UntilArg};
 #[cfg(all(feature = "probe", feature = "sandbox"))]
 pub(super) use stand_in::DemoArgs;
 #[cfg(feature = "sandbox")]
@@ -116,6 +117,17 @@ pub(super) enum Command {
         /// Why, for those who read the history
         #[arg(long, value_name = "TEXT", conflicts_with = "dry_run")]
         reason: Option<String>,
+        /// How far the run goes by itself: `registered` leaves the new version healthy, and without requests, until `promote`
+        #[arg(
+            long,
+            value_name = "WHERE",
+            default_value = "end",
+            hide_default_value = true,
+            conflicts_with = "dry_run"
+        )]
+        until: UntilArg,
+        #[command(flatten)]
+        hold: HoldArgs,
     },
     /// Show each call that `start` would make, changing nothing
     Plan {
@@ -128,6 +140,50 @@ pub(super) enum Command {
         run: RunSelector,
         #[command(flatten)]
         lease: LeaseArgs,
+        #[command(flatten)]
+        hold: HoldArgs,
+    },
+    /// Open the gate at which a run waits, and go on with it if no process drives it
+    Promote {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+        /// Open every later gate as well
+        #[arg(long)]
+        full: bool,
+        /// Only open the gate; `resume` goes on
+        #[arg(long)]
+        no_resume: bool,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        hold: HoldArgs,
+    },
+    /// Let a run hold after its present step
+    Pause {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Let a paused run go on
+    Unpause {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        hold: HoldArgs,
+    },
+    /// Take a run back that is not over, whichever process drives it
+    Abort {
+        /// An id, the beginning of one, or `latest`
+        run: RunSelector,
+        /// Why, for those who read the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
     /// Take up a run of the deployment whose process and disk are gone
     #[command(long_about = RECOVER)]
@@ -316,17 +372,16 @@ pub(super) enum Command {
     Man,
 }
 
-/// What is done about the lease of another process.
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub(super) struct LeaseArgs {
-    /// Take the run from the process that holds it, which is gone but cannot be seen to be, as on another machine
-    #[arg(long)]
-    force_lease: bool,
-}
-
-impl From<LeaseArgs> for Claim {
-    fn from(args: LeaseArgs) -> Self {
-        if args.force_lease { Self::Disowns } else { Self::Respects }
+impl Command {
+    /// Whether the process waits where only a person lets its run go on, also without a terminal.
+    pub(super) const fn holds(&self) -> bool {
+        match self {
+            Self::Start { hold, .. }
+            | Self::Resume { hold, .. }
+            | Self::Promote { hold, .. }
+            | Self::Unpause { hold, .. } => hold.hold,
+            _ => false,
+        }
     }
 }
 
@@ -357,36 +412,4 @@ pub(super) enum KeyCommand {
     /// it must say so when the key is in `DEPLOYCTL_JOURNAL_KEY`. Killed at any instant, one of the two keys opens the
     /// journal; do it again then. Copies of the journal that were made before are opened by the old key.
     Rotate,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ResolutionArg {
-    Done,
-    Undone,
-}
-
-impl From<ResolutionArg> for Resolution {
-    fn from(argument: ResolutionArg) -> Self {
-        match argument {
-            ResolutionArg::Done => Self::Done,
-            ResolutionArg::Undone => Self::Undone,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum KeepArg {
-    /// The new version: the old one is taken away, and the run has succeeded
-    New,
-    /// The old version: the new one is taken away, and the run is rolled back
-    Old,
-}
-
-impl From<KeepArg> for Keep {
-    fn from(argument: KeepArg) -> Self {
-        match argument {
-            KeepArg::New => Self::New,
-            KeepArg::Old => Self::Old,
-        }
-    }
 }

@@ -16,7 +16,7 @@ use super::session::{Ready, Session, started};
 use super::unchanged::unchanged;
 use super::variables::is_detached;
 use super::wait::{Waited, Waiting, held};
-use crate::config::{Deployment, load_scope};
+use crate::config::{Deployment, Register, Until, load_scope};
 use crate::engine::{Engine, Foresight, Outcome, Stop};
 use crate::journal::{Claim, Journal, Purpose, TakeError};
 use crate::oci::InstanceId;
@@ -36,6 +36,8 @@ pub(super) struct Starting<'a> {
     pub(super) only_if_changed: bool,
     /// Why it is started.
     pub(super) reason: Option<&'a str>,
+    /// How far the run goes by itself.
+    pub(super) until: Until,
 }
 
 /// What becomes of runs whose journal is lost before a deployment is started.
@@ -65,7 +67,14 @@ pub(super) async fn start(
     {
         return Ok(exit);
     }
-    let ready = session.ready(args).await?;
+    let mut loaded = session.deployment(args)?;
+    loaded.policy.until = way.until;
+    if way.until == Until::Registered && loaded.policy.register == Register::Active {
+        let report = Report::usage("`--until registered` and `register: active` contradict each other");
+        return Err(report
+            .hint("a backend that is registered active takes requests at once: leave out one of the two"));
+    }
+    let ready = session.ready_with(loaded).await?;
     let journal = session.journal().await?;
     session.say_what_a_lost_disk_means()?;
     if way.only_if_changed
@@ -165,7 +174,7 @@ pub(super) async fn retry(
 }
 
 /// Drives a run of the journal in the world that was stored with it.
-async fn go_on(
+pub(super) async fn go_on(
     session: &Session<'_>,
     journal: Journal,
     run: RunId,

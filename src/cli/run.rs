@@ -21,11 +21,13 @@ use super::session::Session;
 use super::ui::Ui;
 use super::variables::expect_text;
 use super::{
-    abandon, check, drive, history, journal, key, log, prune, recover, resolve, revisions, serving, usage,
+    abandon, check, drive, history, journal, key, log, prune, recover, resolve, revisions, serving, steer,
+    usage,
 };
 use crate::clock::Clock;
 use crate::config::json_schema;
 use crate::env::Env;
+use crate::run::Signal;
 
 /// Runs the program.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, io: Io) -> Exit {
@@ -54,7 +56,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, io: Io) -> Exit 
         Ok(runtime) => runtime,
         Err(error) => return Report::ours(format!("cannot start: {error}")).print(&ui),
     };
-    let session = Session { ui: &ui, env, global: &cli.global, clock: Clock::system(), args: &args };
+    let holds = cli.command.holds();
+    let session = Session { ui: &ui, env, global: &cli.global, clock: Clock::system(), args: &args, holds };
     let exit = match runtime.block_on(command(&session, cli.command)) {
         Ok(exit) => exit,
         Err(report) => report.print(&ui),
@@ -80,7 +83,18 @@ fn keep_out_of_core_dumps() {
 
 async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report> {
     match command {
-        Command::Start { deployment, dry_run: false, detach, recover, now, wait, if_changed, reason } => {
+        Command::Start {
+            deployment,
+            dry_run: false,
+            detach,
+            recover,
+            now,
+            wait,
+            if_changed,
+            reason,
+            until,
+            hold: _,
+        } => {
             let reason = reason.as_deref();
             let way = drive::Starting {
                 is_detached: detach,
@@ -92,13 +106,30 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
                 wait,
                 only_if_changed: if_changed,
                 reason,
+                until: until.into(),
             };
             drive::start(session, &deployment, way).await
         }
         Command::Start { deployment, dry_run: true, .. } | Command::Plan { deployment } => {
             drive::plan(session, &deployment).await
         }
-        Command::Resume { run, lease } => drive::resume(session, &run, lease.into()).await,
+        Command::Promote { run, full, no_resume, reason, hold: _ } => {
+            let signal = if full { Signal::PromoteFully } else { Signal::Promote };
+            steer::steer(session, &run, &steer::Asked { signal, reason, resumes: !no_resume }).await
+        }
+        Command::Pause { run, reason } => {
+            let asked = steer::Asked { signal: Signal::Pause, reason, resumes: true };
+            steer::steer(session, &run, &asked).await
+        }
+        Command::Unpause { run, reason, hold: _ } => {
+            let asked = steer::Asked { signal: Signal::Unpause, reason, resumes: true };
+            steer::steer(session, &run, &asked).await
+        }
+        Command::Abort { run, reason } => {
+            let asked = steer::Asked { signal: Signal::Abort, reason, resumes: true };
+            steer::steer(session, &run, &asked).await
+        }
+        Command::Resume { run, lease, hold: _ } => drive::resume(session, &run, lease.into()).await,
         Command::Recover { deployment, run, now } => {
             let wanted = recover::Wanted { run: run.as_ref(), is_now: now };
             recover::recover(session, &deployment, wanted).await

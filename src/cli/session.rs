@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{DeploymentArgs, Global};
 use super::exit::Exit;
+use super::gate::{self, is_at_a_gate};
 use super::problem;
 use super::problem::{Kind, Report, of_end, of_rival};
 use super::reporter::Reporter;
@@ -18,7 +19,7 @@ use super::ui::{Ui, plain};
 use super::variables::is_detached;
 use crate::clock::Clock;
 use crate::config::{
-    Credentials, CredentialsSource, Deployment, Loaded, Overrides, Policy, Predecessor, Sources, load,
+    Credentials, CredentialsSource, Deployment, Loaded, Overrides, Policy, Predecessor, Sources, Until, load,
 };
 use crate::engine::{End, Engine, Outcome, Started};
 use crate::env::Env;
@@ -60,6 +61,8 @@ pub(super) struct Session<'s> {
     pub(super) clock: Clock,
     /// The arguments of this process. The first is its own name.
     pub(super) args: &'s [OsString],
+    /// Whether the process waits where only a person lets the run go on, also without a terminal.
+    pub(super) holds: bool,
 }
 
 impl Session<'_> {
@@ -208,6 +211,7 @@ impl Session<'_> {
             .cancel(cancel.clone())
             .grace(world.policy.request_timeout * 2 + GRACE)
             .holder(self.holder())
+            .holds(world.policy.until == Until::End && (self.holds || self.ui.notes().is_terminal()))
             .tell(note_which)
             .tell(|update| locked(&reporter).update(update));
         // Boxed, because the nested future of command, engine and workflow is too deep for the compiler to lay out.
@@ -220,6 +224,9 @@ impl Session<'_> {
         let outcome = outcome.map_err(Into::into)?;
         let exit = match Exit::of(&outcome.end) {
             Exit::Interrupted => signalled.unwrap_or(Exit::Interrupted),
+            Exit::Suspended if world.policy.until == Until::Registered && is_at_a_gate(&outcome.end) => {
+                Exit::Done
+            }
             exit => exit,
         };
         Ok(Driven::Left(Box::new(outcome), exit))
@@ -234,8 +241,12 @@ impl Session<'_> {
         let report = of_end(outcome.run, &outcome.end);
         match of_rival(report, &outcome.end, journal).await? {
             report if self.ui.is_json => {
-                self.ui
-                    .json(&with_report(journal.run(outcome.run).await?.to_json(&PUBLISHED), report.as_ref()));
+                let record = journal.run(outcome.run).await?;
+                let mut json = with_report(record.to_json(&PUBLISHED), report.as_ref());
+                if let Some(hint) = gate::hint(&record) {
+                    json["hint"] = hint.into();
+                }
+                self.ui.json(&json);
             }
             Some(report) => {
                 problem::Report { exit, ..report }.print(self.ui);
@@ -299,6 +310,9 @@ pub(super) fn started(name: &str, target: Target, context: &Context, world: &Wor
 /// The summary of a run that ended as asked.
 async fn summary(journal: &Journal, outcome: &Outcome) -> Result<String, Report> {
     let record = journal.run(outcome.run).await?;
+    if let Some(screen) = gate::screen(&record) {
+        return Ok(screen);
+    }
     let fact = |name: &str, image: &str| match record.facts.get(name) {
         Some(id) => with_image(&record, id, image),
         None => "none".to_owned(),

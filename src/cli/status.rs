@@ -10,7 +10,12 @@ pub(super) fn status(record: &RunRecord) -> String {
         (true, Direction::Forward, _) => "interrupted".to_owned(),
         (true, Direction::Backward, _) => "interrupted (rolling back)".to_owned(),
         (false, _, Some(outcome)) => outcome.to_string(),
-        (false, _, None) => record.state.to_string(),
+        (false, _, None) => match (record.gate(), record.waits()) {
+            (Some(gate), _) => format!("at the gate {gate}"),
+            (None, Some("gate")) => "at a gate".to_owned(),
+            (None, Some(waits)) => waits.to_owned(),
+            (None, None) => record.state.to_string(),
+        },
     }
 }
 

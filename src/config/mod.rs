@@ -38,7 +38,7 @@ pub use filter::Filter;
 pub use identity::{Belongs, DeploymentTag, DeploymentTarget, Origin};
 pub use load::{Loaded, Overrides, Scope, Sources, load, load_scope};
 pub use matching::{CLOUDS_NAMESPACE, DEPLOYMENT_TAG, Difference, Matching, OUR_TAG_PREFIX};
-pub use policy::{Disposal, MinReady, Policy, Register};
+pub use policy::{Disposal, MinReady, Policy, Register, Until};
 pub use predecessor::Predecessor;
 pub use problem::{Position, Problem, Problems};
 pub use schema::json_schema;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::node::{Node, Tree};
 use super::problem::Findings;
-use super::schema::RETRY;
+use super::schema::{Model, RETRY, STRATEGY};
 use super::shape::join;
 use crate::retry::RetryPolicy;
 use crate::run::OnFailure;
@@ -51,6 +51,30 @@ pub struct Policy {
     /// that did not look for them.
     #[serde(default)]
     pub gives_way: bool,
+    /// How long the old version is kept, drained, after the new one has taken over.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub bake: Duration,
+    /// How far the run goes by itself.
+    #[serde(default, skip_serializing_if = "Until::is_end")]
+    pub until: Until,
+}
+
+/// How far a run goes by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// To its end.
+    #[default]
+    End,
+    /// Until the new version is registered, healthy and drained. A person says when it is to take requests.
+    Registered,
+}
+
+impl Until {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    const fn is_end(&self) -> bool {
+        matches!(self, Self::End)
+    }
 }
 
 const fn work_timeout() -> Duration {
@@ -89,6 +113,8 @@ impl Default for Policy {
             lb_compartments: Vec::new(),
             shifts_sets: true,
             gives_way: true,
+            bake: Duration::ZERO,
+            until: Until::End,
         }
     }
 }
@@ -170,8 +196,29 @@ impl Reader<'_> {
             policy.min_ready = Some(MinReady::For(duration));
         }
         self.compartments(&mut policy);
+        self.strategy(&mut policy);
         self.retry(&mut policy);
         policy
+    }
+
+    fn strategy(&mut self, policy: &mut Policy) {
+        let Some(node) = self.map("strategy", &STRATEGY) else { return };
+        let Some(value) = node.get("bake") else { return };
+        match duration_of(value) {
+            Some(duration) => policy.bake = duration,
+            None => self.findings.problems.push(value.problem(&join("strategy", "bake"), NO_DURATION)),
+        }
+    }
+
+    /// A map at the top level, which has only the keys of its model.
+    fn map(&mut self, name: &str, model: &'static Model) -> Option<Node> {
+        let node = self.root.get(name)?.clone();
+        if !matches!(node.tree, Tree::Map(_)) {
+            self.findings.problems.push(node.problem(name, format!("expected a map, found {}", node.kind())));
+            return None;
+        }
+        self.findings.refuse_unknown_keys(&node, name, model);
+        Some(node)
     }
 
     fn compartments(&mut self, policy: &mut Policy) {
@@ -193,14 +240,7 @@ impl Reader<'_> {
     }
 
     fn retry(&mut self, policy: &mut Policy) {
-        let Some(node) = self.root.get("retry").cloned() else { return };
-        if !matches!(node.tree, Tree::Map(_)) {
-            self.findings
-                .problems
-                .push(node.problem("retry", format!("expected a map, found {}", node.kind())));
-            return;
-        }
-        self.findings.refuse_unknown_keys(&node, "retry", &RETRY);
+        let Some(node) = self.map("retry", &RETRY) else { return };
         let retry = &mut policy.retry;
         for (name, duration, is_interval) in [
             ("max-elapsed", &mut retry.max_elapsed, false),

@@ -162,16 +162,28 @@ const SOON: Duration = Duration::from_secs(10);
 /// How many sets are looked at while the one before them is waited for.
 const AHEAD: usize = 2;
 
+/// Waits until the new backends of all sets are ready.
+pub(super) async fn all_ready(
+    run: &mut Run<'_, World>,
+    joining: &Joining<'_>,
+    successor: &Successor,
+    claim: Option<&Claim>,
+) -> Result<(), Stop> {
+    let all = joining.places().cloned().collect();
+    ready(run, None, all, Vec::new(), successor, claim).await
+}
+
 /// Lets requests reach the new version set by set, and takes the old one out of service there. Returns the places of the old
 /// instance that are out of service by that.
 ///
-/// A set is shifted as soon as its own backends are ready. If a later set does not become ready, those before it are given back
+/// A set is shifted as soon as its own backends are ready, unless all of them are ready already. If a later set does not become ready, those before it are given back
 /// to the old version, which still runs: no request is lost, but both versions serve for a while, in different sets. To wait
 /// for all sets first would leave the load balancer idle for the checks of the last one.
 pub(super) async fn shift_each(
     run: &mut Run<'_, World>,
     joining: &Joining<'_>,
     successor: &Successor,
+    are_ready: bool,
 ) -> Result<Vec<Place>, Stop> {
     let is_soon = match run.world().policy.min_ready {
         Some(MinReady::For(time)) => time <= SOON,
@@ -186,17 +198,17 @@ pub(super) async fn shift_each(
             admit(run, joining, set).await?;
         }
     }
+    // The other sets follow the first, whose admission decides.
+    let claim = joining.claim().filter(|_| !is_unchecked);
+    if !is_soon && !are_ready {
+        all_ready(run, joining, successor, claim).await?;
+    }
     let mut shifted = Vec::new();
     for (n, set) in sets.iter().enumerate() {
-        if is_soon {
+        if is_soon && !are_ready {
             let next = sets.iter().skip(n + 1).take(AHEAD).flat_map(|set| joining.within(set));
-            // The other sets follow the first, whose admission decides.
-            let claim = joining.claim().filter(|_| n == 0 && !is_unchecked);
+            let claim = claim.filter(|_| n == 0);
             ready(run, Some(set), joining.within(set), next.collect(), successor, claim).await?;
-        } else if n == 0 {
-            let all = joining.places().cloned().collect();
-            let claim = joining.claim().filter(|_| !is_unchecked);
-            ready(run, None, all, Vec::new(), successor, claim).await?;
         }
         match joining.shift(set, successor).filter(|_| is_drained) {
             Some(shift) => shifted.extend(shift_set(run, joining, shift).await?),

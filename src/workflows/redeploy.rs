@@ -1,6 +1,8 @@
 //! Redeploy: the table of docs/design/redeploy.md, top to bottom. Reads come first, so that every error that can be found is
 //! found before anything is created.
 
+use std::time::Duration;
+
 use super::activities::NoteService;
 use super::finders::{compartments, elsewhere, find_load_balancer, find_old_backends, find_old_instance};
 use super::joining::{self, Joining};
@@ -9,8 +11,13 @@ use super::stages::{self, Retiring};
 use super::successor::Takeover;
 use super::target;
 use super::world::World;
-use crate::config::{Deployment, Predecessor};
-use crate::engine::{Run, Stop, Workflow};
+use crate::config::{Deployment, Predecessor, Until};
+use crate::engine::{Opens, Run, Stop, Workflow};
+
+/// The gate before the new version takes requests.
+pub(super) const REGISTERED: &str = "registered";
+/// The gate before the old version is taken away.
+const BAKE: &str = "bake";
 
 /// Replaces an instance without dropping a request.
 #[derive(Debug)]
@@ -62,9 +69,20 @@ impl Workflow for Redeploy {
             // Without a backend, no load balancer decides.
             let listed = others.clone().filter(|_| joining.claim().is_none());
             stages::bring_up(run, deployment, created, listed).await?;
-            let shifted = joining::shift_each(run, &joining, &successor).await?;
+            let is_gated = policy.until == Until::Registered;
+            let mut bake = policy.bake;
+            if is_gated {
+                joining::all_ready(run, &joining, &successor, joining.claim()).await?;
+                if run.gate(REGISTERED, Opens::ByHand).await?.fully {
+                    bake = Duration::ZERO;
+                }
+            }
+            let shifted = joining::shift_each(run, &joining, &successor, is_gated).await?;
             if !new_sets.is_empty() {
                 run.read(NoteService {}).await?;
+            }
+            if !bake.is_zero() && old.is_some() {
+                run.gate(BAKE, Opens::After(bake)).await?;
             }
             (joining, shifted)
         } else {

@@ -71,7 +71,16 @@ pub(crate) fn continued(paused: Child, code: i32) -> String {
 
 /// Lets a command that is paused go on.
 pub(crate) fn go_on(paused: &Child) {
-    let sent = Command::new("kill").args(["-CONT", &paused.id().to_string()]).status();
+    signal(paused, "-CONT");
+}
+
+/// Stops a command, wherever it is.
+pub(crate) fn stop(running: &Child) {
+    signal(running, "-STOP");
+}
+
+fn signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(sent.expect("kill runs").success());
 }
 

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
-pub(crate) use caught::{continued, ended, go_on, is_paused, paused_at};
+pub(crate) use caught::{continued, ended, go_on, is_paused, paused_at, stop};
 pub(crate) use http::Answer;
 pub(crate) use load::Traffic;
 pub(crate) use machine::Machine;

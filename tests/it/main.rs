@@ -53,6 +53,7 @@ mod faults;
 mod file;
 mod filters;
 mod forgotten;
+mod gates;
 mod going_back;
 mod guarded;
 mod history;

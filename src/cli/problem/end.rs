@@ -14,6 +14,7 @@ pub(in crate::cli) fn of_end(run: RunId, end: &End) -> Option<Report> {
     };
     match end {
         End::Succeeded | End::RolledBack(None) => None,
+        End::Suspended(failure) if failure.waits().is_some() => None,
         End::RolledBack(Some(failure)) => report(
             if failure.is_held() { Kind::Held } else { Kind::RolledBack },
             failure.to_string(),

@@ -52,6 +52,7 @@ pub(in crate::config) static DEPLOYMENT: Model = Model {
         may("old-instance", Word(&["delete", "stop", "keep"])).about("What becomes of the old instance."),
         may("register", Word(&["drained", "active"]))
             .about("Whether new backends wait for their health check before they get traffic."),
+        may("strategy", One(&STRATEGY)).about("How the new version takes over."),
         may("retry", One(&RETRY)).about("How failed attempts are spaced."),
     ],
     variants: None,
@@ -153,6 +154,14 @@ pub(in crate::config) static BACKEND: Model = plain(
         must("backend-set", TEXT).about("The set's name."),
         may("create", One(&BACKEND_SET)).about("How to make the set where it is missing."),
     ],
+);
+
+/// How the new version takes over from the old one.
+pub(in crate::config) static STRATEGY: Model = plain(
+    "Strategy",
+    &[may("bake", Duration).about(
+        "How long the old version is kept, drained, after the new one has taken over: a rollback is one change then (0 s).",
+    )],
 );
 
 /// The delays between failed attempts.

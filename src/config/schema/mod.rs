@@ -10,7 +10,7 @@ mod json;
 mod model;
 
 pub(super) use deployment::{
-    BACKEND, BALANCER_FILTER, CREDENTIALS, DEPLOYMENT, INSTANCE_FILTER, RETRY, STATES,
+    BACKEND, BALANCER_FILTER, CREDENTIALS, DEPLOYMENT, INSTANCE_FILTER, RETRY, STATES, STRATEGY,
 };
 pub(super) use instance::{BACKEND_SET, INSTANCE};
 pub use json::json_schema;

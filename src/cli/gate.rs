@@ -1,0 +1,56 @@
+//! What the user is told of a run that waits at a gate, or is paused.
+
+use super::ui::between;
+use crate::engine::End;
+use crate::run::{FailureKind, RunRecord, StepRecord, StepStatus};
+use crate::workflows::REGISTERS;
+
+/// The commands that end the wait of a run, if it waits.
+pub(super) fn hint(record: &RunRecord) -> Option<String> {
+    let id = record.id.short();
+    let goes_on = match (record.gate(), record.waits()) {
+        (Some(_), _) => "promote",
+        (None, Some(_)) => "unpause",
+        (None, None) => return None,
+    };
+    Some(format!("`deployctl {goes_on} {id}` goes on, `deployctl abort {id}` takes the run back"))
+}
+
+/// The whole screen about a run that waits without a process.
+pub(super) fn screen(record: &RunRecord) -> Option<String> {
+    record.waits()?;
+    let id = record.id.short();
+    let (where_it_is, goes_on) = match record.gate() {
+        Some(gate) => (format!("waits at the gate `{gate}`"), "promote"),
+        None => {
+            (format!("is paused {}", record.error.as_ref().map_or("", |paused| &paused.message)), "unpause")
+        }
+    };
+    let mut screen = format!("run {id} of {} {where_it_is} ({})", record.name, took(record));
+    for place in registered(record) {
+        screen.push_str(&format!("\n  registered    {place}, drained: try the new version there"));
+    }
+    screen.push_str(&format!(
+        "\n  go on         deployctl {goes_on} {id}\n  take it back  deployctl abort {id}"
+    ));
+    Some(screen)
+}
+
+/// How long the run took until it stopped.
+fn took(record: &RunRecord) -> String {
+    let last = record.steps.iter().filter_map(|step| step.finished_at.or(Some(step.started_at))).max();
+    last.map(|at| between(record.created_at, at)).unwrap_or_default()
+}
+
+/// The places at which the new version waits for requests.
+fn registered(record: &RunRecord) -> impl Iterator<Item = &str> {
+    let is_there = |step: &&StepRecord| {
+        step.name == REGISTERS && step.status == StepStatus::Completed && step.compensation.is_none()
+    };
+    record.steps.iter().filter(is_there).filter_map(|step| step.subject.as_deref())
+}
+
+/// Whether a run was left at a gate.
+pub(super) fn is_at_a_gate(end: &End) -> bool {
+    matches!(end, End::Suspended(failure) if failure.kind == FailureKind::Gate)
+}
