@@ -3,7 +3,7 @@
 use super::ui::between;
 use crate::engine::End;
 use crate::run::{FailureKind, RunRecord, StepRecord, StepStatus};
-use crate::workflows::REGISTERS;
+use crate::workflows::{REGISTERED, REGISTERS};
 
 /// The commands that end the wait of a run, if it waits.
 pub(super) fn hint(record: &RunRecord) -> Option<String> {
@@ -26,14 +26,14 @@ pub(super) fn screen(record: &RunRecord) -> Option<String> {
             (format!("is paused {}", record.error.as_ref().map_or("", |paused| &paused.message)), "unpause")
         }
     };
-    let mut screen = format!("run {id} of {} {where_it_is} ({})", record.name, took(record));
-    for place in registered(record) {
-        screen.push_str(&format!("\n  registered    {place}, drained: try the new version there"));
+    let mut lines = vec![format!("run {id} of {} {where_it_is} ({})", record.name, took(record))];
+    if record.gate() == Some(REGISTERED) {
+        let there = |place: &str| format!("  registered    {place}, drained: try the new version there");
+        lines.extend(registered(record).map(there));
     }
-    screen.push_str(&format!(
-        "\n  go on         deployctl {goes_on} {id}\n  take it back  deployctl abort {id}"
-    ));
-    Some(screen)
+    lines.push(format!("  go on         deployctl {goes_on} {id}"));
+    lines.push(format!("  take it back  deployctl abort {id}"));
+    Some(lines.join("\n"))
 }
 
 /// How long the run took until it stopped.

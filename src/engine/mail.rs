@@ -75,9 +75,10 @@ impl<W: Sync> Ground<'_, W> {
     /// gate, which holds by itself.
     pub(super) async fn reach(&self, activity: &str, lease: &Lease) -> Result<(), Stop> {
         let is_gate = activity == GATE;
-        let (sent, refused) = match is_gate {
-            true => (self.inbox.arrive_at_gate(), None),
-            false => (self.inbox.leave_gate(), Some(NO_GATE.to_owned())),
+        let (sent, refused) = if is_gate {
+            (self.inbox.arrive_at_gate(), None)
+        } else {
+            (self.inbox.leave_gate(), Some(NO_GATE.to_owned()))
         };
         if let Some(sent) = sent {
             self.tell_all(&lease.answer(&sent, refused).await?);

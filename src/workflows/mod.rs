@@ -57,7 +57,7 @@ pub use looked::Looked;
 pub use lost::LostRun;
 pub use phase::Phase;
 pub use prune::{Leftovers, MAKES_SETS, Prune, Pruning, REGISTERS};
-pub use redeploy::Redeploy;
+pub use redeploy::{REGISTERED, Redeploy};
 pub use registry::registry;
 pub use service::{Drift, Expected};
 pub use take_over::take_over;

@@ -15,7 +15,7 @@ use crate::config::{Deployment, Predecessor, Until};
 use crate::engine::{Opens, Run, Stop, Workflow};
 
 /// The gate before the new version takes requests.
-pub(super) const REGISTERED: &str = "registered";
+pub const REGISTERED: &str = "registered";
 /// The gate before the old version is taken away.
 const BAKE: &str = "bake";
 
