@@ -88,11 +88,11 @@ impl Policy {
         self.min_ready.is_none()
     }
 
-    /// The same settings for a new run, which goes the ways of this version.
+    /// The same settings for a new run, which goes the ways of this version, and to its end.
     #[must_use]
     pub fn renewed(self) -> Self {
         let Self { min_ready, shifts_sets, gives_way, .. } = Self::default();
-        Self { min_ready: self.min_ready.or(min_ready), shifts_sets, gives_way, ..self }
+        Self { min_ready: self.min_ready.or(min_ready), shifts_sets, gives_way, until: Until::End, ..self }
     }
 }
 
