@@ -31,6 +31,11 @@ impl Clock {
         (deadline - self.now()).to_std().unwrap_or_default()
     }
 
+    /// Whether so much time has passed since then.
+    pub fn has_passed(&self, since: Timestamp, time: Duration) -> bool {
+        (self.now() - since).to_std().is_ok_and(|passed| passed >= time)
+    }
+
     /// Waits for `duration` on the monotonic clock.
     #[expect(clippy::disallowed_methods, reason = "the home of waiting")]
     pub async fn sleep(&self, duration: Duration) {

@@ -9,11 +9,10 @@ use super::activities::{
     CreateBackendSet, DeadBackend, DeleteBackendSet, DrainBackend, FindDeadBackends, FindUnused,
     FindUnusedSets, MadeSet, RegisterBackend, Registration, RemoveBackend, Unused, UnusedSet,
 };
-use super::balancer::Expected;
 use super::destroy::{TakingAway, take_away};
 use super::elsewhere::Elsewhere;
 use super::finders::find_load_balancer;
-use super::stages::follow;
+use super::stages::{self, follow};
 use super::target::{self, instance_compartment};
 use super::world::World;
 use crate::config::Deployment;
@@ -97,24 +96,17 @@ impl Pruning {
         FindUnusedSets {
             load_balancer: balancer.clone(),
             compartments: self.compartments(),
-            deployment: self.tag(balancer),
+            deployment: target::tag_of_own_sets(&self.deployment, balancer),
             made: self.made.clone(),
             older_than: self.older_than,
         }
-    }
-
-    fn tag(&self, balancer: &LoadBalancerId) -> String {
-        let deployment = &self.deployment;
-        let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
-        let target = target::of(deployment, balancer, &sets).filter(|_| !sets.is_empty());
-        target::tag(deployment, target.as_ref())
     }
 
     fn find(&self, balancer: &LoadBalancerId) -> FindUnused {
         FindUnused {
             load_balancer: balancer.clone(),
             compartments: self.compartments(),
-            deployment: self.tag(balancer),
+            deployment: target::tag_of_own_sets(&self.deployment, balancer),
             open: self.open.clone(),
             needed: self.needed.clone(),
             older_than: self.older_than,
@@ -168,7 +160,6 @@ async fn remove(run: &mut Run<'_, World>, balancer: &LoadBalancerId, dead: DeadB
     let may_leave_nothing = false;
     let (takeover, claim) = (None, None);
     if !flags.drain {
-        let drained = flags.drained();
         let drain = DrainBackend {
             place: place.clone(),
             flags: flags.clone(),
@@ -176,11 +167,7 @@ async fn remove(run: &mut Run<'_, World>, balancer: &LoadBalancerId, dead: DeadB
             takeover: takeover.clone(),
             claim: claim.clone(),
         };
-        let sent = run.change(drain).await?;
-        let expected = Expected::Backend { place: place.clone(), flags: drained };
-        follow(run, sent, place.subject(), expected).await?;
+        stages::drain(run, drain).await?;
     }
-    let remove = RemoveBackend { place: place.clone(), flags, may_leave_nothing, takeover, claim };
-    let sent = run.change(remove).await?;
-    follow(run, sent, place.subject(), Expected::NoBackend(place)).await
+    stages::remove(run, RemoveBackend { place, flags, may_leave_nothing, takeover, claim }).await
 }

@@ -65,10 +65,8 @@ impl Service {
         let balancer = foresight.look(find_load_balancer(deployment), &Facts::new()).await?.id;
         let backend_sets: Vec<String> =
             deployment.backends.iter().map(|target| target.backend_set.clone()).collect();
-        let sets: Vec<&str> = backend_sets.iter().map(String::as_str).collect();
-        let target = target::of(deployment, &balancer, &sets).filter(|_| !sets.is_empty());
         let look = LookAtService {
-            deployment: target::tag(deployment, target.as_ref()),
+            deployment: target::tag_of_own_sets(deployment, &balancer),
             load_balancer: balancer,
             backend_sets,
             compartments: compartments(deployment),

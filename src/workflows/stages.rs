@@ -116,18 +116,14 @@ pub(super) async fn retire(
     let places: Vec<(Place, &OldBackend)> =
         retiring.backends.iter().map(|old| (old.place(retiring.balancer), old)).collect();
     for (place, old) in places.iter().filter(|(place, _)| !retiring.shifted.contains(place)) {
-        let flags = old.backend.flags.clone();
-        let drained = flags.drained();
-        let drain = DrainBackend {
+        let drain_it = DrainBackend {
             place: place.clone(),
-            flags,
+            flags: old.backend.flags.clone(),
             may_leave_nothing: retiring.may_leave_nothing,
             takeover: retiring.takeover_in(&place.backend_set),
             claim: retiring.claim.clone(),
         };
-        let sent = run.change(drain).await?;
-        let expected = Expected::Backend { place: place.clone(), flags: drained };
-        follow(run, sent, place.subject(), expected).await?;
+        drain(run, drain_it).await?;
     }
     if !places.is_empty() {
         let delay = run.world().policy.drain_delay;
@@ -138,16 +134,14 @@ pub(super) async fn retire(
         }
     }
     for (place, old) in &places {
-        let flags = old.backend.flags.clone();
-        let remove = RemoveBackend {
+        let remove_it = RemoveBackend {
             place: place.clone(),
-            flags,
+            flags: old.backend.flags.clone(),
             may_leave_nothing: retiring.may_leave_nothing,
             takeover: retiring.takeover_in(&place.backend_set),
             claim: retiring.claim.clone(),
         };
-        let sent = run.change(remove).await?;
-        follow(run, sent, place.subject(), Expected::NoBackend(place.clone())).await?;
+        remove(run, remove_it).await?;
     }
     let compartment_id = old.compartment_id.unwrap_or_else(|| retiring.compartment_id.to_owned());
     let id = old.id.clone();
@@ -179,6 +173,20 @@ pub(super) async fn retire(
     };
     run.change(retire).await?;
     run.wait(AwaitRetirement { id, compartment_id, mode: retiring.mode }).await
+}
+
+/// Drains a backend, and follows that to its end.
+pub(super) async fn drain(run: &mut Run<'_, World>, drain: DrainBackend) -> Result<(), Stop> {
+    let (place, flags) = (drain.place.clone(), drain.flags.drained());
+    let sent = run.change(drain).await?;
+    follow(run, sent, place.subject(), Expected::Backend { place, flags }).await
+}
+
+/// Removes a backend, and follows that to its end.
+pub(super) async fn remove(run: &mut Run<'_, World>, remove: RemoveBackend) -> Result<(), Stop> {
+    let place = remove.place.clone();
+    let sent = run.change(remove).await?;
+    follow(run, sent, place.subject(), Expected::NoBackend(place)).await
 }
 
 /// Follows the work of a change, as a step of its own, so that the request is checkpointed before anybody waits for its end.

@@ -75,6 +75,13 @@ pub(super) fn tag(deployment: &Deployment, target: Option<&DeploymentTarget>) ->
     }
 }
 
+/// The same behind the sets that the deployment names. Without any, it is known by its name alone.
+pub(super) fn tag_of_own_sets(deployment: &Deployment, balancer: &LoadBalancerId) -> String {
+    let sets: Vec<&str> = deployment.backends.iter().map(|target| target.backend_set.as_str()).collect();
+    let target = of(deployment, balancer, &sets).filter(|_| !sets.is_empty());
+    tag(deployment, target.as_ref())
+}
+
 /// The compartment in which the new instance is created, and looked for by its tags.
 pub(super) fn instance_compartment(deployment: &Deployment) -> String {
     let own = deployment.instance.expose()["compartmentId"].as_str();

@@ -10,7 +10,7 @@ use super::beside::Around;
 use super::candidates::{Candidate, Named, is_kept};
 use super::phase::Phase;
 use super::world::World;
-use super::{balancer, failure, instance};
+use super::{balancer, instance};
 use crate::config::Belongs;
 use crate::engine::Cx;
 use crate::oci::load_balancers::LoadBalancer;
@@ -212,12 +212,7 @@ fn refusal<'c>(unfinished: &[Unfinished<'_>], candidates: impl Iterator<Item = &
 
 /// The instances of the other compartments.
 async fn elsewhere(cx: &Cx<'_, World>, around: &Around) -> Result<Vec<Value>, Failure> {
-    let api = cx.world.oci.container_instances();
-    let mut found = Vec::new();
-    for compartment in around.searched.iter().skip(1) {
-        found.extend(failure::list_named(cx, DOING, api.list(compartment)).await?);
-    }
-    Ok(found)
+    instance::listed(cx, DOING, around.searched.iter().skip(1)).await
 }
 
 const DOING: &str = "looking for other runs of the deployment";

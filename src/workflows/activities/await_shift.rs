@@ -138,12 +138,7 @@ impl AwaitShift {
     }
 
     fn place(&self, backend: &Backend) -> Place {
-        Place {
-            load_balancer: self.load_balancer.clone(),
-            backend_set: self.backend_set.clone(),
-            address: backend.ip_address.clone(),
-            port: backend.port,
-        }
+        Place::of(&self.load_balancer, &self.backend_set, backend)
     }
 
     fn is_ours(&self, backend: &Backend) -> bool {

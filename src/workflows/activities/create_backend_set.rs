@@ -106,8 +106,7 @@ impl Mutation for CreateBackendSet {
         let Some((balancer, etag)) = balancer::when_idle_unless_gone(cx, id).await? else {
             return Ok(Undone::whole());
         };
-        let is_used = balancer.backend_sets.get(&self.name).is_some_and(|set| !set.backends.is_empty());
-        if is_used || balancer::has_listener(&balancer, &self.name) {
+        if balancer::is_set_used(&balancer, &self.name) {
             cx.warn(format!("the backend set `{}` is in use by others and stays", self.name));
             return Ok(Undone::whole());
         }

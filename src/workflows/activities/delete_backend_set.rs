@@ -45,8 +45,10 @@ impl Activity for DeleteBackendSet {
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Sent, Failure> {
         const DOING: &str = "deleting the backend set";
         let (balancer, etag) = balancer::when_idle(cx, &self.load_balancer).await?;
-        let Some(set) = balancer.backend_sets.get(&self.name) else { return Ok(Sent::NOTHING) };
-        if !set.backends.is_empty() || balancer::has_listener(&balancer, &self.name) {
+        if !balancer.backend_sets.contains_key(&self.name) {
+            return Ok(Sent::NOTHING);
+        }
+        if balancer::is_set_used(&balancer, &self.name) {
             cx.warn(format!("somebody uses the backend set `{}` by now: it stays", self.name));
             return Ok(Sent::NOTHING);
         }

@@ -130,8 +130,7 @@ pub(super) async fn give_back(
     // Until a backend was removed, the new version serves, and every other run gives way to it.
     let claim = claim.filter(|_| flags.serves() && again.is_some());
     let back = claim.and_then(|claim| {
-        let now = |old: &String| cx.fact(&left::restored_address(old)).unwrap_or(old).to_owned();
-        let addresses = claim.replaced_at.iter().map(now).collect();
+        let addresses = claim.replaced_at.iter().map(|at| left::now_at(cx, at)).collect();
         claim.taken_back(
             cx.fact(RESTORED_INSTANCE).map(InstanceId::from),
             left::restored(cx, place),

@@ -2,7 +2,6 @@
 //! says whose it was.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::engine::{Activity, Cx, Read};
 use crate::oci::load_balancers::{Flags, HealthStatus};
@@ -11,7 +10,7 @@ use crate::oci::{InstanceId, LoadBalancerId, is_terminated, printable};
 use crate::run::{Failure, Timestamp};
 use crate::workflows::balancer::{self, Place};
 use crate::workflows::candidates::Candidate;
-use crate::workflows::{World, failure};
+use crate::workflows::{World, failure, instance};
 
 const DOING: &str = "looking for backends without an instance";
 
@@ -76,12 +75,7 @@ impl Activity for FindDeadBackends {
         let mut found: Vec<DeadBackend> = Vec::new();
         for set in balancer.backend_sets.values() {
             for backend in &set.backends {
-                let place = Place {
-                    load_balancer: self.load_balancer.clone(),
-                    backend_set: set.name.clone(),
-                    address: backend.ip_address.clone(),
-                    port: backend.port,
-                };
+                let place = Place::of(&self.load_balancer, &set.name, backend);
                 if let Some(of) = self.of_a_run(cx, &place) {
                     found.push(DeadBackend {
                         place,
@@ -118,18 +112,15 @@ impl FindDeadBackends {
         let set = format!("{}/{}", place.load_balancer, place.backend_set);
         let is_it = |one: &&Registration| one.backend_set == set && one.subject == place.subject();
         let last = self.registrations.iter().filter(is_it).max_by_key(|one| one.at)?;
-        (cx.clock.now() - last.at).to_std().is_ok_and(|age| age >= self.older_than).then_some(last)
+        cx.clock.has_passed(last.at, self.older_than).then_some(last)
     }
 
     /// The addresses of all instances that are there, whoever made them.
     async fn addresses(&self, cx: &Cx<'_, World>) -> Result<Vec<String>, Failure> {
-        let api = cx.world.oci.container_instances();
+        let listed = instance::listed(cx, DOING, &self.compartments).await?;
         let mut addresses = Vec::new();
-        for compartment in &self.compartments {
-            let listed = failure::list_named(cx, DOING, api.list(compartment)).await?;
-            for one in listed.iter().filter(|one: &&Value| !is_terminated(one)) {
-                addresses.extend(Candidate::of(cx, None, one).await?.addresses);
-            }
+        for one in listed.iter().filter(|one| !is_terminated(one)) {
+            addresses.extend(Candidate::of(cx, None, one).await?.addresses);
         }
         Ok(addresses)
     }

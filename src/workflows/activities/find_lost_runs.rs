@@ -17,7 +17,7 @@ use crate::workflows::candidates::{Candidate, Named};
 use crate::workflows::lost::LostRun;
 use crate::workflows::phase::Phase;
 use crate::workflows::predecessors;
-use crate::workflows::{World, failure, instance};
+use crate::workflows::{World, instance};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,11 +44,7 @@ impl Activity for FindLostRuns {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Vec<LostRun>, Failure> {
         const DOING: &str = "looking for runs that are not over";
-        let mut listed: Vec<Value> = Vec::new();
-        for compartment in &self.compartments {
-            let api = cx.world.oci.container_instances();
-            listed.extend(failure::list_named(cx, DOING, api.list(compartment)).await?);
-        }
+        let listed = instance::listed(cx, DOING, &self.compartments).await?;
         let balancer = self.around.balancer(cx).await?;
         let mut made = self.made(cx, balancer.as_ref(), &listed).await?;
         made.sort_by_key(|made| std::cmp::Reverse(made.lost.since));

@@ -67,23 +67,20 @@ impl Activity for FindUnused {
     }
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Vec<Unused>, Failure> {
-        let instances = cx.world.oci.container_instances();
         let balancers = cx.world.oci.load_balancers();
         let balancer = failure::must_look(cx, DOING, || balancers.get(&self.load_balancer)).await?.value;
         // Without sets of its own, the deployment is known by its name only, and others may have that name. So an instance
         // goes only if one with the very same tag serves.
         let (mut unused, mut serving) = (Vec::new(), BTreeSet::new());
-        for compartment in &self.compartments {
-            let listed = failure::list_named(cx, DOING, instances.list(compartment)).await?;
-            let may_be_ours = |one: &&Value| belongs(&self.deployment, one) != Belongs::Not;
-            for one in listed.iter().filter(|one| !is_terminated(one)).filter(may_be_ours) {
-                let tag = one["freeformTags"][DEPLOYMENT_TAG].as_str().map(ToOwned::to_owned);
-                let candidate = Candidate::of(cx, Some(&balancer), one).await?;
-                if self.serves(cx, one, &candidate).await? {
-                    serving.insert(tag);
-                } else if self.is_free(cx, one) {
-                    unused.extend(described(one, &candidate).map(|unused| (tag, unused)));
-                }
+        let may_be_ours = |one: &&Value| belongs(&self.deployment, one) != Belongs::Not;
+        let listed = instance::listed(cx, DOING, &self.compartments).await?;
+        for one in listed.iter().filter(|one| !is_terminated(one)).filter(may_be_ours) {
+            let tag = one["freeformTags"][DEPLOYMENT_TAG].as_str().map(ToOwned::to_owned);
+            let candidate = Candidate::of(cx, Some(&balancer), one).await?;
+            if self.serves(cx, one, &candidate).await? {
+                serving.insert(tag);
+            } else if self.is_free(cx, one) {
+                unused.extend(described(one, &candidate).map(|unused| (tag, unused)));
             }
         }
         if serving.is_empty() && !unused.is_empty() {
@@ -112,12 +109,7 @@ impl FindUnused {
             return Ok(false);
         }
         for Registered { backend_set, backend } in &candidate.registered {
-            let place = Place {
-                load_balancer: self.load_balancer.clone(),
-                backend_set: backend_set.clone(),
-                address: backend.ip_address.clone(),
-                port: backend.port,
-            };
+            let place = Place::of(&self.load_balancer, backend_set, backend);
             if backend.flags.serves() && balancer::health(cx, &place).await?.0 != HealthStatus::Critical {
                 return Ok(true);
             }
@@ -131,8 +123,7 @@ impl FindUnused {
         let id = listed["id"].as_str().unwrap_or_default();
         let is_of_an_open_run = self.open.iter().any(|open| open.to_string() == run);
         let is_needed = self.needed.iter().any(|needed| needed.as_str() == id);
-        let is_old = instance::created_at(listed)
-            .is_some_and(|at| (cx.clock.now() - at).to_std().is_ok_and(|age| age >= self.older_than));
+        let is_old = instance::created_at(listed).is_some_and(|at| cx.clock.has_passed(at, self.older_than));
         !run.is_empty() && !is_of_an_open_run && !is_needed && is_old && !is_kept(listed) && !is_going(listed)
     }
 }

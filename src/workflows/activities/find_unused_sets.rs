@@ -61,14 +61,14 @@ impl Activity for FindUnusedSets {
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Vec<UnusedSet>, Failure> {
         let balancers = cx.world.oci.load_balancers();
         let balancer = failure::must_look(cx, DOING, || balancers.get(&self.load_balancer)).await?.value;
-        let is_old = |at: Timestamp| (cx.clock.now() - at).to_std().is_ok_and(|age| age >= self.older_than);
         let is_ours = |name: &str| {
             let full = format!("{}/{name}", self.load_balancer);
-            self.made.iter().any(|made| made.backend_set == full && is_old(made.at))
+            self.made
+                .iter()
+                .any(|made| made.backend_set == full && cx.clock.has_passed(made.at, self.older_than))
         };
-        let free = balancer.backend_sets.values().filter(|set| {
-            set.backends.is_empty() && is_ours(&set.name) && !balancer::has_listener(&balancer, &set.name)
-        });
+        let is_free = |name: &str| is_ours(name) && !balancer::is_set_used(&balancer, name);
+        let free = balancer.backend_sets.values().filter(|set| is_free(&set.name));
         let found: Vec<UnusedSet> = free
             .map(|set| UnusedSet { name: set.name.clone(), specification: set.with_flags(|_| None) })
             .collect();
@@ -89,15 +89,12 @@ impl FindUnusedSets {
         cx: &Cx<'_, World>,
         balancer: &LoadBalancer,
     ) -> Result<bool, Failure> {
-        let api = cx.world.oci.container_instances();
-        for compartment in &self.compartments {
-            let listed = failure::list_named(cx, DOING, api.list(compartment)).await?;
-            for one in listed.iter().filter(|one| !is_terminated(one) && !is_kept(one)) {
-                let is_of_a_run =
-                    instance::made_by(one).is_some() && belongs(&self.deployment, one) != Belongs::Not;
-                if is_of_a_run && !Candidate::of(cx, Some(balancer), one).await?.serves() {
-                    return Ok(true);
-                }
+        let listed = instance::listed(cx, DOING, &self.compartments).await?;
+        for one in listed.iter().filter(|one| !is_terminated(one) && !is_kept(one)) {
+            let is_of_a_run =
+                instance::made_by(one).is_some() && belongs(&self.deployment, one) != Belongs::Not;
+            if is_of_a_run && !Candidate::of(cx, Some(balancer), one).await?.serves() {
+                return Ok(true);
             }
         }
         Ok(false)

@@ -21,7 +21,12 @@ pub(super) fn restored_as(id: &InstanceId, before: &[String], now: &[String]) ->
 
 /// The place of the old instance now.
 pub(super) fn restored(cx: &Cx<'_, World>, place: &Place) -> Place {
-    place.at(cx.fact(&restored_address(&place.address)).unwrap_or(&place.address))
+    place.at(&now_at(cx, &place.address))
+}
+
+/// The address of the old instance now that had this one.
+pub(super) fn now_at(cx: &Cx<'_, World>, address: &str) -> String {
+    cx.fact(&restored_address(address)).unwrap_or(address).to_owned()
 }
 
 /// The value for an old backend that was registered again and is not drained.

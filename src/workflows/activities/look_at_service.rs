@@ -11,7 +11,7 @@ use crate::run::Failure;
 use crate::workflows::balancer::{self, Place};
 use crate::workflows::beside::belongs;
 use crate::workflows::candidates::Candidate;
-use crate::workflows::{World, failure};
+use crate::workflows::{World, instance};
 
 const DOING: &str = "looking at what serves";
 
@@ -107,11 +107,7 @@ impl Activity for LookAtService {
 
     async fn execute(&self, cx: &Cx<'_, World>) -> Result<Service, Failure> {
         let balancer = balancer::now(cx, &self.load_balancer).await?;
-        let api = cx.world.oci.container_instances();
-        let mut listed = Vec::new();
-        for compartment in &self.compartments {
-            listed.extend(failure::list_named(cx, DOING, api.list(compartment)).await?);
-        }
+        let listed = instance::listed(cx, DOING, &self.compartments).await?;
         let there = listed.iter().filter(|one| !is_terminated(one));
         let (own, others): (Vec<&Value>, Vec<&Value>) = there.partition(|one| self.is_own(one));
         let mut instances = Vec::new();
@@ -173,12 +169,7 @@ impl LookAtService {
     ) -> Result<ServiceSet, Failure> {
         let mut serving = Vec::new();
         for backend in backends(balancer, std::slice::from_ref(&name)) {
-            let place = Place {
-                load_balancer: self.load_balancer.clone(),
-                backend_set: name.clone(),
-                address: backend.ip_address.clone(),
-                port: backend.port,
-            };
+            let place = Place::of(&self.load_balancer, &name, backend);
             let (health, checks) = balancer::health(cx, &place).await?;
             let behind = instances.iter().find(|one| is_at(one, &backend.ip_address));
             serving.push(Serving {

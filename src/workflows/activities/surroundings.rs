@@ -34,12 +34,7 @@ pub(in crate::workflows) struct OldBackend {
 
 impl OldBackend {
     pub(in crate::workflows) fn place(&self, balancer: &LoadBalancerId) -> Place {
-        Place {
-            load_balancer: balancer.clone(),
-            backend_set: self.backend_set.clone(),
-            address: self.backend.ip_address.clone(),
-            port: self.backend.port,
-        }
+        Place::of(balancer, &self.backend_set, &self.backend)
     }
 }
 

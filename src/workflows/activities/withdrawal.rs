@@ -110,8 +110,7 @@ pub(super) async fn next(cx: &Cx<'_, World>, claim: Option<&Claim>) -> Result<Op
     }
     if let Some(id) = set(cx, BROUGHT_BACK).map(InstanceId::from) {
         if let Some(claim) = claim {
-            let now = |old: &String| cx.fact(&left::restored_address(old)).unwrap_or(old).to_owned();
-            let addresses: Vec<String> = claim.replaced_at.iter().map(now).collect();
+            let addresses: Vec<String> = claim.replaced_at.iter().map(|at| left::now_at(cx, at)).collect();
             guards::is_no_backend(cx, claim.load_balancer(), &addresses).await?;
         }
         let compartment = set(cx, BROUGHT_BACK_IN).unwrap_or_default();

@@ -22,7 +22,7 @@ pub(super) use others::{others_fact, was_there_before};
 pub use pace::Pace;
 pub(super) use pace::Read;
 pub(super) use place::Place;
-pub(super) use reach::has_listener;
+pub(super) use reach::{has_listener, is_set_used};
 pub(super) use read::{
     COMPARTMENT_FACT, SURE_AFTER, is_open, last_change, now, open_before, when_idle, when_idle_unless_gone,
     when_surely_idle,

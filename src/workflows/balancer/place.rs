@@ -17,6 +17,16 @@ pub(in crate::workflows) struct Place {
 }
 
 impl Place {
+    /// The place of a backend that a load balancer has shown.
+    pub(in crate::workflows) fn of(balancer: &LoadBalancerId, set: &str, backend: &Backend) -> Self {
+        Self {
+            load_balancer: balancer.clone(),
+            backend_set: set.to_owned(),
+            address: backend.ip_address.clone(),
+            port: backend.port,
+        }
+    }
+
     pub(in crate::workflows) fn name(&self) -> BackendName {
         BackendName::of(&self.address, self.port)
     }

@@ -12,6 +12,12 @@ pub(in crate::workflows) fn has_listener(balancer: &LoadBalancer, set: &str) -> 
         || balancer.routing_policies.to_string().contains(&quoted)
 }
 
+/// Whether a set has a backend, or a listener is known to send requests to it.
+pub(in crate::workflows) fn is_set_used(balancer: &LoadBalancer, set: &str) -> bool {
+    let has_backend = balancer.backend_sets.get(set).is_some_and(|set| !set.backends.is_empty());
+    has_backend || has_listener(balancer, set)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

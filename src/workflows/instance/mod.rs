@@ -13,7 +13,8 @@ mod watched;
 pub(super) use create::{TokenOf, create, is_refusal};
 pub(super) use mark::{SPECIFICATION_TAG, specification_of};
 pub(super) use own::{
-    OF_THE_UNDO, carries, created_at, find_tagged, is_made_here, is_remade, made_by, own_tags, run_of, tagged,
+    OF_THE_UNDO, carries, created_at, find_tagged, is_made_here, is_remade, listed, made_by, own_tags,
+    run_of, tagged,
 };
 pub(super) use running::{
     Reached, Running, addresses, only_ipv6, reached, still_runs, until_located, until_running,

@@ -101,3 +101,17 @@ pub(in crate::workflows) fn carries(
         ),
     ))
 }
+
+/// The instances of these compartments, each of which the user has named.
+pub(in crate::workflows) async fn listed<'c>(
+    cx: &Cx<'_, World>,
+    doing: &str,
+    compartments: impl IntoIterator<Item = &'c String, IntoIter: Send>,
+) -> Result<Vec<Value>, Failure> {
+    let api = cx.world.oci.container_instances();
+    let mut listed = Vec::new();
+    for compartment in compartments {
+        listed.extend(failure::list_named(cx, doing, api.list(compartment)).await?);
+    }
+    Ok(listed)
+}
