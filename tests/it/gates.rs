@@ -75,6 +75,9 @@ fn a_version_is_deployed_without_traffic_and_promoted_by_another_command() {
     world.expect_serving("2");
     assert_eq!(world.backends("http").len(), 1);
     assert_eq!(signals(&world), [("promote".to_owned(), Value::Null)]);
+    // The same version once more goes to its end.
+    world.run(&["restart", file]).expect(0);
+    world.expect_serving("2");
     load.expect_no_loss();
 }
 
@@ -169,42 +172,39 @@ fn a_driver_killed_after_it_was_told_to_go_back_leaves_that_to_the_next() {
 #[test]
 fn a_paused_run_holds_after_its_step_and_goes_on_when_it_is_unpaused() {
     let world = World::hurried();
-    let file = world.write_deployment(&world.deployment_of("2"));
-    // A step that takes a while, so that the pause comes before its end.
-    world
-        .fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "slow", "delay_ms": 3000}));
-    let driver = spawn(&world, &["start", file, "--hold"]);
-    world.wait_until("it creates", || world.steps().iter().any(|(name, _)| name == "create-instance"));
+    let file = baked(&world, "1h");
+    let driver = waiting_at(&world, "bake", &["start", file, "--hold"]);
     world.run(&["pause", "latest", "--reason", "a look at the metrics"]).expect(0);
     world.run(&["pause", "latest"]).expect(2);
-    world.run(&["promote", "latest"]).expect(2);
-    let holds =
-        || world.steps().iter().any(|step| *step == ("create-instance".to_owned(), "completed".to_owned()));
+    // This ends the step, and what follows is not begun.
+    world.run(&["promote", "latest"]).expect(0);
+    let holds = || world.steps().iter().any(|step| *step == ("gate".to_owned(), "completed".to_owned()));
     world.wait_until("its step is done", holds);
+    world.run(&["promote", "latest"]).expect(2);
     let before = world.steps();
+    assert_eq!(world.versions(), ["1", "2"]);
     world.run(&["unpause", "latest"]).expect(0);
     ended(driver).expect(0);
-    assert_eq!(before.last().expect("steps").0, "create-instance");
+    assert_eq!(before.last().expect("steps").0, "gate");
     world.expect_serving("2");
     let told: Vec<String> = signals(&world).into_iter().map(|(signal, _)| signal).collect();
-    assert_eq!(told, ["pause", "pause", "promote", "unpause"]);
+    assert_eq!(told, ["pause", "pause", "promote", "promote", "unpause"]);
 }
 
 #[test]
 fn without_a_terminal_a_paused_run_is_left_and_unpause_goes_on_with_it() {
     let world = World::hurried();
-    let file = world.write_deployment(&world.deployment_of("2"));
-    world
-        .fault(&json!({"method": "POST", "path": "/containerInstances", "effect": "slow", "delay_ms": 3000}));
-    let driver = spawn(&world, &["start", file]);
-    world.wait_until("it creates", || world.steps().iter().any(|(name, _)| name == "create-instance"));
+    let file = baked(&world, "1h");
+    let driver = waiting_at(&world, "bake", &["start", file]);
     world.run(&["pause", "latest"]).expect(0);
+    world.run(&["promote", "latest"]).expect(0);
     let left = ended(driver).expect(75);
     assert!(
         left.stdout.contains("is paused by ") && left.stdout.contains("deployctl unpause "),
         "{}",
         left.stdout
     );
+    assert!(!left.stdout.contains("registered "), "it takes requests: {}", left.stdout);
     assert_eq!(latest(&world)["why"], "paused");
     let promoted = world.run(&["promote", "latest"]).expect(2);
     assert!(promoted.stderr.contains("deployctl unpause "), "{}", promoted.stderr);
