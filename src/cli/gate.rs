@@ -5,26 +5,28 @@ use crate::engine::End;
 use crate::run::{FailureKind, RunRecord, StepRecord, StepStatus};
 use crate::workflows::{REGISTERED, REGISTERS};
 
+/// The command with which a run that waits goes on.
+fn goes_on(record: &RunRecord) -> Option<&'static str> {
+    match (record.gate(), record.waits()) {
+        (Some(_), _) => Some("promote"),
+        (None, Some(_)) => Some("unpause"),
+        (None, None) => None,
+    }
+}
+
 /// The commands that end the wait of a run, if it waits.
 pub(super) fn hint(record: &RunRecord) -> Option<String> {
-    let id = record.id.short();
-    let goes_on = match (record.gate(), record.waits()) {
-        (Some(_), _) => "promote",
-        (None, Some(_)) => "unpause",
-        (None, None) => return None,
-    };
+    let (id, goes_on) = (record.id.short(), goes_on(record)?);
     Some(format!("`deployctl {goes_on} {id}` goes on, `deployctl abort {id}` takes the run back"))
 }
 
 /// The whole screen about a run that waits without a process.
 pub(super) fn screen(record: &RunRecord) -> Option<String> {
     record.waits()?;
-    let id = record.id.short();
-    let (where_it_is, goes_on) = match record.gate() {
-        Some(gate) => (format!("waits at the gate `{gate}`"), "promote"),
-        None => {
-            (format!("is paused {}", record.error.as_ref().map_or("", |paused| &paused.message)), "unpause")
-        }
+    let (id, goes_on) = (record.id.short(), goes_on(record)?);
+    let where_it_is = match record.gate() {
+        Some(gate) => format!("waits at the gate `{gate}`"),
+        None => format!("is paused {}", record.error.as_ref().map_or("", |paused| &paused.message)),
     };
     let mut lines = vec![format!("run {id} of {} {where_it_is} ({})", record.name, took(record))];
     if record.gate() == Some(REGISTERED) {

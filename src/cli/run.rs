@@ -117,18 +117,11 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             let signal = if full { Signal::PromoteFully } else { Signal::Promote };
             steer::steer(session, &run, &steer::Asked { signal, reason, resumes: !no_resume }).await
         }
-        Command::Pause { run, reason } => {
-            let asked = steer::Asked { signal: Signal::Pause, reason, resumes: true };
-            steer::steer(session, &run, &asked).await
-        }
+        Command::Pause { run, reason } => steer::steer(session, &run, &asked(Signal::Pause, reason)).await,
         Command::Unpause { run, reason, hold: _ } => {
-            let asked = steer::Asked { signal: Signal::Unpause, reason, resumes: true };
-            steer::steer(session, &run, &asked).await
+            steer::steer(session, &run, &asked(Signal::Unpause, reason)).await
         }
-        Command::Abort { run, reason } => {
-            let asked = steer::Asked { signal: Signal::Abort, reason, resumes: true };
-            steer::steer(session, &run, &asked).await
-        }
+        Command::Abort { run, reason } => steer::steer(session, &run, &asked(Signal::Abort, reason)).await,
         Command::Resume { run, lease, hold: _ } => drive::resume(session, &run, lease.into()).await,
         Command::Recover { deployment, run, now } => {
             let wanted = recover::Wanted { run: run.as_ref(), is_now: now };
@@ -201,4 +194,8 @@ async fn command(session: &Session<'_>, command: Command) -> Result<Exit, Report
             Ok(Exit::Done)
         }
     }
+}
+
+const fn asked(signal: Signal, reason: Option<String>) -> steer::Asked {
+    steer::Asked { signal, reason, resumes: true }
 }

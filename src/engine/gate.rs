@@ -105,7 +105,11 @@ impl<W: Sync> Cx<'_, W> {
             () = std::future::ready(()), if nobody_waits => {
                 Err(Failure::gate(format!("at the gate `{gate}`"), "it opens when a person says so"))
             }
-            () = self.ground.clock.sleep(time.unwrap_or_default()), if time.is_some() => Ok(Opened::BY_TIME),
+            () = self.ground.clock.sleep(time.unwrap_or_default()), if time.is_some() => {
+                // A person who opened it at the last moment has their answer: it is open.
+                drop(inbox.leave_gate());
+                Ok(Opened::BY_TIME)
+            }
         }
     }
 }

@@ -118,7 +118,12 @@ impl Inbox {
 
     /// Waits for the signal that opens the present gate.
     pub(super) async fn promoted(&self) -> Sent {
-        self.until(|state| state.promoted.take()).await
+        self.until(|state| {
+            let sent = state.promoted.take()?;
+            state.place = Place::Elsewhere;
+            Some(sent)
+        })
+        .await
     }
 
     pub(super) fn paused(&self) -> Option<Sent> {
@@ -145,5 +150,36 @@ pub(super) fn by(sent: &Sent) -> String {
     match &sent.reason {
         Some(reason) => format!("by {} ({reason})", sent.by),
         None => format!("by {}", sent.by),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Timestamp;
+
+    fn promote(n: u32) -> Sent {
+        Sent { n, signal: Signal::Promote, by: "ann".into(), at: Timestamp::UNIX_EPOCH, reason: None }
+    }
+
+    #[tokio::test]
+    async fn a_signal_opens_the_gate_at_which_it_comes_and_no_other() {
+        let inbox = Inbox::default();
+        assert!(inbox.arrive_at_gate().is_none());
+        assert!(matches!(inbox.take_in(promote(1), Direction::Forward), Effect::Taken));
+        assert_eq!(inbox.promoted().await.n, 1);
+        assert!(matches!(inbox.take_in(promote(2), Direction::Forward), Effect::Refused(NO_GATE)));
+        assert!(inbox.leave_gate().is_none(), "every signal has its answer");
+    }
+
+    #[tokio::test]
+    async fn a_signal_of_before_this_process_waits_for_the_first_step() {
+        let [at_a_gate, elsewhere] = [Inbox::default(), Inbox::default()];
+        for inbox in [&at_a_gate, &elsewhere] {
+            assert!(matches!(inbox.take_in(promote(1), Direction::Forward), Effect::Later));
+        }
+        assert_eq!(at_a_gate.arrive_at_gate(), Some(promote(1)));
+        assert_eq!(at_a_gate.promoted().await.n, 1);
+        assert_eq!(elsewhere.leave_gate(), Some(promote(1)));
     }
 }

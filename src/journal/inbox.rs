@@ -119,30 +119,17 @@ impl LeaseGuard {
     /// The signals after number `n` that were left for the run, in order.
     pub(crate) async fn signals_after(&self, n: u32) -> Result<Vec<Sent>, JournalError> {
         let inner = self.inner();
-        let codes = &inner.unlocked()?.rows;
-        let mut connection = inner.connection().await;
-        let run = self.run.to_string();
-        let rows = sqlx::query_as!(
-            SignalRow,
-            "SELECT run_id, n, signal, by, at, reason, mac FROM signals WHERE run_id = ?1 AND n > ?2 ORDER BY n",
-            run,
-            n
-        )
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(|error| inner.failed(error))?;
-        rows.into_iter().map(|row| row.verified(codes)?.into_sent()).collect()
+        let rows = rows_after(inner, &mut *inner.connection().await, &self.run.to_string(), n).await?;
+        rows.into_iter().map(SignalRow::into_sent).collect()
     }
 
-    /// The number of the last signal that a process has answered; 0 if there is none.
+    /// The number of the last signal that a process has answered; 0 if there is none. It reads every event of the run.
     pub(crate) async fn last_answered(&self) -> Result<u32, JournalError> {
         let inner = self.inner();
         let mut connection = inner.connection().await;
         let run = self.run.to_string();
-        // Most runs have no signals, and many have thousands of events.
         let last = sqlx::query_scalar!(
-            r#"SELECT CASE WHEN EXISTS (SELECT 1 FROM signals WHERE run_id = ?1)
-                   THEN (SELECT max(json_extract(kind, '$.signalled.n')) FROM events WHERE run_id = ?1) END AS "n: i64""#,
+            r#"SELECT max(json_extract(kind, '$.signalled.n')) AS "n: i64" FROM events WHERE run_id = ?1"#,
             run
         )
         .fetch_one(&mut *connection)
@@ -164,6 +151,26 @@ impl Lease {
     }
 }
 
+/// The signals of a run after number `n`, in order, as they were written.
+async fn rows_after(
+    inner: &Inner,
+    connection: &mut SqliteConnection,
+    run: &str,
+    n: u32,
+) -> Result<Vec<SignalRow>, JournalError> {
+    let codes = &inner.unlocked()?.rows;
+    let rows = sqlx::query_as!(
+        SignalRow,
+        "SELECT run_id, n, signal, by, at, reason, mac FROM signals WHERE run_id = ?1 AND n > ?2 ORDER BY n",
+        run,
+        n
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(|error| inner.failed(error))?;
+    rows.into_iter().map(|row| row.verified(codes)).collect()
+}
+
 /// Gives the signals of a run codes of another key.
 pub(super) async fn attest_anew(
     inner: &Inner,
@@ -171,17 +178,7 @@ pub(super) async fn attest_anew(
     run: &str,
     new: &Authenticator,
 ) -> Result<(), JournalError> {
-    let old = &inner.unlocked()?.rows;
-    let rows = sqlx::query_as!(
-        SignalRow,
-        "SELECT run_id, n, signal, by, at, reason, mac FROM signals WHERE run_id = ?1",
-        run
-    )
-    .fetch_all(&mut *tx)
-    .await
-    .map_err(|error| inner.failed(error))?;
-    for row in rows {
-        let row = row.verified(old)?;
+    for row in rows_after(inner, tx, run, 0).await? {
         let mac = row.code(new);
         let mac = mac.as_slice();
         sqlx::query!("UPDATE signals SET mac = ?1 WHERE run_id = ?2 AND n = ?3", mac, row.run_id, row.n)
