@@ -45,8 +45,7 @@ pub(super) async fn roll_out_again(
     way: Again<'_>,
 ) -> Result<Exit, Report> {
     let Some(journal) = session.journal_to_drive().await? else {
-        let named = args.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
-        return Err(session.no_journal(&named));
+        return Err(session.no_journal_for(args));
     };
     let runs = match runs_of(session, args, &journal).await? {
         Runs::Of(runs) => runs,

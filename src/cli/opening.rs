@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::args::DeploymentArgs;
 use super::problem::Report;
 use super::session::{Session, TICK};
 use super::variables::given_key;
@@ -107,6 +108,12 @@ impl Session<'_> {
         };
         Report::usage(format!("no run matches `{wanted}`: there is no journal {}", path.display()))
             .hint("name the journal with --journal")
+    }
+
+    /// The same for a deployment that the user names.
+    pub(super) fn no_journal_for(&self, args: &DeploymentArgs) -> Report {
+        let named = args.file.as_deref().map(|path| path.display().to_string());
+        self.no_journal(&named.unwrap_or_default())
     }
 
     /// Opens the journal for reading, if it exists.

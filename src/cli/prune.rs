@@ -28,18 +28,11 @@ pub(super) async fn run(
 ) -> Result<Exit, Report> {
     let Ready { deployment, context, world } = session.ready(args).await?;
     let journal = if is_meant { Some(session.journal().await?) } else { session.journal_if_any().await? };
-    let (open, needed) = match &journal {
-        Some(journal) => in_use(journal).await?,
-        None => (Vec::new(), Vec::new()),
+    let known = match &journal {
+        Some(journal) => known(journal, &deployment.name).await?,
+        None => Known::default(),
     };
-    let registrations = match &journal {
-        Some(journal) => registrations(journal, &deployment.name).await?,
-        None => Vec::new(),
-    };
-    let made = match &journal {
-        Some(journal) => made_sets(journal, &deployment.name).await?,
-        None => Vec::new(),
-    };
+    let Known { open, needed, registrations, made } = known;
     let pruning = Pruning { deployment, open, needed, registrations, made, older_than };
     let look = async |foresight: &Foresight<'_, World>| pruning.unused(foresight).await;
     let unused = match foreseen(session, &world, look).await? {
@@ -66,85 +59,76 @@ pub(super) async fn run(
     Ok(exit)
 }
 
-/// The runs that are not over, and the instances that they, or a rollback of a newest success, may need.
-async fn in_use(journal: &Journal) -> Result<(Vec<RunId>, Vec<InstanceId>), Report> {
-    let (mut open, mut needed) = (Vec::new(), Vec::new());
-    let instances = |kin: &Kin| {
-        let facts = [OLD_INSTANCE, NEW_INSTANCE, RESTORED_INSTANCE];
-        facts.into_iter().filter_map(|name| kin.fact(name)).map(InstanceId::from).collect::<Vec<_>>()
-    };
+/// What the journal knows of what may be left.
+#[derive(Default)]
+struct Known {
+    /// The runs that are not over.
+    open: Vec<RunId>,
+    /// The instances that they, or a rollback of a newest success, may need.
+    needed: Vec<InstanceId>,
+    /// What the runs of the deployment have registered, unless they are open.
+    registrations: Vec<Registration>,
+    /// The backend sets that they have made, unless an open run or a rollback of a newest success needs them.
+    made: Vec<MadeSet>,
+}
+
+async fn known(journal: &Journal, name: &str) -> Result<Known, Report> {
+    let (mut known, mut needed_sets) = (Known::default(), Vec::new());
     for runs in journal.deployments().await? {
         // Newest first: what came before the newest success has been replaced.
         let newest = runs.iter().position(|kin| kin.state == RunState::Succeeded);
         for (n, kin) in runs.iter().enumerate() {
-            if !kin.state.is_over() {
-                open.push(kin.run);
-                needed.extend(instances(kin));
-            } else if Some(n) == newest {
-                needed.extend(
-                    [NEW_INSTANCE, RESTORED_INSTANCE]
-                        .iter()
-                        .filter_map(|name| kin.fact(name))
-                        .map(InstanceId::from),
-                );
-            }
-        }
-    }
-    Ok((open, needed))
-}
-
-/// What the runs of this deployment have registered, unless they are open.
-async fn registrations(journal: &Journal, name: &str) -> Result<Vec<Registration>, Report> {
-    let mut registrations = Vec::new();
-    for kin in journal.deployments().await?.into_iter().flatten() {
-        let Some(instance) = kin.fact(NEW_INSTANCE).filter(|_| kin.state.is_over() && kin.name == name)
-        else {
-            continue;
-        };
-        let record = journal.run(kin.run).await?;
-        for step in record.steps.iter().filter(|step| step.name == REGISTERS) {
-            let Some(subject) = step.subject.clone() else { continue };
-            let set = subject.rsplit_once('/').map_or(subject.as_str(), |(set, _)| set);
-            let of_set = kin.targets_of(BACKEND_SET).filter(|held| held.ends_with(&format!("/{set}")));
-            registrations.extend(of_set.map(|held| Registration {
-                backend_set: held.to_owned(),
-                subject: subject.clone(),
-                instance: InstanceId::from(instance),
-                at: step.started_at,
-            }));
-        }
-    }
-    Ok(registrations)
-}
-
-/// The backend sets that runs of this deployment have made, unless an open run or a rollback of the newest success needs them.
-async fn made_sets(journal: &Journal, name: &str) -> Result<Vec<MadeSet>, Report> {
-    let (mut made, mut needed) = (Vec::new(), Vec::new());
-    for runs in journal.deployments().await? {
-        let newest = runs.iter().position(|kin| kin.state == RunState::Succeeded);
-        for (n, kin) in runs.iter().enumerate() {
-            let sets = || kin.targets_of(BACKEND_SET).map(ToOwned::to_owned);
-            if !kin.state.is_over() || Some(n) == newest {
-                needed.extend(sets());
-            }
-            if !kin.state.is_over() || kin.name != name {
-                continue;
-            }
-            let record = journal.run(kin.run).await?;
-            let is_made = |step: &&StepRecord| {
-                step.name == MAKES_SETS
-                    && step.compensation.is_none()
-                    && step.result.as_ref().is_some_and(|result| result["was-sent"] == true)
+            let instances = |facts: &[&str]| -> Vec<InstanceId> {
+                facts.iter().filter_map(|name| kin.fact(name)).map(InstanceId::from).collect()
             };
-            for step in record.steps.iter().filter(is_made) {
-                let end = format!("/{}", step.subject.as_deref().unwrap_or_default());
-                let of_it = sets().filter(|held| held.ends_with(&end));
-                made.extend(of_it.map(|backend_set| MadeSet { backend_set, at: step.started_at }));
+            if !kin.state.is_over() {
+                known.open.push(kin.run);
+                known.needed.extend(instances(&[OLD_INSTANCE, NEW_INSTANCE, RESTORED_INSTANCE]));
+            } else if Some(n) == newest {
+                known.needed.extend(instances(&[NEW_INSTANCE, RESTORED_INSTANCE]));
+            }
+            if !kin.state.is_over() || Some(n) == newest {
+                needed_sets.extend(kin.targets_of(BACKEND_SET).map(ToOwned::to_owned));
+            }
+            if kin.state.is_over() && kin.name == name {
+                let record = journal.run(kin.run).await?;
+                known.registrations.extend(record.steps.iter().flat_map(|step| registrations(kin, step)));
+                known.made.extend(record.steps.iter().flat_map(|step| made_sets(kin, step)));
             }
         }
     }
-    made.retain(|one| !needed.contains(&one.backend_set));
-    Ok(made)
+    known.made.retain(|one| !needed_sets.contains(&one.backend_set));
+    Ok(known)
+}
+
+/// What a step of a run has registered.
+fn registrations(kin: &Kin, step: &StepRecord) -> Vec<Registration> {
+    let subject = step.subject.as_ref().filter(|_| step.name == REGISTERS);
+    let (Some(instance), Some(subject)) = (kin.fact(NEW_INSTANCE), subject) else { return Vec::new() };
+    let set = subject.rsplit_once('/').map_or(subject.as_str(), |(set, _)| set);
+    let registration = |held: &str| Registration {
+        backend_set: held.to_owned(),
+        subject: subject.clone(),
+        instance: InstanceId::from(instance),
+        at: step.started_at,
+    };
+    sets_called(kin, set).map(registration).collect()
+}
+
+/// The backend sets that a step of a run has made.
+fn made_sets(kin: &Kin, step: &StepRecord) -> Vec<MadeSet> {
+    let is_made = step.name == MAKES_SETS
+        && step.compensation.is_none()
+        && step.result.as_ref().is_some_and(|result| result["was-sent"] == true);
+    let made = |held: &str| MadeSet { backend_set: held.to_owned(), at: step.started_at };
+    let called = step.subject.as_deref().filter(|_| is_made);
+    called.into_iter().flat_map(|set| sets_called(kin, set)).map(made).collect()
+}
+
+/// The sets of this name that a run has held, as `LOAD-BALANCER/SET`.
+fn sets_called<'k>(kin: &'k Kin, set: &str) -> impl Iterator<Item = &'k str> + use<'k> {
+    let end = format!("/{set}");
+    kin.targets_of(BACKEND_SET).filter(move |held| held.ends_with(&end))
 }
 
 fn tell(session: &Session<'_>, unused: &Leftovers) {

@@ -19,8 +19,7 @@ use crate::workflows::{IN_SERVICE_AT, JOB_URL, NEW_IMAGE, REPEATS, START_REASON,
 /// Shows the revisions of a deployment, the newest first.
 pub(super) async fn list(session: &Session<'_>, args: &DeploymentArgs) -> Result<Exit, Report> {
     let Some(journal) = session.journal_if_any().await? else {
-        let named = args.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
-        return Err(session.no_journal(&named));
+        return Err(session.no_journal_for(args));
     };
     let runs = match runs_of(session, args, &journal).await? {
         Runs::Of(runs) => runs,

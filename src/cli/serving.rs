@@ -109,8 +109,7 @@ async fn named(
         });
     }
     let Some(journal) = journal else {
-        let named = args.file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
-        return Err(session.no_journal(&named));
+        return Err(session.no_journal_for(args));
     };
     let runs = match runs_of(session, args, journal).await? {
         Runs::Of(runs) => runs,
